@@ -1,0 +1,1 @@
+"""Cards and publishing to the Hugging Face Hub."""

@@ -1,0 +1,37 @@
+"""The `soulchat` command. Each verb is a few lines that import, then call, the module that does the work."""
+
+import sys
+
+import typer
+
+from . import __version__, corpus
+
+app = typer.Typer(
+    name="soulchat",
+    help="Empathetic counselling models: corpus, training, evaluation, chat, publishing.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(corpus.app, name="corpus")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command; bad input becomes one line on stderr and exit code 2, never a traceback."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        sys.exit(_refuse(f"{error.name} is not installed; this command needs one of the extras: pip install 'soulchat[all]'"))
+    except (ValueError, OSError) as error:
+        sys.exit(_refuse(str(error)))
+
+
+def _refuse(line: str) -> int:
+    print(f"soulchat: error: {line}", file=sys.stderr)
+    return 2

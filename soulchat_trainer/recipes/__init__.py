@@ -1,0 +1,1 @@
+"""Training recipes (YAML), DeepSpeed and accelerate configurations, shipped as package data."""

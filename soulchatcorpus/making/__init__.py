@@ -1,0 +1,1 @@
+"""How such a corpus is made: clean, review, rewrite, describe, build."""

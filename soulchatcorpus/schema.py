@@ -1,0 +1,67 @@
+"""What a conversation is: messages, the paper's twelve topics, and the `datasets.Features` of each config."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from datasets import ClassLabel, Features, List, Value
+
+Role = Literal["user", "assistant"]
+
+# The paper, Appendix B: the dictionary of counselling topics, in its order.
+TOPICS = {
+    "家庭": "Family",
+    "婚恋": "Marriage",
+    "性心理": "Sex",
+    "成长发展": "Growth",
+    "人际关系": "Relationship",
+    "职场": "Career",
+    "自我认知": "Self-awareness",
+    "行为": "Behavior",
+    "情绪": "Emotion",
+    "治疗": "Treatment",
+    "社会事件": "Social events",
+    "心理学知识": "Psychological knowledge",
+}
+
+
+class Message(TypedDict):
+    """One utterance: `role` is "user" or "assistant" (the counsellor), `content` its text."""
+
+    role: Role
+    content: str
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One counselling conversation.
+
+    Attributes:
+        id: unique inside its corpus; kept from the source record to every turn sample made of it.
+        messages: the utterances in order.
+        topic: one of `TOPICS`, or None where unknown.
+        provenance: where it came from (source id, prompt version, model, reviewer's decision, licence, …).
+    """
+
+    id: str
+    messages: list[Message]
+    topic: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+CONVERSATION_FEATURES = Features(
+    {
+        "id": Value("string"),
+        "topic": ClassLabel(names=list(TOPICS)),
+        "messages": List({"role": Value("string"), "content": Value("string")}),
+    }
+)
+TURN_FEATURES = Features(
+    {
+        "id": Value("string"),
+        "conversation_id": Value("string"),
+        "turn": Value("int32"),
+        "topic": ClassLabel(names=list(TOPICS)),
+        "prompt": Value("string"),
+        "completion": Value("string"),
+    }
+)
