@@ -27,7 +27,11 @@ def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
-        sys.exit(_refuse(f"{error.name} is not installed; this command needs one of the extras: pip install 'soulchat[all]'"))
+        sys.exit(
+            _refuse(
+                f"{error.name} is not installed; this command needs one of the extras: pip install 'soulchat[all]'"
+            )
+        )
     except (ValueError, OSError) as error:
         sys.exit(_refuse(str(error)))
 

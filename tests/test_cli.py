@@ -1,0 +1,60 @@
+"""The `soulchat` command: quick to answer, and one line where the input is bad."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from soulchat import __version__, cli
+
+
+def run_soulchat(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from soulchat.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_help_names_every_room_and_costs_under_a_second() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = run_soulchat("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.returncode == 0
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+    for name in ("corpus",):
+        assert name in result.stdout
+
+
+def test_version() -> None:
+    assert run_soulchat("version").stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("asked for X, found Y"), "soulchat: error: asked for X, found Y"),
+        (FileNotFoundError(2, "No such file or directory", "a.json"), "a.json"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "torch is not installed"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    captured = capsys.readouterr()
+    assert exit_info.value.code == 2
+    assert line in captured.err
+    assert len(captured.err.splitlines()) == 1
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(KeyError):
+        cli.main()
