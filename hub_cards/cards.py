@@ -1,0 +1,142 @@
+"""Model cards, rendered through templates from what was measured: a number that is missing reads "not measured"."""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import orjson
+from huggingface_hub import ModelCardData
+
+from .licences import BaseModel, model_licence
+from .metadata import model_metadata
+from .results import METRICS, check_results, lookup, own_system, read_results
+
+NOT_MEASURED = "not measured"
+NUM_REPLIES = 5
+
+
+def render_model_card(
+    results: dict[str, Any],
+    *,
+    repo_id: str | None = None,
+    model_type: str = "chatglm",
+    base_model: BaseModel | None = None,
+    predictions: Sequence[Mapping[str, str]] = (),
+    loss_figure: str | None = None,
+) -> str:
+    """The whole README.md of a model: YAML for the Hub, then usage, results, replies, training, limits and terms.
+
+    Args:
+        results: the content of results.json; what it lacks reads "not measured".
+        repo_id: where it is published, such as "user/soulchat-demo"; None for a local folder.
+        model_type: as in the model's config.json; "chatglm" needs our package to load, and the card says so.
+        base_model: what the weights started from; None where they were trained from nothing.
+        predictions: rows of predictions.jsonl; the first five are shown, unpicked.
+        loss_figure: path of the loss curve inside the folder.
+
+    Raises:
+        ValueError: the results are not of the form that results.json has.
+    """
+    check_results(results)
+    licence = model_licence(model_type, base_model, lookup(results, "dataset.licence"))
+    metadata = model_metadata(results, repo_id=repo_id, model_type=model_type, base_model=base_model, licence=licence)
+    return (
+        _environment()
+        .get_template("model_card.md")
+        .render(
+            metadata=ModelCardData(**metadata).to_yaml(),
+            results=results,
+            own=own_system(results),
+            any_seen=any(system.get("seen") for system in results["systems"]),
+            metrics=METRICS,
+            title=repo_id or f"SoulChat model, recipe {lookup(results, 'recipe') or 'not named'}",
+            repo_id=repo_id or ".",
+            model_type=model_type,
+            base_model=base_model,
+            licence=licence,
+            replies=[{**row, "last_user": last_user_message(row["prompt"])} for row in predictions[:NUM_REPLIES]],
+            loss_figure=loss_figure,
+            arguments=_shown_arguments(lookup(results, "training.arguments") or {}),
+        )
+    )
+
+
+def model_card_of(folder: Path, repo_id: str | None = None) -> str:
+    """The card of a checkpoint folder, from its results.json, config.json, predictions.jsonl and loss.png.
+
+    Raises:
+        FileNotFoundError: the folder has no results.json.
+        ValueError: one of the files is not of its form.
+    """
+    adapter = _read_json(folder / "adapter_config.json")
+    results = read_results(folder / "results.json")
+    base = adapter.get("base_model_name_or_path") or lookup(results, "training.arguments.model_name_or_path")
+    return render_model_card(
+        results,
+        repo_id=repo_id,
+        model_type=_read_json(folder / "config.json").get("model_type", "chatglm"),
+        base_model=BaseModel(base, "adapter" if adapter else "finetune") if base else None,
+        predictions=_first_predictions(folder / "predictions.jsonl"),
+        loss_figure="loss.png" if (folder / "loss.png").is_file() else None,
+    )
+
+
+def last_user_message(prompt: str) -> str:
+    """What the user said last in a prompt of the form 用户：…\\n心理咨询师：."""
+    return prompt.rpartition("用户：")[2].removesuffix("心理咨询师：").strip()
+
+
+def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a reader needs: plain values, no folders of somebody's machine, nothing of a token."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if isinstance(value, str | int | float) and "token" not in name and not str(value).startswith(("/", "~"))
+    }
+
+
+def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str:
+    """The value at `path`, formatted; "not measured" where the file does not hold it. For a table's cell."""
+    value = lookup(source, path)
+    return NOT_MEASURED if value is None else form.format(value).replace("|", "\\|")
+
+
+def _quote(text: str) -> str:
+    """Text of a reply as Markdown quotation, whatever marks it holds."""
+    return "\n".join("> " + line for line in text.replace("<", "&lt;").splitlines()) or "> (nothing)"
+
+
+def _environment() -> jinja2.Environment:
+    """Templates beside this file; a name that the code does not give is an error, never an empty place."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(str(resources.files("hub_cards") / "templates")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quote"] = _quote
+    environment.globals |= {"lookup": lookup, "measured": _measured}
+    return environment
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+
+
+def _first_predictions(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open("rb") as lines:
+        try:
+            return [orjson.loads(line) for line in islice(lines, NUM_REPLIES)]
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"{path}: not JSON lines ({error})") from error

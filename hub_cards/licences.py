@@ -1,0 +1,45 @@
+"""Whose licence a published model stands under."""
+
+from dataclasses import dataclass
+
+# Licences that let the weights stand under the toolkit's own.
+OPEN_LICENCES = {"apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc0-1.0", "mit"}
+CHATGLM_LICENCE_LINK = "LICENSE"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """The model that the weights started from.
+
+    Attributes:
+        id: Hub id, such as "THUDM/chatglm-6b".
+        relation: "finetune" (all weights are published) or "adapter" (only what was added to the base).
+        licence: Hub licence id of the base where it is known.
+    """
+
+    id: str
+    relation: str = "finetune"
+    licence: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLicence:
+    """What the card's `license`, `license_name` and `license_link` say; the last two only beside "other"."""
+
+    id: str
+    name: str | None = None
+    link: str | None = None
+
+
+def model_licence(model_type: str, base_model: BaseModel | None, data_licence: str | None) -> ModelLicence:
+    """ChatGLM's own licence for what was made of ChatGLM, the base's for any other base, else Apache-2.0.
+
+    Weights trained from nothing on data whose terms are not open ones stand under those terms.
+    """
+    if base_model and model_type == "chatglm":
+        return ModelLicence("other", "chatglm-6b", CHATGLM_LICENCE_LINK)
+    if base_model:
+        return ModelLicence(base_model.licence or "unknown")
+    if data_licence and data_licence.lower() not in OPEN_LICENCES:
+        return ModelLicence("other", "terms-of-the-training-data", CHATGLM_LICENCE_LINK)
+    return ModelLicence("apache-2.0")

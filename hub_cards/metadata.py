@@ -1,0 +1,96 @@
+"""The YAML at the head of a card, and the `.eval_results` files, as the Hub specifies them.
+
+Specifications: hub-docs `modelcard.md`, `datasetcard.md` and `docs/hub/eval-results.md`.
+"""
+
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
+
+from .licences import BaseModel, ModelLicence
+from .results import METRICS, lookup, metric_values, own_system
+
+EVAL_RESULTS_FILE = ".eval_results/soulchat_metrics.yaml"
+
+
+def model_metadata(
+    results: dict[str, Any],
+    *,
+    repo_id: str | None,
+    model_type: str,
+    base_model: BaseModel | None,
+    licence: ModelLicence,
+) -> dict[str, Any]:
+    """Keyword arguments of `huggingface_hub.ModelCardData` for these results."""
+    is_adapter = base_model is not None and base_model.relation == "adapter"
+    metadata: dict[str, Any] = {
+        "language": ["zh"],
+        "license": licence.id,
+        "license_name": licence.name,
+        "license_link": licence.link,
+        "library_name": "peft" if is_adapter else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["soulchat", "empathy", "counselling", model_type, "conversational"],
+        "datasets": [results["dataset"]["name"]],
+        "metrics": ["bleu", "rouge", "perplexity"],
+    }
+    if base_model:
+        metadata |= {"base_model": base_model.id, "base_model_relation": base_model.relation}
+    eval_results = _eval_results(results)
+    if eval_results:
+        metadata |= {"model_name": repo_id or "soulchat", "eval_results": eval_results}
+    return metadata
+
+
+def eval_results_yaml(results: dict[str, Any]) -> str | None:
+    """The text of `.eval_results/soulchat_metrics.yaml`, one entry a metric; None where nothing was scored."""
+    system = own_system(results)
+    if system is None or not metric_values(system):
+        return None
+    by_shown_name = {shown: key for key, shown in METRICS.items()}
+    entries = [
+        EvalResultEntry(
+            dataset_id=results["dataset"]["name"],
+            task_id=by_shown_name[shown],
+            value=value,
+            dataset_revision=lookup(results, "dataset.revision"),
+            date=lookup(results, "created"),
+            notes=_notes(results, system),
+        )
+        for shown, value in metric_values(system).items()
+    ]
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
+
+
+def _eval_results(results: dict[str, Any]) -> list[EvalResult]:
+    """The card's own system as entries of `model-index`."""
+    system = own_system(results)
+    if system is None:
+        return []
+    values = metric_values(system)
+    if system.get("perplexity") is not None:
+        values["perplexity"] = system["perplexity"]
+    return [
+        EvalResult(
+            task_type="text-generation",
+            task_name="Counselling replies",
+            dataset_type=results["dataset"]["name"],
+            dataset_name=results["dataset"]["name"],
+            dataset_config=lookup(results, "dataset.config"),
+            dataset_split="test",
+            dataset_revision=lookup(results, "dataset.revision"),
+            metric_type=shown.lower().split("-")[0],
+            metric_name=shown,
+            metric_value=value,
+        )
+        for shown, value in values.items()
+    ]
+
+
+def _notes(results: dict[str, Any], system: dict[str, Any]) -> str:
+    decoding = lookup(results, "decoding") or {}
+    parts = [f"{system['samples']} test turns"] if system.get("samples") is not None else []
+    parts += [f"{name} {value}" for name, value in decoding.items()]
+    parts += [system["signature"]] if system.get("signature") else []
+    return "; ".join(parts)
