@@ -1,0 +1,80 @@
+"""The configuration of ChatGLM-6B (v1). Defaults are those of the released `THUDM/chatglm-6b`."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+
+@strict
+class ChatGLMConfig(PreTrainedConfig):
+    """Sizes and token ids of a ChatGLM-6B (v1) model.
+
+    The keys are those of the released `config.json`; three are ours:
+
+    - `residual_layers`: the residual factor is alpha = sqrt(2 * residual_layers). The original never tells its blocks
+      how many they are, so alpha is that of 28 layers whatever `num_layers` is; give a model trained from scratch its
+      own depth.
+    - `tie_word_embeddings`: the released file has no such key, and its code was trained tied (transformers 4.28 tied
+      by default), so that is the default here.
+    - `initializer_range`: the standard deviation of new weights.
+
+    Raises `ValueError` for a ChatGLM2/ChatGLM3 configuration (they use the same `model_type`), for a quantised
+    checkpoint, and for sizes that do not fit together.
+    """
+
+    model_type = "chatglm"
+    keys_to_ignore_at_inference = ["past_key_values"]
+    attribute_map = {
+        "num_hidden_layers": "num_layers",
+        "intermediate_size": "inner_hidden_size",
+        "max_position_embeddings": "max_sequence_length",
+    }
+
+    vocab_size: int = 130528
+    hidden_size: int = 4096
+    inner_hidden_size: int = 16384
+    num_layers: int = 28
+    num_attention_heads: int = 32
+    layernorm_epsilon: float = 1e-5
+    max_sequence_length: int = 2048
+    position_encoding_2d: bool = True
+    bos_token_id: int | None = 130004
+    eos_token_id: int | list[int] | None = 130005
+    mask_token_id: int = 130000
+    gmask_token_id: int = 130001
+    pad_token_id: int | None = 3
+    use_cache: bool = True
+    pre_seq_len: int | None = None
+    prefix_projection: bool = False
+    quantization_bit: int = 0
+    residual_layers: int = 28
+    tie_word_embeddings: bool = True
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs):
+        later = {"padded_vocab_size", "multi_query_attention", "ffn_hidden_size"} & kwargs.keys()
+        if later:
+            raise ValueError(
+                f"this is a ChatGLM2 or ChatGLM3 configuration (it has {', '.join(sorted(later))}), not ChatGLM-6B v1: "
+                "`soulchat convert IN OUT` makes it a native GlmForCausalLM folder"
+            )
+        if self.quantization_bit:
+            raise ValueError(
+                f"quantization_bit is {self.quantization_bit}: quantised ChatGLM-6B checkpoints (int4, int8) are not "
+                "supported; load the float16 checkpoint THUDM/chatglm-6b"
+            )
+        if not self.position_encoding_2d:
+            raise ValueError("position_encoding_2d is false; ChatGLM-6B v1 has two-dimensional positions (true)")
+        if self.hidden_size % (4 * self.num_attention_heads):
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be a multiple of 4 * num_attention_heads "
+                f"({4 * self.num_attention_heads}): each head is turned in two halves of pairs"
+            )
+        super().__post_init__(**kwargs)
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+
+__all__ = ["ChatGLMConfig"]

@@ -1,0 +1,349 @@
+"""ChatGLM-6B (v1): a prefix language model with two-dimensional rotary positions, native in transformers 5.
+
+What is unusual about it:
+- The context (everything before `<sop>`) sees itself in both directions; the target after it is causal.
+- Every token has two positions; the first half of a head is turned by the one, the second half by the other.
+- The residual branch carries the normalised input, times alpha = sqrt(2 * 28).
+- The fused projection is laid out per head as [query | key | value].
+
+Shapes: b batch, s tokens of this call, k keys (cache and P-Tuning prefix included), n heads, d width of a head, h hidden.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import can_return_tuple
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_chatglm import ChatGLMConfig
+from .prefix_lm import make_attention_mask, make_position_ids, rotary_table, rotate
+
+IGNORE_INDEX = -100
+LABELS_PER_CHUNK = 512  # labelled positions whose float32 logits exist at the same time
+
+
+def eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    **kwargs,
+) -> tuple[Tensor, Tensor]:
+    """Attention with the weights written out: query [b, n, s, d], key and value [b, n, k, d], mask [b, 1, s, k] bool.
+
+    True in the mask means "sees". Scores and softmax are float32, so that float16 cannot overflow.
+    Returns the output [b, s, n, d] and the weights [b, n, s, k].
+    """
+    scores = (query.float() * scaling) @ key.float().transpose(-1, -2)
+    if attention_mask is not None:
+        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1).to(value.dtype)
+    return (weights @ value).transpose(1, 2), weights
+
+
+class ChatGLMAttention(nn.Module):
+    def __init__(self, config: ChatGLMConfig, layer_idx: int):
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer_idx
+        self.scaling = config.head_dim**-0.5
+        self.is_causal = False  # the mask says all there is to say
+        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None,
+        rotary: tuple[Tensor, Tensor],
+        prefix: tuple[Tensor, Tensor] | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attention over [b, s, h]; `prefix` is the P-Tuning key and value of this layer, each [n, pre_seq_len, d]."""
+        batch, length, _ = hidden_states.shape
+        fused = self.query_key_value(hidden_states).view(batch, length, -1, 3, self.config.head_dim)
+        query, key = rotate(fused[..., :2, :], *rotary).transpose(1, 2).unbind(-2)
+        value = fused[..., 2, :].transpose(1, 2)
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.layer_idx)
+        if prefix is not None:
+            key = torch.cat([prefix[0].expand(batch, -1, -1, -1), key], dim=2)
+            value = torch.cat([prefix[1].expand(batch, -1, -1, -1), value], dim=2)
+
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        output, weights = attention(self, query, key, value, attention_mask, scaling=self.scaling, **kwargs)
+        return self.dense(output.reshape(batch, length, -1)), weights
+
+
+class ChatGLMMLP(nn.Module):
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__()
+        self.dense_h_to_4h = nn.Linear(config.hidden_size, config.inner_hidden_size)
+        self.dense_4h_to_h = nn.Linear(config.inner_hidden_size, config.hidden_size)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return self.dense_4h_to_h(F.gelu(self.dense_h_to_4h(hidden_states), approximate="tanh"))
+
+
+class ChatGLMBlock(GradientCheckpointingLayer):
+    def __init__(self, config: ChatGLMConfig, layer_idx: int):
+        super().__init__()
+        self.alpha = math.sqrt(2 * config.residual_layers)
+        self.input_layernorm = nn.LayerNorm(config.hidden_size, config.layernorm_epsilon)
+        self.attention = ChatGLMAttention(config, layer_idx)
+        self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, config.layernorm_epsilon)
+        self.mlp = ChatGLMMLP(config)
+
+    def forward(self, hidden_states: Tensor, **kwargs) -> Tensor:
+        """One block over [b, s, h]. Both residuals carry the normalised input, as in the original."""
+        normalised = self.input_layernorm(hidden_states)
+        attended, _ = self.attention(normalised, **kwargs)
+        normalised = self.post_attention_layernorm(torch.add(attended, normalised, alpha=self.alpha))
+        return torch.add(self.mlp(normalised), normalised, alpha=self.alpha)
+
+
+class ChatGLMPrefixEncoder(nn.Module):
+    """P-Tuning v2: `pre_seq_len` virtual tokens, each a key and a value in every layer (not rotated, always visible)."""
+
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__()
+        self.config = config
+        width = 2 * config.num_layers * config.hidden_size
+        self.dropout = nn.Dropout(0.1)
+        self.trans = None
+        if config.prefix_projection:
+            self.embedding = nn.Embedding(config.pre_seq_len, config.hidden_size)
+            self.trans = nn.Sequential(
+                nn.Linear(config.hidden_size, config.hidden_size), nn.Tanh(), nn.Linear(config.hidden_size, width)
+            )
+        else:
+            self.embedding = nn.Embedding(config.pre_seq_len, width)
+
+    def forward(self, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+        """A (key, value) for every layer, each [n, pre_seq_len, d] in `dtype`."""
+        config = self.config
+        # Through the module and not its weight: sharded training gathers weights where a module is called.
+        states = self.embedding(torch.arange(config.pre_seq_len, device=self.embedding.weight.device))
+        if self.trans is not None:
+            states = self.trans(states)
+        states = states.view(config.pre_seq_len, config.num_layers, 2, config.num_attention_heads, config.head_dim)
+        states = self.dropout(states).to(dtype).permute(1, 2, 3, 0, 4)
+        return [tuple(layer) for layer in states]
+
+
+class ChatGLMPreTrainedModel(PreTrainedModel):
+    config: ChatGLMConfig
+    config_class = ChatGLMConfig
+    base_model_prefix = "transformer"
+    supports_gradient_checkpointing = True
+    _input_embed_layer = "word_embeddings"
+    _no_split_modules = ["ChatGLMBlock"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _can_compile_fullgraph = True
+    _can_record_outputs = {"hidden_states": ChatGLMBlock, "attentions": ChatGLMAttention}
+    # The table of frequencies is computed (see `rotary_table`), not loaded.
+    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
+
+
+class ChatGLMModel(ChatGLMPreTrainedModel):
+    """The blocks without a head."""
+
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__(config)
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(ChatGLMBlock(config, layer_idx) for layer_idx in range(config.num_layers))
+        self.final_layernorm = nn.LayerNorm(config.hidden_size, config.layernorm_epsilon)
+        if config.pre_seq_len is not None:
+            self.requires_grad_(False)
+            self.prefix_encoder = ChatGLMPrefixEncoder(config)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPast:
+        """Hidden states [b, s, h] after the final layer norm.
+
+        - `input_ids` [b, s] int64: context, [gMASK] or [MASK], `<sop>`, target so far.
+        - `attention_mask` [b, past + s]: 1 = a real token, 0 = padding, on either side; nothing given = no padding.
+          A bool mask [b, 1, s, k] (True = sees) is used as it is.
+        - `position_ids` [b, 2, s] int64: row 0 the position, row 1 the block position, which is 0 on the context.
+          Made from `input_ids` when not given; needed together with `inputs_embeds` or a cache that is not empty.
+
+        Raises `ValueError` for ids outside the vocabulary, a row without `<sop>` or without mask token, and a sequence
+        beyond `max_sequence_length`.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give either input_ids or inputs_embeds")
+        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        if position_ids is None:
+            if input_ids is None or (isinstance(past_length, int) and past_length > 0):
+                raise ValueError(
+                    "position_ids [batch, 2, tokens] are needed with inputs_embeds or a cache that is not empty: only "
+                    "a whole row of input_ids tells where its context ends"
+                )
+            position_ids = make_position_ids(input_ids, attention_mask, self.config)
+        if inputs_embeds is None:
+            inputs_embeds = self.word_embeddings(input_ids)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+
+        mask = make_attention_mask(self.config, inputs_embeds, attention_mask, position_ids, past_key_values)
+        rotary = rotary_table(position_ids, self.config.head_dim, inputs_embeds.dtype)
+        prefixes = [None] * len(self.layers)
+        if self.config.pre_seq_len is not None:
+            prefixes = self.prefix_encoder(inputs_embeds.dtype)
+
+        hidden_states = inputs_embeds
+        for layer, prefix in zip(self.layers, prefixes, strict=True):
+            hidden_states = layer(
+                hidden_states,
+                attention_mask=mask,
+                rotary=rotary,
+                prefix=prefix,
+                past_key_values=past_key_values,
+                **kwargs,
+            )
+        return BaseModelOutputWithPast(
+            last_hidden_state=self.final_layernorm(hidden_states), past_key_values=past_key_values
+        )
+
+
+class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
+    """The blocks and the language model head."""
+
+    _tied_weights_keys = {"lm_head.weight": "transformer.word_embeddings.weight"}
+
+    def __init__(self, config: ChatGLMConfig):
+        super().__init__(config)
+        self.transformer = ChatGLMModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        num_items_in_batch: Tensor | int | None = None,
+        **kwargs,
+    ) -> CausalLMOutputWithPast:
+        """Logits [b, s, vocab], or with `labels` the loss and no logits. Other arguments as in `ChatGLMModel.forward`.
+
+        - `labels` [b, s] int64: -100 = no label; the label at i is predicted from the token at i - 1. Context and
+          [gMASK] carry no labels; `<sop>`, target and `<eop>` do.
+        - `logits_to_keep`: only the last so many positions (0 = all), or the positions in a tensor.
+        - `num_items_in_batch`: the loss is the sum over labels divided by this; their mean when not given.
+        """
+        outputs = self.transformer(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=False if labels is not None and use_cache is None else use_cache,
+            **kwargs,
+        )
+        hidden_states = outputs.last_hidden_state
+        loss, logits = None, None
+        if labels is not None:
+            loss = labelled_loss(self.lm_head, hidden_states, labels, num_items_in_batch)
+        else:
+            kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+            logits = self.lm_head(hidden_states[:, kept])
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+    def _prepare_position_ids_for_generation(self, inputs_tensor: Tensor, model_kwargs: dict) -> Tensor:
+        attention_mask = model_kwargs.get("attention_mask")
+        input_ids = model_kwargs.get("input_ids", inputs_tensor)
+        if input_ids.dtype.is_floating_point or input_ids.shape[1] == 0:
+            raise ValueError("generate from inputs_embeds needs position_ids [batch, 2, tokens]")
+        if attention_mask is not None and not attention_mask[:, -1].all():
+            raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
+        return make_position_ids(input_ids, attention_mask, self.config)
+
+    def _update_model_kwargs_for_generation(self, outputs, model_kwargs: dict, *args, **kwargs) -> dict:
+        known = model_kwargs["position_ids"]
+        model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
+        # The block position has grown by one for each token; the position stays that of the mask token.
+        model_kwargs["position_ids"][:, 0, known.shape[-1] :] = known[:, 0, -1:]
+        return model_kwargs
+
+    def _prepare_generated_length(self, generation_config, *args, **kwargs):
+        generation_config = super()._prepare_generated_length(generation_config, *args, **kwargs)
+        # Replies end where the window ends; a prompt that fills it is refused by the length check that follows.
+        generation_config.max_length = min(generation_config.max_length, self.config.max_sequence_length)
+        return generation_config
+
+    @staticmethod
+    def create_masks_for_generate(
+        config, inputs_embeds, attention_mask, past_key_values, position_ids=None, **kwargs
+    ) -> Tensor | None:
+        """The mask [b, 1, s, k] that `generate` hands to a compiled forward over a static cache."""
+        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, past_key_values)
+
+
+def labelled_loss(
+    head: Callable[[Tensor], Tensor], hidden_states: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None
+) -> Tensor:
+    """Cross-entropy in float32 over the labelled positions only: hidden states [b, s, h], labels [b, s], -100 = none.
+
+    The head runs on gathered rows, `LABELS_PER_CHUNK` at a time, and with several chunks each is recomputed in the
+    backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Equal to the full computation.
+    Returns the sum divided by `num_items_in_batch`, or the mean over this batch's labels; 0 where there is none.
+    Raises `ValueError` for a label outside the vocabulary.
+    """
+    targets = labels[:, 1:]
+    labelled = targets != IGNORE_INDEX
+    targets = targets[labelled].to(hidden_states.device)
+    rows = hidden_states[:, :-1][labelled.to(hidden_states.device)]
+
+    def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(head(rows).float(), targets, reduction="sum")
+
+    if len(rows) <= LABELS_PER_CHUNK:
+        total = chunk_loss(rows, targets)
+    else:
+        chunks = zip(rows.split(LABELS_PER_CHUNK), targets.split(LABELS_PER_CHUNK), strict=True)
+        total = sum(checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks)
+    if num_items_in_batch is None:
+        return total / max(len(rows), 1)
+    return total / torch.as_tensor(num_items_in_batch, device=total.device)
+
+
+__all__ = ["ChatGLMForConditionalGeneration", "ChatGLMModel", "ChatGLMPreTrainedModel"]

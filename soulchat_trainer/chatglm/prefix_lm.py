@@ -1,0 +1,143 @@
+"""What makes ChatGLM a prefix language model: the mask, the two rows of positions, and the rotation by them.
+
+For the row `a b [gMASK] <sop> x y` (a, b context; x, y target), ■ = sees, · = does not:
+
+             a b g s x y        position        0 1 2 2 2 2    grows on the context, then stays that of [gMASK]
+    a        ■ ■ ■ · · ·        block position  0 0 0 1 2 3    0 on the context, then counts from <sop>
+    b        ■ ■ ■ · · ·
+    [gMASK]  ■ ■ ■ · · ·
+    <sop>    ■ ■ ■ ■ · ·
+    x        ■ ■ ■ ■ ■ ·
+    y        ■ ■ ■ ■ ■ ■
+
+A padded token is seen by nobody but itself, so that no row of the softmax is empty. The virtual tokens of P-Tuning stand
+before all keys and are seen by everybody.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
+from transformers import Cache
+
+from .configuration_chatglm import ChatGLMConfig
+
+
+@torch.compiler.disable
+def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: ChatGLMConfig) -> Tensor:
+    """The two rows of positions [b, 2, s] int64 of `input_ids` [b, s].
+
+    `attention_mask` [b, s]: 1 = a real token; positions count from the first real token; padding has 0 on the left.
+    The context ends before the first `<sop>`; the mask token is [gMASK] where a row has one, else [MASK].
+    Raises `ValueError` for an id outside the vocabulary, a row without `<sop>` or mask token, padding on the left that
+    the mask does not tell of, and a row beyond `max_sequence_length`.
+    """
+    length = input_ids.shape[1]
+    if length > config.max_sequence_length:
+        raise ValueError(f"a sequence of {length} tokens is beyond max_sequence_length {config.max_sequence_length}")
+    real = torch.ones_like(input_ids) if attention_mask is None else (attention_mask != 0).long()
+    real = real.to(input_ids.device)
+    is_bos = (input_ids == config.bos_token_id) & (real == 1)
+    is_gmask = (input_ids == config.gmask_token_id) & (real == 1)
+    is_mask = (input_ids == config.mask_token_id) & (real == 1)
+    has_gmask = is_gmask.any(1, keepdim=True)
+    is_anchor = torch.where(has_gmask, is_gmask, is_mask)
+    wrong = torch.stack(
+        [
+            ((input_ids < 0) | (input_ids >= config.vocab_size)).any(1),
+            ~is_bos.any(1),
+            ~is_anchor.any(1),
+            (input_ids[:, 0] == config.pad_token_id) & (real[:, 0] == 1),
+        ]
+    )
+    if wrong.any():  # one synchronisation with the device for all checks
+        _refuse(input_ids, wrong, config)
+
+    start = real.argmax(1, keepdim=True)
+    context_end = is_bos.long().argmax(1, keepdim=True)
+    anchor = is_anchor.long().argmax(1, keepdim=True)
+    column = torch.arange(length, device=input_ids.device).expand_as(input_ids)
+    position = (torch.where(column < context_end, column, anchor) - start).clamp(min=0)
+    block_position = (column - context_end + 1).clamp(min=0)
+    return torch.stack([position, block_position], dim=1)
+
+
+def _refuse(input_ids: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
+    check, row = (int(index) for index in wrong.nonzero()[0])
+    causes = (
+        f"input_ids has ids from {int(input_ids[row].min())} to {int(input_ids[row].max())}; the vocabulary has 0 to "
+        f"{config.vocab_size - 1}",
+        f"no <sop> (id {config.bos_token_id}) in input_ids; a prompt ends in [gMASK] <sop>",
+        f"no [gMASK] (id {config.gmask_token_id}) or [MASK] (id {config.mask_token_id}) in input_ids",
+        f"input_ids begins with padding (id {config.pad_token_id}) that no attention_mask tells of",
+    )
+    raise ValueError(f"row {row}: {causes[check]}")
+
+
+def make_attention_mask(
+    config: ChatGLMConfig,
+    inputs_embeds: Tensor,
+    attention_mask: Tensor | None,
+    position_ids: Tensor,
+    past_key_values: Cache | None,
+) -> Tensor | BlockMask | None:
+    """The prefix mask of this call, bool [b, 1, s, k], True = sees; a `BlockMask` for flex attention.
+
+    `inputs_embeds` [b, s, …] tells size and device; `attention_mask` [b, past + s], 1 = real; `position_ids` [b, 2, s].
+    Keys are: the P-Tuning prefix, what the cache holds, this call. None where one token sees every key.
+    """
+    if attention_mask is not None and attention_mask.dim() == 4:
+        return attention_mask
+    batch, length = inputs_embeds.shape[:2]
+    device = inputs_embeds.device
+    past_length, key_length = 0, length
+    if past_key_values is not None:
+        past_length = past_key_values.get_seq_length()
+        key_length, _ = past_key_values.get_mask_sizes(length, 0)
+    if attention_mask is None and length == 1 and isinstance(past_length, int) and key_length == past_length + 1:
+        return None
+
+    own_columns = torch.arange(length, device=device) + past_length
+    in_context = torch.zeros(batch, key_length, dtype=torch.bool, device=device)
+    in_context = in_context.index_copy(1, own_columns, position_ids[:, 1].to(device) == 0)
+    if attention_mask is None:
+        is_real = torch.ones_like(in_context)
+    else:
+        is_real = F.pad(attention_mask.to(device) != 0, (0, key_length - attention_mask.shape[1]))
+    prefix_length = config.pre_seq_len or 0
+    if prefix_length:
+        in_context, is_real = (F.pad(keys, (prefix_length, 0), value=True) for keys in (in_context, is_real))
+    first_query = past_length + prefix_length
+
+    def sees(b: Tensor, _: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        own = query + first_query
+        return (((key <= own) | in_context[b, key]) & is_real[b, key]) | (key == own)
+
+    key_length = key_length + prefix_length
+    if config._attn_implementation == "flex_attention":
+        return create_block_mask(sees, batch, None, length, key_length, device=device)
+    rows = torch.arange(batch, device=device)[:, None, None, None]
+    queries = torch.arange(length, device=device)[:, None]
+    return sees(rows, rows, queries, torch.arange(key_length, device=device))
+
+
+def rotary_table(position_ids: Tensor, head_dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine and sine, each [b, s, 1, 1, 2, d / 4], of the angles of both rows of `position_ids` [b, 2, s].
+
+    The frequencies are rounded to float16, as the original was trained with them; the angles are float32 (the
+    original's products in half precision are coarser, bfloat16 by up to a radian).
+    """
+    half = head_dim // 2
+    powers = torch.arange(0, half, 2, dtype=torch.float32, device=position_ids.device) / half
+    frequencies = (1.0 / 10000.0**powers).to(torch.float16).float()
+    angles = position_ids.transpose(1, 2)[:, :, None, None, :, None].float() * frequencies
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn `states` [b, s, n, …, d]: the first half of d by the position, the second by the block position.
+
+    Inside each half the pairs are (i, i + d / 4).
+    """
+    first, second = states.unflatten(-1, (2, 2, -1)).unbind(-2)
+    return torch.stack([first * cos - second * sin, second * cos + first * sin], dim=-2).flatten(-3)
