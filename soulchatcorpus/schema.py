@@ -65,3 +65,4 @@ TURN_FEATURES = Features(
         "completion": Value("string"),
     }
 )
+FEATURES = {"turns": TURN_FEATURES, "conversations": CONVERSATION_FEATURES}
