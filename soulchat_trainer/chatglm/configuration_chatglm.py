@@ -69,6 +69,7 @@ class ChatGLMConfig(PreTrainedConfig):
                 f"hidden_size {self.hidden_size} must be a multiple of 4 * num_attention_heads "
                 f"({4 * self.num_attention_heads}): each head is turned in two halves of pairs"
             )
+        kwargs.pop("auto_map", None)  # names the original's remote code, which is not needed and not saved
         super().__post_init__(**kwargs)
 
     @property

@@ -1,0 +1,282 @@
+"""The tokenizer of ChatGLM-6B (v1): one sentencepiece model, `[gMASK] <sop>` after a prompt, `<eop>` after a target.
+
+Control tokens are only ever added by this code. Written in a text (`[gMASK]`, `<sop>`, `</s>`) they are ordinary
+characters, so a user's words cannot steer the model.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from transformers import BatchEncoding
+from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
+from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+
+from .punctuation import restore_punctuation
+from .sentencepiece_training import train_sentencepiece
+
+# The form of soulchatcorpus.dialogue.render_prompt, in the template language that other tools read.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '用户：' if message['role'] == 'user' else '心理咨询师：' }}{{ message['content'] }}{{ '\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}心理咨询师：{% endif %}"
+)
+MAX_BLANK = 80  # the longest run of spaces that has a piece of its own
+
+
+class ChatGLMTokenizer(SentencePieceBackend):
+    """Text to ids and back.
+
+    - a text: pieces, then `[gMASK] <sop>` (also when the text is cut to `max_length`);
+    - a pair (prompt, completion): pieces, `[gMASK] <sop>`, pieces of the completion by itself, `<eop>`.
+
+    Padding is on the left by default. `attention_mask` [b, s] has 1 for real tokens; mask matrix and positions are made by the model.
+    Raises `OSError` where the sentencepiece model file is missing or damaged.
+    """
+
+    vocab_files_names = {"vocab_file": "ice_text.model"}
+    model_input_names = ["input_ids", "attention_mask"]
+
+    def __init__(
+        self,
+        vocab_file: str,
+        bos_token: str = "<sop>",
+        eos_token: str = "<eop>",
+        unk_token: str = "<unk>",
+        pad_token: str = "<pad>",
+        mask_token: str = "[MASK]",
+        gmask_token: str = "[gMASK]",
+        padding_side: str = "left",
+        num_image_tokens: int = 0,
+        chat_template: str | None = CHAT_TEMPLATE,
+        **kwargs,
+    ):
+        if num_image_tokens:
+            raise ValueError(
+                f"num_image_tokens is {num_image_tokens}: vocabularies with image tokens (before the slim one of "
+                "130,344 pieces) are not supported; the released tokenizer_config.json says 0"
+            )
+        if not Path(vocab_file).is_file():
+            raise OSError(f"{vocab_file}: the sentencepiece model of the tokenizer is missing")
+        kwargs.pop("auto_map", None)  # names the original's remote code, which is not needed and not saved
+        try:
+            super().__init__(
+                vocab_file=vocab_file,
+                bos_token=bos_token,
+                eos_token=eos_token,
+                unk_token=unk_token,
+                pad_token=pad_token,
+                mask_token=mask_token,
+                gmask_token=gmask_token,
+                padding_side=padding_side,
+                num_image_tokens=num_image_tokens,
+                chat_template=chat_template,
+                **(kwargs | {"split_special_tokens": True}),
+            )
+        except RuntimeError as error:
+            raise OSError(f"{vocab_file} is not a sentencepiece model: {error}") from error
+
+    @property
+    def normalises(self) -> bool:
+        """True if encoding turns full-width punctuation into ASCII, so that replies need `restore_punctuation`."""
+        return self.sp_model.decode(self.sp_model.encode("，")) != "，"
+
+    def get_vocab(self) -> dict[str, int]:
+        """Every piece and its id."""
+        ids = range(self.vocab_size)
+        return dict(zip(self.sp_model.id_to_piece(list(ids)), ids, strict=True)) | self.added_tokens_encoder
+
+    def decode_reply(self, token_ids: Sequence[int]) -> str:
+        """The text of generated ids, without control tokens and with its full-width punctuation restored."""
+        text = self.decode(token_ids, skip_special_tokens=True)
+        return restore_punctuation(text) if self.normalises else text
+
+    def tokenize(self, text: str, **kwargs) -> list[str]:
+        """The pieces of a text; control tokens written in it are not recognised."""
+        return self.sp_model.encode(_hide_whitespace(text), out_type=str)
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """Context [gMASK] <sop>, and for a pair the target and <eop>."""
+        ids = [*token_ids_0, self.gmask_token_id, self.bos_token_id]
+        return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
+
+    def get_special_tokens_mask(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        """1 for control tokens, 0 for text."""
+        ids = (
+            token_ids_0
+            if already_has_special_tokens
+            else self.build_inputs_with_special_tokens(token_ids_0, token_ids_1)
+        )
+        return [int(self.sp_model.is_control(token_id)) for token_id in ids]
+
+    def apply_chat_template(
+        self,
+        conversation,
+        tools=None,
+        documents=None,
+        chat_template: str | None = None,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+        tokenize: bool = True,
+        padding: bool | str | PaddingStrategy = False,
+        truncation: bool = False,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+        return_dict: bool = True,
+        tokenizer_kwargs: dict | None = None,
+        **kwargs,
+    ):
+        """Messages as `用户：…\\n心理咨询师：…`, and with `add_generation_prompt` the counsellor's cue after them.
+
+        Tokenised, a generation prompt ends in `[gMASK] <sop>`. Roles are user and assistant.
+        Raises `ValueError` for another role, and for `continue_final_message`: a reply is started, not continued.
+        """
+        if continue_final_message:
+            raise ValueError("the last message is the counsellor's; a reply can only be generated to a user's message")
+        batched = bool(conversation) and isinstance(conversation[0], list | tuple)
+        for messages in conversation if batched else [conversation]:
+            for message in messages:
+                if message["role"] not in ("user", "assistant"):
+                    raise ValueError(f"the role of a message is {message['role']!r}; allowed are user and assistant")
+        rendered = super().apply_chat_template(
+            conversation,
+            tools=tools,
+            documents=documents,
+            chat_template=chat_template,
+            add_generation_prompt=add_generation_prompt,
+            tokenize=False,
+            **kwargs,
+        )
+        if not tokenize:
+            return rendered
+        # super() would encode without special tokens, as most templates write theirs; ours are never written.
+        encoded = self(
+            rendered,
+            add_special_tokens=add_generation_prompt,
+            padding=padding,
+            truncation=truncation,
+            max_length=max_length,
+            return_tensors=return_tensors,
+            **(tokenizer_kwargs or {}),
+        )
+        return encoded if return_dict else encoded["input_ids"]
+
+    def _encode_plus(
+        self,
+        text: str | Sequence,
+        text_pair: str | Sequence | None = None,
+        add_special_tokens: bool = True,
+        padding_strategy: PaddingStrategy = PaddingStrategy.DO_NOT_PAD,
+        truncation_strategy: TruncationStrategy = TruncationStrategy.DO_NOT_TRUNCATE,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_special_tokens_mask: bool = False,
+        return_length: bool = False,
+        is_split_into_words: bool = False,
+        return_overflowing_tokens: bool = False,
+        **kwargs,
+    ) -> BatchEncoding:
+        # The base class goes text by text and piece by piece; sentencepiece encodes a whole batch to ids at once.
+        if is_split_into_words or return_overflowing_tokens:
+            raise ValueError("ChatGLMTokenizer has no is_split_into_words and no return_overflowing_tokens")
+        single = isinstance(text, str) or (bool(text) and isinstance(text[0], int))
+        texts = [text] if single else list(text)
+        if texts and isinstance(texts[0], tuple) and text_pair is None:
+            texts, pairs = (list(side) for side in zip(*texts, strict=True))
+        else:
+            pairs = [text_pair] if isinstance(text_pair, str) else text_pair
+        if pairs is not None and len(pairs) != len(texts):
+            raise ValueError(f"{len(texts)} texts need as many text_pair, got {len(pairs)}")
+
+        firsts = self._ids_of(texts)
+        seconds = self._ids_of(pairs) if pairs is not None else [None] * len(firsts)
+        num_added = self.num_special_tokens_to_add(pair=pairs is not None) if add_special_tokens else 0
+        rows = []
+        for first, second in zip(firsts, seconds, strict=True):
+            excess = len(first) + len(second or ()) + num_added - (max_length or 0)
+            if truncation_strategy != TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None and excess > 0:
+                first, second, _ = self.truncate_sequences(first, second, excess, truncation_strategy)
+            if add_special_tokens:
+                rows.append(self.build_inputs_with_special_tokens(first, second))
+            else:
+                rows.append(first + (second or []))
+        encoded = {"input_ids": rows}
+        if return_special_tokens_mask:
+            encoded["special_tokens_mask"] = [
+                self.get_special_tokens_mask(row, already_has_special_tokens=True) for row in rows
+            ]
+        if return_length:
+            encoded["length"] = [len(row) for row in rows]
+        encoded = self.pad(
+            encoded,
+            padding=padding_strategy.value,
+            max_length=max_length,
+            pad_to_multiple_of=pad_to_multiple_of,
+            padding_side=padding_side,
+            return_attention_mask=return_attention_mask,
+        )
+        if single and return_tensors is None:
+            return BatchEncoding({name: values[0] for name, values in encoded.items()})
+        return BatchEncoding(encoded, tensor_type=return_tensors)
+
+    def _ids_of(self, texts: Sequence[str] | Sequence[list[int]]) -> list[list[int]]:
+        if texts and not isinstance(texts[0], str):
+            return [list(ids) for ids in texts]
+        return self.sp_model.encode([_hide_whitespace(text) for text in texts])
+
+    def _decode(
+        self,
+        token_ids: int | list[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **kwargs,
+    ) -> str:
+        ids = [token_ids] if isinstance(token_ids, int) else token_ids
+        # The model's table is padded to 130,528 rows; those beyond the tokenizer's 130,344 stand for nothing.
+        ids = [token_id for token_id in ids if token_id < self.vocab_size]
+        if skip_special_tokens:
+            special = set(self.all_special_ids)
+            ids = [token_id for token_id in ids if token_id not in special]
+        text = _show_whitespace(self.sp_model.decode(ids))
+        return self.clean_up_tokenization(text) if clean_up_tokenization_spaces else text
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int, output_dir: str | os.PathLike) -> ChatGLMTokenizer:
+    """Train a small tokenizer of the same layout from `texts` and save it in `output_dir`.
+
+    Unlike the released one it does not normalise: decoding is the inverse of encoding.
+    Raises `ValueError` where the texts cannot fill `vocab_size` pieces.
+    """
+    output_dir = Path(output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    model_file = output_dir / ChatGLMTokenizer.vocab_files_names["vocab_file"]
+    unfinished = model_file.with_suffix(".unfinished")
+    unfinished.write_bytes(train_sentencepiece((_hide_whitespace(text) for text in texts), vocab_size))
+    os.replace(unfinished, model_file)
+    tokenizer = ChatGLMTokenizer(str(model_file))
+    tokenizer.save_pretrained(output_dir)
+    return tokenizer
+
+
+def _hide_whitespace(text: str) -> str:
+    """Newlines, tabs and runs of spaces as the pieces that stand for them."""
+    text = text.replace("\n", "<n>").replace("\t", "<|tab|>")
+    return re.sub(f" {{2,{MAX_BLANK}}}", lambda spaces: f"<|blank_{len(spaces[0])}|>", text)
+
+
+def _show_whitespace(text: str) -> str:
+    """The reverse of `_hide_whitespace`."""
+    text = text.replace("<n>", "\n").replace("<|tab|>", "\t")
+    return re.sub(r"<\|blank_(\d+)\|>", lambda blank: " " * int(blank[1]), text)
+
+
+__all__ = ["ChatGLMTokenizer", "restore_punctuation", "train_tokenizer"]
