@@ -1,0 +1,31 @@
+"""From token ids back to the text of a reply, whole or as far as it is certain."""
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from .chatglm.tokenization_chatglm import restore_punctuation
+
+# What may still change when the next token comes: a character that is cut in its bytes, and half-width punctuation,
+# whose full-width form depends on the character after it.
+UNSETTLED = "\ufffd,.:;?!() \n\t"
+
+
+class ReplyDecoder:
+    """Decodes replies of one tokenizer.
+
+    A tokenizer that normalises (ChatGLM's sentencepiece turns "，" into ",") gets the full-width punctuation restored.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+        sample = "你好，世界！"
+        ids = tokenizer(sample, add_special_tokens=False).input_ids
+        self.normalises = "，" not in tokenizer.decode(ids, skip_special_tokens=True)
+
+    def decode(self, token_ids: Sequence[int], final: bool) -> str:
+        """The reply's text; while it is not `final`, only the part that later tokens cannot change."""
+        text = self.tokenizer.decode(token_ids, skip_special_tokens=True).lstrip()
+        if self.normalises:
+            text = restore_punctuation(text)
+        return text.rstrip() if final else text.rstrip(UNSETTLED + "，。：；？！（）")

@@ -1,0 +1,98 @@
+"""How the next token is drawn: temperature and top-p, seeded for each request, the same in every batch.
+
+Notation: `b` rows (requests), `v` vocabulary.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+# Logits of one row in float32 differ by up to about 1e-5 between batch shapes (another order of summation). What is
+# decided by less than this margin is decided again from the row computed alone, see `ReplyEngine`.
+FLOAT32_MARGIN = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How replies are drawn. The defaults are the paper's (section 3.2: top-p 0.75, temperature 0.95, 512 tokens)."""
+
+    top_p: float = field(default=0.75, metadata={"help": "Nucleus mass, 0 < p <= 1 (paper, section 3.2)."})
+    temperature: float = field(default=0.95, metadata={"help": "Sampling temperature, > 0 (paper, section 3.2)."})
+    max_new_tokens: int = field(default=512, metadata={"help": "Longest reply in tokens (paper, section 3.2)."})
+    do_sample: bool = field(default=True, metadata={"help": "Draw from the nucleus; false: the likeliest token."})
+    seed: int = field(default=0, metadata={"help": "Seed; each request's own is derived from it and its key."})
+
+    def __post_init__(self) -> None:
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}; allowed: greater than 0, at most 1")
+        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+            raise ValueError(
+                f"temperature is {self.temperature}; allowed: greater than 0 (do_sample=False for greedy)"
+            )
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")
+
+
+class Noise:
+    """The random numbers of one request: token n of its reply always meets the same ones, whatever the batch."""
+
+    def __init__(self, decoding: Decoding, key: str, device: torch.device) -> None:
+        digest = hashlib.sha256(f"{decoding.seed}\0{key}".encode()).digest()
+        self.generator = torch.Generator(device).manual_seed(int.from_bytes(digest[:8]) >> 1)
+        self.do_sample = decoding.do_sample
+
+    def next(self, vocab_size: int) -> Tensor:
+        """Standard Gumbel noise [v], float32, for the next token; zeros where the likeliest token is wanted."""
+        row = torch.zeros(vocab_size, device=self.generator.device)
+        return row.exponential_(generator=self.generator).log_().neg_() if self.do_sample else row
+
+
+def draw(logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Draw one token a row from the top-p nucleus of softmax(logits / temperature).
+
+    The token with the highest `logits / temperature + Gumbel noise` is a draw from the whole distribution; one that
+    lies outside of the nucleus is put aside and the next highest taken, which makes it a draw from the nucleus without
+    sorting the vocabulary. A token is inside when the tokens likelier than it hold less than `top_p` together.
+
+    Args:
+        logits: [b, v], float32.
+        noise: [b, v], float32 standard Gumbel noise, or zeros for the likeliest token.
+        temperature: [b, 1], float32. Greedy rows: 1.
+        top_p: [b, 1], float32. Greedy rows: 1.
+        margin: how near (in logits, in relative probability, in mass) two outcomes count as undecided; 0 decides all.
+
+    Returns:
+        tokens [b], int64, and undecided [b], bool: True where another outcome lay within the margin.
+
+    Raises:
+        ValueError: the logits are not finite.
+    """
+    logits = logits / temperature
+    if not torch.isfinite(logits).all():
+        raise ValueError(
+            "the model's logits are not finite; allowed: finite ones (is float16 too narrow for this model?)"
+        )
+    probabilities, scores = logits.softmax(-1), logits + noise
+    tokens = scores.new_zeros(len(scores), dtype=torch.long)
+    undecided = torch.zeros_like(tokens, dtype=torch.bool)
+    open_rows = torch.arange(len(scores), device=scores.device)
+    while len(open_rows):
+        best, candidates = scores[open_rows].topk(2)
+        candidate, rows = candidates[:, :1], probabilities[open_rows]
+        own = rows.gather(1, candidate)
+        mass_above = (rows * (rows > own * (1 + margin))).sum(-1, keepdim=True)
+        inside = (mass_above - margin < top_p[open_rows]) | (top_p[open_rows] >= 1)
+        if margin:
+            mass_at_most = (rows * (rows > own * (1 - margin))).sum(-1, keepdim=True) - own
+            surely = (mass_at_most + margin < top_p[open_rows]) | (top_p[open_rows] >= 1)
+            near = (best[:, :1] - best[:, 1:] < margin) | (inside & ~surely)
+            undecided[open_rows] |= near.squeeze(1)
+            inside |= near
+        inside = inside.squeeze(1)
+        tokens[open_rows] = candidate.squeeze(1)
+        scores[open_rows[~inside], candidate[~inside, 0]] = -math.inf
+        open_rows = open_rows[~inside]
+    return tokens, undecided
