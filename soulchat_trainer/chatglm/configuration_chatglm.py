@@ -54,8 +54,8 @@ class ChatGLMConfig(PreTrainedConfig):
         later = {"padded_vocab_size", "multi_query_attention", "ffn_hidden_size"} & kwargs.keys()
         if later:
             raise ValueError(
-                f"this is a ChatGLM2 or ChatGLM3 configuration (it has {', '.join(sorted(later))}), not ChatGLM-6B v1: "
-                "`soulchat convert IN OUT` makes it a native GlmForCausalLM folder"
+                f"this is a ChatGLM2 or ChatGLM3 configuration (it has {', '.join(sorted(later))}), not ChatGLM-6B "
+                "v1: `soulchat convert IN OUT` makes it a native GlmForCausalLM folder"
             )
         if self.quantization_bit:
             raise ValueError(

@@ -6,7 +6,8 @@ What is unusual about it:
 - The residual branch carries the normalised input, times alpha = sqrt(2 * 28).
 - The fused projection is laid out per head as [query | key | value].
 
-Shapes: b batch, s tokens of this call, k keys (cache and P-Tuning prefix included), n heads, d width of a head, h hidden.
+Shapes: b batch, s tokens of this call, k keys (cache and P-Tuning prefix included), n heads, d width of a head,
+h hidden.
 """
 
 import math
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
@@ -115,7 +117,7 @@ class ChatGLMBlock(GradientCheckpointingLayer):
 
 
 class ChatGLMPrefixEncoder(nn.Module):
-    """P-Tuning v2: `pre_seq_len` virtual tokens, each a key and a value in every layer (not rotated, always visible)."""
+    """P-Tuning v2: `pre_seq_len` virtual tokens, each a key and a value in every layer, not rotated, seen by all."""
 
     def __init__(self, config: ChatGLMConfig):
         super().__init__()
@@ -158,6 +160,37 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     # The table of frequencies is computed (see `rotary_table`), not loaded.
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
+        """As in transformers, but strict: a tensor that is missing or not of this model is an error, not a warning.
+
+        New in P-Tuning v2 are the weights of the prefix encoder, so only they may be missing; all others are frozen.
+        Raises `OSError` where the weights cannot be read and `ValueError` where they are not those of the model.
+        """
+        try:
+            model, info = super().from_pretrained(
+                pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
+            )
+        except (SafetensorError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            cause = str(error).splitlines()[0]
+            raise OSError(f"{pretrained_model_name_or_path}: the weights cannot be loaded: {cause}") from error
+        missing = [name for name in info["missing_keys"] if "prefix_encoder." not in name]
+        surplus = [name for name in info["unexpected_keys"] if name != "lm_head.weight"]
+        for names, verdict in ((missing, "missing"), (surplus, "unknown")):
+            if names:
+                raise ValueError(
+                    f"{pretrained_model_name_or_path}: {len(names)} tensors are {verdict}, the first is {min(names)}"
+                )
+        head = model.get_output_embeddings()
+        if head is not None and head.weight is not model.get_input_embeddings().weight:
+            # Not asked for, or transformers has just warned that the two tables differ and kept both: so say it.
+            model.config.tie_word_embeddings = False
+        if model.config.pre_seq_len is not None:
+            model.base_model.freeze_all_but_prefix()
+        return (model, info) if output_loading_info else model
+
 
 class ChatGLMModel(ChatGLMPreTrainedModel):
     """The blocks without a head."""
@@ -168,10 +201,15 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         self.layers = nn.ModuleList(ChatGLMBlock(config, layer_idx) for layer_idx in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, config.layernorm_epsilon)
         if config.pre_seq_len is not None:
-            self.requires_grad_(False)
             self.prefix_encoder = ChatGLMPrefixEncoder(config)
+            self.freeze_all_but_prefix()
         self.gradient_checkpointing = False
         self.post_init()
+
+    def freeze_all_but_prefix(self) -> None:
+        """What P-Tuning v2 trains: the virtual tokens alone (and, as in the original, a head that is not tied)."""
+        self.requires_grad_(False)
+        self.prefix_encoder.requires_grad_(True)
 
     @merge_with_config_defaults
     @capture_outputs

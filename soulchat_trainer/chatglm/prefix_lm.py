@@ -10,8 +10,8 @@ For the row `a b [gMASK] <sop> x y` (a, b context; x, y target), ■ = sees, · 
     x        ■ ■ ■ ■ ■ ·
     y        ■ ■ ■ ■ ■ ■
 
-A padded token is seen by nobody but itself, so that no row of the softmax is empty. The virtual tokens of P-Tuning stand
-before all keys and are seen by everybody.
+A padded token is seen by nobody but itself, so that no row of the softmax is empty. The virtual tokens of P-Tuning
+stand before all keys and are seen by everybody.
 """
 
 import torch
@@ -83,7 +83,8 @@ def make_attention_mask(
 ) -> Tensor | BlockMask | None:
     """The prefix mask of this call, bool [b, 1, s, k], True = sees; a `BlockMask` for flex attention.
 
-    `inputs_embeds` [b, s, …] tells size and device; `attention_mask` [b, past + s], 1 = real; `position_ids` [b, 2, s].
+    `inputs_embeds` [b, s, …] tells size and device; `attention_mask` [b, past + s], 1 = real, or a finished bool mask
+    [b, 1, s, k]; `position_ids` [b, 2, s].
     Keys are: the P-Tuning prefix, what the cache holds, this call. None where one token sees every key.
     """
     if attention_mask is not None and attention_mask.dim() == 4:

@@ -1,4 +1,4 @@
-"""A small sentencepiece model with the layout of ChatGLM-6B's: text pieces, then control, whitespace and byte pieces."""
+"""A small sentencepiece model with the layout of ChatGLM-6B's: text, then control, whitespace and byte pieces."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -38,6 +38,7 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
             normalization_rule_name="identity",
             add_dummy_prefix=False,
             remove_extra_whitespaces=False,
+            seed_sentencepiece_size=50_000,
             max_sentence_length=1 << 20,  # longer lines would be left out in silence
             num_threads=1,
             minloglevel=2,

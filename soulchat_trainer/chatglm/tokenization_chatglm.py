@@ -32,7 +32,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
     - a text: pieces, then `[gMASK] <sop>` (also when the text is cut to `max_length`);
     - a pair (prompt, completion): pieces, `[gMASK] <sop>`, pieces of the completion by itself, `<eop>`.
 
-    Padding is on the left by default. `attention_mask` [b, s] has 1 for real tokens; mask matrix and positions are made by the model.
+    Padding is on the left by default. `attention_mask` [b, s] has 1 for real tokens, 0 for padding; the matrix of who
+    sees whom and the positions are made by the model.
     Raises `OSError` where the sentencepiece model file is missing or damaged.
     """
 
