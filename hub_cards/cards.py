@@ -1,6 +1,7 @@
 """Model cards, rendered through templates from what was measured: a number that is missing reads "not measured"."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -10,9 +11,9 @@ import jinja2
 import orjson
 from huggingface_hub import ModelCardData
 
-from .licences import BaseModel, model_licence
+from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
 from .metadata import model_metadata
-from .results import METRICS, check_results, lookup, own_system, read_results
+from .results import METRICS, RESULTS_FILE, check_results, lookup, own_system, read_results
 
 NOT_MEASURED = "not measured"
 NUM_REPLIES = 5
@@ -58,30 +59,70 @@ def render_model_card(
             base_model=base_model,
             licence=licence,
             replies=[{**row, "last_user": last_user_message(row["prompt"])} for row in predictions[:NUM_REPLIES]],
+            may_show_data=(lookup(results, "dataset.licence") or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
             arguments=_shown_arguments(lookup(results, "training.arguments") or {}),
         )
     )
 
 
-def model_card_of(folder: Path, repo_id: str | None = None) -> str:
-    """The card of a checkpoint folder, from its results.json, config.json, predictions.jsonl and loss.png.
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What the files of a model's folder say of it; `predictions` are the first rows of predictions.jsonl."""
+
+    results: dict[str, Any]
+    model_type: str
+    base_model: BaseModel | None
+    licence: ModelLicence
+    predictions: list[dict[str, str]]
+    loss_figure: str | None
+
+
+def describe_model(folder: Path, licence: str | None = None) -> ModelDescription:
+    """Read results.json, config.json or adapter_config.json, predictions.jsonl, and look for loss.png.
+
+    `licence` is that of the base model, where it has another one than ChatGLM's.
 
     Raises:
         FileNotFoundError: the folder has no results.json.
         ValueError: one of the files is not of its form.
     """
-    adapter = _read_json(folder / "adapter_config.json")
-    results = read_results(folder / "results.json")
+    results = read_results(folder / RESULTS_FILE)
+    adapter, config = _read_json(folder / "adapter_config.json"), _read_json(folder / "config.json")
     base = adapter.get("base_model_name_or_path") or lookup(results, "training.arguments.model_name_or_path")
-    return render_model_card(
+    model_type = config.get("model_type") or ("chatglm" if "chatglm" in (base or "chatglm").lower() else "causal-lm")
+    part = "adapter" if adapter else "prefix" if config.get("pre_seq_len") else "all"
+    base_model = BaseModel(base, part, licence) if base else None
+    return ModelDescription(
         results,
-        repo_id=repo_id,
-        model_type=_read_json(folder / "config.json").get("model_type", "chatglm"),
-        base_model=BaseModel(base, "adapter" if adapter else "finetune") if base else None,
-        predictions=_first_predictions(folder / "predictions.jsonl"),
-        loss_figure="loss.png" if (folder / "loss.png").is_file() else None,
+        model_type,
+        base_model,
+        model_licence(model_type, base_model, lookup(results, "dataset.licence")),
+        _first_predictions(folder / "predictions.jsonl"),
+        "loss.png" if (folder / "loss.png").is_file() else None,
     )
+
+
+def model_card_of(folder: Path, repo_id: str | None = None) -> str:
+    """The card of a model's folder, from the files that `describe_model` reads."""
+    return render_described(describe_model(folder), repo_id)
+
+
+def render_described(described: ModelDescription, repo_id: str | None = None) -> str:
+    """The card of a model that `describe_model` has looked at."""
+    return render_model_card(
+        described.results,
+        repo_id=repo_id,
+        model_type=described.model_type,
+        base_model=described.base_model,
+        predictions=described.predictions,
+        loss_figure=described.loss_figure,
+    )
+
+
+def data_terms(results: dict[str, Any]) -> str:
+    """What the training data's publisher asks of whoever passes on what was made of it."""
+    return _environment().get_template("data_terms.md").render(results=results)
 
 
 def last_user_message(prompt: str) -> str:

@@ -1,6 +1,7 @@
 """Whose licence a published model stands under."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 # Licences that let the weights stand under the toolkit's own.
 OPEN_LICENCES = {"apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc0-1.0", "mit"}
@@ -13,13 +14,18 @@ class BaseModel:
 
     Attributes:
         id: Hub id, such as "THUDM/chatglm-6b".
-        relation: "finetune" (all weights are published) or "adapter" (only what was added to the base).
+        part: what is published of the result: "all" weights, a PEFT "adapter", or the P-Tuning v2 "prefix".
         licence: Hub licence id of the base where it is known.
     """
 
     id: str
-    relation: str = "finetune"
+    part: Literal["all", "adapter", "prefix"] = "all"
     licence: str | None = None
+
+    @property
+    def relation(self) -> str:
+        """The Hub's word for it."""
+        return "finetune" if self.part == "all" else "adapter"
 
 
 @dataclass(frozen=True, slots=True)

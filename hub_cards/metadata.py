@@ -3,6 +3,8 @@
 Specifications: hub-docs `modelcard.md`, `datasetcard.md` and `docs/hub/eval-results.md`.
 """
 
+import json
+from importlib import resources
 from typing import Any
 
 import yaml
@@ -11,6 +13,7 @@ from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_
 from .licences import BaseModel, ModelLicence
 from .results import METRICS, lookup, metric_values, own_system
 
+VOCABULARY = json.loads((resources.files("hub_cards") / "vocabulary.json").read_text(encoding="utf-8"))
 EVAL_RESULTS_FILE = ".eval_results/soulchat_metrics.yaml"
 
 
@@ -23,16 +26,15 @@ def model_metadata(
     licence: ModelLicence,
 ) -> dict[str, Any]:
     """Keyword arguments of `huggingface_hub.ModelCardData` for these results."""
-    is_adapter = base_model is not None and base_model.relation == "adapter"
     metadata: dict[str, Any] = {
         "language": ["zh"],
         "license": licence.id,
         "license_name": licence.name,
         "license_link": licence.link,
-        "library_name": "peft" if is_adapter else "transformers",
+        "library_name": "peft" if base_model and base_model.part == "adapter" else "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["soulchat", "empathy", "counselling", model_type, "conversational"],
-        "datasets": [results["dataset"]["name"]],
+        "datasets": [_dataset_id(results)],
         "metrics": ["bleu", "rouge", "perplexity"],
     }
     if base_model:
@@ -51,7 +53,7 @@ def eval_results_yaml(results: dict[str, Any]) -> str | None:
     by_shown_name = {shown: key for key, shown in METRICS.items()}
     entries = [
         EvalResultEntry(
-            dataset_id=results["dataset"]["name"],
+            dataset_id=_dataset_id(results),
             task_id=by_shown_name[shown],
             value=value,
             dataset_revision=lookup(results, "dataset.revision"),
@@ -75,7 +77,7 @@ def _eval_results(results: dict[str, Any]) -> list[EvalResult]:
         EvalResult(
             task_type="text-generation",
             task_name="Counselling replies",
-            dataset_type=results["dataset"]["name"],
+            dataset_type=_dataset_id(results),
             dataset_name=results["dataset"]["name"],
             dataset_config=lookup(results, "dataset.config"),
             dataset_split="test",
@@ -88,9 +90,20 @@ def _eval_results(results: dict[str, Any]) -> list[EvalResult]:
     ]
 
 
+def _dataset_id(results: dict[str, Any]) -> str:
+    """The data set's id on the Hub where it is published, else its plain name."""
+    return lookup(results, "dataset.hub_id") or results["dataset"]["name"]
+
+
 def _notes(results: dict[str, Any], system: dict[str, Any]) -> str:
     decoding = lookup(results, "decoding") or {}
     parts = [f"{system['samples']} test turns"] if system.get("samples") is not None else []
     parts += [f"{name} {value}" for name, value in decoding.items()]
     parts += [system["signature"]] if system.get("signature") else []
     return "; ".join(parts)
+
+
+def size_category(num_rows: int) -> str:
+    """The Hub's size category of a dataset with so many rows, such as "1K<n<10K"."""
+    categories = VOCABULARY["size_categories"]
+    return categories[min(max(len(str(num_rows)) - 3, 0), len(categories) - 1)]

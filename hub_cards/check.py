@@ -1,0 +1,107 @@
+"""The linter of cards: what would keep the Hub, or a reader, from making use of a folder. Works offline."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
+from .check_numbers import check_dataset_numbers, check_model_numbers
+from .finding import Finding, numbered_prose
+
+CARD = "README.md"
+_UNFILLED = re.compile(
+    r"\[more information needed\]|\{\{\s*\w[\w.]*\s*\}\}|\{%.*?%\}|\b(?:TODO|FIXME|TBD|XXX)\b"
+    r"|<(?:your|user|name|insert)[^>]*>|\|\s*(?:none|nan|null|undefined)\s*(?=\|)",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)|(?:src|href)=[\"']([^\"']+)", re.IGNORECASE)
+_TOKEN = re.compile(rb"hf_[A-Za-z0-9]{20,}")
+_TEXT_SUFFIXES = {".md", ".json", ".yaml", ".yml", ".txt", ".py", ".jsonl", ".toml", ".cfg", ".jinja"}
+
+
+def check_folder(folder: Path) -> list[Finding]:
+    """All that is wrong with a folder that is to be published; an empty list where nothing is.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    return [*_check_card(folder), *_check_secrets(folder)]
+
+
+def _check_card(folder: Path) -> Iterator[Finding]:
+    path = folder / CARD
+    if not path.is_file():
+        yield Finding(CARD, None, "there is no card")
+        return
+    text = path.read_text(encoding="utf-8")
+    try:
+        metadata = read_metadata(text)
+    except ValueError as error:
+        yield Finding(CARD, 1, str(error))
+        return
+    if "sdk" in metadata:
+        yield from check_space_metadata(metadata, folder)
+    elif any(folder.rglob("*.parquet")):
+        yield from check_dataset_metadata(metadata, folder)
+        yield from check_dataset_numbers(metadata, folder)
+    else:
+        yield from check_model_metadata(metadata, folder)
+        yield from check_model_numbers(metadata, text, folder)
+    yield from _check_unfilled(text)
+    yield from _check_links(text, folder)
+
+
+def read_metadata(text: str) -> dict[str, Any]:
+    """The YAML at the head of a card.
+
+    Raises:
+        ValueError: there is none, or it is no YAML mapping; the message is one line.
+    """
+    match = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
+    if not match:
+        raise ValueError("the card does not begin with YAML between two lines of ---")
+    try:
+        metadata = yaml.safe_load(match[1])
+    except yaml.YAMLError as error:
+        raise ValueError(f"the YAML is not valid: {' '.join(str(error).split())}") from error
+    if not isinstance(metadata, dict):
+        raise ValueError(f"the YAML is {type(metadata).__name__}; keys and values are needed")
+    return metadata
+
+
+def _check_unfilled(text: str) -> Iterator[Finding]:
+    for number, line in numbered_prose(text):
+        for match in _UNFILLED.finditer(line):
+            yield Finding(CARD, number, f"unfilled place: {match[0].strip(' |')}")
+
+
+def _check_links(text: str, folder: Path) -> Iterator[Finding]:
+    anchors = {_anchor(line.lstrip("#")) for _, line in numbered_prose(text) if line.startswith("#")}
+    for number, line in numbered_prose(text):
+        for match in _LINK.finditer(line):
+            target = match[1] or match[2]
+            path, _, fragment = target.partition("#")
+            if re.match(r"[a-z][a-z0-9+.-]*:|//", target, re.IGNORECASE):
+                continue
+            if path and not (folder / path).exists():
+                yield Finding(CARD, number, f"dead link: {target}")
+            elif not path and fragment not in anchors:
+                yield Finding(CARD, number, f"dead link: no heading for #{fragment}")
+
+
+def _anchor(heading: str) -> str:
+    """The fragment that the Hub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def _check_secrets(folder: Path) -> Iterator[Finding]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _TEXT_SUFFIXES and path.is_file() and _TOKEN.search(path.read_bytes()):
+            yield Finding(
+                path.relative_to(folder).as_posix(), None, "holds what looks like an access token of the Hub"
+            )

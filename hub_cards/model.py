@@ -1,0 +1,193 @@
+"""From a run's folder to the files of a model repository: weights, tokenizer, decoding, results, card, licence."""
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .cards import data_terms, describe_model, render_described
+from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
+from .results import RESULTS_FILE, lookup, read_results
+
+CARD = "README.md"
+LICENCE_FILE = "LICENSE"
+PREFIX_FILE = "prefix_encoder.safetensors"
+# What a model repository holds. Not among it: optimizer states, pickles, checkpoints, and predictions.jsonl, which
+# carries the test data.
+PUBLISHED = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "adapter_config.json",
+    "generation_config.json",
+    "tokenizer*",
+    "*.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "chat_template.jinja",
+    "loss.png",
+    RESULTS_FILE,
+)
+# Publishing again removes these where the folder no longer has them.
+OURS = ("*.safetensors", "*.safetensors.index.json", ".eval_results/*", RESULTS_FILE, "loss.png", LICENCE_FILE)
+
+
+def write_model_card(folder: Path, repo_id: str | None = None, licence: str | None = None) -> None:
+    """Write README.md, LICENSE where one is needed, and `.eval_results`, from the files of the folder.
+
+    Raises:
+        FileNotFoundError: there is no results.json.
+        ValueError: results.json or predictions.jsonl is not of its form.
+    """
+    described = describe_model(folder, licence)
+    _write(folder / CARD, render_described(described, repo_id))
+    if described.licence.link == LICENCE_FILE:
+        _write(folder / LICENCE_FILE, _licence_text(described.licence.name, described.results))
+    entries = eval_results_yaml(described.results)
+    if entries is not None:
+        (folder / EVAL_RESULTS_FILE).parent.mkdir(exist_ok=True)
+        _write(folder / EVAL_RESULTS_FILE, entries)
+
+
+def stage_model(
+    folder: Path,
+    staged: Path,
+    *,
+    repo_id: str,
+    base_model: str | None = None,
+    licence: str | None = None,
+    dataset: tuple[str, str | None] | None = None,
+) -> None:
+    """Lay out in `staged`, an empty folder, what is published of the run in `folder`.
+
+    Args:
+        folder: holds weights (safetensors), config.json or adapter_config.json, tokenizer, results.json.
+        repo_id: where it goes; the card's usage lines name it.
+        base_model: Hub id of the base, where the run started from a local folder.
+        licence: Hub licence id, for a base whose licence is not known here.
+        dataset: Hub id and revision of the data set that it was trained and measured on, where that is published.
+
+    Raises:
+        FileNotFoundError: no such folder, no results, no weights, no config.
+        ValueError: weights that are pickles, or a base model that is a local path.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    results = read_results(folder / RESULTS_FILE)
+    config = _read_config(folder)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in PUBLISHED):
+            (staged / path.name).symlink_to(path.resolve())
+    if config.get("pre_seq_len"):
+        _keep_prefix_only(staged)
+    _name_base_model(staged, results, base_model)
+    if dataset is not None:
+        results["dataset"] |= {"hub_id": dataset[0], "revision": dataset[1]}
+        _replace_json(staged / RESULTS_FILE, results)
+    _write_decoding(staged, results)
+    predictions = folder / "predictions.jsonl"
+    if predictions.is_file():
+        (staged / predictions.name).symlink_to(predictions.resolve())
+    write_model_card(staged, repo_id, licence)
+    (staged / predictions.name).unlink(missing_ok=True)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """config.json or adapter_config.json, after a look at whether the folder is a model at all."""
+    names = [name for name in ("config.json", "adapter_config.json") if (folder / name).is_file()]
+    if not names:
+        raise FileNotFoundError(f"{folder}: no config.json and no adapter_config.json; a saved model has one")
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for path in folder.glob("*.bin"))
+        found = f"{pickles[0]} is a pickle, which can run code on load" if pickles else "there are no weights"
+        raise FileNotFoundError(f"{folder}: {found}; weights are published as *.safetensors")
+    return orjson.loads((folder / names[0]).read_bytes())
+
+
+def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | None) -> None:
+    """Replace a local path of the base by its Hub id, in the files that a stranger loads and reads."""
+    adapter_path = staged / "adapter_config.json"
+    adapter = orjson.loads(adapter_path.read_bytes()) if adapter_path.is_file() else {}
+    arguments = lookup(results, "training.arguments") or {}
+    named = adapter.get("base_model_name_or_path") or arguments.get("model_name_or_path")
+    if named is None:
+        return
+    if base_model is None and (Path(named).exists() or named.count("/") != 1):
+        raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
+    if base_model is not None and adapter:
+        _replace_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
+    if base_model is not None and arguments:
+        arguments["model_name_or_path"] = base_model
+        _replace_json(staged / RESULTS_FILE, results)
+
+
+def _write_decoding(staged: Path, results: dict[str, Any]) -> None:
+    """generation_config.json with the decoding that the results were made with (the paper's, section 3.2)."""
+    if (staged / "adapter_config.json").is_file() or not results.get("decoding"):
+        return
+    path = staged / "generation_config.json"
+    config = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    decoding = {key: value for key, value in results["decoding"].items() if key != "seed" and value is not None}
+    _replace_json(path, config | {"do_sample": True} | decoding)
+
+
+def _keep_prefix_only(staged: Path) -> None:
+    """P-Tuning v2: replace the whole model's weights by the prefix encoder's, which are all that was trained."""
+    tensors = {}
+    for path in sorted(staged.glob("*.safetensors")):
+        tensors |= {name: entry for name, entry in _read_tensors(path) if "prefix_encoder." in name}
+        path.unlink()
+    if not tensors:
+        raise ValueError("config.json has pre_seq_len, but the weights hold no prefix_encoder; is the run complete?")
+    (staged / "model.safetensors.index.json").unlink(missing_ok=True)
+    header, offset = {}, 0
+    for name, (entry, data) in tensors.items():
+        header[name] = {**entry, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    encoded = json.dumps(header).encode()
+    with (staged / PREFIX_FILE).open("wb") as file:
+        file.write(struct.pack("<Q", len(encoded)) + encoded)
+        for _, data in tensors.values():
+            file.write(data)
+
+
+def _read_tensors(path: Path) -> Iterator[tuple[str, tuple[dict[str, Any], bytes]]]:
+    """Name, header entry and raw bytes of the prefix tensors of a safetensors file, without torch.
+
+    The format: a 64-bit length, that many bytes of JSON, then the data at offsets from the JSON's end.
+    """
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = orjson.loads(file.read(length))
+        for name, entry in header.items():
+            if "prefix_encoder." in name:
+                first, last = entry["data_offsets"]
+                file.seek(8 + length + first)
+                yield name, ({"dtype": entry["dtype"], "shape": entry["shape"]}, file.read(last - first))
+
+
+def _licence_text(name: str | None, results: dict[str, Any]) -> str:
+    if name == "chatglm-6b":
+        return (resources.files("hub_cards") / "templates" / "CHATGLM_LICENSE").read_text(encoding="utf-8")
+    return (
+        f"Training data: {results['dataset']['name']}, {lookup(results, 'dataset.licence')}.\n\n{data_terms(results)}"
+    )
+
+
+def _replace_json(path: Path, value: dict[str, Any]) -> None:
+    path.unlink(missing_ok=True)
+    path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
