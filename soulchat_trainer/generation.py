@@ -5,7 +5,6 @@ cancelled ones leave, and every step draws one token for each. A reply depends o
 and the request's key alone; in float32 it is the same text at any batch size and in any order.
 """
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from transformers.utils import ModelOutput
 from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
 
-from .prompts import encode_prompt
+from .prompts import encode_prompt, fit_prompt, prompt_room
 from .replies import ReplyDecoder
 from .row_cache import RowCache
 from .sampling import FLOAT32_MARGIN, Decoding, Noise, draw
@@ -105,7 +104,7 @@ class ReplyEngine:
         self.model, self.max_batch_size = model.eval(), max_batch_size
         self.encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
         self.decoder = ReplyDecoder(tokenizer)
-        self.window = min(window or model.config.max_position_embeddings, model.config.max_position_embeddings)
+        self.window = window or model.config.max_position_embeddings
         self.stop_ids = stop_token_ids(model, tokenizer)
         self.margin = FLOAT32_MARGIN if model.dtype is torch.float32 else 0.0
         self.waiting: deque[Request] = deque()
@@ -138,7 +137,8 @@ class ReplyEngine:
         Raises:
             ValueError: there is no message; the last message alone does not fit.
         """
-        prompt_ids, dropped = self._fit(messages, decoding.max_new_tokens, cut_last)
+        room = prompt_room(self.window, decoding.max_new_tokens)
+        prompt_ids, dropped = fit_prompt(self.encode, messages, room, cut_last)
         limit = min(decoding.max_new_tokens, self.window - len(prompt_ids))
         noise = Noise(decoding, key, self.model.device)
         request = Request(key, decoding, prompt_ids, dropped, limit, stream, noise)
@@ -161,27 +161,6 @@ class ReplyEngine:
         if joining:
             return self._join(joining)
         return self._advance() if self.running else []
-
-    def _fit(self, messages: Sequence[Message], max_new_tokens: int, cut_last: bool) -> tuple[list[int], int]:
-        """Token ids of the longest end of the talk that fits, and how many messages before it do not."""
-        if not messages:
-            raise ValueError("the talk has no messages; allowed: at least one")
-        # The paper's proportion: of 2,048 tokens at most 512 are kept free for the reply (section 3.2).
-        room = self.window - min(max_new_tokens, self.window // 4)
-        starts = [n for n, message in enumerate(messages) if n == 0 or message["role"] == "user"]
-        for start in starts:
-            prompt_ids = self.encode(messages[start:])
-            if len(prompt_ids) <= room:
-                return prompt_ids, start
-        role, last = messages[-1]["role"], messages[-1]["content"]
-
-        def encode_end(length: int) -> list[int]:
-            return self.encode([Message(role=role, content=last[len(last) - length :])])
-
-        if not cut_last or len(encode_end(0)) > room:
-            raise ValueError(f"the last message makes a prompt of {len(prompt_ids)} tokens; allowed: at most {room}")
-        longest = bisect_right(range(len(last)), room, key=lambda length: len(encode_end(length))) - 1
-        return encode_end(longest), len(messages) - 1
 
     def _next_to_join(self) -> list[Request]:
         """Waiting requests for one pass over prompts: none before a quarter of the batch, or all, can join at once."""

@@ -1,5 +1,6 @@
 """How a talk becomes a prompt: the paper's lines, ChatGLM's rounds, MeChat's instruction, a chat template, a file."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -84,6 +85,49 @@ def encode_prompt(
     if render is not None:
         messages = [{"role": "user", "content": render(messages)}]
     return _apply_template(tokenizer, messages)
+
+
+def prompt_room(window: int, max_new_tokens: int) -> int:
+    """Tokens for a prompt in a window of `window` tokens.
+
+    At most a quarter is kept free for the reply: the paper's 512 of 2,048 (section 3.2).
+    """
+    return window - min(max_new_tokens, window // 4)
+
+
+def fit_prompt(
+    encode: Callable[[Sequence[Message]], list[int]], messages: Sequence[Message], room: int, cut_last: bool
+) -> tuple[list[int], int]:
+    """The prompt of the longest end of a talk that fits; the oldest turns are dropped whole.
+
+    Args:
+        encode: messages -> token ids of the prompt.
+        messages: the talk.
+        room: most tokens of the prompt.
+        cut_last: let a last message that alone is too long lose its beginning, as in training.
+
+    Returns:
+        the token ids, and how many of the oldest messages they leave out.
+
+    Raises:
+        ValueError: there is no message; the last one alone does not fit.
+    """
+    if not messages:
+        raise ValueError("the talk has no messages; allowed: at least one")
+    for start, message in enumerate(messages):
+        if start == 0 or message["role"] == "user":
+            prompt_ids = encode(messages[start:])
+            if len(prompt_ids) <= room:
+                return prompt_ids, start
+    role, last = messages[-1]["role"], messages[-1]["content"]
+
+    def encode_end(length: int) -> list[int]:
+        return encode([Message(role=role, content=last[len(last) - length :])])
+
+    if not cut_last or len(encode_end(0)) > room:
+        raise ValueError(f"the last message makes a prompt of {len(prompt_ids)} tokens; allowed: at most {room}")
+    longest = bisect_right(range(len(last) + 1), room, key=lambda length: len(encode_end(length))) - 1
+    return encode_end(longest), len(messages) - 1
 
 
 def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:

@@ -1,0 +1,104 @@
+"""Loss and perplexity on held-out replies, of a model and of a unigram model over the same tokens."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from soulchatcorpus import Message
+from soulchatcorpus.dialogue import parse
+
+from ..generation import left_pad
+from ..prompts import encode_prompt, fit_prompt, prompt_room
+
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutLoss:
+    """Cross-entropy of replies given their prompts, in nats a token; a reply's end token counts, ChatGLM's <sop> not.
+
+    Losses compare only between models of one tokenizer.
+    """
+
+    loss: float
+    tokens: int
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss), at most exp(700) so that it stays a number."""
+        return math.exp(min(self.loss, 700.0))
+
+
+@torch.inference_mode()
+def held_out_loss(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    references: Sequence[str],
+    window: int | None = None,
+    encode: Callable[[Sequence[Message]], list[int]] | None = None,
+) -> HeldOutLoss:
+    """The model's loss on the references after the prompts.
+
+    Args:
+        prompts: as `dialogue.render_prompt` writes them; too long ones lose their oldest turns, as in generation.
+        references: the replies; one that is longer than a quarter of the window is cut.
+        window: most tokens of prompt and reply together; by default what the model's config says.
+        encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
+    """
+    model.eval()
+    window = window or model.config.max_position_embeddings
+    encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
+    room = prompt_room(window, window)
+    rows = []
+    for prompt, target in zip(prompts, target_ids(tokenizer, references), strict=True):
+        context, _ = fit_prompt(encode, parse(prompt), room, cut_last=True)
+        target = target[: window - room]
+        rows.append((context + target, len(target)))
+    rows.sort(key=lambda row: len(row[0]))
+    total, count = 0.0, sum(length for _, length in rows)
+    progress = tqdm(total=len(rows), desc="Held-out loss", unit="reply")
+    while rows:
+        size = max(1, BATCH_TOKENS // len(rows[-1][0]))
+        batch, rows = rows[-size:], rows[:-size]
+        total += _summed_loss(model, batch)
+        progress.update(len(batch))
+    progress.close()
+    return HeldOutLoss(total / count, count)
+
+
+def _summed_loss(model: PreTrainedModel, rows: list[tuple[list[int], int]]) -> float:
+    """Summed loss of the last `length` tokens of each row (ids, length)."""
+    input_ids, attention_mask = left_pad([ids for ids, _ in rows], model.device)
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+    position_ids = model._prepare_position_ids_for_generation(input_ids, inputs)
+    lengths = torch.tensor([length for _, length in rows], device=model.device)
+    kept = int(lengths.max())
+    logits = model(**inputs, position_ids=position_ids, logits_to_keep=kept + 1, use_cache=False).logits[:, :-1]
+    is_target = torch.arange(kept, device=model.device) >= kept - lengths[:, None]
+    targets = input_ids[:, -kept:]
+    return cross_entropy(logits[is_target].float(), targets[is_target], reduction="sum").item()
+
+
+def unigram_loss(
+    tokenizer: PreTrainedTokenizerBase, train_replies: Sequence[str], references: Sequence[str]
+) -> HeldOutLoss:
+    """The loss of a unigram model: add-one smoothed frequencies of the training replies' tokens with end token."""
+    counts: Counter[int] = Counter()
+    for ids in target_ids(tokenizer, train_replies):
+        counts.update(ids)
+    denominator = math.log(counts.total() + len(tokenizer))
+    tokens = [token for ids in target_ids(tokenizer, references) for token in ids]
+    return HeldOutLoss(sum(denominator - math.log(counts[token] + 1) for token in tokens) / len(tokens), len(tokens))
+
+
+def target_ids(tokenizer: PreTrainedTokenizerBase, replies: Sequence[str]) -> list[list[int]]:
+    """Token ids of each reply by itself, with the end token behind."""
+    encoded = tokenizer(list(replies), add_special_tokens=False, split_special_tokens=True).input_ids
+    return [[*ids, tokenizer.eos_token_id] for ids in encoded]
