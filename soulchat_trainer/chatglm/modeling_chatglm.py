@@ -27,7 +27,7 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_chatglm import ChatGLMConfig
-from .prefix_lm import make_attention_mask, make_position_ids, rotary_table, rotate
+from .prefix_lm import check_positions, make_attention_mask, make_position_ids, rotary_table, rotate
 
 IGNORE_INDEX = -100
 LABELS_PER_CHUNK = 512  # labelled positions whose float32 logits exist at the same time
@@ -244,6 +244,8 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                     "a whole row of input_ids tells where its context ends"
                 )
             position_ids = make_position_ids(input_ids, attention_mask, self.config)
+        elif not torch.compiler.is_compiling():
+            check_positions(input_ids, position_ids, self.config)
         if inputs_embeds is None:
             inputs_embeds = self.word_embeddings(input_ids)
         if use_cache and past_key_values is None:
@@ -314,7 +316,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         hidden_states = outputs.last_hidden_state
         loss, logits = None, None
         if labels is not None:
-            loss = labelled_loss(self.lm_head, hidden_states, labels, num_items_in_batch)
+            loss = labelled_loss(self.lm_head, hidden_states, labels, self.config.vocab_size, num_items_in_batch)
         else:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
             logits = self.lm_head(hidden_states[:, kept])
@@ -335,6 +337,13 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
         return make_position_ids(input_ids, attention_mask, self.config)
 
+    def _expand_inputs_for_generation(self, expand_size: int = 1, *args, **kwargs) -> tuple[Tensor, dict]:
+        # For beams. transformers takes three-dimensional positions for [rows, b, s]; here the batch comes first.
+        position_ids = kwargs.pop("position_ids")
+        input_ids, model_kwargs = super()._expand_inputs_for_generation(expand_size, *args, **kwargs)
+        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=0)
+        return input_ids, model_kwargs
+
     def _update_model_kwargs_for_generation(self, outputs, model_kwargs: dict, *args, **kwargs) -> dict:
         known = model_kwargs["position_ids"]
         model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
@@ -342,10 +351,14 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         model_kwargs["position_ids"][:, 0, known.shape[-1] :] = known[:, 0, -1:]
         return model_kwargs
 
-    def _prepare_generated_length(self, generation_config, *args, **kwargs):
-        generation_config = super()._prepare_generated_length(generation_config, *args, **kwargs)
-        # Replies end where the window ends; a prompt that fills it is refused by the length check that follows.
-        generation_config.max_length = min(generation_config.max_length, self.config.max_sequence_length)
+    def _prepare_generated_length(self, generation_config, *args, input_ids_length: int, **kwargs):
+        window = self.config.max_sequence_length
+        if input_ids_length >= window:
+            raise ValueError(f"a prompt of {input_ids_length} tokens leaves no room to generate in {window} tokens")
+        generation_config = super()._prepare_generated_length(
+            generation_config, *args, input_ids_length=input_ids_length, **kwargs
+        )
+        generation_config.max_length = min(generation_config.max_length, window)  # a reply ends where the window ends
         return generation_config
 
     @staticmethod
@@ -357,7 +370,11 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
 
 
 def labelled_loss(
-    head: Callable[[Tensor], Tensor], hidden_states: Tensor, labels: Tensor, num_items_in_batch: Tensor | int | None
+    head: Callable[[Tensor], Tensor],
+    hidden_states: Tensor,
+    labels: Tensor,
+    vocab_size: int,
+    num_items_in_batch: Tensor | int | None = None,
 ) -> Tensor:
     """Cross-entropy in float32 over the labelled positions only: hidden states [b, s, h], labels [b, s], -100 = none.
 
@@ -370,6 +387,10 @@ def labelled_loss(
     labelled = targets != IGNORE_INDEX
     targets = targets[labelled].to(hidden_states.device)
     rows = hidden_states[:, :-1][labelled.to(hidden_states.device)]
+    if ((targets < 0) | (targets >= vocab_size)).any():
+        raise ValueError(
+            f"labels go from {targets.min()} to {targets.max()}; the vocabulary has 0 to {vocab_size - 1}"
+        )
 
     def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(head(rows).float(), targets, reduction="sum")

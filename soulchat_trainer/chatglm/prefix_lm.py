@@ -32,9 +32,6 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     Raises `ValueError` for an id outside the vocabulary, a row without `<sop>` or mask token, padding on the left that
     the mask does not tell of, and a row beyond `max_sequence_length`.
     """
-    length = input_ids.shape[1]
-    if length > config.max_sequence_length:
-        raise ValueError(f"a sequence of {length} tokens is beyond max_sequence_length {config.max_sequence_length}")
     real = torch.ones_like(input_ids) if attention_mask is None else (attention_mask != 0).long()
     real = real.to(input_ids.device)
     is_bos = (input_ids == config.bos_token_id) & (real == 1)
@@ -48,21 +45,22 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
             ~is_bos.any(1),
             ~is_anchor.any(1),
             (input_ids[:, 0] == config.pad_token_id) & (real[:, 0] == 1),
+            real.sum(1) > config.max_sequence_length,
         ]
     )
     if wrong.any():  # one synchronisation with the device for all checks
-        _refuse(input_ids, wrong, config)
+        _refuse(input_ids, real, wrong, config)
 
     start = real.argmax(1, keepdim=True)
     context_end = is_bos.long().argmax(1, keepdim=True)
     anchor = is_anchor.long().argmax(1, keepdim=True)
-    column = torch.arange(length, device=input_ids.device).expand_as(input_ids)
+    column = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
     position = (torch.where(column < context_end, column, anchor) - start).clamp(min=0)
     block_position = (column - context_end + 1).clamp(min=0)
     return torch.stack([position, block_position], dim=1)
 
 
-def _refuse(input_ids: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
+def _refuse(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
     check, row = (int(index) for index in wrong.nonzero()[0])
     causes = (
         f"input_ids has ids from {int(input_ids[row].min())} to {int(input_ids[row].max())}; the vocabulary has 0 to "
@@ -70,8 +68,26 @@ def _refuse(input_ids: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
         f"no <sop> (id {config.bos_token_id}) in input_ids; a prompt ends in [gMASK] <sop>",
         f"no [gMASK] (id {config.gmask_token_id}) or [MASK] (id {config.mask_token_id}) in input_ids",
         f"input_ids begins with padding (id {config.pad_token_id}) that no attention_mask tells of",
+        f"a sequence of {int(real[row].sum())} tokens is beyond max_sequence_length {config.max_sequence_length}",
     )
     raise ValueError(f"row {row}: {causes[check]}")
+
+
+def check_positions(input_ids: Tensor | None, position_ids: Tensor, config: ChatGLMConfig) -> None:
+    """Raises `ValueError` where a call that brings its positions [b, 2, s] has an id or a position that does not exist."""
+    if position_ids.dim() != 3 or position_ids.shape[1] != 2:
+        raise ValueError(
+            f"position_ids have shape {list(position_ids.shape)}; ChatGLM has two rows: [batch, 2, tokens]"
+        )
+    beyond = position_ids.sum(1).max() >= config.max_sequence_length
+    unknown = torch.zeros_like(beyond)
+    if input_ids is not None:
+        unknown = ((input_ids < 0) | (input_ids >= config.vocab_size)).any().to(beyond.device)
+    if beyond | unknown:
+        if unknown:
+            low, high = int(input_ids.min()), int(input_ids.max())
+            raise ValueError(f"input_ids go from {low} to {high}; the vocabulary has 0 to {config.vocab_size - 1}")
+        raise ValueError(f"position_ids are beyond max_sequence_length {config.max_sequence_length}")
 
 
 def make_attention_mask(
@@ -95,8 +111,14 @@ def make_attention_mask(
     if past_key_values is not None:
         past_length = past_key_values.get_seq_length()
         key_length, _ = past_key_values.get_mask_sizes(length, 0)
-    if attention_mask is None and length == 1 and isinstance(past_length, int) and key_length == past_length + 1:
-        return None
+    if isinstance(past_length, int) and key_length == past_length + length:  # not a static cache
+        if attention_mask is None and length == 1:
+            return None
+        if attention_mask is not None and attention_mask.shape != (batch, key_length):
+            raise ValueError(
+                f"attention_mask has shape {list(attention_mask.shape)}; with {past_length} cached and {length} new tokens "
+                f"it must be [{batch}, {key_length}]"
+            )
 
     own_columns = torch.arange(length, device=device) + past_length
     in_context = torch.zeros(batch, key_length, dtype=torch.bool, device=device)
