@@ -6,7 +6,6 @@ turns a name into a builder, in the two modules that call it.
 """
 
 import functools
-from pathlib import Path
 from typing import Any
 
 import datasets.inspect
@@ -14,7 +13,6 @@ import datasets.load
 from datasets.load import DatasetModule
 
 NAME = "soulchatcorpus"
-FOLDER = Path(__file__).parent
 
 _resolve_other = datasets.load.dataset_module_factory
 
@@ -22,7 +20,11 @@ _resolve_other = datasets.load.dataset_module_factory
 @functools.wraps(_resolve_other)
 def resolve(path: str, *args: Any, **kwargs: Any) -> DatasetModule:
     """The builder of this package for `NAME`, whatever `datasets` says for any other path."""
-    return _resolve_other(str(FOLDER) if path == NAME else path, *args, **kwargs)
+    if path != NAME:
+        return _resolve_other(path, *args, **kwargs)
+    from .builder import hash_package
+
+    return DatasetModule("soulchatcorpus.builder", hash_package(), {"dataset_name": NAME})
 
 
 def register() -> None:

@@ -22,6 +22,9 @@ TOPICS = {
     "社会事件": "Social events",
     "心理学知识": "Psychological knowledge",
 }
+# The open release of SoulChatCorpus shortens some of them.
+_SHORT_TOPICS = {"成长": "成长发展", "人际": "人际关系", "自我": "自我认知", "社会": "社会事件"}
+_TOPIC_OF = {topic: topic for topic in TOPICS} | {en: zh for zh, en in TOPICS.items()} | _SHORT_TOPICS
 
 
 class Message(TypedDict):
@@ -46,6 +49,11 @@ class Conversation:
     messages: list[Message]
     topic: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def find_topic(name: str | None) -> str | None:
+    """The one of `TOPICS` that a corpus calls `name` (its Chinese, short or English form), None for any other."""
+    return _TOPIC_OF.get(name) if name else None
 
 
 CONVERSATION_FEATURES = Features(

@@ -1,0 +1,243 @@
+"""Files to JSON values, one at a time: arrays and JSON lines, plain, gzip or zstd, in bounded memory.
+
+An array is cut into slabs where one record ends and the next begins, and orjson parses a slab at a time. Where to cut
+is guessed from how the first two records meet (`},\\n    {\\n        "id":`); the parser is the judge of the guess,
+since a slab that starts at a record and parses as whole values can only have ended between records. Whatever does not
+parse is gone through record by record, which finds the broken one and its place.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+
+BLOCK_BYTES = 1 << 21
+MAX_RECORD_BYTES = 1 << 24  # one conversation; the longest of SMILECHAT has some ten thousand bytes
+KEPT_CHARACTERS = 100_000  # of a rejected record's own text
+
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
+_BOM = b"\xef\xbb\xbf"
+_DECODER = json.JSONDecoder()
+_BETWEEN = re.compile(r"[\s,]*")
+_FIRST_KEY = re.compile(r'\{\s*"[^"\\]*"\s*:')
+
+
+class CorpusError(ValueError):
+    """A corpus that cannot be read; the message names file, record and cause in one line."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One JSON value of a file, or the reason why there is none.
+
+    Attributes:
+        file: the file it is from.
+        number: 1-based place among the file's records; 0 where the file itself is at fault.
+        value: the parsed value.
+        place: "line 3" or "byte 1024" where known, else "".
+        problem: why it cannot be taken, or None.
+        raw: the text of a record that could not be parsed, at most `KEPT_CHARACTERS` of it.
+    """
+
+    file: str
+    number: int
+    value: Any = None
+    place: str = ""
+    problem: str | None = None
+    raw: str | None = None
+
+    def error(self) -> CorpusError:
+        """The problem as an exception."""
+        where = ", ".join(filter(None, [f"record {self.number}" if self.number else "", self.place]))
+        return CorpusError(f"{self.file}: {where + ': ' if where else ''}{self.problem}")
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """The bytes of a file, decompressed where its first two bytes say gzip or zstd, whatever its name."""
+    with path.open("rb") as file:
+        compression = _COMPRESSIONS.get(file.read(2))
+    if compression is None:
+        return path.open("rb")
+    return pa.input_stream(str(path), compression=compression)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The values of a JSON array or of JSON lines. A broken one comes as a `Record` with a problem, in its place."""
+    with open_bytes(path) as stream:
+        scanner = _Scanner(str(path), stream)
+        try:
+            yield from scanner.records()
+        except OSError as error:  # truncated or damaged gzip or zstd, or the disk
+            yield Record(str(path), scanner.number + 1, place=f"byte {scanner.offset}", problem=str(error))
+
+
+class _Scanner:
+    """A window (`data`, which starts at byte `offset`) that moves over one decompressed file."""
+
+    def __init__(self, file: str, stream: BinaryIO) -> None:
+        self.file = file
+        self.stream = stream
+        self.data = b""
+        self.offset = 0
+        self.number = 0
+        self._separator = b""
+        self._closed = False
+
+    def records(self) -> Iterator[Record]:
+        self._read_block()
+        start = len(self.data) - len(self.data.removeprefix(_BOM).lstrip())
+        while start == len(self.data) and self._read_block():
+            start = len(self.data) - len(self.data.lstrip())
+        first = self.data[start : start + 1]
+        if not first:
+            yield Record(self.file, 0, problem="the file is empty")
+        elif first == b"[":
+            self._drop(start + 1)
+            yield from self._array()
+        else:
+            self._drop(start)
+            yield from self._lines()
+
+    def _read_block(self) -> bool:
+        block = self.stream.read(BLOCK_BYTES)
+        self.data += block
+        return bool(block)
+
+    def _drop(self, size: int) -> None:
+        self.data = self.data[size:]
+        self.offset += size
+
+    # JSON lines
+
+    def _lines(self) -> Iterator[Record]:
+        line, more = 0, True
+        while more:
+            more = self._read_block()
+            cut = self.data.rfind(b"\n") + 1 if more else len(self.data)
+            for text in self.data[:cut].removesuffix(b"\n").split(b"\n") if cut else ():
+                line += 1
+                if text.strip():
+                    self.number += 1
+                    yield _parse(Record(self.file, self.number, place=f"line {line}"), text)
+            self._drop(cut)
+            if len(self.data) > MAX_RECORD_BYTES:
+                line += 1
+                self.number += 1
+                yield self._too_long(f"line {line}", self.data[:KEPT_CHARACTERS].decode(errors="replace"))
+                while more and b"\n" not in self.data:
+                    self._drop(len(self.data))
+                    more = self._read_block()
+                self._drop(self.data.find(b"\n") + 1 or len(self.data))
+
+    def _too_long(self, place: str, raw: str) -> Record:
+        problem = f"longer than {MAX_RECORD_BYTES:,} bytes; a record is one conversation"
+        return Record(self.file, self.number, place=place, problem=problem, raw=raw)
+
+    # One array
+
+    def _array(self) -> Iterator[Record]:
+        more = True
+        while not self._closed:
+            cut = self.data.rfind(self._separator) + 1 if self._separator else 0
+            values = _parse_slab(self.data[:cut]) if cut else None
+            if values is None:
+                yield from self._one_by_one(last=not more)
+                if not more:
+                    break
+            else:
+                for value in values:
+                    self.number += 1
+                    yield Record(self.file, self.number, value)
+                self._drop(cut)
+            more = self._read_block()
+        if not self._closed:
+            problem = "the file ends before the array is closed"
+            yield Record(self.file, self.number + 1, place=f"byte {self.offset}", problem=problem)
+        elif (self.data + self.stream.read(BLOCK_BYTES)).strip():
+            problem = "there is more after the end of the array"
+            yield Record(self.file, self.number + 1, place=f"byte {self.offset}", problem=problem)
+
+    def _one_by_one(self, last: bool) -> Iterator[Record]:
+        """All records that `data` holds completely; of what no more data can complete, the problem."""
+        text = self.data.decode(errors="surrogateescape")
+        start = _BETWEEN.match(text).end()
+        while start < len(text) and not self._closed:
+            if text[start] == "]":
+                self._closed = True
+                start += 1
+                break
+            end, problem, place = self._measure(text, start, last)
+            if end is None and len(text) - start <= MAX_RECORD_BYTES:
+                break
+            self.number += 1
+            if end is None:
+                yield self._too_long(self._byte(text, start), _clean(text[start : start + KEPT_CHARACTERS]))
+                self._closed, start = True, len(text)  # nothing tells where the next record starts
+                break
+            raw = text[start:end]
+            record = Record(self.file, self.number, problem=problem)
+            if problem is None:
+                _parse(record, raw.encode(errors="surrogateescape"))
+            if record.problem is not None:
+                record.place, record.raw = self._byte(text, place), _clean(raw[:KEPT_CHARACTERS])
+            yield record
+            start = self._learn_separator(text, end)
+        self._drop(len(text[:start].encode(errors="surrogateescape")))
+
+    def _measure(self, text: str, start: int, last: bool) -> tuple[int | None, str | None, int]:
+        """Where the record ends (None: more data will tell), its problem, and the place of that problem."""
+        try:
+            return _DECODER.raw_decode(text, start)[1], None, start
+        except json.JSONDecodeError as error:
+            cut_off = error.pos >= len(text) - 16 or error.msg.startswith("Unterminated string")
+            problem, place = f"broken JSON: {error.msg}", error.pos
+        except RecursionError:
+            cut_off, problem, place = False, "nested too deeply", start
+        if cut_off and not last:
+            return None, None, start
+        separator = self._separator.decode()
+        end = text.find(separator, start) + 1 if separator else 0
+        if end == 0 and not last:
+            return None, None, start
+        return end or len(text), problem, place
+
+    def _learn_separator(self, text: str, end: int) -> int:
+        """The start of the next record; the first time, also remember what lies between two records."""
+        start = _BETWEEN.match(text, end).end()
+        head = _FIRST_KEY.match(text, start)
+        if head and not self._separator and text[end - 1] == "}":
+            self._separator = text[end - 1 : head.end()].encode()
+        return start
+
+    def _byte(self, text: str, position: int) -> str:
+        return f"byte {self.offset + len(text[:position].encode(errors='surrogateescape'))}"
+
+
+def _parse(record: Record, text: bytes) -> Record:
+    try:
+        record.value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        record.raw = _clean(text.decode(errors="surrogateescape")[:KEPT_CHARACTERS])
+        try:
+            text.decode()
+            record.problem = f"broken JSON: {error}"
+        except UnicodeDecodeError as not_utf8:
+            record.problem = f"not UTF-8: byte {not_utf8.start} of the record is 0x{text[not_utf8.start]:02x}"
+    return record
+
+
+def _parse_slab(slab: bytes) -> list[Any] | None:
+    try:
+        return orjson.loads(b"[" + slab.lstrip(b", \t\r\n") + b"]")
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _clean(text: str) -> str:
+    """Bytes that are not UTF-8 as \\xNN, so that the text can be written."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
