@@ -15,15 +15,13 @@ from typing import IO, Any
 import orjson
 import torch
 
-import soulchat
-
 from ..sampling import Decoding
 
 SCHEMA_VERSION = 1
 RESULTS_FILE = "results.json"
 PREDICTIONS_FILE = "predictions.jsonl"
 PREDICTION_KEYS = ("id", "prompt", "reference", "prediction")
-PACKAGES = ("torch", "transformers", "datasets", "evaluate", "jieba", "rapidfuzz")
+PACKAGES = ("soulchat", "torch", "transformers", "datasets", "evaluate", "jieba", "rapidfuzz")
 Row = Mapping[str, Any]
 
 
@@ -101,7 +99,7 @@ def write_results(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": recipe,
         "git_revision": git_revision(),
-        "versions": {"soulchat": soulchat.__version__, **{package: version(package) for package in PACKAGES}},
+        "versions": {package: version(package) for package in PACKAGES},
         "hardware": hardware(),
         "dataset": dataset,
         "decoding": asdict(decoding),
@@ -137,6 +135,4 @@ def hardware() -> dict[str, Any]:
 def _cpu_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     names = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next(
-        (line.partition(":")[2].strip() for line in names if line.startswith("model name")), platform.machine()
-    )
+    return next((line.partition(": ")[2] for line in names if line.startswith("model name")), platform.machine())

@@ -1,4 +1,4 @@
-"""The automatic half of the paper's Table 1: the same turns, the same decoding, the same seven metrics, for any system.
+"""The automatic half of the paper's Table 1: the same turns, decoding and seven metrics for any system.
 
 A *system* is whatever answers a prompt; its row holds name, kind, scores and what else `results.json` tells of it.
 """
