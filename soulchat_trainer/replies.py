@@ -1,14 +1,15 @@
 """From token ids back to the text of a reply, whole or as far as it is certain."""
 
+import re
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
 from .chatglm.tokenization_chatglm import restore_punctuation
 
-# What may still change when the next token comes: a character that is cut in its bytes, and half-width punctuation,
-# whose full-width form depends on the character after it.
-UNSETTLED = "\ufffd,.:;?!() \n\t"
+# What may still change when the next token comes: a character that is cut in its bytes, punctuation, whose full-width
+# form depends on the character after it, and white space, which is cut off where it ends the reply.
+UNSETTLED = re.compile(r"[\ufffd,.:;?!()，。：；？！（）\s]+\Z")
 
 
 class ReplyDecoder:
@@ -28,4 +29,4 @@ class ReplyDecoder:
         text = self.tokenizer.decode(token_ids, skip_special_tokens=True).lstrip()
         if self.normalises:
             text = restore_punctuation(text)
-        return text.rstrip() if final else text.rstrip(UNSETTLED + "，。：；？！（）")
+        return text.rstrip() if final else UNSETTLED.sub("", text)
