@@ -1,4 +1,4 @@
-"""The direction of imports: the data, the metric and the cards know nothing of the trainer; the commands sit on top."""
+"""The direction of imports: data, metric and cards know nothing of the trainer; the commands sit on top."""
 
 import ast
 import subprocess

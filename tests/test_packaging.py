@@ -55,7 +55,7 @@ def test_training_starts_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel, cwd=tmp_path)
     launch = [sys.executable, "-m", "accelerate.commands.launch", "-m", "soulchat_trainer.train"]
-    arguments = ["demo", "--max_steps", "2", "--output_dir", "out", "--evaluation_samples", "2"]
+    arguments = ["demo", "--max_steps", "2", "--output_dir", "out", "--num_test_turns", "2"]
     run(*launch, *arguments, cwd=tmp_path, PYTHONPATH=str(site), HF_HOME=str(tmp_path / "hf"), HF_HUB_OFFLINE="1")
     for name in ("model.safetensors", "predictions.jsonl", "results.json", "loss.png", "README.md"):
         assert (tmp_path / "out" / name).is_file(), name
