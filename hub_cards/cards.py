@@ -9,11 +9,13 @@ from typing import Any
 
 import jinja2
 import orjson
+from datasets import DatasetInfo
 from huggingface_hub import ModelCardData
 
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
-from .metadata import model_metadata
+from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .results import METRICS, RESULTS_FILE, check_results, lookup, own_system, read_results
+from .sources import Origin
 
 NOT_MEASURED = "not measured"
 NUM_REPLIES = 5
@@ -123,6 +125,49 @@ def render_described(described: ModelDescription, repo_id: str | None = None) ->
 def data_terms(results: dict[str, Any]) -> str:
     """What the training data's publisher asks of whoever passes on what was made of it."""
     return _environment().get_template("data_terms.md").render(results=results)
+
+
+def render_dataset_card(
+    build: dict[str, Any],
+    *,
+    repo_id: str,
+    infos: dict[str, DatasetInfo],
+    patterns: dict[str, dict[str, str]],
+    origins: Sequence[Origin] = (),
+    figures: Mapping[str, str] | None = None,
+) -> str:
+    """The whole README.md of a corpus: YAML for the Hub, then a datasheet filled from what the build counted.
+
+    Args:
+        build: the content of build.json; what it lacks reads "not measured".
+        repo_id: where it is published, such as "user/my-corpus".
+        infos: features and exact sizes by config.
+        patterns: pattern of the Parquet files by config and split; the first config is the default one.
+        origins: sources and licences of the records.
+        figures: captions by file name, of figures inside the folder.
+    """
+    licences = {origin.licence for origin in origins}
+    is_one = len(licences) == 1 and licences <= set(VOCABULARY["licences"])
+    own_terms = {"license": "other", "license_name": "terms-of-the-sources", "license_link": "LICENSE"}
+    metadata = {
+        "pretty_name": lookup(build, "name") or repo_id.split("/")[-1],
+        **({"license": licences.pop()} if is_one else own_terms),
+        "source_datasets": [f"extended|other-{origin.source}" for origin in origins],
+        "tags": ["counselling", "empathy", "multi-turn"],
+    }
+    body = (
+        _environment()
+        .get_template("dataset_card.md")
+        .render(
+            build=build,
+            title=metadata["pretty_name"],
+            repo_id=repo_id,
+            infos=infos,
+            origins=origins,
+            figures=figures or {},
+        )
+    )
+    return f"---\n{dump_yaml(dataset_metadata(metadata, patterns, infos))}---\n\n{body}"
 
 
 def last_user_message(prompt: str) -> str:

@@ -5,6 +5,20 @@ from typing import Literal
 
 # Licences that let the weights stand under the toolkit's own.
 OPEN_LICENCES = {"apache-2.0", "bsd-3-clause", "cc-by-4.0", "cc0-1.0", "mit"}
+# Licences that let a text be passed on, some under conditions that the card repeats.
+PUBLIC_LICENCES = OPEN_LICENCES | {
+    "cc-by-2.0",
+    "cc-by-3.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0",
+    "cc-by-sa-3.0",
+    "cc-by-sa-4.0",
+    "cdla-permissive-1.0",
+    "cdla-permissive-2.0",
+    "odbl",
+    "odc-by",
+    "pddl",
+}
 CHATGLM_LICENCE_LINK = "LICENSE"
 
 

@@ -8,7 +8,9 @@ from importlib import resources
 from typing import Any
 
 import yaml
-from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
+from datasets import DatasetInfo
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCardData, EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
 from .licences import BaseModel, ModelLicence
 from .results import METRICS, lookup, metric_values, own_system
@@ -62,7 +64,12 @@ def eval_results_yaml(results: dict[str, Any]) -> str | None:
         )
         for shown, value in metric_values(system).items()
     ]
-    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
+    return dump_yaml(eval_result_entries_to_yaml(entries))
+
+
+def dump_yaml(value: Any) -> str:
+    """YAML as people write it: keys in their order, Chinese readable."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 
 
 def _eval_results(results: dict[str, Any]) -> list[EvalResult]:
@@ -101,6 +108,47 @@ def _notes(results: dict[str, Any], system: dict[str, Any]) -> str:
     parts += [f"{name} {value}" for name, value in decoding.items()]
     parts += [system["signature"]] if system.get("signature") else []
     return "; ".join(parts)
+
+
+GATE = {
+    "extra_gated_prompt": (
+        "These conversations are about people's troubles and can mention self-harm and suicide. By asking for access "
+        "you agree to use them for research on supportive dialogue and for making such systems; not to try to find "
+        "out who is spoken of; not to pass them on under other terms; and to tell users of any system made with them "
+        "that an AI answers."
+    ),
+    "extra_gated_fields": {
+        "Affiliation": "text",
+        "What I will use it for": "text",
+        "I agree to these terms": "checkbox",
+    },
+}
+
+
+def dataset_metadata(
+    metadata: dict[str, Any], splits: dict[str, dict[str, str]], infos: dict[str, DatasetInfo]
+) -> dict[str, Any]:
+    """The YAML of a dataset card: `metadata` with files, sizes and the text of the gate as they really are.
+
+    Args:
+        metadata: what is known beyond the files: license, language, source_datasets, …
+        splits: pattern of the files by config and split; the first config is the default one.
+        infos: features and sizes by config.
+    """
+    default = next(iter(splits))
+    configs = [
+        {
+            "config_name": config,
+            **({"default": True} if config == default else {}),
+            "data_files": [{"split": split, "path": path} for split, path in paths.items()],
+        }
+        for config, paths in splits.items()
+    ]
+    counted = DatasetCardData(**{key: value for key, value in metadata.items() if key != "dataset_info"})
+    DatasetInfosDict(infos).to_dataset_card_data(counted)
+    num_rows = sum(split.num_examples for split in infos[default].splits.values())
+    known = {"language": ["zh"], "task_categories": ["text-generation"], **GATE}
+    return known | counted.to_dict() | {"size_categories": [size_category(num_rows)], "configs": configs}
 
 
 def size_category(num_rows: int) -> str:

@@ -100,7 +100,6 @@ def publish_folder(
     folder: Path,
     target: Target,
     *,
-    message: str,
     dry_run: bool = False,
     confirm: Callable[[Plan], bool] = lambda plan: True,
 ) -> str | None:
@@ -127,7 +126,7 @@ def publish_folder(
         if not confirm(_retried(lambda: make_plan(api, folder, target))):
             return None
         _retried(lambda: _prepare_repository(api, folder, target))
-        return _Upload(api, folder, target, message).run()
+        return _Upload(api, folder, target).run()
     except (HTTPError, RuntimeError) as error:
         raise PublishError(_in_one_line(_hub_error(error), target)) from error
 
@@ -140,6 +139,19 @@ def check_repo_id(repo_id: str) -> None:
         raise ValueError(" ".join(str(error).split())) from error
     if repo_id.count("/") != 1:
         raise ValueError(f"repository id is {repo_id!r}; USER/NAME is needed")
+
+
+def find_revision(repo_id: str, repo_type: RepoType) -> str:
+    """The commit id of what is published at `repo_id`."""
+    check_repo_id(repo_id)
+    target = Target(repo_id, repo_type)
+    try:
+        head = _retried(lambda: _remote_files(HfApi(), target))[0]
+    except (HTTPError, RuntimeError) as error:
+        raise PublishError(_in_one_line(_hub_error(error), target)) from error
+    if head is None:
+        raise PublishError(f"{repo_id}: there is no such {repo_type} on the Hub, or this token may not see it")
+    return head
 
 
 def make_plan(api: HfApi, folder: Path, target: Target) -> Plan:
@@ -165,8 +177,8 @@ def local_files(folder: Path) -> list[str]:
 class _Upload:
     """One publication, tried again until it is complete: each try compares anew and sends what is still missing."""
 
-    def __init__(self, api: HfApi, folder: Path, target: Target, message: str):
-        self.api, self.folder, self.target, self.message = api, folder, target, message
+    def __init__(self, api: HfApi, folder: Path, target: Target):
+        self.api, self.folder, self.target = api, folder, target
         self.old_pull_requests = self._pull_requests() if target.create_pr else set()
 
     def run(self) -> str:
@@ -189,7 +201,7 @@ class _Upload:
         info = self.api.create_commit(
             self.target.repo_id,
             operations,
-            commit_message=self.message,
+            commit_message=f"Publish {self.target.repo_type}",
             repo_type=self.target.repo_type,
             revision=self.target.revision,
             create_pr=self.target.create_pr,

@@ -1,6 +1,12 @@
 """Where counselling text comes from, and whether it may be passed on."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import pyarrow as pa
+
+from .licences import PUBLIC_LICENCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +69,60 @@ SOURCES = {
         ),
     )
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How many records of a corpus come from one source, under which licence; `records` is None where not counted."""
+
+    source: str
+    licence: str | None
+    records: int | None = None
+
+    @property
+    def known(self) -> Source | None:
+        """What is known here of the source."""
+        return SOURCES.get(self.source)
+
+    @property
+    def may_be_passed_on(self) -> bool:
+        """Whether publishing is allowed: by what is known of the source, else by the licence of its records."""
+        return self.known.may_be_passed_on if self.known else (self.licence or "").lower() in PUBLIC_LICENCES
+
+
+def find_origins(tables: Iterable[pa.Table]) -> list[Origin]:
+    """Sources and licences of all records, from their columns `source` and `licence`; an empty list without these."""
+    counts: Counter[tuple[str, str | None]] = Counter()
+    for table in tables:
+        if not {"source", "licence"} <= set(table.column_names):
+            return []
+        pairs = zip(table["source"].to_pylist(), table["licence"].to_pylist(), strict=True)
+        counts.update((source or "unknown", licence) for source, licence in pairs)
+    return [Origin(source, licence, count) for (source, licence), count in sorted(counts.items(), key=str)]
+
+
+def terms_of(origins: list[Origin]) -> str:
+    """The terms of all sources, for a LICENSE file."""
+    lines = [
+        f"{origin.known.title}: {origin.licence or origin.known.licence}. {origin.known.terms}"
+        if origin.known
+        else f"{origin.source}: {origin.licence or 'no licence stated'}."
+        for origin in origins
+    ]
+    return "The records stand under the terms of their sources.\n\n" + "\n".join(lines) + "\n"
+
+
+def check_terms(origins: list[Origin], *, is_private: bool, has_right: bool) -> None:
+    """Refuse to publish what its source does not allow to be passed on.
+
+    Raises:
+        ValueError: one line that names the source and what is possible.
+    """
+    for origin in origins:
+        if origin.may_be_passed_on or (is_private and has_right):
+            continue
+        name = origin.known.title if origin.known else origin.source
+        terms = origin.known.terms if origin.known else f"Its licence is {origin.licence or 'not stated'}."
+        if is_private:
+            raise ValueError(f"{name}: {terms} If you have the right to store it there, say so: --i-have-the-right")
+        raise ValueError(f"{name}: {terms} It cannot be published; --private with --i-have-the-right is possible")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, corpus
+from . import __version__, corpus, publish
 
 app = typer.Typer(
     name="soulchat",
@@ -14,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(publish.app, name="publish")
 
 
 @app.command()

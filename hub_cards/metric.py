@@ -1,0 +1,23 @@
+"""The files of the metric's Space."""
+
+from pathlib import Path
+
+CARD = "README.md"
+PUBLISHED = ("*.py", "*.txt", CARD)
+OURS = ("*.py", "*.txt")
+
+
+def stage_metric(folder: Path, staged: Path, *, repo_id: str) -> None:
+    """Lay out in `staged`, an empty folder, the Space that `evaluate.load` reads: code, requirements, page, card.
+
+    Raises:
+        ValueError: `evaluate` looks for a file of the repository's own name, so no other name can be loaded.
+    """
+    name = repo_id.split("/")[1]
+    if name != folder.name:
+        raise ValueError(
+            f"repository is {repo_id!r}; evaluate.load finds the metric under the name {folder.name} only"
+        )
+    for pattern in PUBLISHED:
+        for path in sorted(folder.glob(pattern)):
+            (staged / path.name).symlink_to(path.resolve())
