@@ -1,10 +1,77 @@
 """`soulchat corpus …`: convert, check and make corpora."""
 
+import enum
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True)
 
 
+class OnError(enum.StrEnum):
+    """What to do at a record that cannot be read."""
+
+    RAISE = "raise"
+    SKIP = "skip"
+
+
+class Target(enum.StrEnum):
+    """What `convert` writes."""
+
+    TURNS = "turns"
+    CONVERSATIONS = "conversations"
+    SHAREGPT = "sharegpt"
+    ALPACA = "alpaca"
+
+
+Format = Annotated[str | None, typer.Option(help="Name of the input's format; recognised by content without it.")]
+
+
 @app.callback()
 def corpus() -> None:
     """Convert, check and make corpora."""
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder in any known format.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .jsonl or .parquet.")],
+    to: Annotated[Target, typer.Option(help="The form of the rows to write.")],
+    format: Format = None,
+    on_error: Annotated[OnError, typer.Option(help="Stop at a bad record, or set it aside.")] = OnError.RAISE,
+) -> None:
+    """Write a corpus in another form. Rejected records go to OUT.rejected.jsonl with their reasons."""
+    from soulchatcorpus.convert import convert as convert_corpus
+
+    conversion = convert_corpus(source, output, to.value, format, on_error.value)
+    typer.echo(f"{conversion.rows:,} rows of {to.value} in {output}")
+    for line in conversion.report.lines():
+        typer.echo(line)
+    for what, count in conversion.left_out.items():
+        typer.echo(f"left out, since {to.value} cannot carry it: {count:,} {what}")
+    if conversion.report.rejected:
+        typer.echo(f"rejected records: {output}.rejected.jsonl")
+
+
+@app.command()
+def check(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder in any known format.")],
+    format: Format = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Read a corpus and say what is in it, which rules fired and what they did. Exit code 1 if a record is bad."""
+    import orjson
+
+    from soulchatcorpus.reading import Report, read_corpus
+
+    report = Report()
+    for _ in read_corpus(source, format, "skip", report):
+        pass
+    if json:
+        typer.echo(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        for line in report.lines():
+            typer.echo(line)
+    if report.rejected:
+        raise typer.Exit(1)

@@ -50,6 +50,8 @@ class SoulChatCorpusConfig(datasets.BuilderConfig):
         local = [Path(file) for file in files if not is_remote_url(str(file))]
         if local:
             kwargs["content"] = hash_files(local)
+        elif self.source == "release":
+            kwargs["content"] = release.look_up().sha256
         return super().create_config_id(kwargs, custom_features)
 
 
@@ -89,7 +91,7 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         if config.source is not None:
             if config.source != "release":
                 raise CorpusError(f"unknown source {config.source!r}, allowed: release")
-            files = {"train": [release.download(Path(self._cache_downloaded_dir))]}
+            files = {"train": [release.download()]}
         elif config.data_files is not None:
             if dl_manager.is_streaming and any(
                 is_remote_url(file) for split in config.data_files.values() for file in split

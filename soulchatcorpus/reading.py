@@ -67,6 +67,22 @@ class Report:
             "rejected_examples": [str(record.error()) for record in self.examples],
         }
 
+    def lines(self) -> Iterator[str]:
+        """The report for people, line by line."""
+        formats = ", ".join(f"{count:,} {name}" for name, count in self.formats.items())
+        yield f"{self.files:,} files, records: {formats or 'none'}"
+        yield f"{self.conversations:,} conversations, {self.messages:,} messages, {self.turns:,} turns"
+        if self.topics:
+            yield "topics: " + ", ".join(f"{topic} {count:,}" for topic, count in self.topics.most_common())
+        for rule, (counted, what) in RULES.items():
+            if self.regularise.fired[rule]:
+                yield f"rule {rule}: {self.regularise.fired[rule]:,} {counted}, {what}"
+        if self.rejected:
+            yield f"{self.rejected:,} records rejected"
+            yield from (f"  {record.error()}" for record in self.examples)
+            if self.rejected > len(self.examples):
+                yield f"  … and {self.rejected - len(self.examples):,} more"
+
 
 def rejection(record: Record) -> dict[str, Any]:
     """A rejected record with its place, its reason, and its value, or its text where there is no value."""
