@@ -369,6 +369,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, past_key_values)
 
 
+@torch.compiler.disable  # how many rows are labelled is known from their values only
 def labelled_loss(
     head: Callable[[Tensor], Tensor],
     hidden_states: Tensor,
@@ -388,9 +389,8 @@ def labelled_loss(
     targets = targets[labelled].to(hidden_states.device)
     rows = hidden_states[:, :-1][labelled.to(hidden_states.device)]
     if ((targets < 0) | (targets >= vocab_size)).any():
-        raise ValueError(
-            f"labels go from {targets.min()} to {targets.max()}; the vocabulary has 0 to {vocab_size - 1}"
-        )
+        low, high = int(targets.min()), int(targets.max())
+        raise ValueError(f"labels go from {low} to {high}; the vocabulary has 0 to {vocab_size - 1}, -100 is no label")
 
     def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(head(rows).float(), targets, reduction="sum")

@@ -32,8 +32,12 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     Raises `ValueError` for an id outside the vocabulary, a row without `<sop>` or mask token, padding on the left that
     the mask does not tell of, and a row beyond `max_sequence_length`.
     """
-    real = torch.ones_like(input_ids) if attention_mask is None else (attention_mask != 0).long()
-    real = real.to(input_ids.device)
+    if attention_mask is None or attention_mask.dim() == 4:
+        real = torch.ones_like(input_ids)
+    elif attention_mask.shape == input_ids.shape:
+        real = (attention_mask != 0).long().to(input_ids.device)
+    else:
+        raise ValueError(f"attention_mask has shape {list(attention_mask.shape)}, input_ids {list(input_ids.shape)}")
     is_bos = (input_ids == config.bos_token_id) & (real == 1)
     is_gmask = (input_ids == config.gmask_token_id) & (real == 1)
     is_mask = (input_ids == config.mask_token_id) & (real == 1)
@@ -74,11 +78,9 @@ def _refuse(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfi
 
 
 def check_positions(input_ids: Tensor | None, position_ids: Tensor, config: ChatGLMConfig) -> None:
-    """Raises `ValueError` where a call that brings its positions [b, 2, s] has an id or a position that does not exist."""
+    """Raises `ValueError` where a call that brings its own positions has an id or a position that does not exist."""
     if position_ids.dim() != 3 or position_ids.shape[1] != 2:
-        raise ValueError(
-            f"position_ids have shape {list(position_ids.shape)}; ChatGLM has two rows: [batch, 2, tokens]"
-        )
+        raise ValueError(f"position_ids have shape {list(position_ids.shape)}; they must be [batch, 2, tokens]")
     beyond = position_ids.sum(1).max() >= config.max_sequence_length
     unknown = torch.zeros_like(beyond)
     if input_ids is not None:
@@ -116,8 +118,8 @@ def make_attention_mask(
             return None
         if attention_mask is not None and attention_mask.shape != (batch, key_length):
             raise ValueError(
-                f"attention_mask has shape {list(attention_mask.shape)}; with {past_length} cached and {length} new tokens "
-                f"it must be [{batch}, {key_length}]"
+                f"attention_mask has shape {list(attention_mask.shape)}; it must be [{batch}, {key_length}] for "
+                f"{past_length} cached and {length} new tokens"
             )
 
     own_columns = torch.arange(length, device=device) + past_length
