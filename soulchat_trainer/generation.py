@@ -23,7 +23,7 @@ from soulchatcorpus.dialogue import parse
 from .prompts import encode_prompt, fit_prompt, prompt_room
 from .replies import ReplyDecoder
 from .row_cache import RowCache
-from .sampling import FLOAT32_MARGIN, Decoding, Noise, draw
+from .sampling import FLOAT32_MARGIN, Decoding, draw, gumbel_noise, request_generator
 
 __all__ = ["Decoding", "Delta", "Reply", "ReplyEngine", "Request", "generate_replies", "iterate_replies"]
 
@@ -59,7 +59,7 @@ class Request:
     dropped: int
     limit: int
     stream: bool
-    noise: Noise
+    generator: torch.Generator
     token_ids: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: FinishReason | None = None
@@ -140,8 +140,8 @@ class ReplyEngine:
         room = prompt_room(self.window, decoding.max_new_tokens)
         prompt_ids, dropped = fit_prompt(self.encode, messages, room, cut_last)
         limit = min(decoding.max_new_tokens, self.window - len(prompt_ids))
-        noise = Noise(decoding, key, self.model.device)
-        request = Request(key, decoding, prompt_ids, dropped, limit, stream, noise)
+        generator = request_generator(decoding, key, self.model.device)
+        request = Request(key, decoding, prompt_ids, dropped, limit, stream, generator)
         self.waiting.append(request)
         return request
 
@@ -227,11 +227,12 @@ class ReplyEngine:
     def _draw(self, logits: Tensor, requests: list[Request]) -> Tensor:
         """The next token of each request, int64 [rows], from logits [rows, 1, v]."""
         logits = logits[:, -1].float()
-        noise = torch.stack([request.noise.next(logits.shape[-1]) for request in requests])
-        settings = [
-            (request.decoding.temperature, request.decoding.top_p) if request.decoding.do_sample else (1.0, 1.0)
-            for request in requests
-        ]
+        noise = gumbel_noise([request.generator for request in requests], logits.shape[-1])
+        settings = []
+        for row, decoding in enumerate(request.decoding for request in requests):
+            settings.append((decoding.temperature, decoding.top_p) if decoding.do_sample else (1.0, 1.0))
+            if not decoding.do_sample:
+                noise[row] = 0
         temperature, top_p = torch.tensor(settings, device=logits.device)[..., None].unbind(1)
         tokens, undecided = draw(logits, noise, temperature, top_p, self.margin)
         # Sums in float32 depend on the batch's shape. Where that could decide, the row decides alone.

@@ -5,6 +5,7 @@ Notation: `b` rows (requests), `v` vocabulary.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -36,18 +37,18 @@ class Decoding:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")
 
 
-class Noise:
-    """The random numbers of one request: token n of its reply always meets the same ones, whatever the batch."""
+def request_generator(decoding: Decoding, key: str, device: torch.device) -> torch.Generator:
+    """A request's random numbers: token n of its reply always meets the same ones, whatever else is in the batch."""
+    digest = hashlib.sha256(f"{decoding.seed}\0{key}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8]) >> 1)
 
-    def __init__(self, decoding: Decoding, key: str, device: torch.device) -> None:
-        digest = hashlib.sha256(f"{decoding.seed}\0{key}".encode()).digest()
-        self.generator = torch.Generator(device).manual_seed(int.from_bytes(digest[:8]) >> 1)
-        self.do_sample = decoding.do_sample
 
-    def next(self, vocab_size: int) -> Tensor:
-        """Standard Gumbel noise [v], float32, for the next token; zeros where the likeliest token is wanted."""
-        row = torch.zeros(vocab_size, device=self.generator.device)
-        return row.exponential_(generator=self.generator).log_().neg_() if self.do_sample else row
+def gumbel_noise(generators: Sequence[torch.Generator], vocab_size: int) -> Tensor:
+    """Standard Gumbel noise [b, v], float32, for one token of each request."""
+    noise = torch.empty(len(generators), vocab_size, device=generators[0].device)
+    for row, generator in zip(noise, generators, strict=True):
+        row.uniform_(generator=generator)
+    return noise.log_().neg_().log_().neg_()
 
 
 def draw(logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, margin: float) -> tuple[Tensor, Tensor]:
