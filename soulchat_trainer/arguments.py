@@ -1,0 +1,134 @@
+"""Arguments of a run: what to train on what (`RunArguments`), and how (`SoulChatTrainingArguments`).
+
+Both are filled from a YAML recipe and overridden by command-line flags; every field is a key of either.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+
+from transformers import Seq2SeqTrainingArguments
+
+# Every default that differs from Seq2SeqTrainingArguments, and where it comes from.
+CHANGED_DEFAULTS = {
+    "output_dir": "outputs/ and a name, so that runs stand side by side",
+    "max_steps": "paper, section 3.2: 30,000 global training steps",
+    "per_device_train_batch_size": "paper, section 3.2 and appendix: batch size 80 on 8 GPUs",
+    "warmup_steps": "paper, section 3.2: warmup_steps = 1000",
+    "remove_unused_columns": "the trainer tokenizes rows itself and needs their text",
+    "logging_nan_inf_filter": "a loss that is not finite stops the run instead of being hidden",
+    "logging_steps": "a loss line every 10 steps: 500 is half an hour of the paper's run",
+    "save_total_limit": "two checkpoints: when the last one is torn, the one before it is whole",
+    "report_to": "none unless asked for",
+}
+
+
+@dataclass
+class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
+    """`Seq2SeqTrainingArguments` with the SoulChat paper's values and what its training needs beyond them.
+
+    Defaults that differ from the parent's are listed in `CHANGED_DEFAULTS` with their sources. The paper's learning
+    rate (5e-5) is the parent's default already; its optimizer is not named, and AdamW with betas 0.9 and 0.999 and no
+    weight decay, the parent's default, is what its software (transformers 4.28, deepspeed 0.9.3) gives.
+    """
+
+    output_dir: str | None = field(default="outputs/soulchat", metadata={"help": "Where checkpoints and results go."})
+    max_steps: int = field(default=30_000, metadata={"help": "Optimizer steps; -1: `num_train_epochs` decides."})
+    per_device_train_batch_size: int = field(default=10, metadata={"help": "Samples of a micro-batch."})
+    warmup_steps: float = field(default=1000, metadata={"help": "Steps (below 1: share of all) to the full rate."})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "Keep False: rows are tokenized here."})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Keep False: a NaN loss stops the run."})
+    logging_steps: float = field(default=10, metadata={"help": "Log the loss every so many steps."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep; at least 2 is wise."})
+    report_to: str | list[str] | None = field(default="none", metadata={"help": "tensorboard, wandb, trackio, …"})
+
+    max_source_length: int = field(
+        default=1536, metadata={"help": "Tokens of a context; longer ones lose oldest turns (paper, section 3.2)."}
+    )
+    max_target_length: int = field(default=512, metadata={"help": "Tokens of a target (paper, section 3.2)."})
+    global_batch_size: int | None = field(
+        default=80,
+        metadata={"help": "Samples of a step over all processes (paper, section 3.2), kept by accumulation."},
+    )
+    max_tokens: int | None = field(
+        default=None,
+        metadata={"help": "Fill micro-batches up to so many padded tokens instead of by number of samples."},
+    )
+    warmup_type: Literal["log", "linear"] = field(
+        default="log",
+        metadata={"help": "Form of the warm-up. log is the default of deepspeed 0.9.3; the paper is silent."},
+    )
+    loss_on: Literal["last_turn", "every_turn"] = field(
+        default="last_turn",
+        metadata={"help": "last_turn: a sample for each turn. every_turn: one pass a conversation (causal models)."},
+    )
+    glm_objective: bool = field(
+        default=False, metadata={"help": "Also train on whole conversations after an empty or one-line context."}
+    )
+    muon_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Train the matrices of the layers with Muon at this rate, the rest with AdamW."},
+    )
+    top_p: float = field(default=0.75, metadata={"help": "Nucleus of sampled replies (paper, section 3.2)."})
+    temperature: float = field(default=0.95, metadata={"help": "Temperature of replies (paper, section 3.2)."})
+    max_new_tokens: int = field(default=512, metadata={"help": "Limit of a reply (the paper's target length)."})
+
+    def __post_init__(self):
+        self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
+        super().__post_init__()
+
+    def _keep_global_batch_size(self, num_processes: int) -> None:
+        """Set the accumulation steps so that a step sees `global_batch_size` samples on any number of processes."""
+        if self.max_tokens is not None or self.global_batch_size is None:
+            return
+        at_once = self.per_device_train_batch_size * num_processes
+        steps, rest = divmod(self.global_batch_size, at_once)
+        if rest or self.gradient_accumulation_steps not in (1, steps):
+            raise ValueError(
+                f"global_batch_size is {self.global_batch_size}, but {num_processes} processes x "
+                f"{self.per_device_train_batch_size} per_device_train_batch_size x "
+                f"{self.gradient_accumulation_steps} gradient_accumulation_steps do not make it; "
+                f"take a per_device_train_batch_size that divides it, or another global_batch_size"
+            )
+        self.gradient_accumulation_steps = steps
+
+
+@dataclass
+class RunArguments:
+    """What a recipe trains: a model, a tokenizer, a corpus; and what is done with the result."""
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "Model to start from: a folder or a Hub name."}
+    )
+    model_config: dict | str | None = field(
+        default=None, metadata={"help": "ChatGLMConfig values (JSON) of a model to train from scratch instead."}
+    )
+    tokenizer_name_or_path: str | None = field(default=None, metadata={"help": "Default: the model's."})
+    tokenizer_vocab_size: int | None = field(
+        default=None, metadata={"help": "Train a tokenizer of about this size on the training split instead."}
+    )
+    dataset: str = field(
+        default="soulchatcorpus",
+        metadata={"help": "Name for load_dataset, or a .json, .jsonl or .parquet file of conversations or turns."},
+    )
+    num_test_turns: int = field(
+        default=500, metadata={"help": "Held-out test turns to reply to and score after training; 0: none."}
+    )
+    streaming: bool = field(default=False, metadata={"help": "Read the training split as a stream."})
+    torch_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
+        default="auto", metadata={"help": "Type of the loaded weights."}
+    )
+    lora_rank: int | None = field(default=None, metadata={"help": "Train LoRA matrices of this rank (PEFT) instead."})
+    lora_alpha: int = field(default=16, metadata={"help": "LoRA's scale."})
+    lora_dropout: float = field(default=0.05, metadata={"help": "Dropout before LoRA's matrices."})
+    lora_target_modules: list[str] | None = field(default=None, metadata={"help": "Default: PEFT's for the model."})
+    pre_seq_len: int | None = field(
+        default=None, metadata={"help": "Train so many prefix tokens in each layer (P-Tuning v2) instead."}
+    )
+    prefix_projection: bool = field(default=False, metadata={"help": "Put P-Tuning's prefix through a small MLP."})
+
+    def __post_init__(self):
+        if (self.model_name_or_path is None) == (self.model_config is None):
+            raise ValueError("a recipe needs either model_name_or_path or model_config, not both")
+        if self.lora_rank is not None and self.pre_seq_len is not None:
+            raise ValueError("lora_rank and pre_seq_len are two ways of training; take one")

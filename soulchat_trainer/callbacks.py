@@ -1,0 +1,43 @@
+"""What the trainer says while it runs: a progress bar with loss, speed and time left; losses at each checkpoint."""
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ProgressCallback
+
+
+class LossBarCallback(ProgressCallback):
+    """The stock progress bar (steps, time left), with loss and tokens per second behind it, not printed dicts."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Show the newest loss on the bar; other logs (evaluation, the end) as one line."""
+        if self.training_bar is None or not logs:
+            return
+        if "loss" in logs:
+            self.training_bar.set_postfix_str(f"loss {logs['loss']:.3f}, {logs['tokens_per_second']:,.0f} tokens/s")
+        else:
+            shown = {name: value for name, value in logs.items() if name not in ("total_flos", "epoch")}
+            line = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items())
+            self.training_bar.write(line)
+
+
+class LogAtSaveCallback(TrainerCallback):
+    """Logs the loss whenever a checkpoint is saved.
+
+    A logged loss is a mean since the last log, which a checkpoint does not hold: so that a resumed run prints the
+    same losses as one never interrupted, the mean begins anew at each checkpoint.
+    """
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        """Ask for a log where a save is due."""
+        control.should_log |= control.should_save
+        return control

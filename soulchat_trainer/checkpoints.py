@@ -1,0 +1,77 @@
+"""Whole and torn checkpoints: a manifest, written last, tells which folder holds everything that was saved."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+MANIFEST_NAME = "manifest.json"
+
+
+def write_manifest(checkpoint: str | Path) -> None:
+    """Write names and sizes of all files below a checkpoint folder, after flushing them to the disk.
+
+    Call it once everything is saved, on every node's own disk: a folder with a manifest that fits is whole.
+    """
+    checkpoint = Path(checkpoint)
+    for path in _files(checkpoint):
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
+    sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in _files(checkpoint)}
+    replace_text(checkpoint / MANIFEST_NAME, json.dumps(sizes, indent=1))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees either the old or the new one, also after a power cut."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def remove_manifest(checkpoint: str | Path) -> None:
+    """Call it before writing into a checkpoint folder that may exist: from now on it is torn until its manifest."""
+    (Path(checkpoint) / MANIFEST_NAME).unlink(missing_ok=True)
+
+
+def what_is_torn(checkpoint: str | Path) -> str | None:
+    """What a checkpoint folder lacks, in words; None where it is whole."""
+    checkpoint = Path(checkpoint)
+    try:
+        sizes = json.loads((checkpoint / MANIFEST_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"no {MANIFEST_NAME}: its saving did not finish"
+    for name, size in sizes.items():
+        path = checkpoint / name
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            return f"{name} has {'no file' if found is None else f'{found} bytes'} instead of {size} bytes"
+    return None
+
+
+def list_checkpoints(output_dir: str | Path) -> list[Path]:
+    """Checkpoint folders of a run, whole or torn, the newest first."""
+    pattern = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
+    found = [(int(match[1]), path) for path in Path(output_dir).glob("*") if (match := pattern.fullmatch(path.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def find_last_whole_checkpoint(output_dir: str | Path) -> Path | None:
+    """The newest checkpoint that is whole; a line in the log for every torn one that is passed over."""
+    for checkpoint in list_checkpoints(output_dir):
+        torn = what_is_torn(checkpoint)
+        if torn is None:
+            return checkpoint
+        logger.warning(f"{checkpoint.name} is torn ({torn}); looking for the one before it")
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)

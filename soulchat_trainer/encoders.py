@@ -1,0 +1,28 @@
+"""Which encoder a model needs, and whether it can be trained as asked."""
+
+from collections.abc import Callable
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from .arguments import SoulChatTrainingArguments
+from .tokenize import ChatGLMEncoder
+
+
+def make_encoder(
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments
+) -> Callable:
+    """The encoder of conversations for a model.
+
+    Raises:
+        ValueError: every-turn loss is asked of ChatGLM; GLM's objective of another model; a causal model's tokenizer
+            has no chat template.
+    """
+    if model.config.model_type == "chatglm":
+        if args.loss_on == "every_turn":
+            raise ValueError(
+                "loss_on: every_turn does not go with ChatGLM: its context is bidirectional, so in one pass over a "
+                "conversation every turn would see the replies it is to predict; use last_turn"
+            )
+        return ChatGLMEncoder(tokenizer, args.max_source_length, args.max_target_length, args.glm_objective)
+    raise NotImplementedError

@@ -1,0 +1,115 @@
+"""The tokenizer and the model that a recipe asks for."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
+
+from soulchatcorpus.dialogue import render_line
+
+from .arguments import RunArguments
+from .chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from .chatglm.tokenization_chatglm import train_tokenizer
+
+
+def make_tokenizer(run: RunArguments, rows: Dataset, output_dir: str, is_main: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer of a run: trained on the training rows, or loaded. Only the main process trains; call it first."""
+    if run.tokenizer_vocab_size is not None:
+        folder = Path(output_dir) / "tokenizer"
+        if is_main and not (folder / "tokenizer_config.json").is_file():
+            train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
+        return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(_existing(run.tokenizer_name_or_path or run.model_name_or_path))
+
+
+def _texts(rows: Dataset) -> Iterator[str]:
+    if "messages" not in rows.column_names:
+        yield from (row["prompt"] + row["completion"] for row in rows)
+        return
+    for messages in rows["messages"]:
+        yield "\n".join(render_line(message) for message in messages)
+
+
+def _existing(name: str) -> str:
+    """Tells a mistyped folder from a Hub name before the network is asked."""
+    path = Path(name)
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise FileNotFoundError(f"model folder {name} has no config.json; a checkpoint holds config and weights")
+    if not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise FileNotFoundError(f"model folder {name}: no such folder")
+    return name
+
+
+def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
+    """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for."""
+    set_seed(seed)
+    if run.model_config is not None:
+        values = json.loads(run.model_config) if isinstance(run.model_config, str) else run.model_config
+        return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
+    name = _existing(run.model_name_or_path)
+    changes = {}
+    if run.pre_seq_len is not None:
+        changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}
+    dtype = run.torch_dtype if run.torch_dtype == "auto" else getattr(torch, run.torch_dtype)
+    config = AutoConfig.from_pretrained(name, **changes)
+    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype)
+    if run.pre_seq_len is not None:
+        return freeze_all_but_prefix(model)
+    return add_lora(model, run) if run.lora_rank is not None else model
+
+
+def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfig:
+    """A ChatGLM configuration whose vocabulary is the tokenizer's; the residual factor fits its own depth."""
+    unknown = sorted(set(values) - set(ChatGLMConfig().to_dict()))
+    if unknown:
+        raise ValueError(
+            f"model_config has unknown keys {', '.join(unknown)}; allowed are the fields of ChatGLMConfig"
+        )
+    mask, gmask = tokenizer.convert_tokens_to_ids(["[MASK]", "[gMASK]"])
+    own = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "mask_token_id": mask,
+        "gmask_token_id": gmask,
+    }
+    if "num_layers" in values:
+        own["residual_layers"] = values["num_layers"]
+    return ChatGLMConfig(**{**own, **values})
+
+
+def freeze_all_but_prefix(model: PreTrainedModel) -> PreTrainedModel:
+    """P-Tuning v2: only the prefix encoder trains, in float32 (as in the original script)."""
+    if model.config.model_type != "chatglm":
+        raise ValueError(f"pre_seq_len (P-Tuning v2) is built into ChatGLM; {model.config.model_type} has no prefix")
+    model.requires_grad_(False)
+    model.transformer.prefix_encoder.float().requires_grad_(True)
+    return model
+
+
+def add_lora(model: PreTrainedModel, run: RunArguments) -> PreTrainedModel:
+    """LoRA by PEFT: on ChatGLM's fused projections unless the recipe names others."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    targets = run.lora_target_modules
+    if targets is None and model.config.model_type == "chatglm":
+        targets = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=run.lora_rank,
+        lora_alpha=run.lora_alpha,
+        lora_dropout=run.lora_dropout,
+        target_modules=targets,
+    )
+    return get_peft_model(model, config)

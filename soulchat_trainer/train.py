@@ -1,0 +1,49 @@
+"""The main path: parse, load, train, evaluate, describe, push. `python -m soulchat_trainer.train RECIPE [flags]`."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from .data import load_corpus
+from .models import make_model, make_tokenizer
+from .settings import parse_arguments
+from .trainer import SoulChatTrainer
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a recipe. What is wrong with the input is told in one line, by one process; the exit code is 2."""
+    try:
+        run_recipe(sys.argv[1:] if argv is None else argv)
+    except (ValueError, OSError) as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"soulchat: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def run_recipe(argv: Sequence[str]) -> None:
+    """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
+    recipe, run, args = parse_arguments(argv)
+    corpus = load_corpus(run.dataset)
+    with args.main_process_first(desc="training the tokenizer"):
+        tokenizer = make_tokenizer(run, corpus["train"], args.output_dir, args.process_index == 0)
+    model = make_model(run, tokenizer, args.seed)
+    trainer = SoulChatTrainer(
+        model=model,
+        args=args,
+        train_dataset=corpus["train"],
+        eval_dataset=corpus["validation"],
+        processing_class=tokenizer,
+    )
+    trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
+    trainer.save_model()
+    trainer.save_state()
+
+
+def _resume(value: str | None) -> str | bool | None:
+    """`--resume_from_checkpoint true` means the last whole checkpoint."""
+    words = {"true": True, "false": None}
+    return words.get(value.lower(), value) if isinstance(value, str) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""`SoulChatTrainer`: Seq2SeqTrainer over conversations, with its own tokenization, batches, optimizer and checkpoints.
+
+    trainer = SoulChatTrainer(
+        model=model, args=SoulChatTrainingArguments("outputs/mine"), train_dataset=rows, processing_class=tokenizer
+    )
+    trainer.train()
+
+`rows` is a `datasets.Dataset` (or a stream) of conversations (`messages`) or of turns (`prompt`, `completion`).
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from accelerate.data_loader import DataLoaderShard
+from safetensors import SafetensorError
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
+from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_utils import SchedulerType, rotate_checkpoints
+from transformers.utils import logging
+
+from .arguments import SoulChatTrainingArguments
+from .callbacks import LogAtSaveCallback, LossBarCallback
+from .checkpoints import find_last_whole_checkpoint, remove_manifest, what_is_torn, write_manifest
+from .collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
+from .encoders import make_encoder
+from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
+from .streaming import StreamedBatches
+from .tokenize import encode_dataset
+
+logger = logging.get_logger(__name__)
+
+Rows = datasets.Dataset | datasets.IterableDataset
+
+
+class SoulChatTrainer(Seq2SeqTrainer):
+    """Trains a counsellor on rows of conversations or turns.
+
+    Args:
+        model: ChatGLM, or any causal language model whose tokenizer has a chat template.
+        args: how to train; the paper's values by default.
+        train_dataset: rows of conversations or turns; a stream of them; or samples that are ready
+            (`SampleDataset`).
+        eval_dataset: the same, for the held-out loss; with `predict_with_generate` also for replies and their scores,
+            which needs rows.
+        processing_class: the model's tokenizer.
+        **kwargs: everything else that `Seq2SeqTrainer` takes.
+
+    Raises:
+        ValueError: the model cannot be trained as `args` ask (for instance `loss_on="every_turn"` on ChatGLM).
+    """
+
+    args: SoulChatTrainingArguments
+
+    def __init__(
+        self,
+        model: torch.nn.Module | None = None,
+        args: SoulChatTrainingArguments | None = None,
+        train_dataset: Rows | SampleDataset | None = None,
+        eval_dataset: Rows | SampleDataset | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        **kwargs: Any,
+    ):
+        args = args or SoulChatTrainingArguments()
+        self.encoder = make_encoder(model, processing_class, args)
+        self.eval_rows = eval_dataset
+        kwargs.setdefault("data_collator", make_collator(processing_class, args))
+        with args.main_process_first(local=True, desc="tokenizing"):
+            train_dataset = self._samples(train_dataset, args, kwargs["data_collator"])
+            eval_dataset = self._samples(eval_dataset, args, kwargs["data_collator"])
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            **kwargs,
+        )
+        self.add_callback(LogAtSaveCallback)
+        if self.pop_callback(ProgressCallback):
+            self.add_callback(LossBarCallback)
+        self._eval_sums = torch.zeros(2)
+        self._tokens = 0
+        self._clock = time.perf_counter()
+
+    def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Callable) -> Any:
+        if isinstance(rows, datasets.IterableDataset):
+            return StreamedBatches(
+                rows,
+                self.encoder,
+                collator,
+                batch_size=args.per_device_train_batch_size,
+                max_tokens=args.max_tokens,
+                seed=args.seed,
+                num_processes=args.world_size,
+                process_index=args.process_index,
+            )
+        if not isinstance(rows, datasets.Dataset):
+            return rows
+        samples = SampleDataset(encode_dataset(rows, self.encoder, num_proc=args.dataloader_num_workers or None))
+        logger.warning_once(samples.describe_cuts(args.max_source_length, args.max_target_length))
+        return samples
+
+    # Batches
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches by length; each process makes its own share, in an order that the seed and the epoch decide."""
+        return self._length_dataloader(self.train_dataset, self.args.per_device_train_batch_size)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """Batches by length, always in the same order."""
+        return self._length_dataloader(
+            self.eval_dataset if eval_dataset is None else eval_dataset, self.args.per_device_eval_batch_size
+        )
+
+    def _length_dataloader(self, samples: Any, batch_size: int) -> DataLoader:
+        args = self.args
+        common = {
+            "device": args.device,
+            "num_workers": args.dataloader_num_workers,
+            "pin_memory": args.dataloader_pin_memory and args.device.type != "cpu",
+            "persistent_workers": args.dataloader_persistent_workers,
+            "prefetch_factor": args.dataloader_prefetch_factor,
+        }
+        if isinstance(samples, StreamedBatches):
+            return DataLoaderShard(samples, batch_size=None, **{**common, "num_workers": 0})
+        if samples is None:
+            raise ValueError(
+                "there is no data set: give the trainer a train_dataset to train, an eval_dataset to evaluate"
+            )
+        sampler = LengthBatchSampler(
+            samples.lengths,
+            batch_size,
+            args.max_tokens,
+            seed=args.seed if args.data_seed is None else args.data_seed,
+            num_processes=args.world_size,
+            process_index=args.process_index,
+        )
+        return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
+
+    # Optimizer
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW as the arguments say; with `muon_learning_rate`, Muon on the matrices of the layers."""
+        args = self.args
+        if self.optimizer is None and args.muon_learning_rate is not None:
+            if self.is_deepspeed_enabled:
+                raise ValueError(
+                    "muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out"
+                )
+            matrices, others = split_for_muon(self.model)
+            self.optimizer = MuonWithAdamW(
+                matrices,
+                others,
+                lr=args.learning_rate,
+                muon_lr=args.muon_learning_rate,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+                weight_decay=args.weight_decay,
+            )
+        return super().create_optimizer(model)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """The curve of DeepSpeed's WarmupDecayLR for `lr_scheduler_type: linear`, else transformers'."""
+        if self.lr_scheduler is None and self.args.lr_scheduler_type == SchedulerType.LINEAR:
+            self.lr_scheduler = warmup_decay_schedule(
+                optimizer or self.optimizer,
+                self.args.get_warmup_steps(num_training_steps),
+                num_training_steps,
+                self.args.warmup_type,
+            )
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    # Steps
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
+
+        Raises:
+            ValueError: no whole checkpoint is there, or a loss was not finite.
+            OSError: a checkpoint could not be written.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = find_last_whole_checkpoint(self.args.output_dir)
+            if resume_from_checkpoint is None:
+                raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {self.args.output_dir}")
+        elif resume_from_checkpoint:
+            torn = what_is_torn(resume_from_checkpoint)
+            if torn:
+                raise ValueError(f"resume_from_checkpoint: {resume_from_checkpoint} is torn ({torn})")
+        if resume_from_checkpoint:
+            logger.warning(f"going on from {resume_from_checkpoint}")
+            resume_from_checkpoint = str(resume_from_checkpoint)
+        self._clock = time.perf_counter()
+        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+
+    def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
+        self._tokens = self._tokens + inputs["attention_mask"].sum()
+        loss = super().training_step(model, inputs, *args, **kwargs)
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"the loss is {loss.item()} after step {self.state.global_step}; training stops here and "
+                f"{self._last_good_checkpoint()}"
+            )
+        return loss
+
+    def _last_good_checkpoint(self) -> str:
+        checkpoint = find_last_whole_checkpoint(self.args.output_dir)
+        return f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was saved before"
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, adding real (unpadded) tokens per second since the last log, over all processes."""
+        if "loss" in logs:
+            tokens = self.accelerator.reduce(torch.as_tensor(self._tokens, device=self.args.device)).item()
+            now = time.perf_counter()
+            logs["tokens"] = tokens
+            logs["tokens_per_second"] = tokens / (now - self._clock)
+            self._clock, self._tokens = now, 0
+        super().log(logs, start_time)
+
+    # Evaluation
+
+    def prediction_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
+    ) -> tuple[torch.Tensor, None, None]:
+        """The loss of a batch; replies are generated by `evaluate`, apart from it."""
+        loss, _, _ = super().prediction_step(model, inputs, prediction_loss_only=True, **kwargs)
+        labels = (inputs["labels"][:, 1:] != IGNORED_LABEL).sum()
+        self._eval_sums += torch.stack([loss.cpu() * labels.cpu(), labels.cpu()])
+        return loss, None, None
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        """The parent's, with the loss as the mean over all labelled tokens instead of the mean of batch means."""
+        self._eval_sums = torch.zeros(2)
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        total, tokens = self.accelerator.reduce(self._eval_sums.to(self.args.device)).tolist()
+        output.metrics[f"{metric_key_prefix}_loss"] = total / tokens
+        output.metrics[f"{metric_key_prefix}_perplexity"] = math.exp(min(total / tokens, 100))
+        return output
+
+    # Checkpoints
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """The parent's, made whole or not at all: finite weights, then files, then the manifest, then old ones go."""
+        args = self.args
+        folder = Path(args.output_dir) / f"checkpoint-{self.state.global_step}"
+        if not all(torch.isfinite(p.detach()).all() for p in self.model.parameters() if p.requires_grad):
+            raise ValueError(
+                f"weights are not finite at step {self.state.global_step}; training stops here and "
+                f"{self._last_good_checkpoint()}"
+            )
+        if args.should_save:
+            remove_manifest(folder)
+        limit, args.save_total_limit = args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if args.should_save:
+                write_manifest(folder)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise OSError(
+                f"checkpoint of step {self.state.global_step} could not be written to {folder} ({error}); "
+                f"{self._last_good_checkpoint()}"
+            ) from error
+        finally:
+            args.save_total_limit = limit
+        if args.should_save:
+            rotate_checkpoints(
+                output_dir=args.output_dir,
+                save_total_limit=limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+                use_mtime=True,
+            )
+
+
+def make_collator(tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments) -> PaddingCollator:
+    """Right padding; to multiples of 8 in half precision, which tensor cores like."""
+    return PaddingCollator(tokenizer.pad_token_id, pad_to_multiple_of=8 if args.fp16 or args.bf16 else 1)
