@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, corpus, publish
+from . import __version__, corpus, making, publish  # noqa: F401  (making adds its verbs to corpus)
 
 app = typer.Typer(
     name="soulchat",

@@ -1,1 +1,1 @@
-"""How such a corpus is made: clean, review, rewrite, describe, build."""
+"""How such a corpus is made: clean, review, rewrite, clean and review again, describe, build (paper, section 2.1)."""

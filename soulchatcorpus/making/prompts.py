@@ -1,0 +1,48 @@
+"""The rewriting prompts: named, versioned text files, or any text file by its path."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+NAMED_PROMPTS = ("soulchat", "soulchat-en")
+PLACEHOLDER = "{single_turn}"
+
+# How the single turn is shown to the model, in the roles of the paper's example (Appendix C).
+_ROLES = {"soulchat": ("用户：", "心理咨询师："), "soulchat-en": ("User: ", "Psychologist: ")}
+
+
+@dataclass(slots=True, frozen=True)
+class Prompt:
+    """A text with `{single_turn}` in it.
+
+    Attributes:
+        version: its name and the first eight digits of the SHA-256 of its text; kept with everything made by it.
+    """
+
+    version: str
+    text: str
+    user: str
+    counsellor: str
+
+    def render(self, question: str, answer: str) -> str:
+        """What is sent: the prompt with the question and its answer in place."""
+        return self.text.replace(PLACEHOLDER, f"{self.user}{question}\n{self.counsellor}{answer}")
+
+
+def load_prompt(name: str) -> Prompt:
+    """The prompt called `name` (one of `NAMED_PROMPTS`), or the one in the text file at that path.
+
+    Raises:
+        ValueError: neither a known name nor a file, or the text lacks `{single_turn}`.
+    """
+    if name in NAMED_PROMPTS:
+        text = files("soulchatcorpus.making").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8").strip()
+    else:
+        raise ValueError(f"no prompt {name!r}: neither one of {', '.join(NAMED_PROMPTS)} nor a text file")
+    if PLACEHOLDER not in text:
+        raise ValueError(f"the prompt {name!r} has no {PLACEHOLDER} where the question and its answer go")
+    user, counsellor = _ROLES.get(name, _ROLES["soulchat"])
+    return Prompt(f"{Path(name).stem}@{sha256(text.encode()).hexdigest()[:8]}", text, user, counsellor)

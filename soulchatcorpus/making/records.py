@@ -1,0 +1,173 @@
+"""Records on their way to a corpus: questions with answers, or conversations, one JSON value a line.
+
+Every verb reads such a file (or a folder that an earlier verb left) and writes such files, and every record keeps its
+id. A question record is `{"id", "question", "answer", "topic"?, …}`; a conversation record is what `to_record` makes.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from ..records import read_records
+from ..schema import TOPICS, Conversation, find_topic
+
+Record = dict[str, Any]
+Kind = Literal["questions", "conversations"]
+KINDS: tuple[Kind, ...] = ("questions", "conversations")
+
+
+def find_file(path: Path) -> Path:
+    """`path` itself, or the record file in the folder that an earlier verb left.
+
+    Raises:
+        FileNotFoundError: neither the file nor a record file in the folder is there.
+    """
+    if path.is_dir():
+        found = [path / f"{kind}.jsonl" for kind in reversed(KINDS) if (path / f"{kind}.jsonl").exists()]
+        if not found:
+            raise FileNotFoundError(f"{path} holds neither conversations.jsonl nor questions.jsonl")
+        return found[0]
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    return path
+
+
+def kind_of(path: Path) -> Kind:
+    """Whether the first record of a file is a question or a conversation."""
+    for record in read_records(path):
+        if record.problem:
+            raise record.error()
+        if isinstance(record.value, dict):
+            if "messages" in record.value:
+                return "conversations"
+            if {"question", "answer"} <= record.value.keys():
+                return "questions"
+        keys = sorted(record.value) if isinstance(record.value, dict) else type(record.value).__name__
+        raise ValueError(
+            f"{path}: record 1 has {keys}; allowed are id, question, answer (topic) or id, messages (topic)"
+        )
+    raise ValueError(f"{path}: the file is empty")
+
+
+def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterator[Record]:
+    """The records of a file in order, checked: needed columns, distinct ids (as strings), topics of `schema.TOPICS`.
+
+    A topic of another name raises `ValueError`, or with `unknown_topics="relabel"` moves to `source_topic` and leaves
+    the topic open. The short and English names of the twelve become their Chinese form.
+    """
+    kind, seen = kind_of(path), set()
+    needed = ("id", "question", "answer") if kind == "questions" else ("id", "messages")
+    for place in read_records(path):
+        if place.problem:
+            raise place.error()
+        record = place.value
+        where = f"{path}, record {place.number}"
+        missing = [name for name in needed if not isinstance(record, dict) or record.get(name) in (None, "", [])]
+        if missing:
+            raise ValueError(f"{where}: no {' and no '.join(missing)}; a record of {kind} has {', '.join(needed)}")
+        record["id"] = str(record["id"])
+        if record["id"] in seen:
+            raise ValueError(f"{where}: the id {record['id']!r} occurs twice; every record needs an id of its own")
+        seen.add(record["id"])
+        _unify_topic(record, where, unknown_topics)
+        yield record
+
+
+def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
+    name = record.get("topic")
+    if not name:
+        return
+    record["topic"] = find_topic(name)
+    if record["topic"] is None:
+        if unknown_topics == "refuse":
+            raise ValueError(
+                f"{where}: unknown topic {name!r}; allowed are {', '.join(TOPICS)} (or --unknown-topics relabel)"
+            )
+        record["source_topic"] = name
+
+
+def passages(record: Record) -> list[tuple[str, str]]:
+    """(role, text) of everything said in a record; the question is the user's, the answer the counsellor's."""
+    if "messages" in record:
+        return [(message["role"], message["content"]) for message in record["messages"]]
+    return [("user", record["question"]), ("assistant", record["answer"])]
+
+
+def set_passages(record: Record, texts: list[str]) -> None:
+    """Replace the texts that `passages` gave, in the same order."""
+    if "messages" in record:
+        for message, text in zip(record["messages"], texts, strict=True):
+            message["content"] = text
+    else:
+        record["question"], record["answer"] = texts
+
+
+def to_record(conversation: Conversation) -> Record:
+    """A conversation as it stands in conversations.jsonl."""
+    return {
+        "id": conversation.id,
+        "topic": conversation.topic,
+        "messages": conversation.messages,
+        "provenance": conversation.provenance,
+    }
+
+
+def to_conversation(record: Record) -> Conversation:
+    """The conversation of a record; flags and labels of the cleaning stay behind."""
+    return Conversation(record["id"], record["messages"], record.get("topic"), record.get("provenance") or {})
+
+
+class LinesWriter:
+    """JSON lines into a file that is whole or not there: written under a temporary name, moved when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> "LinesWriter":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._temporary.open("wb")
+        return self
+
+    def write(self, record: Record) -> None:
+        self._file.write(orjson.dumps(record) + b"\n")
+        self.count += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._file.close()
+            if kind is None:
+                os.replace(self._temporary, self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+def write_lines(path: Path, records: Iterable[Record]) -> int:
+    """Write records to a JSON lines file at once or not at all; returns how many."""
+    with LinesWriter(path) as writer:
+        for record in records:
+            writer.write(record)
+    return writer.count
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write an indented JSON file at once or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
