@@ -43,7 +43,7 @@ def rewrite(
     max_tokens: Annotated[int | None, typer.Option(help="Of a reply; left to the endpoint where not given.")] = None,
     max_cost: Annotated[float | None, typer.Option(help="Stop before this many US dollars are passed.")] = None,
     price: Annotated[list[str] | None, typer.Option(help="NAME=IN,OUT: US dollars for a million tokens.")] = None,
-    min_rounds: Annotated[int, typer.Option(help="Shorter rewritings are rejected (the paper's Figure 7 has 6).")] = 4,
+    min_rounds: Annotated[int, typer.Option(help="Shorter rewritings are rejected (the paper's Figure 7 has 5).")] = 4,
     retry: Annotated[str | None, typer.Option(help="'rejected': ask again for what was rejected.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate tokens and cost.")] = False,
     send_unmasked: Annotated[bool, typer.Option("--send-unmasked", help="Send private details as they are.")] = False,

@@ -20,7 +20,7 @@ Reason = Literal[
     "empty_message",
     "too_few_rounds",
 ]
-MIN_ROUNDS = 4  # below the prompt's own 8 to 20, since the paper's Figure 7 has 6
+MIN_ROUNDS = 4  # below the prompt's own 8 to 20, since the paper's own Figure 7 has 5
 PROMPT_ROUNDS = range(8, 21)  # what the prompt asks for (the paper, Figure 2)
 
 _USER = "用户|来访者|求助者|咨询者|倾诉者|User|Client|Visitor|Helper|Help-seeker|Seeker"
