@@ -1,9 +1,22 @@
-"""Chinese BLEU and ROUGE as the field computes them, exact and fast."""
+"""Chinese BLEU and ROUGE as the field computes them: exact, fast, and telling their settings."""
 
+from .agreement import agreement_interval, fleiss_kappa, percent_agreement
 from .evaluate_cache import install_metric
-from .scoring import METRIC_NAMES, score
+from .scoring import METRIC_NAMES, bleu, paired_bootstrap, rouge, score
 from .settings import PRESETS, Settings, __version__
 
-__all__ = ["METRIC_NAMES", "PRESETS", "Settings", "__version__", "score"]
+__all__ = [
+    "METRIC_NAMES",
+    "PRESETS",
+    "Settings",
+    "__version__",
+    "agreement_interval",
+    "bleu",
+    "fleiss_kappa",
+    "paired_bootstrap",
+    "percent_agreement",
+    "rouge",
+    "score",
+]
 
 install_metric()

@@ -13,7 +13,20 @@ from hashlib import sha256
 from pathlib import Path
 
 METRIC_NAME = "soulchat_metrics"
-MODULES = ("soulchat_metrics", "bleu", "inputs", "ngrams", "rouge", "scoring", "segment", "settings")
+MODULES = (
+    "soulchat_metrics",
+    "bleu",
+    "bootstrap",
+    "counting",
+    "inputs",
+    "ngrams",
+    "pltrdy",
+    "reference",
+    "rouge",
+    "scoring",
+    "segment",
+    "settings",
+)
 
 
 def install_metric() -> None:

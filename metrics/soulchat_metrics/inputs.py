@@ -1,9 +1,9 @@
 """What may be scored: pairs of texts, checked before anything is computed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 
-def check_pairs(predictions: Sequence[object], references: Sequence[object]) -> tuple[list[str], list[str]]:
+def check_pairs(predictions: Iterable[object], references: Iterable[object]) -> tuple[list[str], list[str]]:
     """The pairs as two lists of strings.
 
     Args:
@@ -11,11 +11,9 @@ def check_pairs(predictions: Sequence[object], references: Sequence[object]) -> 
         references: one string a pair, or a list with one string.
 
     Raises:
-        ValueError: the lengths differ, there is nothing to score, or an entry is no text; names the first such row.
+        ValueError: the lengths differ, or an entry is no text; names the first such row.
     """
-    for name, texts in (("predictions", predictions), ("references", references)):
-        if isinstance(texts, str) or not isinstance(texts, Sequence):
-            raise ValueError(f"{name} is one {type(texts).__name__}; it must be a list of strings")
+    predictions, references = _as_list("predictions", predictions), _as_list("references", references)
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions but {len(references)} references; there must be as many")
     checked = [_check_text(text, "prediction", row) for row, text in enumerate(predictions)]
@@ -25,6 +23,12 @@ def check_pairs(predictions: Sequence[object], references: Sequence[object]) -> 
 def is_blank(text: str) -> bool:
     """Whether a text is empty or only whitespace: it scores 0, and is counted."""
     return not text or text.isspace()
+
+
+def _as_list(name: str, texts: Iterable[object]) -> list[object]:
+    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
+        raise ValueError(f"{name} is one {type(texts).__name__}; it must be a list of strings")
+    return list(texts)
 
 
 def _only_reference(reference: object, row: int) -> object:
@@ -43,6 +47,6 @@ def _check_text(text: object, name: str, row: int) -> str:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{name} {row} has a lone surrogate at character {error.start}; it is no Unicode text"
+                f"{name} {row} has a lone surrogate at character {error.start}, which is no text"
             ) from None
     return text

@@ -1,7 +1,9 @@
 """N-gram overlap of many (prediction, reference) pairs at once: a few numpy sorts instead of a dictionary a pair."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +37,10 @@ class TokenBatch:
     def from_tokens(cls, predictions: list[list[str]], references: list[list[str]]) -> "TokenBatch":
         """Texts that are cut into tokens already."""
         texts = predictions + references
-        vocabulary: dict[str, int] = {}
-        tokens = [vocabulary.setdefault(token, len(vocabulary)) for text in texts for token in text]
+        numbers: defaultdict[str, int] = defaultdict(count().__next__)
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
-        return cls(np.array(tokens, dtype=np.int64), lengths, len(vocabulary))
+        tokens = np.fromiter(map(numbers.__getitem__, chain.from_iterable(texts)), dtype=np.int64, count=lengths.sum())
+        return cls(tokens, lengths, len(numbers))
 
     @property
     def num_pairs(self) -> int:

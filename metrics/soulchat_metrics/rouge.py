@@ -31,6 +31,15 @@ def rouge_tokens(tokens: list[str]) -> list[str]:
     return [token for line in joined.rstrip().split("\n") if line for token in line.split() or [""]]
 
 
+def keeps_its_words(text: str) -> bool:
+    """Whether `rouge_tokens` surely returns the words of a text as jieba cuts it.
+
+    jieba has `。！？?…` as words by themselves, so every cut falls between words and leaves one on either side; only
+    six full stops, which are one word, and whitespace words can be taken apart or vanish.
+    """
+    return text.split(maxsplit=1) == [text] and "......" not in text
+
+
 def rouge_counts(batch: TokenBatch) -> NDArray[np.int64]:
     """What ROUGE needs of each pair: int64 [num_pairs, 9], rows may be summed.
 

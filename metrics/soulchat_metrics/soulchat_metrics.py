@@ -7,11 +7,15 @@ import datasets
 import evaluate
 
 from .bleu import bleu_scores
+from .bootstrap import resample
+from .counting import count_pairs
 from .inputs import check_pairs
 from .ngrams import TokenBatch
+from .pltrdy import pltrdy_rouge_counts
+from .reference import reference_sentence_scores
 from .rouge import rouge_scores
 from .scoring import score
-from .segment import cut_words
+from .segment import word_cutter
 from .settings import Settings
 
 _DESCRIPTION = "Chinese BLEU-1..4 and ROUGE-1/2/L as the field computes them: exact, fast, and telling their settings."

@@ -1,0 +1,109 @@
+"""From pairs of texts to counts: cut into tokens, compare, a chunk at a time."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_all_start_methods, get_context
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bleu import bleu_counts
+from .inputs import is_blank
+from .ngrams import TokenBatch
+from .pltrdy import pltrdy_rouge_counts
+from .rouge import keeps_its_words, rouge_counts, rouge_tokens
+from .segment import word_cutter
+from .settings import Settings, Tokenizer
+
+# Large enough that numpy's cost a call vanishes, small enough that the arrays stay in the processor's cache.
+_CHUNK_CHARACTERS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The counts of every pair, from which every score follows: int64 [num_pairs, 10] and [num_pairs, 9]."""
+
+    bleu: NDArray[np.int64]
+    rouge: NDArray[np.int64]
+
+
+def count_pairs(
+    predictions: list[str], references: list[str], settings: Settings, fast: bool, num_workers: int
+) -> Counts:
+    """The counts of all pairs."""
+    count = partial(_count_chunk, settings=settings, fast=fast)
+    chunks = map_chunks(count, predictions, references, num_workers)
+    return Counts(np.concatenate([chunk.bleu for chunk in chunks]), np.concatenate([chunk.rouge for chunk in chunks]))
+
+
+def map_chunks(function: Callable, predictions: list[str], references: list[str], num_workers: int) -> list:
+    """`function(predictions, references)` of each chunk of pairs, in order.
+
+    Raises:
+        ValueError: there are to be several workers where processes cannot be forked.
+    """
+    chunks = _chunks(predictions, references)
+    if num_workers == 1:
+        return [function(*chunk) for chunk in chunks]
+    if num_workers < 1 or "fork" not in get_all_start_methods():
+        raise ValueError(f"num_workers is {num_workers}; it must be 1, or more where processes can be forked")
+    word_cutter(fast=True)  # loads jieba's dictionary once, before there are several processes
+    # Forked processes have the caller's jieba dictionary, with the words added to it.
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("fork")) as pool:
+        return list(pool.map(function, *zip(*chunks, strict=True)))
+
+
+def cutter(tokenizer: Tokenizer, fast: bool) -> Callable[[str], list[str]]:
+    """The function that a tokenizer's name stands for."""
+    if callable(tokenizer):
+        return tokenizer
+    if tokenizer == "char":
+        return list
+    cut = word_cutter(fast)
+    if tokenizer == "jieba":
+        return cut
+    return lambda text: [stripped for word in cut(text) if (stripped := word.strip(" "))]
+
+
+def _chunks(predictions: list[str], references: list[str]) -> Iterator[tuple[list[str], list[str]]]:
+    start = size = 0
+    for row, pair in enumerate(zip(predictions, references, strict=True)):
+        size += sum(map(len, pair))
+        if size >= _CHUNK_CHARACTERS or row + 1 == len(predictions):
+            yield predictions[start : row + 1], references[start : row + 1]
+            start, size = row + 1, 0
+
+
+def _count_chunk(predictions: list[str], references: list[str], settings: Settings, fast: bool) -> Counts:
+    cut_rouge = cutter(settings.rouge_tokenizer, fast)
+    words = [cut_rouge(text) for text in predictions], [cut_rouge(text) for text in references]
+    if settings.bleu_tokenizer == "char":
+        bleu_batch = TokenBatch.from_characters(predictions, references)
+    elif settings.bleu_tokenizer == settings.rouge_tokenizer:
+        bleu_batch = TokenBatch.from_tokens(*words)
+    else:
+        cut_bleu = cutter(settings.bleu_tokenizer, fast)
+        bleu_batch = TokenBatch.from_tokens([*map(cut_bleu, predictions)], [*map(cut_bleu, references)])
+    bleu = bleu_counts(bleu_batch)
+    if settings.rouge_library == "rouge":
+        rouge = pltrdy_rouge_counts(*words)
+    else:
+        texts = zip((predictions, references), words, strict=True)
+        rouge = rouge_counts(TokenBatch.from_tokens(*(_rouge_tokens(*both, settings) for both in texts)))
+    blank = [
+        is_blank(prediction) or is_blank(reference)
+        for prediction, reference in zip(predictions, references, strict=True)
+    ]
+    bleu[blank, :4] = 0
+    rouge[blank, ::3] = 0
+    return Counts(bleu, rouge)
+
+
+def _rouge_tokens(texts: list[str], words: list[list[str]], settings: Settings) -> list[list[str]]:
+    if settings.rouge_tokenizer != "jieba":
+        return [rouge_tokens(tokens) for tokens in words]
+    return [
+        tokens if keeps_its_words(text) else rouge_tokens(tokens) for text, tokens in zip(texts, words, strict=True)
+    ]
