@@ -102,6 +102,4 @@ def _anchor(heading: str) -> str:
 def _check_secrets(folder: Path) -> Iterator[Finding]:
     for path in sorted(folder.rglob("*")):
         if path.suffix in _TEXT_SUFFIXES and path.is_file() and _TOKEN.search(path.read_bytes()):
-            yield Finding(
-                path.relative_to(folder).as_posix(), None, "holds what looks like an access token of the Hub"
-            )
+            yield Finding(path.relative_to(folder).as_posix(), None, "holds what looks like an access token")

@@ -72,7 +72,7 @@ def _compare_tables(text: str, expected: str) -> Iterator[Finding]:
         heading, columns = key[0], key[1:]
         if key not in tables:
             yield Finding(
-                CARD, None, f"{heading}: the table with columns {', '.join(filter(None, columns))} is missing"
+                CARD, None, f"{heading}: the table that begins with {next(iter(rows), 'nothing')} is missing"
             )
             continue
         found = tables[key]
@@ -101,7 +101,7 @@ def _tables(text: str) -> dict[tuple[str, ...], dict[str, _Row]]:
         cells = [cell.strip() for cell in line.replace("\\|", "\0").strip().strip("|").split("|")]
         if key is None:
             key = (heading, *cells)
-            tables[key] = {}
+            tables.setdefault(key, {})
         elif set("".join(cells)) - set("-: "):
             tables[key][cells[0]] = _Row(number, (cells + [""] * len(key))[: len(key) - 1])
     return tables

@@ -89,6 +89,7 @@ def _card(folder: Path, staged: Path, repo_id: str, infos: dict[str, DatasetInfo
             build, repo_id=repo_id, infos=infos, patterns=patterns, origins=origins, figures=figures
         )
     text = (folder / CARD).read_text(encoding="utf-8")
+    text = text.replace(f'load_dataset("{folder.resolve().name}"', f'load_dataset("{repo_id}"')
     metadata = dataset_metadata(read_metadata(text), patterns, infos)
     body = text.split("---\n", 2)[2]
     return f"---\n{dump_yaml(metadata)}---\n{body}"

@@ -1,8 +1,9 @@
-"""A loopback Hub for each test."""
+"""A loopback Hub for each test, and this process logged in to it."""
 
 from collections.abc import Iterator
 
 import pytest
+from huggingface_hub import constants
 
 from tests.hub.server import LoopbackHub
 
@@ -11,3 +12,15 @@ from tests.hub.server import LoopbackHub
 def hub() -> Iterator[LoopbackHub]:
     with LoopbackHub() as server:
         yield server
+
+
+@pytest.fixture
+def logged_in(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
+    """The clients of this process speak to `hub`, without xet and without long pauses between tries."""
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("hub_cards.publish.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    return hub

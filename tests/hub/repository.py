@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import itertools
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -70,7 +70,6 @@ class Repository:
         self.kind, self.repo_id, self.private = kind, repo_id, private
         self.gated: str | bool = False
         self.num_prs = 0
-        self._numbers = itertools.count()
         self.commits: dict[str, Commit] = {}
         self.refs: dict[str, str] = {"refs/heads/main": self._add("initial commit", "", None, {}).oid}
 
@@ -187,7 +186,7 @@ class Repository:
         }
 
     def _add(self, title: str, message: str, parent: str | None, files: dict[str, Blob]) -> Commit:
-        seed = f"{self.kind} {self.repo_id} {next(self._numbers)}"
-        commit = Commit(hashlib.sha1(seed.encode()).hexdigest(), parent, title, message, files)
+        # Never the same id twice: clients keep what they loaded by commit id.
+        commit = Commit(secrets.token_hex(20), parent, title, message, files)
         self.commits[commit.oid] = commit
         return commit

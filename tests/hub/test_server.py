@@ -14,14 +14,9 @@ from huggingface_hub.errors import (
 from tests.hub.server import LoopbackHub
 
 
-@pytest.fixture(autouse=True)
-def _plain_lfs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-
-
 @pytest.fixture
-def api(hub: LoopbackHub) -> HfApi:
-    api = HfApi(endpoint=hub.url, token=hub.token)
+def api(logged_in: LoopbackHub) -> HfApi:
+    api = HfApi()
     api.create_repo("user/name", repo_type="dataset")
     return api
 

@@ -1,0 +1,116 @@
+"""The Hub's rules for YAML, one row for each."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub_cards.check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
+
+MODEL = {"license": "mit", "language": ["zh"], "library_name": "transformers", "pipeline_tag": "text-generation"}
+SPACE = {"title": "Metric", "sdk": "gradio", "sdk_version": "6.31.0", "app_file": "app.py", "license": "apache-2.0"}
+INDEX = [
+    {
+        "name": "x",
+        "results": [
+            {
+                "task": {"type": "text-generation"},
+                "dataset": {"type": "a/b", "name": "B"},
+                "metrics": [{"type": "bleu", "value": 1.5}],
+            }
+        ],
+    }
+]
+
+
+def messages(check: Any, metadata: dict, folder: Path) -> list[str]:
+    return [finding.message for finding in check(metadata, folder)]
+
+
+def test_whole_metadata_passes(tmp_path: Path) -> None:
+    (tmp_path / "app.py").touch()
+    metadata = MODEL | {"model-index": INDEX, "base_model": "THUDM/chatglm-6b", "base_model_relation": "adapter"}
+    assert messages(check_model_metadata, metadata, tmp_path) == []
+    assert messages(check_space_metadata, SPACE, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"license": None}, "license is missing"),
+        ({"license": "apache"}, "license is 'apache'; the Hub does not know it"),
+        ({"license": "unknown"}, "license is unknown; nobody may use what comes without one"),
+        ({"license": "other", "license_link": "https://x.y"}, "license_name is missing"),
+        ({"license": "other", "license_name": "x", "license_link": "LICENSE"}, "license_link: there is no LICENSE"),
+        ({"language": ["Chinese"]}, "language is 'Chinese'; an ISO 639 code such as zh is needed"),
+        ({"pipeline_tag": "chat"}, "pipeline_tag is 'chat'; the Hub does not know it"),
+        ({"library_name": ""}, "library_name is missing"),
+        ({"base_model": "/models/base"}, "base_model is '/models/base'; the id of a repository on the Hub is needed"),
+        ({"base_model": "chatglm"}, "base_model is 'chatglm'; the id of a repository on the Hub is needed"),
+        (
+            {"base_model_relation": "child"},
+            "base_model_relation is 'child'; one of adapter, finetune, merge, quantized is needed",
+        ),
+        ({"model-index": [{"name": "x"}]}, "model-index: every entry needs a name and a list of results"),
+        (
+            {"model-index": [{"name": "x", "results": [{"dataset": {"type": "a", "name": "b"}}]}]},
+            "model-index: task.type is missing",
+        ),
+        (
+            {"model-index": [{"name": "x", "results": [INDEX[0]["results"][0] | {"metrics": [{"type": "bleu"}]}]}]},
+            "model-index: a metric needs type and a number as value, found {'type': 'bleu'}",
+        ),
+    ],
+)
+def test_models(changes: dict, message: str, tmp_path: Path) -> None:
+    assert messages(check_model_metadata, MODEL | changes, tmp_path) == [message]
+
+
+def test_an_adapter_names_its_base(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert messages(check_model_metadata, MODEL, tmp_path) == ["base_model is missing; an adapter names its base"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sdk": "streamlit"}, "sdk is 'streamlit'; gradio, docker or static is needed"),
+        ({"sdk_version": None}, "sdk_version is missing"),
+        ({"app_file": "lost.py"}, "app_file: there is no lost.py"),
+        ({"colorFrom": "mauve"}, "colorFrom is 'mauve'; the Hub does not know it"),
+        ({"short_description": "x" * 61}, "short_description is longer than 60 characters"),
+        ({"title": ""}, "title is missing"),
+    ],
+)
+def test_spaces(changes: dict, message: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").touch()
+    assert messages(check_space_metadata, SPACE | changes, tmp_path) == [message]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size_categories": ["1K"]}, "size_categories is '1K'; the Hub does not know it"),
+        ({"task_categories": ["chat"]}, "task_categories is 'chat'; the Hub does not know it"),
+        ({"source_datasets": []}, "source_datasets is missing"),
+        ({"extra_gated_prompt": ""}, "extra_gated_prompt is missing"),
+        (
+            {"configs": [{"config_name": "a", "data_files": [{"split": "train", "path": "a/*.parquet"}]}]},
+            "config a: no file fits a/*.parquet",
+        ),
+    ],
+)
+def test_datasets(changes: dict, message: str, tmp_path: Path) -> None:
+    (tmp_path / "data.parquet").touch()
+    whole = {
+        "license": "cc0-1.0",
+        "language": ["zh"],
+        "size_categories": ["n<1K"],
+        "task_categories": ["text-generation"],
+        "source_datasets": ["original"],
+        "extra_gated_prompt": "Be kind.",
+        "configs": [{"config_name": "a", "data_files": "data.parquet"}],
+        "dataset_info": [{"config_name": "a"}],
+    }
+    assert messages(check_dataset_metadata, whole, tmp_path) == []
+    assert messages(check_dataset_metadata, whole | changes, tmp_path) == [message]
