@@ -40,7 +40,10 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Keep False: a NaN loss stops the run."})
     logging_steps: float = field(default=10, metadata={"help": "Log the loss every so many steps."})
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep; at least 2 is wise."})
-    report_to: str | list[str] | None = field(default="none", metadata={"help": "tensorboard, wandb, trackio, …"})
+    # In this order, as in the parent: HfArgumentParser takes the type after None.
+    report_to: None | str | list[str] = field(  # noqa: RUF036
+        default="none", metadata={"help": "Where to log: tensorboard, wandb, trackio, all or none."}
+    )
 
     max_source_length: int = field(
         default=1536, metadata={"help": "Tokens of a context; longer ones lose oldest turns (paper, section 3.2)."}

@@ -29,7 +29,7 @@ class LossBarCallback(ProgressCallback):
 
 
 class LogAtSaveCallback(TrainerCallback):
-    """Logs the loss whenever a checkpoint is saved.
+    """Logs the loss whenever a checkpoint is saved, and at the last step.
 
     A logged loss is a mean since the last log, which a checkpoint does not hold: so that a resumed run prints the
     same losses as one never interrupted, the mean begins anew at each checkpoint.
@@ -39,5 +39,5 @@ class LogAtSaveCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
         """Ask for a log where a save is due."""
-        control.should_log |= control.should_save
+        control.should_log |= control.should_save or state.global_step >= state.max_steps
         return control

@@ -14,7 +14,7 @@ from .tokenize import make_rounds
 
 FILE_BUILDERS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
-SAMPLE_NAMES = {soulchatcorpus.__name__: "smilechat-1k"}
+DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 
 
 def load_corpus(name: str) -> DatasetDict:

@@ -154,8 +154,8 @@ class ChatGLMEncoder:
         max_source_length: tokens of a context with its [gMASK]. A longer one loses whole oldest turns, never its end;
             a last user turn that alone is longer keeps its role prefix and its last tokens.
         max_target_length: tokens of a target with its <sop> and <eop>. A longer one is cut and still ends in <eop>.
-        glm_objective: adds two samples a conversation in GLM's own objective (Du et al. 2022, section 2.2): after an
-            empty and after a one-line context, the whole conversation as causal target, so that every token teaches.
+        glm_objective: adds samples in GLM's own objective (Du et al. 2022, section 2.2): the whole conversation as
+            causal target, once after an empty and once after a one-line context, so that every token teaches.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class ChatGLMEncoder:
             target_span = encoded.add([self.sop_id, *targets[number][:room], self.eop_id])
             encoded.samples.append([*context, *cue, 0, *target_span, 1])
         if self.glm_objective and rounds:
-            self._add_whole_conversation(encoded, line_spans[0], whole)
+            self._add_whole_conversation(encoded, line_spans, whole)
         return encoded
 
     def _context(
@@ -251,15 +251,22 @@ class ChatGLMEncoder:
             heads[-1] = encoded.add(self.user_prefix_ids)
         return [*heads[-1], 0, end - (room - len(self.user_prefix_ids)), end, 0]
 
-    def _add_whole_conversation(self, encoded: EncodedConversation, first_line: tuple[int, int], end: int) -> None:
-        """GLM's own objective, once after an empty and once after a one-line context."""
-        end = min(end, self.max_source_length + self.max_target_length - 3)
+    def _add_whole_conversation(
+        self, encoded: EncodedConversation, line_spans: list[tuple[int, int]], whole: int
+    ) -> None:
+        """GLM's own objective over all `whole` tokens, in windows that begin with a round and fill the model's."""
+        room = self.max_source_length + self.max_target_length - 3
         marks = encoded.add([self.gmask_id, self.sop_id, self.eop_id])[0]
         gmask, sop, eop = ([marks + i, marks + i + 1] for i in range(3))
-        for context_end in (0, first_line[1]):
-            if context_end < end:
-                spans = [*gmask, 0, *sop, 1, context_end, end, 1, *eop, 1]
-                encoded.samples.append([0, context_end, 0, *spans] if context_end else spans)
+        start = 0
+        while start < whole:
+            end = min(start + room, whole)
+            line_end = next((b for a, b in line_spans if a >= start and start < b < end), start)
+            for context_end in {start, line_end}:
+                target = [*gmask, 0, *sop, 1, context_end, end, 1, *eop, 1]
+                encoded.samples.append([start, context_end, 0, *target] if context_end > start else target)
+            later_rounds = [a for a, _ in line_spans if start < a <= end < whole]
+            start = later_rounds[-1] if later_rounds else end
 
 
 def rows_to_rounds(batch: Mapping[str, list[Any]]) -> list[list[Round]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .data import load_corpus
 from .models import make_model, make_tokenizer
+from .report import FinishedRun, format_table, report_run
 from .settings import parse_arguments
 from .trainer import SoulChatTrainer
 
@@ -37,6 +38,21 @@ def run_recipe(argv: Sequence[str]) -> None:
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
     trainer.save_model()
     trainer.save_state()
+    finished = FinishedRun(recipe, run, args, corpus, tokenizer, trainer.state, model.num_parameters())
+    del trainer, model  # the evaluation loads the saved model, as a user would
+    if args.process_index == 0:
+        results = report_run(finished)
+        print(format_table(results), next_steps(args.output_dir), sep="\n\n")
+
+
+def next_steps(output_dir: str) -> str:
+    """Three commands to try on a trained model."""
+    return (
+        f"Everything is in {output_dir}. Try next:\n"
+        f"  soulchat chat {output_dir}\n"
+        f"  soulchat benchmark {output_dir}\n"
+        f"  soulchat app {output_dir}"
+    )
 
 
 def _resume(value: str | None) -> str | bool | None:

@@ -85,7 +85,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
         self._eval_sums = torch.zeros(2)
-        self._tokens = 0
+        self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
         self._clock = time.perf_counter()
 
     def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Callable) -> Any:
@@ -204,7 +204,9 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
-        self._tokens = self._tokens + inputs["attention_mask"].sum()
+        self._seen += torch.stack(
+            [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]
+        )
         loss = super().training_step(model, inputs, *args, **kwargs)
         if not torch.isfinite(loss):
             raise ValueError(
@@ -218,13 +220,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
         return f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was saved before"
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Log, adding real (unpadded) tokens per second since the last log, over all processes."""
+        """Log, adding tokens (without padding), samples and seconds since the last log, over all processes."""
         if "loss" in logs:
-            tokens = self.accelerator.reduce(torch.as_tensor(self._tokens, device=self.args.device)).item()
             now = time.perf_counter()
-            logs["tokens"] = tokens
-            logs["tokens_per_second"] = tokens / (now - self._clock)
-            self._clock, self._tokens = now, 0
+            logs["tokens"], logs["samples"] = self.accelerator.reduce(self._seen).tolist()
+            logs["seconds"] = now - self._clock
+            logs["tokens_per_second"] = logs["tokens"] / logs["seconds"]
+            self._clock = now
+            self._seen.zero_()
         super().log(logs, start_time)
 
     # Evaluation

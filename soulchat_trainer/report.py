@@ -1,0 +1,183 @@
+"""What a run leaves behind: held-out replies and their scores beside baselines, results.json, loss curve, card."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerState
+
+from hub_cards.model import write_model_card
+from soulchatcorpus.dialogue import split_turns
+from soulchatcorpus.schema import Conversation
+
+from .arguments import RunArguments, SoulChatTrainingArguments
+from .data import DATASET_NAMES, corpus_fingerprint
+from .evaluation.openings import write_openings
+from .evaluation.perplexity import unigram_loss
+from .evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, write_predictions, write_results
+from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
+from .models import make_model
+from .sampling import Decoding
+
+EVALUATION_BATCH = 64
+TURN_COLUMNS = ("id", "prompt", "completion")
+
+
+@dataclass
+class FinishedRun:
+    """A run after training: what was asked for, and what the folder `args.output_dir` was trained on."""
+
+    recipe: str
+    run: RunArguments
+    args: SoulChatTrainingArguments
+    corpus: DatasetDict
+    tokenizer: PreTrainedTokenizerBase
+    state: TrainerState
+    parameters: int
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.args.output_dir)
+
+
+def report_run(finished: FinishedRun) -> dict[str, Any]:
+    """Evaluate the saved model on held-out turns and write everything that describes the run; returns the results."""
+    plot_loss(finished.state.log_history, finished.folder / "loss.png")
+    train_turns = list_turns(finished.corpus["train"])
+    write_openings(finished.folder, (turn["prompt"] for turn in train_turns))
+    turns = draw_turns(finished.corpus.get("test"), finished.run.num_test_turns)
+    decoding = Decoding(
+        finished.args.top_p, finished.args.temperature, finished.args.max_new_tokens, seed=finished.args.seed
+    )
+    systems = evaluate_systems(finished, train_turns, turns, decoding) if turns else []
+    references = [turn["completion"] for turn in turns]
+    results = write_results(
+        finished.folder / RESULTS_FILE,
+        dataset=describe_dataset(finished.run.dataset, finished.corpus),
+        decoding=decoding,
+        systems=systems,
+        references=describe_references(references) if turns else {},
+        recipe=finished.recipe,
+        training=describe_training(finished),
+        unigram=describe_unigram(finished, train_turns, references) if turns else None,
+    )
+    write_model_card(finished.folder)
+    return results
+
+
+def list_turns(rows: Dataset) -> list[dict[str, str]]:
+    """Rows of conversations or turns as turns: id, prompt, completion."""
+    if "messages" not in rows.column_names:
+        return rows.select_columns(list(TURN_COLUMNS)).to_list()
+    return [
+        {"id": turn.id, "prompt": turn.prompt, "completion": turn.completion}
+        for row in rows.select_columns(["id", "messages"])
+        for turn in split_turns(Conversation(str(row["id"]), row["messages"]))
+    ]
+
+
+def draw_turns(rows: Dataset | None, number: int) -> list[dict[str, str]]:
+    """That many turns of a split, the same at every call."""
+    turns = list_turns(rows) if rows is not None else []
+    return turns if number >= len(turns) else random.Random(0).sample(turns, number)
+
+
+def evaluate_systems(
+    finished: FinishedRun,
+    train_turns: Sequence[dict[str, str]],
+    turns: Sequence[dict[str, str]],
+    decoding: Decoding,
+) -> list[dict[str, Any]]:
+    """Score the saved model, the one that training started from, and retrieval on the same turns."""
+    systems = []
+    for name in ("trained", "untrained"):
+        if name == "trained":
+            model = AutoModelForCausalLM.from_pretrained(finished.folder)
+        else:
+            model = make_model(finished.run, finished.tokenizer, finished.args.seed)
+        model = model.to(finished.args.device)
+        row, predictions = evaluate_model(name, model, finished.tokenizer, turns, decoding, EVALUATION_BATCH)
+        if name == "trained":
+            write_predictions(finished.folder / PREDICTIONS_FILE, turns, predictions)
+        systems.append(row)
+    return [*systems, evaluate_retrieval(train_turns, turns)[0]]
+
+
+def describe_unigram(
+    finished: FinishedRun, train_turns: Sequence[dict[str, str]], references: Sequence[str]
+) -> dict[str, float]:
+    """Loss and perplexity of a unigram model over the same tokens."""
+    unigram = unigram_loss(finished.tokenizer, [turn["completion"] for turn in train_turns], references)
+    return {"loss": unigram.loss, "perplexity": unigram.perplexity}
+
+
+def describe_dataset(name: str, corpus: DatasetDict) -> dict[str, Any]:
+    """The `dataset` part of results.json."""
+    known = DATASET_NAMES.get(name, {})
+    return {
+        "name": known.get("name", Path(name).name),
+        "config": "conversations",
+        "revision": None,
+        "fingerprint": corpus_fingerprint(corpus),
+        "splits": {split: rows.num_rows for split, rows in corpus.items()},
+        "licence": known.get("licence", corpus["train"].info.license or None),
+    }
+
+
+def describe_training(finished: FinishedRun) -> dict[str, Any]:
+    """The `training` part of results.json, from the trainer's log."""
+    steps = [entry for entry in finished.state.log_history if "loss" in entry]
+    seconds = sum(entry["seconds"] for entry in steps)
+    tokens = sum(entry["tokens"] for entry in steps)
+    asked = {**finished.run.__dict__, **finished.args.to_dict()}
+    return {
+        "seconds": seconds,
+        "steps": finished.state.global_step,
+        "samples": sum(entry["samples"] for entry in steps),
+        "tokens": tokens,
+        "tokens_per_second": tokens / seconds,
+        "parameters": finished.parameters,
+        "arguments": {key: value for key, value in asked.items() if value is not None and "token" not in key},
+        "loss_first": steps[0]["loss"],
+        "loss_last": steps[-1]["loss"],
+    }
+
+
+def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:
+    """Training loss, and held-out loss where it was measured, over the steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for key, label in (("loss", "training"), ("eval_loss", "validation")):
+        points = [(entry["step"], entry[key]) for entry in log_history if key in entry]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label)
+    axes.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    temporary = path.with_name(path.name + ".tmp")
+    figure.savefig(temporary, format="png", dpi=150)
+    temporary.replace(path)
+
+
+def format_table(results: dict[str, Any]) -> str:
+    """The systems side by side, as plain text."""
+    lines = [f"{'':<12}{'loss':>8}{'perpl.':>9}{'BLEU-1':>8}{'BLEU-4':>8}{'ROUGE-L':>9}{'distinct':>10}{'ended':>7}"]
+    for system in results["systems"]:
+        metrics, generation = system["metrics"], system["generation"]
+        lines.append(
+            f"{system['name']:<12}{_format_loss(system)}"
+            f"{metrics['bleu-1']:8.2f}{metrics['bleu-4']:8.2f}{metrics['rouge-l']:9.2f}"
+            f"{generation['share_distinct']:10.0%}{generation['share_finished']:7.0%}"
+        )
+    if results["unigram"]:
+        lines.append(f"{'unigram':<12}{_format_loss(results['unigram'])}")
+    return "\n".join(lines)
+
+
+def _format_loss(row: dict[str, Any]) -> str:
+    return f"{'–':>8}{'–':>9}" if row["loss"] is None else f"{row['loss']:8.3f}{row['perplexity']:9.1f}"
