@@ -9,7 +9,8 @@ import typer
 from .corpus import app
 
 if TYPE_CHECKING:
-    from soulchatcorpus.making.rewrite import Progress, RewriteOptions
+    from soulchatcorpus.making.requests import Progress
+    from soulchatcorpus.making.rewrite import RewriteOptions
 
 Source = Annotated[Path, typer.Argument(help="A JSON lines file, or a folder that an earlier step left.")]
 Out = Annotated[Path, typer.Option(help="The folder to write to.")]

@@ -3,60 +3,29 @@
 `DIR/ledger.sqlite` is the only state. The run sends what the ledger lacks; the files beside it are written from it.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..schema import Conversation
-from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, Models, estimate_tokens
-from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay
-from .ledger import Entry, Ledger, now
+from .costs import EXPECTED_REPLY_TOKENS, estimate_tokens
+from .ledger import Entry, Ledger
 from .parse import MIN_ROUNDS, PROMPT_ROUNDS, Parsed, parse_reply
 from .privacy import mask_private
 from .prompts import Prompt
 from .records import LinesWriter, Record, find_file, kind_of, read_pipeline_records, to_record, write_json
+from .requests import Progress, RequestOptions, hash_content, send_all
 
-HASTY_ATTEMPTS = 3  # an endpoint that has never answered is given up after so many attempts
 
-
-@dataclass(slots=True)
-class RewriteOptions:
+@dataclass(slots=True, kw_only=True)
+class RewriteOptions(RequestOptions):
     """How a rewriting is done; the command line has the same names."""
 
-    base_url: str
-    models: Models
     prompt: Prompt
-    concurrency: int = 16
-    requests_per_minute: int = 0
-    tokens_per_minute: int = 0
-    timeout: float = 120.0
-    max_tokens: int | None = None
-    max_cost: float | None = None
     min_rounds: int = MIN_ROUNDS
-    send_unmasked: bool = False
     retry_rejected: bool = False
     unknown_topics: str = "refuse"
-
-    def __post_init__(self) -> None:
-        if self.concurrency < 1:
-            raise ValueError(f"--concurrency {self.concurrency}: at least 1 is wanted")
-        if self.max_cost is not None and self.models.without_price:
-            names = ", ".join(self.models.without_price)
-            raise ValueError(f"--max-cost needs the price of {names}: give --price NAME=IN,OUT")
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a run stands; handed to the caller after every record."""
-
-    total: int
-    done: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    cost: float = 0.0
-    stopped: bool = False  # for the cost
 
 
 @dataclass(slots=True, frozen=True)
@@ -102,137 +71,57 @@ def rewrite(
         ValueError: a broken source file (found before anything is sent), or a ledger of another version.
     """
     total = sum(1 for _ in read_questions(source, options.unknown_topics))
+    task = _RewriteTask(options)
     ledger = Ledger(out / "ledger.sqlite")
     try:
-        _rejudge(ledger, options)
+        _rejudge(ledger, task, options)
         if options.retry_rejected:
             ledger.reopen_rejected()
-        run = _Run(ledger, options, Progress(total), on_progress)
         try:
-            asyncio.run(run.all(read_questions(source, options.unknown_topics)))
+            send_all(read_questions(source, options.unknown_topics), total, ledger, task, options, on_progress)
         finally:
-            report = _export(source, out, options, ledger)
+            report = _export(source, out, options, ledger, task)
         return report
     finally:
         ledger.close()
 
 
-class _Run:
-    """One run: as many workers as requests may be under way, each taking the next record that the ledger lacks."""
+class _RewriteTask:
+    """Asks for a conversation made of a question and its answer."""
 
-    def __init__(
-        self, ledger: Ledger, options: RewriteOptions, progress: Progress, on_progress: Callable[[Progress], None]
-    ) -> None:
-        self.ledger, self.options, self.progress, self.on_progress = ledger, options, progress, on_progress
-        progress.cost = ledger.totals()["cost"]
-        self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
-        self._reserved = 0.0
-        self._answers = 0
+    def __init__(self, options: RewriteOptions) -> None:
+        self._options = options
+        self.version = options.prompt.version
 
-    async def all(self, records: Iterator[Record]) -> None:
-        options = self.options
-        async with Endpoint(options.base_url, options.timeout, options.max_tokens) as endpoint:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(options.concurrency):
-                        group.create_task(self._work(endpoint, records))
-            except BaseExceptionGroup as errors:
-                raise errors.exceptions[0] from None
-
-    async def _work(self, endpoint: Endpoint, records: Iterator[Record]) -> None:
-        for record in records:
-            content = content_hash(record, self.options.prompt)
-            final = self.ledger.find_final(record["id"], content)
-            if final is None:
-                final = await self._finish(endpoint, record, content)
-            if final is None:
-                return
-            self.progress.done += 1
-            self.progress.counts[final.reason or final.status] += 1
-            self.on_progress(self.progress)
-
-    async def _finish(self, endpoint: Endpoint, record: Record, content: str) -> Entry | None:
-        """Ask until there is an outcome; None where the next request could pass the cost allowed."""
-        options = self.options
-        model = options.models.choose(record["id"])
+    def render(self, record: Record) -> str:
         texts = [record["question"], record["answer"]]
-        message = options.prompt.render(*(texts if options.send_unmasked else map(mask_private, texts)))
-        tokens = estimate_tokens(message)
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            reserve = options.models.cost(model, tokens, options.max_tokens or RESERVED_REPLY_TOKENS)
-            if options.max_cost is not None and self.progress.cost + self._reserved + reserve > options.max_cost:
-                self.progress.stopped = True
-                return None
-            await self._pace.wait(tokens + (options.max_tokens or EXPECTED_REPLY_TOKENS))
-            answers, started = self._answers, now()
-            self._reserved += reserve
-            try:
-                outcome = await endpoint.complete(message, model)
-            finally:
-                self._reserved -= reserve
-            entry = Entry(record["id"], content, options.prompt.version, model, "error", started=started)
-            entry.seconds = now() - started
-            if isinstance(outcome, Completion):
-                self._take(outcome, entry)
-                return entry
-            entry.reason = outcome.reason
-            if not outcome.again or attempt == MAX_ATTEMPTS:
-                self._give_up(outcome, answers)
-                entry.status = "rejected"
-                self.ledger.add(entry)
-                return entry
-            self.ledger.add(entry)
-            if not self._answers and outcome.reason in ("connection", "timeout") and attempt >= HASTY_ATTEMPTS:
-                raise EndpointError(f"cannot reach {options.base_url}; nothing is lost, run again when it is up")
-            await asyncio.sleep(delay(attempt, outcome))
-        raise AssertionError("the last attempt returns")
+        return self._options.prompt.render(*(texts if self._options.send_unmasked else map(mask_private, texts)))
 
-    def _take(self, completion: Completion, entry: Entry) -> None:
-        self._answers += 1
-        entry.prompt_tokens, entry.completion_tokens = completion.prompt_tokens, completion.completion_tokens
-        entry.cost = self.options.models.cost(entry.model, entry.prompt_tokens, entry.completion_tokens)
-        entry.finish_reason, entry.reply = completion.finish_reason, completion.text
-        entry.status, entry.reason = _verdict(entry, self.options.min_rounds)
-        self.ledger.add(entry)
-        self.progress.cost += entry.cost
+    def content_hash(self, record: Record) -> str:
+        return hash_content(self.version, record["question"], record["answer"])
 
-    def _give_up(self, failure: Failure, answers_before: int) -> None:
-        """Stop everything where the endpoint has answered nobody since the last attempt began."""
-        if failure.again and self._answers == answers_before:
-            raise EndpointError(
-                f"{self.options.base_url} fails ({failure.reason}) and answers no other request either; "
-                "nothing is lost, run again when it is up"
-            )
+    def judge(self, entry: Entry) -> tuple[str, str | None]:
+        parsed = parse_reply(entry.reply or "", entry.finish_reason or "stop", self._options.min_rounds)
+        return ("accepted", None) if isinstance(parsed, Parsed) else ("rejected", parsed.reason)
 
 
-def content_hash(record: Record, prompt: Prompt) -> str:
-    """What tells a question asked before from a changed one of the same id."""
-    text = "\x1f".join((prompt.version, record["question"], record["answer"]))
-    return blake2b(text.encode(), digest_size=12).hexdigest()
-
-
-def _verdict(entry: Entry, min_rounds: int) -> tuple[str, str | None]:
-    parsed = parse_reply(entry.reply or "", entry.finish_reason or "stop", min_rounds)
-    return ("accepted", None) if isinstance(parsed, Parsed) else ("rejected", parsed.reason)
-
-
-def _rejudge(ledger: Ledger, options: RewriteOptions) -> None:
+def _rejudge(ledger: Ledger, task: _RewriteTask, options: RewriteOptions) -> None:
     """Bring the verdicts on stored replies in line with `min_rounds`, which may differ from the last run's."""
     rules = str(options.min_rounds)
     if ledger.get_meta("min_rounds") not in (None, rules):
         for number, entry in ledger.replies():
-            ledger.judge(number, *_verdict(entry, options.min_rounds))
+            ledger.judge(number, *task.judge(entry))
     ledger.set_meta("min_rounds", rules)
 
 
-def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger) -> dict:
+def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, task: _RewriteTask) -> dict:
     """The files beside the ledger, in the order of the source."""
     reasons: Counter[str] = Counter()
     models: Counter[str] = Counter()
     counts = Counter({"accepted": 0, "rejected": 0, "open": 0, "outside_prompt_rounds": 0})
     with LinesWriter(out / "conversations.jsonl") as accepted, LinesWriter(out / "rejected.jsonl") as rejected:
         for record in read_questions(source, options.unknown_topics):
-            entry = ledger.find_final(record["id"], content_hash(record, options.prompt))
+            entry = ledger.find_final(record["id"], task.content_hash(record))
             counts[entry.status if entry else "open"] += 1
             if entry is None:
                 continue

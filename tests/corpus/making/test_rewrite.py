@@ -22,7 +22,8 @@ from soulchatcorpus.making.rewrite import RewriteOptions, estimate, rewrite
 
 def options_for(endpoint, models: str = "stub", prices: tuple[str, ...] = (), **more) -> RewriteOptions:
     values = {"timeout": 5.0, "concurrency": 8} | more
-    return RewriteOptions(endpoint.base_url, read_models(models, list(prices)), load_prompt("soulchat"), **values)
+    chosen = read_models(models, list(prices))
+    return RewriteOptions(base_url=endpoint.base_url, models=chosen, prompt=load_prompt("soulchat"), **values)
 
 
 def read_lines(path: Path) -> list[dict]:
@@ -49,7 +50,7 @@ def test_accepted_conversations_keep_id_topic_and_origin(endpoint, make_question
 def test_the_prompt_is_sent_with_question_and_answer(endpoint, make_questions, tmp_path):
     rewrite(make_questions(1), tmp_path / "out", options_for(endpoint))
     assert endpoint.contents[0].startswith("请扮演一个心理咨询领域的文本改写员")
-    assert "用户：记录0：我最近总是失眠，怎么办？\n心理咨询师：先别急。\n\n请逐步分析" in endpoint.contents[0]
+    assert "用户：记录0：我最近总是失眠，怎么办？\n心理咨询师：先别急，慢慢来。\n\n请逐步分析" in endpoint.contents[0]
 
 
 def test_a_second_run_asks_nothing(endpoint, make_questions, tmp_path):

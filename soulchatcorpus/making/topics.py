@@ -1,0 +1,88 @@
+"""Topics for records without one: by keywords, with nothing else installed, or by asking a model."""
+
+import tomllib
+from collections import Counter
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from ..patterns import first_character_index
+from ..schema import TOPICS
+from .ledger import Entry, Ledger
+from .privacy import mask_private
+from .records import Record, find_file, passages, read_pipeline_records
+from .requests import RequestOptions, hash_content, send_all
+
+STRONG_POINTS = 3
+
+
+def find_topic_by_words(record: Record) -> str | None:
+    """The topic whose words the user says most of, each word counted once; None where there is none of any."""
+    text = "\n".join(text for role, text in passages(record) if role == "user").lower()
+    pattern, index, points = _load_words()
+    score: Counter[str] = Counter()
+    seen: set[str] = set()
+    for match in pattern.finditer(text):
+        if match[0] not in seen:
+            seen.add(match[0])
+            topic, value = points[index[match.lastindex - 1]]
+            score[topic] += value
+    return max(score, key=lambda topic: score[topic]) if score else None
+
+
+@cache
+def _load_words() -> tuple:
+    data = tomllib.loads(files("soulchatcorpus.making").joinpath("topics.toml").read_text(encoding="utf-8"))
+    points, groups = [], []
+    for kind, value in (("strong", STRONG_POINTS), ("words", 1)):
+        for topic in TOPICS:
+            points.append((topic, value))
+            groups.append(data[topic][kind])
+    pattern, index = first_character_index(groups)
+    return pattern, index, points
+
+
+def ask_topics(source: Path, out: Path, options: RequestOptions, unknown_topics: str = "refuse") -> dict[str, str]:
+    """Topics of the records of `source` that have none, by the model behind an endpoint; kept in `out`/topics.sqlite.
+
+    Returns id to topic for the records that the model gave one of the twelve.
+    """
+    records = [
+        record for record in read_pipeline_records(find_file(source), unknown_topics) if not record.get("topic")
+    ]
+    task = _TopicTask(options.send_unmasked)
+    ledger = Ledger(out / "topics.sqlite")
+    try:
+        send_all(iter(records), len(records), ledger, task, options)
+        entries = ((record["id"], ledger.find_final(record["id"], task.content_hash(record))) for record in records)
+        return {name: topic for name, entry in entries if entry and (topic := _topic_in(entry.reply or ""))}
+    finally:
+        ledger.close()
+
+
+class _TopicTask:
+    """Asks for the topic of one record, by the user's words alone."""
+
+    def __init__(self, send_unmasked: bool) -> None:
+        self._text = files("soulchatcorpus.making").joinpath("prompts/topic.txt").read_text(encoding="utf-8").strip()
+        self._send_unmasked = send_unmasked
+        self.version = f"topic@{sha256(self._text.encode()).hexdigest()[:8]}"
+
+    def render(self, record: Record) -> str:
+        words = "\n".join(text for role, text in passages(record) if role == "user")
+        return self._text.replace("{topics}", "、".join(TOPICS)).replace(
+            "{text}", words if self._send_unmasked else mask_private(words)
+        )
+
+    def content_hash(self, record: Record) -> str:
+        return hash_content(self.version, *(text for _, text in passages(record)))
+
+    def judge(self, entry: Entry) -> tuple[str, str | None]:
+        return ("accepted", None) if _topic_in(entry.reply or "") else ("rejected", "no_topic")
+
+
+def _topic_in(reply: str) -> str | None:
+    """The one topic that a reply names; None where it names none or several."""
+    named = [topic for topic in TOPICS if topic in reply]
+    return named[0] if len(named) == 1 else None
