@@ -19,6 +19,41 @@ from .sources import Origin
 
 NOT_MEASURED = "not measured"
 NUM_REPLIES = 5
+# Of some hundred arguments of a run, those by which a reader could repeat it.
+SETTINGS = (
+    "model_config",
+    "tokenizer_vocab_size",
+    "torch_dtype",
+    "bf16",
+    "fp16",
+    "lora_rank",
+    "lora_alpha",
+    "lora_target_modules",
+    "pre_seq_len",
+    "prefix_projection",
+    "loss_on",
+    "glm_objective",
+    "max_source_length",
+    "max_target_length",
+    "global_batch_size",
+    "max_tokens",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+    "max_steps",
+    "num_train_epochs",
+    "optim",
+    "learning_rate",
+    "muon_learning_rate",
+    "adam_beta1",
+    "adam_beta2",
+    "weight_decay",
+    "max_grad_norm",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "warmup_type",
+    "seed",
+)
 
 
 def render_model_card(
@@ -176,12 +211,8 @@ def last_user_message(prompt: str) -> str:
 
 
 def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a reader needs: plain values, no folders of somebody's machine, nothing of a token."""
-    return {
-        name: value
-        for name, value in arguments.items()
-        if isinstance(value, str | int | float) and "token" not in name and not str(value).startswith(("/", "~"))
-    }
+    """Those of `SETTINGS` that the run recorded, in that order."""
+    return {name: arguments[name] for name in SETTINGS if arguments.get(name) not in (None, "", False)}
 
 
 def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str:

@@ -34,6 +34,7 @@ PUBLISHED = (
     "merges.txt",
     "chat_template.jinja",
     "loss.png",
+    "training_openings.txt",  # hashes that tell a benchmark which dialogues the model has seen
     RESULTS_FILE,
 )
 # Publishing again removes these where the folder no longer has them.

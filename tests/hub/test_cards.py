@@ -72,7 +72,7 @@ def test_settings_without_folders_and_tokens() -> None:
     results = make_results()
     results["training"]["arguments"] = {"hub_token": "hf_x", "output_dir": "/root/x", "seed": 7, "bf16": True}
     card = render_model_card(results)
-    assert "| `seed` | 7 |\n| `bf16` | True |\n" in card
+    assert "| `bf16` | True |\n| `seed` | 7 |\n" in card
     assert "hf_x" not in card
     assert "/root" not in card
 
