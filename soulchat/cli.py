@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, corpus, making, publish  # noqa: F401  (making adds its verbs to corpus)
+from . import __version__, benchmark, corpus, making, publish, talk  # noqa: F401  (making adds its verbs to corpus)
 
 app = typer.Typer(
     name="soulchat",
@@ -14,7 +14,9 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(publish.app, name="publish")
+talk.register(app)
 
 
 @app.command()

@@ -1,0 +1,75 @@
+"""Limits on length, rate and number of replies at once; over them a talk gets a clear answer and goes on."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from soulchatcorpus import Message
+
+# Characters of a talk that are looked at: the window of 2,048 tokens holds fewer, so nothing that counts is lost.
+TALK_CHARACTERS = 32_768
+
+
+class OverLimit(ValueError):
+    """Too much at once: try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one talk, one client and all of them together may ask for."""
+
+    message_characters: int = field(default=4_000, metadata={"help": "Longest message, in characters."})
+    messages_per_minute: int = field(
+        default=30, metadata={"help": "Messages a minute from one client; 0: any number."}
+    )
+    replies_at_once: int = field(default=64, metadata={"help": "Replies being made or waited for at the same time."})
+
+    def __post_init__(self) -> None:
+        for name, least in (("message_characters", 1), ("messages_per_minute", 0), ("replies_at_once", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: at least {least}")
+
+    def check_message(self, text: str) -> None:
+        """Raises ValueError for an empty or an overlong message."""
+        if not text.strip():
+            raise ValueError("the message is empty; allowed: some words")
+        if len(text) > self.message_characters:
+            raise ValueError(f"the message has {len(text):,} characters; allowed: at most {self.message_characters:,}")
+
+
+def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:
+    """The talk without its oldest turns where it is longer than any window (the window itself counts tokens)."""
+    kept, characters = len(messages) - 1, len(messages[-1]["content"])
+    for index in range(len(messages) - 2, -1, -1):
+        characters += len(messages[index]["content"])
+        if characters > TALK_CHARACTERS:
+            break
+        if messages[index]["role"] == "user":
+            kept = index
+    return list(messages[kept:])
+
+
+class RateLimiter:
+    """A bucket of messages for each client that refills evenly over a minute."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute, self.clock = per_minute, clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, client: str) -> None:
+        """Count one message. Raises OverLimit when the client's bucket is empty."""
+        if not self.per_minute:
+            return
+        now = self.clock()
+        left, since = self._buckets.get(client, (self.per_minute, now))
+        left = min(self.per_minute, left + (now - since) * self.per_minute / 60)
+        if left < 1:
+            wait = (1 - left) * 60 / self.per_minute
+            raise OverLimit(f"more than {self.per_minute} messages a minute; allowed again in {wait:.0f} s")
+        self._buckets[client] = (left - 1, now)
+        self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        """Drop clients whose bucket is full again, so that the table does not grow with every address ever seen."""
+        if len(self._buckets) > 1_000:
+            self._buckets = {client: entry for client, entry in self._buckets.items() if now - entry[1] < 60}

@@ -1,0 +1,64 @@
+"""Where page and server listen, and who may reach them: this machine only, unless a password is set."""
+
+import ipaddress
+import os
+import socket
+
+# One name for both surfaces; a password on the command line would stand in the process list.
+PASSWORD_VARIABLE = "SOULCHAT_PASSWORD"
+
+
+def read_password() -> str | None:
+    """The password from the environment, or None."""
+    return os.environ.get(PASSWORD_VARIABLE) or None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(host: str, share: bool, password: str | None) -> None:
+    """Raises ValueError when others could reach a page or server that has no password."""
+    if (share or not is_loopback(host)) and not password:
+        what = "--share" if share else f"--host {host}"
+        raise ValueError(f"{what} lets others in and needs a password; set {PASSWORD_VARIABLE}, or stay on 127.0.0.1")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to `host` and `port` (0: any free one).
+
+    Raises:
+        OSError: the port is in use, or not ours to use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            f"cannot listen on {host}:{port}: {error.strerror}; allowed: a free port, or 0 for any"
+        ) from None
+    return listener
+
+
+def free_port(host: str, port: int) -> int:
+    """`port`, or any free one for 0, for a server that binds by itself. Raises OSError as `bind` does."""
+    with bind(host, port) as listener:
+        return listener.getsockname()[1]
+
+
+def local_names(host: str) -> list[str]:
+    """The Host headers that are answered on `host`.
+
+    On loopback only this machine's own names: a page elsewhere that lets its name point to 127.0.0.1 (DNS rebinding)
+    gets no answer. Elsewhere the password guards.
+    """
+    return ["localhost", "127.0.0.1", "[::1]", "::1", host] if is_loopback(host) else ["*"]

@@ -1,0 +1,226 @@
+"""The chat as a web page (Gradio): streaming, retry, undo, edit, stop, decoding controls, in Chinese and English.
+
+Replies and messages are shown as plain text (`make_entry`), so nothing in them can run or load anything; the page's
+policy (`page_policy`) keeps the browser from any other host. Talks live in memory until the page is closed.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from soulchatcorpus import Message
+
+from ..generation import Decoding
+from .care import CareNotice
+from .limits import OverLimit
+from .listening import is_loopback, local_names
+from .page_policy import PagePolicy
+from .page_words import EXAMPLES, LABELS, SAVE_TALK
+from .service import ReplyService, Text
+from .session import with_system
+from .wording import NO_REPLY, language_of
+
+Entries = list[dict[str, Any]]  # the messages of a talk as gr.Chatbot has them
+
+# Marks the help lines in the talk, so that they are not taken for words of the model.
+HELP_LINES = {"id": "help-lines"}
+PRIVATE = {"api_visibility": "private"}
+ZERO_WIDTH_SPACE = "\u200b"
+_MARKUP = re.compile(r"[<&]")
+_DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
+DEFAULTS = {field.name: field.default for field in fields(Decoding)}
+
+
+def make_page(service: ReplyService) -> gr.Blocks:
+    """The page; `launch_page` opens it. A talk is kept in its browser alone and comes along with every event."""
+    words = gr.I18n(**LABELS)
+
+    def refuse(error: Exception) -> gr.Error:
+        title = words("busy" if isinstance(error, OverLimit) else "refused")
+        return gr.Error(str(error), title=str(title), duration=None, print_exception=False)
+
+    def add_message(text: str, talk: Entries) -> tuple[gr.Textbox, Entries]:
+        try:
+            service.limits.check_message(text)
+        except ValueError as error:
+            raise refuse(error) from None
+        return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)]
+
+    def retry(talk: Entries) -> tuple[gr.Textbox, Entries]:
+        return gr.Textbox(submit_btn=False, stop_btn=True), talk[: last_words(talk) + 1]
+
+    def edit(talk: Entries, edited: gr.EditData) -> tuple[gr.Textbox, Entries]:
+        return add_message(edited.value, talk[: edited.index])
+
+    def undo(talk: Entries) -> tuple[str, Entries]:
+        return text_of(talk[last_words(talk)]), talk[: last_words(talk)]
+
+    async def answer(
+        talk: Entries,
+        system: str,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: float,
+        seed: float,
+        request: gr.Request,
+    ) -> AsyncIterator[Entries]:
+        try:
+            decoding = Decoding(float(top_p), float(temperature), int(max_new_tokens), seed=int(seed))
+            messages = with_system(system.strip(), read_talk(talk))
+            async with aclosing(show_reply(service, messages, decoding, _client(request))) as states:
+                async for entries in states:
+                    yield [*talk, *entries]
+        except (ValueError, RuntimeError) as error:
+            raise refuse(error) from None
+
+    with gr.Blocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
+        gr.Markdown(words("notice"), elem_id="notice")
+        chatbot = gr.Chatbot(
+            label="SoulChat",
+            elem_id="talk",
+            buttons=["copy"],
+            editable="user",
+            examples=[{"text": example} for example in EXAMPLES],
+            render_markdown=False,
+            latex_delimiters=[],
+            allow_file_downloads=False,
+            feedback_options=None,
+            group_consecutive_messages=False,
+            scale=1,
+        )
+        message = gr.Textbox(
+            placeholder=words("placeholder"),
+            max_length=service.limits.message_characters,
+            max_lines=8,
+            elem_id="message",
+            show_label=False,
+            submit_btn=True,
+            autofocus=True,
+        )
+        with gr.Accordion(words("controls"), open=False, elem_id="controls"):
+            controls = _controls(words)
+        save = gr.Button(words("save"), size="sm", elem_id="save")
+
+        replies = []
+        for begin, listener, inputs in (
+            (add_message, message.submit, [message, chatbot]),
+            (retry, chatbot.retry, chatbot),
+            (edit, chatbot.edit, chatbot),
+        ):
+            begun = listener(begin, inputs, [message, chatbot], queue=False, **PRIVATE)
+            replies.append(begun.success(answer, [chatbot, *controls], chatbot, **PRIVATE))
+            replies[-1].then(_ready, None, message, queue=False, **PRIVATE)
+        message.stop(_ready, None, message, cancels=replies, queue=False, **PRIVATE)
+        chatbot.undo(undo, chatbot, [message, chatbot], queue=False, **PRIVATE)
+        chatbot.example_select(_example, None, message, queue=False, **PRIVATE)
+        save.click(None, chatbot, None, js=SAVE_TALK, **PRIVATE)
+    page.words = words
+    return page
+
+
+def launch_page(page: gr.Blocks, host: str, port: int, share: bool = False, password: str | None = None) -> None:
+    """Open the page at `host` and `port`, in the background. With a password, the user name is "soulchat"."""
+    middleware = [Middleware(PagePolicy)]
+    if is_loopback(host) and not share:
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=local_names(host), www_redirect=False))
+    page.queue(default_concurrency_limit=None, api_open=False)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        auth=("soulchat", password) if password else None,
+        app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None},
+        css=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        i18n=page.words,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+        max_file_size=1,  # byte: nothing is uploaded here
+        prevent_thread_lock=True,
+        quiet=True,
+    )
+
+
+async def show_reply(
+    service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str
+) -> AsyncIterator[Entries]:
+    """What stands below the user's words, again and again as the reply grows: help lines where due, and the reply."""
+    shown: Entries = []
+    reply = ""
+    async with aclosing(service.astream(messages, decoding, client)) as events:
+        async for event in events:
+            if isinstance(event, CareNotice):
+                shown.append(make_entry("assistant", event.text, HELP_LINES))
+                reply = ""
+            elif isinstance(event, Text):
+                shown = [*shown[: len(shown) - bool(reply)], make_entry("assistant", reply + event.text)]
+                reply += event.text
+            if shown:
+                yield list(shown)
+    if not reply:
+        yield [*shown, make_entry("assistant", NO_REPLY[language_of(messages[-1]["content"])])]
+
+
+def make_entry(role: str, text: str, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    """A message for the chatbot, which takes it for HTML: a zero-width space after "<" and "&" keeps it text."""
+    return {"role": role, "content": _MARKUP.sub(f"\\g<0>{ZERO_WIDTH_SPACE}", text), "metadata": metadata}
+
+
+def text_of(entry: dict[str, Any]) -> str:
+    """The text of a message that the chatbot shows."""
+    content = entry["content"]
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return _DISARMED.sub(r"\1", text)
+
+
+def last_words(talk: Entries) -> int:
+    """The index of the user's last message."""
+    return max((index for index, entry in enumerate(talk) if entry["role"] == "user"), default=0)
+
+
+def read_talk(talk: Entries) -> list[Message]:
+    """The talk as messages, without the help lines in it; what follows one another of one speaker is one message."""
+    messages: list[Message] = []
+    for entry in talk:
+        if (entry.get("metadata") or {}).get("id") == HELP_LINES["id"]:
+            continue
+        if messages and messages[-1]["role"] == entry["role"]:
+            messages[-1] = {"role": entry["role"], "content": messages[-1]["content"] + text_of(entry)}
+        else:
+            messages.append({"role": entry["role"], "content": text_of(entry)})
+    return messages
+
+
+def _example(chosen: gr.SelectData) -> str:
+    return chosen.value["text"]
+
+
+def _ready() -> gr.Textbox:
+    return gr.Textbox(submit_btn=True, stop_btn=False)
+
+
+def _controls(words: gr.I18n) -> list[gr.components.Component]:
+    return [
+        gr.Textbox("", label=words("system"), lines=2, max_length=2_000),
+        gr.Slider(0.05, 2, DEFAULTS["temperature"], step=0.05, label=words("temperature")),
+        gr.Slider(0.05, 1, DEFAULTS["top_p"], step=0.05, label=words("top_p")),
+        gr.Slider(1, 1024, DEFAULTS["max_new_tokens"], step=1, label=words("max_new_tokens")),
+        gr.Number(DEFAULTS["seed"], label=words("seed"), precision=0),
+    ]
+
+
+def _client(request: gr.Request) -> str:
+    """Whom the rate limit counts: an address; behind loopback (one person, or a relay of many) a browser's session."""
+    host = request.client.host
+    return f"session {request.session_hash}" if is_loopback(host) else host

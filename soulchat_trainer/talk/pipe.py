@@ -1,0 +1,100 @@
+"""Chat over a pipe: one line in, one reply out; plain text, or JSON with every field."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .care import CareNotice
+from .schema import ChatMessage, first_fault
+from .service import Done, Text
+from .session import Talk
+from .wording import NOTICE, language_of
+
+
+class InputLine(BaseModel):
+    """A line of JSONL mode: `content`, the next words of the talk; or `messages`, a whole talk by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: str | None = None
+    messages: list[ChatMessage] | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole reply. `text` has the help lines in front of what is harmful; `care` has all of them as data."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    care: list[CareNotice] = field(default_factory=list)
+
+
+def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> None:
+    """Answer every line with one line, in order. All lines are one talk.
+
+    A line that cannot be answered gets `{"error": …}`; in plain mode an empty line, and the error goes to stderr.
+    """
+    for line in lines:
+        line = line.rstrip("\r\n")
+        try:
+            answer = _answer_json(talk, line) if jsonl else _answer_plain(talk, line)
+        except (ValueError, RuntimeError) as error:
+            if not jsonl:
+                print(f"soulchat: error: {error}", file=sys.stderr)
+            answer = json.dumps({"error": str(error)}, ensure_ascii=False) if jsonl else ""
+        print(answer, file=output, flush=True)
+
+
+def gather(talk: Talk, message: str) -> Answer:
+    """Wait for the whole reply to `message`."""
+    answer = Answer()
+    for event in talk.say(message):
+        if isinstance(event, CareNotice):
+            answer.care.append(event)
+            if event.cause == "reply":
+                answer.text += event.text + "\n\n"
+        elif isinstance(event, Text):
+            answer.text += event.text
+        elif isinstance(event, Done):
+            answer.finish_reason = event.finish_reason
+    return answer
+
+
+def _answer_plain(talk: Talk, line: str) -> str:
+    answer = gather(talk, line)
+    before = [notice.text for notice in answer.care if notice.cause == "message"]
+    return " ".join("\n".join([*before, answer.text]).split("\n"))
+
+
+def _answer_json(talk: Talk, line: str) -> str:
+    request = _read_json(line)
+    if request.messages is not None:
+        talk = Talk(talk.service, talk.decoding, talk.client)
+        *before, last = [message.plain() for message in request.messages] or [{"role": "user", "content": ""}]
+        talk.messages, message = before, last["content"]
+        if last["role"] != "user":
+            raise ValueError("the messages do not end with words of the user")
+    else:
+        message = request.content
+    answer = gather(talk, message)
+    row: dict[str, Any] = {
+        "reply": answer.text,
+        "finish_reason": answer.finish_reason,
+        "care": [notice.as_dict() for notice in answer.care],
+        "notice": NOTICE[language_of(message)],
+    }
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _read_json(line: str) -> InputLine:
+    try:
+        request = InputLine.model_validate_json(line)
+    except ValidationError as error:
+        raise ValueError(f"not a line of JSONL mode: {first_fault(error)}") from None
+    if (request.content is None) == (request.messages is None):
+        raise ValueError('a line has neither or both; allowed: {"content": "…"} or {"messages": […]}')
+    return request

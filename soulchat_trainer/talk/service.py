@@ -1,0 +1,248 @@
+"""The one way from a message to a reply for terminal, page and server: checked, limited, batched, streamed.
+
+A thread of its own steps the engine; every talk that waits for a reply is a row of its batch. What a surface gets is a
+stream of events: help lines where they are due, pieces of text, then the end.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from soulchatcorpus import Message
+
+from ..generation import Decoding, Delta, Request
+from .care import Care, CareNotice
+from .limits import Limits, OverLimit, RateLimiter, drop_oldest_turns
+from .reply_check import HeldStream
+
+logger = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What the service needs of `generation.ReplyEngine`."""
+
+    @property
+    def busy(self) -> bool: ...
+    def submit(self, messages: Sequence[Message], decoding: Decoding, key: str, stream: bool = False) -> Request: ...
+    def cancel(self, request: Request) -> None: ...
+    def step(self) -> list[Delta]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The next piece of a reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a reply: "stop" (the model ended it) or "length"; tokens of prompt and reply."""
+
+    finish_reason: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No reply: `error` is a ValueError for what cannot be answered, a RuntimeError for a fault of the model."""
+
+    error: ValueError | RuntimeError
+
+
+Event = CareNotice | Text | Done | Failed
+
+
+class Ticket:
+    """One reply on its way; `tell` is called with each event, from the service's thread."""
+
+    def __init__(self, messages: list[Message], decoding: Decoding, key: str, tell: Callable[[Event], None]) -> None:
+        self.messages, self.decoding, self.key, self.tell = messages, decoding, key, tell
+        self.cancelled = False
+        self.request: Request | None = None
+        self.held: HeldStream | None = None
+
+
+class ReplyService:
+    """Answers many talks at once from one engine. Use it as a context manager, or call `close`.
+
+    Args:
+        make_engine: makes the engine; called again after a fault, so that one bad batch does not end the service.
+        care: what is checked.
+        limits: how much may be asked for.
+    """
+
+    def __init__(self, make_engine: Callable[[], Engine], care: Care = Care(), limits: Limits = Limits()) -> None:
+        self.care, self.limits = care, limits
+        self._make_engine = make_engine
+        self._rates = RateLimiter(limits.messages_per_minute)
+        self._open: set[Ticket] = set()
+        self._lock = threading.Lock()
+        self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="replies", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "ReplyService":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the thread; replies on their way fail."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    @property
+    def open_replies(self) -> int:
+        """How many replies are being made or waited for."""
+        return len(self._open)
+
+    def stream(
+        self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
+    ) -> Iterator[Event]:
+        """The events of a reply; closing the iterator stops the generation. Raises as `astream` does."""
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        notice, ticket = self._admit(messages, decoding, client, key, events.put)
+        try:
+            if notice:
+                yield notice
+            while True:
+                event = events.get()
+                if isinstance(event, Failed):
+                    raise event.error
+                yield event
+                if isinstance(event, Done):
+                    return
+        finally:
+            self._cancel(ticket)
+
+    async def astream(
+        self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
+    ) -> AsyncIterator[Event]:
+        """The events of a reply; closing the iterator stops the generation.
+
+        Args:
+            messages: the talk, ending with the user's words; a system text may stand first.
+            decoding: how to draw.
+            client: who asks, for the rate limit.
+            key: with the same key, seed and talk the reply is the same; by default every reply is drawn anew.
+
+        Raises:
+            ValueError: the message is empty, too long, or does not end the talk (`OverLimit`: too many, or too fast).
+            RuntimeError: the model failed.
+        """
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(event: Event) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        notice, ticket = self._admit(messages, decoding, client, key, tell)
+        try:
+            if notice:
+                yield notice
+            while True:
+                event = await events.get()
+                if isinstance(event, Failed):
+                    raise event.error
+                yield event
+                if isinstance(event, Done):
+                    return
+        finally:
+            self._cancel(ticket)
+
+    def _admit(
+        self,
+        messages: Sequence[Message],
+        decoding: Decoding,
+        client: str,
+        key: str | None,
+        tell: Callable[[Event], None],
+    ) -> tuple[CareNotice | None, Ticket]:
+        if not messages or messages[-1]["role"] != "user":
+            raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
+        message = messages[-1]["content"]
+        self.limits.check_message(message)
+        self._rates.take(client)
+        ticket = Ticket(drop_oldest_turns(messages), decoding, key or uuid.uuid4().hex, tell)
+        if self.care.enabled:
+            ticket.held = HeldStream()
+        with self._lock:
+            if len(self._open) >= self.limits.replies_at_once:
+                raise OverLimit(
+                    f"{len(self._open)} replies are being made; allowed: {self.limits.replies_at_once} at once"
+                )
+            self._open.add(ticket)
+        self._inbox.put(ticket)
+        return self.care.check_message(message), ticket
+
+    def _cancel(self, ticket: Ticket) -> None:
+        ticket.cancelled = True
+        with self._lock:
+            self._open.discard(ticket)
+
+    def _run(self) -> None:
+        engine, running = self._make_engine(), {}
+        while True:
+            if not self._take_new(engine, running, wait=not engine.busy):
+                break
+            for request, ticket in list(running.items()):
+                if ticket.cancelled:
+                    engine.cancel(request)
+                    del running[request]
+            try:
+                deltas = engine.step()
+            except Exception as error:  # whatever the model broke on, the other surfaces and talks must live on
+                logger.error("the model failed: %s", type(error).__name__)
+                self._fail(list(running.values()), RuntimeError(f"the model failed ({type(error).__name__})"))
+                engine, running = self._make_engine(), {}
+                continue
+            for delta in deltas:
+                if delta.request in running:
+                    self._pass_on(delta, running[delta.request])
+                    if delta.request.finish_reason:
+                        del running[delta.request]
+        self._fail(list(running.values()), RuntimeError("the service is closed"))
+
+    def _take_new(self, engine: Engine, running: dict[Request, Ticket], wait: bool) -> bool:
+        """Submit what has come in (waiting for something if there is nothing to do); False once closed."""
+        while True:
+            try:
+                ticket = self._inbox.get(block=wait)
+            except queue.Empty:
+                return True
+            if ticket is None:
+                return False
+            wait = False
+            if ticket.cancelled:
+                continue
+            try:
+                request = engine.submit(ticket.messages, ticket.decoding, ticket.key, stream=True)
+            except ValueError as error:
+                self._fail([ticket], error)
+            else:
+                running[request] = ticket
+
+    def _pass_on(self, delta: Delta, ticket: Ticket) -> None:
+        request, held, text = delta.request, ticket.held, delta.text
+        if held is not None:
+            harmful_before = held.harmful
+            text = held.feed(text) + (held.finish() if request.finish_reason else "")
+            if held.harmful and not harmful_before:
+                ticket.tell(self.care.notice_for_reply(ticket.messages[-1]["content"]))
+        if text:
+            ticket.tell(Text(text))
+        if request.finish_reason:
+            ticket.tell(Done(request.finish_reason, len(request.prompt_ids), len(request.token_ids)))
+
+    def _fail(self, tickets: list[Ticket], error: ValueError | RuntimeError) -> None:
+        for ticket in tickets:
+            ticket.tell(Failed(error))
