@@ -19,7 +19,7 @@ PUBLIC_LICENCES = OPEN_LICENCES | {
     "odc-by",
     "pddl",
 }
-CHATGLM_LICENCE_LINK = "LICENSE"
+LICENCE_LINK = "LICENSE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,15 @@ class ModelLicence:
 
 
 def model_licence(model_type: str, base_model: BaseModel | None, data_licence: str | None) -> ModelLicence:
-    """ChatGLM's own licence for what was made of ChatGLM, the base's for any other base, else Apache-2.0.
+    """The base's licence, which is ChatGLM's own for what was made of ChatGLM; without a base Apache-2.0.
 
     Weights trained from nothing on data whose terms are not open ones stand under those terms.
     """
-    if base_model and model_type == "chatglm":
-        return ModelLicence("other", "chatglm-6b", CHATGLM_LICENCE_LINK)
+    if base_model and base_model.licence:
+        return ModelLicence(base_model.licence)
     if base_model:
-        return ModelLicence(base_model.licence or "unknown")
+        is_chatglm = model_type == "chatglm"
+        return ModelLicence("other", "chatglm-6b", LICENCE_LINK) if is_chatglm else ModelLicence("unknown")
     if data_licence and data_licence.lower() not in OPEN_LICENCES:
-        return ModelLicence("other", "terms-of-the-training-data", CHATGLM_LICENCE_LINK)
+        return ModelLicence("other", "terms-of-the-training-data", LICENCE_LINK)
     return ModelLicence("apache-2.0")

@@ -13,6 +13,7 @@ from hub_cards.licences import BaseModel, ModelLicence, model_licence
         ("chatglm", None, "non-commercial", ModelLicence("other", "terms-of-the-training-data", "LICENSE")),
         ("chatglm", BaseModel("THUDM/chatglm-6b"), "CC0-1.0", ModelLicence("other", "chatglm-6b", "LICENSE")),
         ("chatglm", BaseModel("a/b", "adapter"), None, ModelLicence("other", "chatglm-6b", "LICENSE")),
+        ("chatglm", BaseModel("user/demo", licence="mit"), None, ModelLicence("mit")),
         ("qwen2", BaseModel("Qwen/Q"), "CC0-1.0", ModelLicence("unknown")),
         ("qwen2", BaseModel("Qwen/Q", licence="apache-2.0"), "CC0-1.0", ModelLicence("apache-2.0")),
     ],

@@ -1,0 +1,80 @@
+"""What is laid out of a corpus's folder, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from hub_cards.check import check_folder, read_metadata
+from hub_cards.dataset import stage_dataset
+from tests.hub.samples import CARD, make_corpus_folder, write_json
+
+
+def stage(folder: Path, **options: object) -> Path:
+    staged = folder.parent / "staged"
+    staged.mkdir()
+    stage_dataset(folder, staged, repo_id="user/made", **options)
+    return staged
+
+
+def test_a_card_that_somebody_wrote_keeps_its_text_and_gets_exact_sizes(tmp_path: Path) -> None:
+    staged = stage(make_corpus_folder(tmp_path / "made", CARD))
+    text = (staged / "README.md").read_text()
+    assert text.endswith('\n# Made\n\n`load_dataset("user/made")`\n')
+    metadata = read_metadata(text)
+    assert metadata["configs"] == [
+        {
+            "config_name": "turns",
+            "default": True,
+            "data_files": [
+                {"split": split, "path": f"turns/{split}-*.parquet"} for split in ("train", "validation", "test")
+            ],
+        }
+    ]
+    assert [split["num_examples"] for split in metadata["dataset_info"]["splits"]] == [3, 3, 3]
+    assert metadata["size_categories"] == ["n<1K"]
+    assert metadata["extra_gated_prompt"]
+    assert check_folder(staged) == []
+
+
+def test_a_built_corpus_gets_its_card_from_the_build(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "made", None, source="smilechat", licence="cc0-1.0")
+    write_json(folder / "build.json", {"name": "Made up"})
+    (folder / "topics.png").write_bytes(b"\x89PNG")
+    staged = stage(folder)
+    text = (staged / "README.md").read_text()
+    assert read_metadata(text)["license"] == "cc0-1.0"
+    assert read_metadata(text)["source_datasets"] == ["extended|other-smilechat"]
+    assert "![Topics of the conversations](topics.png)" in text
+    assert "| SMILECHAT (GitHub qiuhuachuan/smile) | 9 | cc0-1.0 |" in text
+    assert {path.name for path in staged.iterdir()} == {"README.md", "build.json", "topics.png", "turns"}
+    assert check_folder(staged) == []
+
+
+def test_several_licences_stand_in_a_file(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "made", None, source="our hotline", licence="with consent, for us alone")
+    write_json(folder / "build.json", {})
+    with pytest.raises(ValueError, match="our hotline: Its licence is with consent, for us alone"):
+        stage(folder)
+    staged = tmp_path / "private"
+    staged.mkdir()
+    stage_dataset(folder, staged, repo_id="user/made", is_private=True, has_right=True)
+    assert "with consent, for us alone" in (staged / "LICENSE").read_text()
+    assert read_metadata((staged / "README.md").read_text())["license_name"] == "terms-of-the-sources"
+    assert check_folder(staged) == []
+
+
+def test_what_may_not_be_passed_on_is_refused_before_anything_is_laid_out(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "made", CARD, source="psyqa", licence="cc0-1.0")
+    with pytest.raises(ValueError, match="PsyQA"):
+        stage(folder)
+    assert list((tmp_path / "staged").iterdir()) == []
+
+
+def test_a_folder_that_says_nothing_of_its_terms(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no columns source and licence"):
+        stage(make_corpus_folder(tmp_path / "made", None))
+
+
+def test_a_card_without_licence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="made: Its licence is not stated"):
+        stage(make_corpus_folder(tmp_path / "made", CARD.replace("license: cc0-1.0\n", "")))

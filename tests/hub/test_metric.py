@@ -1,0 +1,25 @@
+"""The Space of the metric."""
+
+from pathlib import Path
+
+import pytest
+
+from hub_cards.metric import stage_metric
+
+
+def test_only_a_repository_of_the_metrics_name_can_be_loaded(tmp_path: Path) -> None:
+    folder = tmp_path / "some_metric"
+    folder.mkdir()
+    for name in ("some_metric.py", "README.md", "requirements.txt", "numbers.bin"):
+        (folder / name).touch()
+    (tmp_path / "staged").mkdir()
+    with pytest.raises(
+        ValueError, match=r"'user/other'; evaluate\.load finds the metric under the name some_metric only"
+    ):
+        stage_metric(folder, tmp_path / "staged", repo_id="user/other")
+    stage_metric(folder, tmp_path / "staged", repo_id="user/some_metric")
+    assert {path.name for path in (tmp_path / "staged").iterdir()} == {
+        "some_metric.py",
+        "README.md",
+        "requirements.txt",
+    }
