@@ -152,7 +152,7 @@ def _open_service(
 ) -> "ReplyService":
     from soulchat_trainer.generation import ReplyEngine
     from soulchat_trainer.talk.care import Care
-    from soulchat_trainer.talk.loading import load_model
+    from soulchat_trainer.loading import load_model
     from soulchat_trainer.talk.service import ReplyService
 
     checks = Care(care, country)

@@ -76,15 +76,22 @@ def encode_prompt(
 
     Args:
         tokenizer: with a chat template the prompt goes through it; ChatGLM's, or one without, encodes it as it stands.
-        messages: the talk, ending with the user's words.
+        messages: the talk, ending with the user's words; a system text may stand first.
         render: how the talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
     """
     if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
-        text = (render or render_prompt)(messages)
+        text = _render_with_system(messages, render or render_prompt)
         return tokenizer(text, split_special_tokens=True).input_ids
     if render is not None:
-        messages = [{"role": "user", "content": render(messages)}]
+        messages = [{"role": "user", "content": _render_with_system(messages, render)}]
     return _apply_template(tokenizer, messages)
+
+
+def _render_with_system(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:
+    """The talk as one text; the paper's form knows no system text, so one stands on lines of its own before it."""
+    if messages[0]["role"] == "system":
+        return messages[0]["content"] + "\n" + render(messages[1:])
+    return render(messages)
 
 
 def prompt_room(window: int, max_new_tokens: int) -> int:
@@ -102,7 +109,7 @@ def fit_prompt(
 
     Args:
         encode: messages -> token ids of the prompt.
-        messages: the talk.
+        messages: the talk; a system text that stands first is never dropped.
         room: most tokens of the prompt.
         cut_last: let a last message that alone is too long lose its beginning, as in training.
 
@@ -114,15 +121,19 @@ def fit_prompt(
     """
     if not messages:
         raise ValueError("the talk has no messages; allowed: at least one")
+    system = [message for message in messages[:1] if message["role"] == "system"]
+    messages = messages[len(system) :]
+    if not messages:
+        raise ValueError("the talk is only a system text; allowed: messages after it")
     for start, message in enumerate(messages):
         if start == 0 or message["role"] == "user":
-            prompt_ids = encode(messages[start:])
+            prompt_ids = encode([*system, *messages[start:]])
             if len(prompt_ids) <= room:
                 return prompt_ids, start
     role, last = messages[-1]["role"], messages[-1]["content"]
 
     def encode_end(length: int) -> list[int]:
-        return encode([Message(role=role, content=last[len(last) - length :])])
+        return encode([*system, Message(role=role, content=last[len(last) - length :])])
 
     if not cut_last or len(encode_end(0)) > room:
         raise ValueError(f"the last message makes a prompt of {len(prompt_ids)} tokens; allowed: at most {room}")

@@ -38,15 +38,19 @@ class Limits:
 
 
 def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:
-    """The talk without its oldest turns where it is longer than any window (the window itself counts tokens)."""
+    """The talk without its oldest turns where it is longer than any window (the window itself counts tokens).
+
+    A system text that stands first stays.
+    """
+    system = [message for message in messages[:1] if message["role"] == "system"]
     kept, characters = len(messages) - 1, len(messages[-1]["content"])
-    for index in range(len(messages) - 2, -1, -1):
+    for index in range(len(messages) - 2, len(system) - 1, -1):
         characters += len(messages[index]["content"])
         if characters > TALK_CHARACTERS:
             break
-        if messages[index]["role"] == "user":
+        if messages[index]["role"] == "user" or index == len(system):
             kept = index
-    return list(messages[kept:])
+    return [*system, *messages[kept:]]
 
 
 class RateLimiter:

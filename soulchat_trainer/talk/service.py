@@ -201,8 +201,7 @@ class ReplyService:
             try:
                 deltas = engine.step()
             except Exception as error:  # whatever the model broke on, the other surfaces and talks must live on
-                logger.error("the model failed: %s", type(error).__name__)
-                self._fail(list(running.values()), RuntimeError(f"the model failed ({type(error).__name__})"))
+                self._fail(list(running.values()), _fault(error))
                 engine, running = self._make_engine(), {}
                 continue
             for delta in deltas:
@@ -228,6 +227,8 @@ class ReplyService:
                 request = engine.submit(ticket.messages, ticket.decoding, ticket.key, stream=True)
             except ValueError as error:
                 self._fail([ticket], error)
+            except Exception as error:  # a chat template, for one, raises what it likes
+                self._fail([ticket], _fault(error))
             else:
                 running[request] = ticket
 
@@ -246,3 +247,9 @@ class ReplyService:
     def _fail(self, tickets: list[Ticket], error: ValueError | RuntimeError) -> None:
         for ticket in tickets:
             ticket.tell(Failed(error))
+
+
+def _fault(error: Exception) -> RuntimeError:
+    """What is told and logged of a fault: its kind, not its words, which could be somebody's."""
+    logger.error("the model failed: %s", type(error).__name__)
+    return RuntimeError(f"the model failed ({type(error).__name__})")

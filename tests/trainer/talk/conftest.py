@@ -121,7 +121,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def small_model(model_folder: str) -> tuple:
     """The model and tokenizer of `model_folder`."""
-    from soulchat_trainer.talk.loading import load_model
+    from soulchat_trainer.loading import load_model
 
     return load_model(model_folder)
 
