@@ -14,10 +14,12 @@ import soulchat_metrics
 from ..generation import Reply, generate_replies
 from ..sampling import Decoding
 from .diversity import distinct, mean_length, share_distinct
+from .empathy import expression_rates
 from .perplexity import held_out_loss
 from .retrieval import retrieval_baseline
 
 Row = Mapping[str, Any]
+CONFIDENCE = 0.95
 
 
 def score_predictions(predictions: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
@@ -26,26 +28,31 @@ def score_predictions(predictions: Sequence[str], references: Sequence[str]) -> 
     Raises:
         ValueError: the numbers of predictions and references differ, or there are none.
     """
-    scores = soulchat_metrics.score(predictions, references)
+    scores = soulchat_metrics.score(predictions, references, confidence=CONFIDENCE)
     return {
         "metrics": {name: scores[name] for name in soulchat_metrics.METRIC_NAMES},
-        "intervals": None,
+        "intervals": scores["intervals"],
         "signature": scores["signature"],
         "generation": {
-            **describe_references(predictions),
+            **describe_replies(predictions),
             "share_distinct": share_distinct(predictions),
             "empty": scores["empty_predictions"],
         },
     }
 
 
-def describe_references(references: Sequence[str]) -> dict[str, float]:
+def describe_replies(replies: Sequence[str]) -> dict[str, float]:
     """Distinct-1 and -2 over characters, and the mean length in characters."""
     return {
-        "distinct_1": distinct(references, 1),
-        "distinct_2": distinct(references, 2),
-        "mean_length": mean_length(references),
+        "distinct_1": distinct(replies, 1),
+        "distinct_2": distinct(replies, 2),
+        "mean_length": mean_length(replies),
     }
+
+
+def describe_references(references: Sequence[str]) -> dict[str, Any]:
+    """What `results.json` tells of the references, for comparison: variety, length, expressions of empathy."""
+    return {**describe_replies(references), "expressions": expression_rates(references)}
 
 
 def evaluate_model(
@@ -103,5 +110,6 @@ def system_row(
         "loss": None,
         "perplexity": None,
         **scores,
+        "expressions": expression_rates(predictions),
         "seconds": seconds,
     }

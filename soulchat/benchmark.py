@@ -1,0 +1,71 @@
+"""`soulchat benchmark …`: the automatic half of the paper's Table 1, for any model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Score models as the paper does (Table 1).", no_args_is_help=True)
+
+
+@app.callback()
+def benchmark() -> None:
+    """Score models as the paper does (Table 1)."""
+
+
+@app.command()
+def run(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="A folder, a Hub repository, untrained:FOLDER, openai:NAME, or retrieval; give it again for more."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the results; started again, a run goes on from there.")],
+    dataset: Annotated[
+        str,
+        typer.Option(help="A corpus by name (soulchatcorpus: the embedded sample), or a file."),
+    ] = "soulchatcorpus",
+    samples: Annotated[int | None, typer.Option(help="Test turns; by default all, at most 10,000.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the samples and of the replies.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Replies in one batch, or requests at once.")] = 32,
+    top_p: Annotated[float, typer.Option(help="Nucleus mass (paper, section 3.2).")] = 0.75,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature (paper, section 3.2).")] = 0.95,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest reply in tokens (paper, section 3.2).")] = 512,
+    greedy: Annotated[bool, typer.Option(help="Take the likeliest token instead of drawing.")] = False,
+    prompt: Annotated[
+        str | None,
+        typer.Option(help="soulchat, chatglm, mechat or a template file; by default the model's own."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto (the first GPU, else the CPU), cpu, cuda, cuda:1, …")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    base_url: Annotated[
+        str | None, typer.Option(help="Address of the endpoint for openai:NAME; the key is that of OPENAI_API_KEY.")
+    ] = None,
+) -> None:
+    """Answer test turns and score the replies: predictions.jsonl, results.json, table.md, table.tex, table.png."""
+    from soulchat_trainer.evaluation.benchmark import BenchmarkOptions, run_benchmark
+    from soulchat_trainer.evaluation.tables import write_tables
+    from soulchat_trainer.generation import Decoding
+
+    decoding = Decoding(top_p, temperature, max_new_tokens, do_sample=not greedy, seed=seed)
+    options = BenchmarkOptions(model, output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url)
+    if run_benchmark(options) is not None:
+        typer.echo(write_tables([output], output))
+
+
+@app.command()
+def table(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with results.json.", metavar="DIR…")],
+    format: Annotated[str, typer.Option(help="markdown or latex.")] = "markdown",
+    chart: Annotated[Path | None, typer.Option(help="Also draw a bar chart into this .png.")] = None,
+) -> None:
+    """Print Table 1 of some results, with the paper's rows in a block of their own."""
+    from soulchat_trainer.evaluation.tables import FORMATS, draw_chart, read_tables
+
+    if format not in FORMATS:
+        raise ValueError(f"format is {format!r}; allowed: {', '.join(FORMATS)}")
+    tables = read_tables(folders)
+    if chart is not None:
+        draw_chart(tables, chart)
+    typer.echo(FORMATS[format](tables))

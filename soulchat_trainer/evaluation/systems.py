@@ -1,0 +1,172 @@
+"""What can be benchmarked: a model, the same model untrained, an endpoint, the retrieval baseline.
+
+`open_system` turns what stands after `--model` into one of these:
+
+    outputs/demo, Qwen/Qwen3-0.6B    a model of transformers: a folder (a PEFT adapter's, too) or a Hub repository
+    untrained:outputs/demo           that model's architecture with random weights
+    openai:gpt-4o-mini               a model behind an OpenAI-compatible endpoint
+    retrieval                        the reply of the nearest training prompt
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, Protocol
+
+import openai
+from transformers import AutoModelForCausalLM, set_seed
+from transformers.utils import cached_file
+
+from soulchatcorpus import Message
+from soulchatcorpus.dialogue import parse
+
+from ..generation import Reply, iterate_replies
+from ..loading import load_model, model_revision
+from ..prompts import encode_prompt, renderer
+from ..sampling import Decoding
+from .openings import OPENINGS_FILE
+from .perplexity import held_out_loss
+from .retrieval import retrieval_baseline
+
+Row = Mapping[str, Any]
+UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
+
+
+class System(Protocol):
+    """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
+
+    name: str
+    kind: str
+    revision: str | None
+    dtype: str | None
+    openings_file: Path | None
+
+    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+        """Yield (turn id, reply) as replies are done."""
+        ...
+
+    def loss(self, turns: Sequence[Row]) -> float | None:
+        """Loss on the references in nats a token; None where a system has none."""
+        ...
+
+
+class ModelSystem:
+    """A model of transformers."""
+
+    kind = "model"
+
+    def __init__(self, spec: str, prompt: str | None, device: str, dtype: str, seed: int) -> None:
+        name = spec.removeprefix(UNTRAINED)
+        self.model, self.tokenizer = load_model(name, device, dtype)
+        self.revision, self.openings_file = model_revision(name, self.model), find_openings(name)
+        if spec.startswith(UNTRAINED):
+            set_seed(seed)
+            untrained = AutoModelForCausalLM.from_config(self.model.config, dtype=self.model.dtype)
+            self.model, self.openings_file = untrained.to(self.model.device).eval(), None
+        self.name, self.dtype = spec, str(self.model.dtype).removeprefix("torch.")
+        render = renderer(prompt) if prompt else None
+        self.encode = lambda messages: encode_prompt(self.tokenizer, messages, render)
+
+    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+        prompts, ids = [turn["prompt"] for turn in turns], [turn["id"] for turn in turns]
+        replies = iterate_replies(self.model, self.tokenizer, prompts, ids, decoding, batch_size, encode=self.encode)
+        return ((ids[index], reply) for index, reply in replies)
+
+    def loss(self, turns: Sequence[Row]) -> float | None:
+        prompts, references = [turn["prompt"] for turn in turns], [turn["completion"] for turn in turns]
+        return held_out_loss(self.model, self.tokenizer, prompts, references, encode=self.encode).loss
+
+
+class EndpointSystem:
+    """A model behind an OpenAI-compatible endpoint, `batch_size` requests at a time.
+
+    The client repeats what may pass (429, 5xx, timeouts, lost connections); the key is that of OPENAI_API_KEY.
+    """
+
+    kind, dtype, revision, openings_file = "endpoint", None, None, None
+    attempts = 6
+
+    def __init__(self, spec: str, prompt: str | None, base_url: str | None) -> None:
+        self.name = spec.removeprefix(ENDPOINT)
+        self.render: Callable[[Sequence[Message]], str] | None = renderer(prompt) if prompt else None
+        try:
+            self.client = openai.OpenAI(base_url=base_url, max_retries=self.attempts - 1, timeout=120.0)
+        except openai.OpenAIError as error:
+            raise ValueError(f"no endpoint for {spec}: {' '.join(str(error).split())}") from None
+
+    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+        waiting = iter(turns)
+        with ThreadPoolExecutor(batch_size) as pool:
+            while batch := list(itertools.islice(waiting, 4 * batch_size)):
+                tasks = {pool.submit(self._ask, turn, decoding): turn["id"] for turn in batch}
+                failure: openai.OpenAIError | None = None
+                for task in as_completed(tasks):
+                    try:
+                        yield tasks[task], task.result()
+                    except CancelledError:
+                        continue
+                    except openai.OpenAIError as error:
+                        failure = error
+                        for other in tasks:
+                            other.cancel()
+                if failure is not None:
+                    raise ConnectionError(
+                        f"{self.name} at {self.client.base_url} does not answer ({type(failure).__name__}); the "
+                        "replies so far are kept: the same command goes on from there"
+                    )
+
+    def loss(self, turns: Sequence[Row]) -> float | None:
+        return None
+
+    def _ask(self, turn: Row, decoding: Decoding) -> Reply:
+        messages = parse(turn["prompt"])
+        if self.render:
+            messages = [Message(role="user", content=self.render(messages))]
+        answer = self.client.chat.completions.create(
+            model=self.name,
+            messages=messages,
+            max_tokens=decoding.max_new_tokens,
+            temperature=decoding.temperature if decoding.do_sample else 0.0,
+            top_p=decoding.top_p,
+            seed=decoding.seed,
+        )
+        if not answer.choices:
+            raise ValueError(f"{self.name} at {self.client.base_url} answered without a choice")
+        choice, usage = answer.choices[0], answer.usage
+        return Reply(
+            (choice.message.content or "").strip(),
+            choice.finish_reason == "stop",
+            usage.completion_tokens if usage else 0,
+        )
+
+
+class RetrievalSystem:
+    """The retrieval baseline."""
+
+    kind, dtype, revision, openings_file, name = "baseline", None, None, None, RETRIEVAL
+
+    def __init__(self, train_turns: Sequence[Row]) -> None:
+        self.train_turns = train_turns
+
+    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+        texts = retrieval_baseline(self.train_turns, [turn["prompt"] for turn in turns])
+        for turn, text in zip(turns, texts, strict=True):
+            yield turn["id"], Reply(text, finished=True, num_tokens=0)
+
+    def loss(self, turns: Sequence[Row]) -> float | None:
+        return None
+
+
+def find_openings(name: str) -> Path | None:
+    """The file in which a model's training openings are recorded, if there is one."""
+    if Path(name).is_dir():
+        path = Path(name) / OPENINGS_FILE
+        return path if path.is_file() else None
+    found = cached_file(
+        name,
+        OPENINGS_FILE,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+    )
+    return Path(found) if found else None

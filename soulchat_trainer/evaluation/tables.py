@@ -1,0 +1,271 @@
+"""Table 1 out of result folders: Markdown, LaTeX and a bar chart, with the paper's rows in a block of their own."""
+
+import itertools
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import soulchat_metrics
+from hub_cards.results import METRICS, read_results
+
+from .empathy import claims
+from .results import PREDICTIONS_FILE, RESULTS_FILE, read_predictions, replacing
+
+SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
+P_VALUE = 0.05
+Predictions = dict[str, tuple[str, str]]  # prediction and reference by turn id
+
+
+@dataclass(slots=True)
+class Table:
+    """Systems that answered the same turns under the same decoding and were scored with the same settings.
+
+    Attributes:
+        heading: data, number of turns, decoding.
+        note: the metric's signature and what the marks mean.
+        systems: rows of results.json.
+        references: what is told of the references.
+        marks: for each system and metric the letters of the systems that it is better than by more than chance.
+    """
+
+    heading: str
+    note: str
+    systems: list[dict[str, Any]]
+    references: dict[str, Any]
+    marks: list[dict[str, str]] = field(default_factory=list)
+
+
+def read_tables(folders: Sequence[Path]) -> list[Table]:
+    """The systems of some result folders, in a table for each set that can be compared.
+
+    Raises:
+        OSError, ValueError: a folder has no results.json, or one that is broken; no system has seven metrics.
+    """
+    groups: dict[str, list[tuple[Path, dict[str, Any], dict[str, Any]]]] = {}
+    for folder in folders:
+        results = read_results(folder / RESULTS_FILE)
+        for system in results["systems"]:
+            if not system.get("metrics"):
+                continue
+            key = orjson.dumps(
+                [results["dataset"].get("fingerprint"), results["decoding"], system["samples"], system["signature"]]
+            ).decode()
+            groups.setdefault(key, []).append((folder, results, system))
+    if not groups:
+        raise ValueError(f"no system in {', '.join(map(str, folders))} has metrics; allowed: results of a benchmark")
+    return [_table(group) for group in groups.values()]
+
+
+def _table(group: list[tuple[Path, dict[str, Any], dict[str, Any]]]) -> Table:
+    _, results, first = group[0]
+    decoding, dataset = results["decoding"], results["dataset"]
+    how = f"top-p {decoding['top_p']}, temperature {decoding['temperature']}"
+    if not decoding.get("do_sample", True):
+        how = "greedy"
+    heading = (
+        f"{dataset['name']}: {first['samples']} test turns, {how}, at most {decoding['max_new_tokens']} new tokens, "
+        f"seed {decoding['seed']}"
+    )
+    systems = [system for _, _, system in group]
+    predictions = [_find_predictions(folder, results, system) for folder, results, system in group]
+    return Table(heading, first["signature"], systems, results["references"], compare(predictions))
+
+
+def _find_predictions(folder: Path, results: dict[str, Any], system: dict[str, Any]) -> Predictions | None:
+    """A system's predictions in a result folder; None where they are not there."""
+    alone = len(results["systems"]) == 1
+    path = folder / system.get("folder", ".") / PREDICTIONS_FILE
+    if not (alone or "folder" in system) or not path.is_file():
+        return None
+    rows = read_predictions(path)
+    if len(rows) != system["samples"]:
+        raise ValueError(f"{path} has {len(rows)} rows, results.json says {system['samples']}: ids are missing")
+    return {row["id"]: (row["prediction"], row["reference"]) for row in rows}
+
+
+def compare(predictions: Sequence[Predictions | None]) -> list[dict[str, str]]:
+    """For each system and metric the letters (a, b, …) of the systems that it is better than.
+
+    Better: the paired bootstrap gives p < 0.05 divided by the number of pairs (Bonferroni). Systems whose predictions
+    are not at hand are not compared.
+    """
+    marks: list[dict[str, str]] = [dict.fromkeys(METRICS, "") for _ in predictions]
+    pairs = [
+        (one, other)
+        for one, other in itertools.combinations(range(len(predictions)), 2)
+        if predictions[one] is not None and predictions[other] is not None
+    ]
+    for one, other in pairs:
+        ids = list(predictions[one])
+        if set(ids) != set(predictions[other]):
+            raise ValueError("two systems with the same fingerprint answered other turns; the ids do not fit")
+        texts = [[system[id_][0] for id_ in ids] for system in (predictions[one], predictions[other])]
+        compared = soulchat_metrics.paired_bootstrap(*texts, [predictions[one][id_][1] for id_ in ids])
+        for metric, result in compared.items():
+            if result["p_value"] < P_VALUE / len(pairs):
+                better, worse = (one, other) if result["difference"] > 0 else (other, one)
+                marks[better][metric] += string.ascii_lowercase[worse]
+    return [{metric: "".join(sorted(letters)) for metric, letters in system.items()} for system in marks]
+
+
+@cache
+def published() -> dict[str, Any]:
+    """The paper's Table 1."""
+    return orjson.loads(files(__package__).joinpath("published.json").read_bytes())
+
+
+def _names(table: Table) -> list[str]:
+    """Names of the systems with their letters, and 'seen' where a model was trained on openings of the test."""
+    letters = string.ascii_lowercase if len(table.systems) > 1 else [""]
+    return [
+        f"{letter} {system['name']}{' (seen)' if system.get('seen') else ''}".strip()
+        for letter, system in zip(letters, table.systems, strict=False)
+    ]
+
+
+def _marks_note(table: Table) -> str:
+    if not any(letters for marks in table.marks for letters in marks.values()):
+        return ""
+    return f"Raised letters: better than that system, paired bootstrap, p < {P_VALUE} over all pairs (Bonferroni)."
+
+
+def _seen_note(table: Table) -> str:
+    if not any(system.get("seen") for system in table.systems):
+        return ""
+    return "Seen: the model was trained on openings of these turns."
+
+
+REPLY_COLUMNS = {
+    "mean_length": "Length",
+    "distinct_1": "Distinct-1",
+    "distinct_2": "Distinct-2",
+    "share_distinct": "Different",
+    "share_finished": "Finished",
+}
+
+
+def _reply_row(name: str, generation: dict[str, Any], expressions: dict[str, float]) -> list[str]:
+    numbers = [generation.get(column) for column in REPLY_COLUMNS]
+    cells = ["" if number is None else f"{number:.0f}" if number > 1 else f"{number:.2f}" for number in numbers]
+    return [name, *cells, *(f"{100 * expressions[measure]:.0f}" if expressions else "" for measure in claims())]
+
+
+def render_markdown(tables: Sequence[Table]) -> str:
+    """The tables in Markdown: the seven metrics, what is told of the replies, and the paper's block."""
+    return "\n\n".join([*map(_markdown_table, tables), _markdown_published()]) + "\n"
+
+
+def _markdown_table(table: Table) -> str:
+    head = ["Model", *SHORT_NAMES.values(), "Loss", "Perplexity"]
+    rows = []
+    for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
+        cells = [
+            f"{system['metrics'][metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
+            for metric in SHORT_NAMES
+        ]
+        loss = system.get("loss")
+        cells += [f"{loss:.2f}", f"{system['perplexity']:.0f}"] if loss is not None else ["", ""]
+        rows.append([name, *cells])
+    names = [measure.replace("_", " ").capitalize() for measure in claims()]
+    replies = [
+        _reply_row(name, system["generation"], system.get("expressions", {}))
+        for name, system in zip(_names(table), table.systems, strict=True)
+    ]
+    replies.append(_reply_row("References", table.references, table.references.get("expressions", {})))
+    told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
+    notes = [f"`{table.note}`", _marks_note(table), _seen_note(table)]
+    return "\n\n".join(
+        [
+            f"**{table.heading}**",
+            _markdown_rows(head, rows),
+            " ".join(note for note in notes if note),
+            "Replies: mean length in characters, distinct-1 and -2 over characters, shares; then per cent of replies.",
+            _markdown_rows(["Model", *REPLY_COLUMNS.values(), *names], replies),
+            f"What each column of expressions tests in the paper:\n\n{told}",
+        ]
+    )
+
+
+def _markdown_published() -> str:
+    head = ["Model", "Test set", *SHORT_NAMES.values(), "Con.", "Emp.", "Hel.", "Saf."]
+    rows = [[row["name"], row["dataset"], *(f"{value:.2f}" for value in row["values"])] for row in published()["rows"]]
+    return f"**{published()['heading']}** ({published()['source']})\n\n{_markdown_rows(head, rows)}"
+
+
+def _markdown_rows(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def render_latex(tables: Sequence[Table]) -> str:
+    """The seven metrics in LaTeX (booktabs), a block for each table and one for the paper's rows."""
+    lines = [r"\begin{tabular}{l" + "r" * len(SHORT_NAMES) + "}", r"\toprule"]
+    lines += [" & ".join(["Model", *SHORT_NAMES.values()]) + r" \\"]
+    for table in tables:
+        lines += [r"\midrule", _latex_heading(table.heading)]
+        for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
+            cells = [
+                f"{system['metrics'][metric]:.2f}" + (rf"\textsuperscript{{{marks[metric]}}}" if marks[metric] else "")
+                for metric in SHORT_NAMES
+            ]
+            lines.append(" & ".join([_latex_text(name), *cells]) + r" \\")
+    lines += [r"\midrule", _latex_heading(published()["heading"])]
+    for row in published()["rows"]:
+        cells = [f"{value:.2f}" for value in row["values"][: len(SHORT_NAMES)]]
+        lines.append(" & ".join([_latex_text(f"{row['name']} ({row['dataset']})"), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _latex_heading(text: str) -> str:
+    return rf"\multicolumn{{{len(SHORT_NAMES) + 1}}}{{l}}{{\emph{{{_latex_text(text)}}}}} \\"
+
+
+def _latex_text(text: str) -> str:
+    escapes = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(escapes.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)
+
+
+FORMATS = {"markdown": render_markdown, "latex": render_latex}
+
+
+def draw_chart(tables: Sequence[Table], path: Path) -> None:
+    """Bars of the seven metrics with their 95 % bootstrap intervals, a panel for each table, as PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6 * len(tables)), layout="constrained")
+    panels = figure.subplots(len(tables), squeeze=False)[:, 0]
+    for panel, table in zip(panels, tables, strict=True):
+        width = 0.8 / len(table.systems)
+        for number, (name, system) in enumerate(zip(_names(table), table.systems, strict=True)):
+            values = [system["metrics"][metric] for metric in SHORT_NAMES]
+            places = [place + width * (number - (len(table.systems) - 1) / 2) for place in range(len(values))]
+            intervals = system.get("intervals")
+            errors = None
+            if intervals:
+                low, high = zip(*(intervals[metric] for metric in SHORT_NAMES), strict=True)
+                errors = [
+                    [max(0.0, value - bound) for value, bound in zip(values, low, strict=True)],
+                    [max(0.0, bound - value) for value, bound in zip(values, high, strict=True)],
+                ]
+            panel.bar(places, values, width, label=name, yerr=errors, capsize=2)
+        panel.set_xticks(range(len(SHORT_NAMES)), SHORT_NAMES.values())
+        panel.set_title(table.heading, fontsize=9)
+        panel.legend(fontsize=8)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
+
+
+def write_tables(folders: Sequence[Path], output: Path) -> str:
+    """Write table.md, table.tex and table.png into a folder; returns the Markdown."""
+    tables = read_tables(folders)
+    for name, render in (("table.md", render_markdown), ("table.tex", render_latex)):
+        with replacing(output / name) as file:
+            file.write(render(tables).encode())
+    draw_chart(tables, output / "table.png")
+    return render_markdown(tables)
