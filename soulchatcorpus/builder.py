@@ -111,8 +111,8 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         report = Report()
         writers = {split: ShardWriter(folder, split) for split in source.splits}
         with (folder / "rejected.jsonl").open("wb") as report.rejects:
-            for split, conversation in source.conversations(report):
-                writers[split].add(conversation)
+            for split, conversations in source.tables(report):
+                writers[split].add(conversations)
         if not report.rejected:
             (folder / "rejected.jsonl").unlink()
         (folder / "report.json").write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))

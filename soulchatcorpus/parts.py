@@ -5,23 +5,32 @@ Each of the three gives tables of config `turns` or `conversations`, and is what
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.utils import logging
 
-from .dialogue import count_turns
-from .reading import OnError, Report, read_corpus
-from .schema import FEATURES, Conversation
+from .reading import BATCH_CONVERSATIONS, OnError, Report, read_tables
+from .schema import FEATURES
 from .splits import SPLITS, TEST_TURNS, Splitter, held_out_turns, opening_key
-from .tables import CONVERSATION_SCHEMA, conversation_table, turn_table
+from .tables import CONVERSATION_SCHEMA, count_turns, openings, turn_table
 
 logger = logging.get_logger(__name__)
 
 SHARD_CONVERSATIONS = 4000
-BATCH_CONVERSATIONS = 500
-STREAM_CONVERSATIONS = 50  # small, so that the first rows of a stream come at once
+
+
+class Place(NamedTuple):
+    """A conversation kept for later: a row of the candidates of the `number`-th table of its corpus."""
+
+    number: int
+    row: int
+    table: pa.Table
 
 
 @dataclass(slots=True)
@@ -46,21 +55,26 @@ class Source:
     def splits(self) -> tuple[str, ...]:
         return tuple(self.files) if self.is_split else SPLITS
 
-    def conversations(self, report: Report) -> Iterator[tuple[str, Conversation]]:
-        """Every conversation with its split: the user's where they named splits, else by opening."""
+    def tables(self, report: Report) -> Iterator[tuple[str, pa.Table]]:
+        """Tables of conversations with their splits: the user's where they named splits, else by opening."""
         if self.is_split:
             for split, files in self.files.items():
-                for conversation in read_corpus(files, self.format, self.on_error, report):
-                    yield split, conversation
+                for table in read_tables(files, self.format, self.on_error, report):
+                    yield split, table
             return
-        splitter: Splitter[Conversation] = Splitter()
-        for conversation in read_corpus(self.files["train"], self.format, self.on_error, report):
-            key = opening_key(conversation.messages[0]["content"])
-            for known in splitter.add(key, count_turns(conversation.messages), conversation):
-                yield "train", known
+        splitter: Splitter[Place] = Splitter()
+        for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
+            keys, turns = [opening_key(opening) for opening in openings(table)], count_turns(table).tolist()
+            is_candidate = [splitter.count(*counted) for counted in zip(keys, turns, strict=True)]
+            candidates = [row for row, kept in enumerate(is_candidate) if kept]
+            kept = table.take(pa.array(candidates, pa.int64()))
+            known: list[Place] = []
+            for row, at in enumerate(candidates):
+                known += splitter.keep(keys[at], turns[at], Place(number, row, kept))
+            yield from (("train", rows) for rows in _take(known))
+            yield "train", table.filter(pc.invert(pa.array(is_candidate, pa.bool_()))) if candidates else table
         for split, held in splitter.finish().items():
-            for conversation in held:
-                yield split, conversation
+            yield from ((split, rows) for rows in _take(held))
 
     def log(self, report: Report) -> None:
         """Say what was left out, and that the test split is smaller than the paper's where it is."""
@@ -106,15 +120,9 @@ class Stream:
 
     def tables(self, config: str) -> Iterator[pa.Table]:
         report = Report()
-        batch: list[Conversation] = []
-        for split, conversation in self.source.conversations(report):
+        for split, table in self.source.tables(report):
             if split == self.split:
-                batch.append(conversation)
-            if len(batch) == STREAM_CONVERSATIONS:
-                yield _rows(conversation_table(batch), config)
-                batch = []
-        if batch:
-            yield _rows(conversation_table(batch), config)
+                yield _rows(table, config)
         if self.split == self.source.splits[-1]:
             self.source.log(report)
 
@@ -124,14 +132,16 @@ class ShardWriter:
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder, self._split = folder, split
-        self._batch: list[Conversation] = []
-        self._room = 0  # batches that the shard being written can still take
+        self._waiting: list[pa.Table] = []
+        self._rows = 0  # of the tables that wait
+        self._written = 0  # rows of the shard being written
         self._shards: list[Shard] = []
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
-    def add(self, conversation: Conversation) -> None:
-        self._batch.append(conversation)
-        if len(self._batch) == BATCH_CONVERSATIONS:
+    def add(self, conversations: pa.Table) -> None:
+        self._waiting.append(conversations)
+        self._rows += len(conversations)
+        if self._rows >= BATCH_CONVERSATIONS:
             self._write_batch()
 
     def finish(self) -> list[Shard]:
@@ -141,15 +151,23 @@ class ShardWriter:
         return self._shards
 
     def _write_batch(self) -> None:
-        if self._room == 0:
+        if self._writer is None or self._written >= SHARD_CONVERSATIONS:
             if self._writer is not None:
                 self._writer.close()
             self._shards.append(Shard(self._folder / f"{self._split}-{len(self._shards):05d}.conversations"))
             self._writer = pa.ipc.new_stream(str(self._shards[-1].path), CONVERSATION_SCHEMA)
-            self._room = SHARD_CONVERSATIONS // BATCH_CONVERSATIONS
-        self._writer.write_table(conversation_table(self._batch))
-        self._room -= 1
-        self._batch = []
+            self._written = 0
+        batch = pa.concat_tables([CONVERSATION_SCHEMA.empty_table(), *self._waiting]).combine_chunks()
+        self._writer.write_table(batch)
+        self._written += self._rows
+        self._waiting, self._rows = [], 0
+
+
+def _take(places: list[Place]) -> Iterator[pa.Table]:
+    """The rows at these places, in the order of the file."""
+    for _, group in groupby(sorted(places, key=itemgetter(0, 1)), key=itemgetter(0)):
+        run = list(group)
+        yield run[0].table.take(pa.array([place.row for place in run], pa.int64()))
 
 
 def _rows(conversations: pa.Table, config: str) -> pa.Table:

@@ -8,7 +8,7 @@ parse is gone through record by record, which finds the broken one and its place
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,8 @@ import pyarrow as pa
 BLOCK_BYTES = 1 << 21
 MAX_RECORD_BYTES = 1 << 24  # one conversation; the longest of SMILECHAT has some ten thousand bytes
 KEPT_CHARACTERS = 100_000  # of a rejected record's own text
+
+Bulk = Callable[[bytes], pa.Table | None]
 
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _BOM = b"\xef\xbb\xbf"
@@ -66,10 +68,14 @@ def open_bytes(path: Path) -> BinaryIO:
     return pa.input_stream(str(path), compression=compression)
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """The values of a JSON array or of JSON lines. A broken one comes as a `Record` with a problem, in its place."""
+def read_records(path: Path, bulk: Bulk | None = None) -> Iterator[Record | pa.Table]:
+    """The values of a JSON array or of JSON lines. A broken one comes as a `Record` with a problem, in its place.
+
+    `bulk` is offered many records at a time, as JSON with white space between them; where it does not decline with
+    None, its table takes their place.
+    """
     with open_bytes(path) as stream:
-        scanner = _Scanner(str(path), stream)
+        scanner = _Scanner(str(path), stream, bulk or _decline)
         try:
             yield from scanner.records()
         except OSError as error:  # truncated or damaged gzip or zstd, or the disk
@@ -79,16 +85,18 @@ def read_records(path: Path) -> Iterator[Record]:
 class _Scanner:
     """A window (`data`, which starts at byte `offset`) that moves over one decompressed file."""
 
-    def __init__(self, file: str, stream: BinaryIO) -> None:
+    def __init__(self, file: str, stream: BinaryIO, bulk: Bulk) -> None:
         self.file = file
+        self.bulk = bulk
         self.stream = stream
         self.data = b""
         self.offset = 0
         self.number = 0
         self._separator = b""
+        self._separator_without_comma = b""
         self._closed = False
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[Record | pa.Table]:
         self._read_block()
         start = len(self.data) - len(self.data.removeprefix(_BOM).lstrip())
         while start == len(self.data) and self._read_block():
@@ -114,16 +122,23 @@ class _Scanner:
 
     # JSON lines
 
-    def _lines(self) -> Iterator[Record]:
+    def _lines(self) -> Iterator[Record | pa.Table]:
         line, more = 0, True
         while more:
             more = self._read_block()
             cut = self.data.rfind(b"\n") + 1 if more else len(self.data)
-            for text in self.data[:cut].removesuffix(b"\n").split(b"\n") if cut else ():
-                line += 1
-                if text.strip():
-                    self.number += 1
-                    yield _parse(Record(self.file, self.number, place=f"line {line}"), text)
+            block = self.data[:cut]
+            table = self.bulk(block)
+            if table is not None:
+                self.number += len(table)
+                line += block.count(b"\n")
+                yield table
+            else:
+                for text in block.removesuffix(b"\n").split(b"\n") if block else ():
+                    line += 1
+                    if text.strip():
+                        self.number += 1
+                        yield _parse(Record(self.file, self.number, place=f"line {line}"), text)
             self._drop(cut)
             if len(self.data) > MAX_RECORD_BYTES:
                 line += 1
@@ -140,20 +155,26 @@ class _Scanner:
 
     # One array
 
-    def _array(self) -> Iterator[Record]:
+    def _array(self) -> Iterator[Record | pa.Table]:
         more = True
         while not self._closed:
             cut = self.data.rfind(self._separator) + 1 if self._separator else 0
-            values = _parse_slab(self.data[:cut]) if cut else None
-            if values is None:
-                yield from self._one_by_one(last=not more)
-                if not more:
-                    break
-            else:
+            slab = self.data[:cut].lstrip(b", \t\r\n")
+            table = self.bulk(slab.replace(self._separator, self._separator_without_comma)) if slab else None
+            values = _parse_slab(slab) if slab and table is None else None
+            if table is not None:
+                self.number += len(table)
+                yield table
+                self._drop(cut)
+            elif values is not None:
                 for value in values:
                     self.number += 1
                     yield Record(self.file, self.number, value)
                 self._drop(cut)
+            else:
+                yield from self._one_by_one(last=not more)
+                if not more:
+                    break
             more = self._read_block()
         if not self._closed:
             problem = "the file ends before the array is closed"
@@ -212,10 +233,15 @@ class _Scanner:
         head = _FIRST_KEY.match(text, start)
         if head and not self._separator and text[end - 1] == "}":
             self._separator = text[end - 1 : head.end()].encode()
+            self._separator_without_comma = self._separator.replace(b",", b" ", 1)
         return start
 
     def _byte(self, text: str, position: int) -> str:
         return f"byte {self.offset + len(text[:position].encode(errors='surrogateescape'))}"
+
+
+def _decline(_: bytes) -> None:
+    return None
 
 
 def _parse(record: Record, text: bytes) -> Record:
@@ -233,7 +259,7 @@ def _parse(record: Record, text: bytes) -> Record:
 
 def _parse_slab(slab: bytes) -> list[Any] | None:
     try:
-        return orjson.loads(b"[" + slab.lstrip(b", \t\r\n") + b"]")
+        return orjson.loads(b"[" + slab + b"]")
     except orjson.JSONDecodeError:
         return None
 

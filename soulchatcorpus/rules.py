@@ -48,6 +48,13 @@ class Regulariser:
             self._unify_topic(conversation)
         return True
 
+    def take_ids(self, ids: list[str]) -> bool:
+        """Take note of many ids if none of them occurs twice; else do nothing and return False."""
+        if len(set(ids)) < len(ids) or not self._ids.isdisjoint(ids):
+            return False
+        self._ids.update(ids)
+        return True
+
     def _clean_messages(self, conversation: Conversation) -> None:
         kept: list[Message] = []
         for message in conversation.messages:

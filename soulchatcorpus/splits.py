@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True)
 class _Group(Generic[Item]):
-    """The conversations of one opening, with their places in the file."""
+    """The conversations of one opening, in the order they came."""
 
     turns: int = 0
     items: list[tuple[int, Item]] = field(default_factory=list)
@@ -44,23 +44,28 @@ def held_out_turns(total: int) -> tuple[int, int]:
 class Splitter(Generic[Item]):
     """Assigns items (whatever stands for a conversation) to splits, one at a time.
 
-    `add` returns the items that are now known to be for training; after the last one `finish` returns all that is
-    left, by split. Test holds exactly the turns of `held_out_turns` wherever whole openings add up to that number.
+    `count` tells for each conversation whether it is a candidate for the held-out splits. If not, it is for training;
+    if so, hand it to `keep`, which returns the earlier ones that are now known to be for training. After the last one
+    `finish` returns all that was kept, by split. Test holds exactly the turns of `held_out_turns` wherever whole
+    openings add up to that number.
     """
 
     def __init__(self) -> None:
         self.turns = 0
-        self._seen = 0
         self._held = 0
+        self._kept = 0
         self._limit = 1 << 64  # keys from here on are for training
         self._groups: dict[int, _Group[Item]] = {}
         self._largest: list[int] = []  # the groups' keys, negated: a heap whose top is the largest key
         self._common: set[int] = set()
 
-    def add(self, key: int, turns: int, item: Item) -> list[Item]:
-        """Take in one conversation: its `opening_key`, its number of turn samples, and what stands for it."""
+    def count(self, key: int, turns: int) -> bool:
+        """Take note of a conversation with this `opening_key` and so many turns: is it a candidate?"""
         self.turns += turns
-        self._seen += 1
+        return key < self._limit and key not in self._common
+
+    def keep(self, key: int, turns: int, item: Item) -> list[Item]:
+        """Keep a candidate; returns the items that are candidates no longer, which this one may be by now."""
         if key >= self._limit or key in self._common:
             return [item]
         group = self._groups.get(key)
@@ -68,7 +73,8 @@ class Splitter(Generic[Item]):
             group = self._groups[key] = _Group()
             heapq.heappush(self._largest, -key)
         group.turns += turns
-        group.items.append((self._seen, item))
+        group.items.append((self._kept, item))
+        self._kept += 1
         self._held += turns
         if group.turns > COMMON_TURNS:
             self._common.add(key)
@@ -122,7 +128,9 @@ class Splitter(Generic[Item]):
 def split_all(items: list[tuple[int, int, Item]]) -> Iterator[tuple[str, Item]]:
     """(split, item) for a whole small corpus, given as (key, turns, item), in the order of the splits."""
     splitter: Splitter[Item] = Splitter()
-    train = [released for key, turns, item in items for released in splitter.add(key, turns, item)]
+    train: list[Item] = []
+    for key, turns, item in items:
+        train += splitter.keep(key, turns, item) if splitter.count(key, turns) else [item]
     rest = splitter.finish()
     rest["train"] = train + rest["train"]
     for split in SPLITS:

@@ -17,7 +17,7 @@ CONVERSATION_SCHEMA = FEATURES["conversations"].arrow_schema
 TURN_SCHEMA = FEATURES["turns"].arrow_schema
 CUE_BYTES = len(COUNSELLOR_CUE.encode())
 
-_TOPIC_NUMBERS = {topic: number for number, topic in enumerate(TOPICS)}
+TOPIC_NUMBERS = {topic: number for number, topic in enumerate(TOPICS)}
 
 
 def conversation_table(conversations: Sequence[Conversation]) -> pa.Table:
@@ -32,7 +32,7 @@ def conversation_table(conversations: Sequence[Conversation]) -> pa.Table:
     message_type = CONVERSATION_SCHEMA.field("messages").type
     columns = [
         pa.array([conversation.id for conversation in conversations], pa.string()),
-        pa.array([_TOPIC_NUMBERS.get(conversation.topic) for conversation in conversations], pa.int64()),
+        pa.array([TOPIC_NUMBERS.get(conversation.topic) for conversation in conversations], pa.int64()),
         pa.ListArray.from_arrays(
             pa.array(offsets), pa.StructArray.from_arrays(texts, fields=list(message_type.value_type)), message_type
         ),
@@ -44,6 +44,18 @@ def turn_table(conversations: pa.Table) -> pa.Table:
     """The rows of config `turns` for a table of config `conversations`: those of `dialogue.split_turns`, in bulk."""
     batches = [_turns_of_batch(batch) for batch in conversations.combine_chunks().to_batches()]
     return pa.Table.from_batches(batches, schema=TURN_SCHEMA)
+
+
+def count_turns(conversations: pa.Table) -> np.ndarray:
+    """How many turns each conversation has; int [conversations]."""
+    offsets, is_counsellor, _ = message_arrays(conversations.column("messages").combine_chunks())
+    return np.bincount(find_turns(is_counsellor, offsets)[1], minlength=len(offsets) - 1)
+
+
+def openings(conversations: pa.Table) -> list[str]:
+    """The first message of each conversation."""
+    offsets, _, content = message_arrays(conversations.column("messages").combine_chunks())
+    return content.take(pa.array(offsets[:-1])).to_pylist()
 
 
 def find_turns(is_counsellor: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
