@@ -1,0 +1,86 @@
+"""Near duplicates by MinHash: datatrove's four stages, with characters as words and the signatures computed in numpy.
+
+Two texts share a bucket of eight hashes with probability s^8, s being the Jaccard similarity of their sets of five
+characters; with 14 buckets a pair of s = 0.8 is found with probability 0.92.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from datatrove.data import DocumentsPipeline
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupSignature
+from datatrove.utils.word_tokenizers import WordTokenizer
+
+CONFIG = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+BUCKETS = CONFIG.num_buckets
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+class _Characters(WordTokenizer):
+    """Stands where datatrove wants a tokenizer; the shingles are made without one."""
+
+    def word_tokenize(self, text: str) -> list[str]:
+        return list(text)
+
+    def sent_tokenize(self, text: str) -> list[str]:
+        return [text]
+
+    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+        return [(0, len(text))]
+
+
+class CharacterSignature(MinhashDedupSignature):
+    """The first stage: signatures over sets of five characters, white space and digits aside."""
+
+    def get_shingles(self, text: str) -> np.ndarray:
+        """The distinct hashes of all runs of `n_grams` characters, uint64 [n, 1]."""
+        codes = np.frombuffer("".join(text.split()).encode("utf-32-le", errors="replace"), dtype=np.uint32)
+        size = max(0, len(codes) - self.config.n_grams + 1)
+        shingles = np.zeros(size, dtype=np.uint64)
+        for offset in range(self.config.n_grams):
+            shingles = (shingles + codes[offset : offset + size]) * _MULTIPLIER
+            shingles ^= shingles >> np.uint64(29)
+        return np.unique(shingles).reshape(-1, 1)
+
+    def get_signature(self, shingles: np.ndarray) -> list[list[int]]:
+        """The smallest of each multiply-add hash (modulo 2^64: no division, five times as fast), by bucket."""
+        factors, terms = self.parameters
+        smallest = (shingles * (factors | np.uint64(1)) + terms).min(axis=0)
+        return smallest.reshape(self.config.num_buckets, -1).tolist()
+
+
+def sign(folder: Path) -> PipelineStep:
+    """Stage 1: the signatures of the documents before it."""
+    return CharacterSignature(str(folder / "signatures"), CONFIG, language=_Characters())
+
+
+def find_pairs(folder: Path) -> PipelineStep:
+    """Stage 2, `BUCKETS` tasks: pairs that share a bucket."""
+    return MinhashDedupBuckets(
+        str(folder / "signatures"), str(folder / "pairs"), config=CONFIG, only_dedup_in_index=False
+    )
+
+
+def join_pairs(folder: Path) -> PipelineStep:
+    """Stage 3, one task: clusters of pairs, and which of each to remove."""
+    return MinhashDedupCluster(str(folder / "pairs"), str(folder / "remove"), config=CONFIG)
+
+
+class RemoveNearDuplicates(PipelineStep):
+    """Stage 4: mark all but one document of each cluster as dropped."""
+
+    type, name = "CLEAN", "near_duplicate"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder / "remove"
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        file = self.folder / f"{rank:06d}.remove"
+        remove = set(np.fromfile(file, dtype="<u4").tolist()) if file.exists() else set()
+        for number, document in enumerate(data):
+            if number in remove:
+                document.metadata["dropped"] = ("near_duplicate", "similar_text")
+                document.metadata["counts"][("near_duplicate", "similar_text", "drop")] += 1
+            yield document
