@@ -1,0 +1,124 @@
+"""Put the measured numbers of the demo and five of its replies into README.md and README_zh.md.
+
+    python benchmarks/readme.py             # from benchmarks/results/demo.json and demo_predictions.jsonl
+    python benchmarks/readme.py --refresh   # take these two from outputs/demo first
+
+The text between `<!-- demo -->` and `<!-- /demo -->` is replaced; a test holds that nobody edited it by hand.
+"""
+
+import argparse
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
+PREDICTIONS = ROOT / "benchmarks" / "results" / "demo_predictions.jsonl"
+BLOCK = re.compile(r"(?<=<!-- demo -->\n).*?(?=<!-- /demo -->)", re.DOTALL)
+REPLIES = 5
+
+WORDS = {
+    "README.md": {
+        "head": ["", "loss (nats a token)", "perplexity", "BLEU-1", "ROUGE-L", "distinct-2", "different", "ended"],
+        "names": {"trained": "trained", "untrained": "untrained", "retrieval": "nearest training prompt's reply"},
+        "references": "the references themselves",
+        "unigram": "a unigram model",
+        "summary": "{turns} held-out turns of {dataset}. {parameters:.1f} million parameters, {steps} steps, "
+        "{tokens:,} tokens in {minutes:.1f} minutes on {cores} cores of {cpu}.",
+        "replies": "The replies to the first {replies} of these turns, unpicked:",
+        "user": "the user's last words",
+        "reply": "reply",
+    },
+    "README_zh.md": {
+        "head": ["", "损失（每词元奈特）", "困惑度", "BLEU-1", "ROUGE-L", "distinct-2", "互不相同", "正常结束"],
+        "names": {"trained": "训练后", "untrained": "训练前", "retrieval": "检索：最相近训练提示的回复"},
+        "references": "参考回复本身",
+        "unigram": "一元模型",
+        "summary": "{dataset} 的 {turns} 个留出轮次；{parameters:.1f} 百万参数，{steps} 步，{tokens:,} 个词元，"
+        "在 {cpu} 的 {cores} 个核上训练了 {minutes:.1f} 分钟。",
+        "replies": "其中前 {replies} 个轮次的回复，未经挑选：",
+        "user": "用户的最后一句",
+        "reply": "回复",
+    },
+}
+
+
+def render(results: dict[str, Any], predictions: list[dict[str, str]], words: dict[str, Any]) -> str:
+    """The block of one README: a table of systems, how it was measured, and the first replies."""
+    training, hardware = results["training"], results["hardware"]
+    rows = [_row(words["names"][system["name"]], system) for system in results["systems"]]
+    rows.append(_row(words["unigram"], results["unigram"]))
+    rows.append(_row(words["references"], {"generation": results["references"]}))
+    summary = words["summary"].format(
+        turns=results["systems"][0]["samples"],
+        dataset=results["dataset"]["name"],
+        parameters=training["parameters"] / 1e6,
+        steps=training["steps"],
+        tokens=training["tokens"],
+        minutes=training["seconds"] / 60,
+        cores=hardware["cores"],
+        cpu=hardware["cpu"],
+    )
+    replies = [[_last_words(row["prompt"]), _cell(row["prediction"])] for row in predictions[:REPLIES]]
+    parts = [
+        _table(words["head"], rows),
+        summary,
+        words["replies"].format(replies=REPLIES),
+        _table([words["user"], words["reply"]], replies),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(name: str, system: dict[str, Any]) -> list[str]:
+    metrics, generation = system.get("metrics") or {}, system.get("generation") or {}
+
+    def number(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    return [
+        name,
+        number(system.get("loss"), ".2f"),
+        number(system.get("perplexity"), ".0f"),
+        number(metrics.get("bleu-1"), ".2f"),
+        number(metrics.get("rouge-l"), ".2f"),
+        number(generation.get("distinct_2"), ".3f"),
+        number(generation.get("share_distinct"), ".0%"),
+        number(generation.get("share_finished"), ".0%"),
+    ]
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _last_words(prompt: str) -> str:
+    return _cell(prompt.rsplit("用户：", 1)[-1].removesuffix("心理咨询师："))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def updated(name: str) -> str:
+    """The text of a README with its block rendered anew."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    predictions = [json.loads(line) for line in PREDICTIONS.read_text(encoding="utf-8").splitlines()]
+    block = render(results, predictions, WORDS[name])
+    return BLOCK.sub(lambda _: block, (ROOT / name).read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--refresh", action="store_true", help="copy the results of outputs/demo first")
+    if parser.parse_args().refresh:
+        shutil.copyfile(ROOT / "outputs" / "demo" / "results.json", RESULTS)
+        shutil.copyfile(ROOT / "outputs" / "demo" / "predictions.jsonl", PREDICTIONS)
+    for name in WORDS:
+        (ROOT / name).write_text(updated(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
