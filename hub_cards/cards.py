@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -226,6 +227,7 @@ def _quote(text: str) -> str:
     return "\n".join("> " + line for line in text.replace("<", "&lt;").splitlines()) or "> (nothing)"
 
 
+@cache
 def _environment() -> jinja2.Environment:
     """Templates beside this file; a name that the code does not give is an error, never an empty place."""
     environment = jinja2.Environment(

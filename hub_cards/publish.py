@@ -122,7 +122,7 @@ def publish_folder(
             confirm(make_plan(api, folder, target))
             return None
         _check_access(api, target)
-        RepoCard((folder / CARD).read_text(encoding="utf-8")).validate(target.repo_type)
+        _retried(lambda: _validate_card(folder, target))
         if not confirm(_retried(lambda: make_plan(api, folder, target))):
             return None
         _retried(lambda: _prepare_repository(api, folder, target))
@@ -239,6 +239,14 @@ def _check_access(api: HfApi, target: Target) -> None:
     for other in {"model", "dataset", "space"} - {target.repo_type}:
         if _retried(lambda other=other: api.repo_exists(target.repo_id, repo_type=other)):
             raise PublishError(f"{target.repo_id} is a {other} already; take another name for the {target.repo_type}")
+
+
+def _validate_card(folder: Path, target: Target) -> None:
+    """Let the Hub judge the card before anything is sent."""
+    try:
+        RepoCard((folder / CARD).read_text(encoding="utf-8")).validate(target.repo_type)
+    except ValueError as error:
+        raise ValueError(f"the Hub refuses the card: {' '.join(str(error).split())}") from error
 
 
 def _prepare_repository(api: HfApi, folder: Path, target: Target) -> None:

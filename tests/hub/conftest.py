@@ -1,5 +1,6 @@
 """A loopback Hub for each test, and this process logged in to it."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ def logged_in(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> LoopbackHub:
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr("hub_cards.publish.FIRST_WAIT_SECONDS", 0.01)
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
     monkeypatch.setenv("HF_TOKEN", hub.token)
     return hub

@@ -115,6 +115,10 @@ class LoopbackHub:
         """Let the next `times` requests whose path matches the regular expression go wrong (see `Fault`)."""
         self._faults.append(Fault(method, pattern, outcome, times))
 
+    def recover(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+
     def uploaded(self) -> list[str]:
         """Paths of the PUT requests that were answered with 200: what was really sent as large files."""
         return [request.path for request in self.requests if request.method == "PUT" and request.status == 200]
@@ -381,6 +385,7 @@ _ENDPOINTS: list[tuple[str, str, bool, Endpoint]] = [
 def _handler_of(hub: LoopbackHub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one segment an answer: headers and body apart wait for the client's delayed acknowledgement
 
         def handle_any(self) -> None:
             url = urlsplit(self.path)
