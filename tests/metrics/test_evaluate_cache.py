@@ -1,0 +1,81 @@
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from soulchat_metrics import evaluate_cache
+from soulchat_metrics.evaluate_cache import install_metric
+
+FOLDER = Path("evaluate_modules", "metrics", "evaluate-metric--soulchat_metrics")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path))
+    return tmp_path / FOLDER
+
+
+def versions(cache: Path) -> list[str]:
+    """The installed versions, newest first, as `evaluate` orders them."""
+    files = sorted(cache.glob("*/soulchat_metrics.py"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [path.parent.name for path in files]
+
+
+def test_installs_once(cache):
+    install_metric()
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    install_metric()
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+    assert len(versions(cache)) == 1
+    assert len(versions(cache)[0]) == 64
+
+
+def test_a_new_version_and_then_the_old_one_become_the_newest(cache, tmp_path, monkeypatch):
+    install_metric()
+    [old] = versions(cache)
+    os.utime(cache / old / "soulchat_metrics.py", ns=(1, 1))
+    changed = tmp_path / "package"
+    changed.mkdir()
+    for module in evaluate_cache.MODULES:
+        source = Path(evaluate_cache.__file__).with_name(f"{module}.py").read_text()
+        (changed / f"{module}.py").write_text(source + "\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate_cache, "__file__", str(changed / "evaluate_cache.py"))
+        install_metric()
+    new, second = versions(cache)
+    assert second == old != new
+    install_metric()
+    assert versions(cache) == [old, new]
+
+
+def test_many_processes_at_once(cache):
+    program = "from soulchat_metrics.evaluate_cache import install_metric\ninstall_metric()"
+    processes = [subprocess.Popen([sys.executable, "-W", "error", "-c", program]) for _ in range(4)]
+    assert [process.wait(timeout=200) for process in processes] == [0] * 4
+    assert len(versions(cache)) == 1
+    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == versions(cache)
+
+
+def test_another_process_that_was_faster_is_no_failure(cache, monkeypatch):
+    rename = Path.rename
+
+    def overtaken(folder: Path, target: Path) -> Path:
+        shutil.copytree(folder, target)  # the other process's folder appears just before ours
+        return rename(folder, target)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        install_metric()
+    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == versions(cache)
+
+
+def test_a_home_that_cannot_be_written_is_told_and_harmless(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "file" / "modules"))
+    with pytest.warns(UserWarning, match=r'evaluate.load\("soulchat_metrics"\) will not find .* set HF_MODULES_CACHE'):
+        install_metric()
