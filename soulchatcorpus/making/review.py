@@ -1,0 +1,287 @@
+"""The proofreading's store: a queue of records for several people, their decisions, and a log of who changed what.
+
+SQLite with write-ahead logging, so that several reviewers (threads or processes) work on one file; an item is handed
+out under a transaction and a lease, and never to two at once. Reviewers are known by ids such as r1, not by names.
+"""
+
+import re
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+from .records import LinesWriter, Record, find_file, kind_of, read_pipeline_records, write_json, write_lines
+
+Decision = Literal["keep", "edit", "remove"]
+DECISIONS: tuple[Decision, ...] = ("keep", "edit", "remove")
+LEASE_SECONDS = 1800  # an item that its reviewer has left open so long is handed to another
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE items (
+    place INTEGER PRIMARY KEY,      -- in the queue
+    id TEXT NOT NULL UNIQUE,        -- the record's
+    record BLOB NOT NULL,           -- as it came
+    why TEXT NOT NULL,              -- 'flagged' or 'sampled'
+    readers INTEGER NOT NULL        -- how many reviewers are to decide: 1, or 2 where it is shared
+);
+CREATE TABLE claims (
+    id TEXT NOT NULL, reviewer TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (id, reviewer)
+);
+CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL, reviewer TEXT NOT NULL, decision TEXT NOT NULL,
+    reason TEXT NOT NULL, record BLOB, at REAL NOT NULL, UNIQUE (id, reviewer)
+);
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, reviewer TEXT NOT NULL, action TEXT NOT NULL,
+    id TEXT NOT NULL, reason TEXT NOT NULL, before BLOB, after BLOB
+);
+"""
+_REVIEWER = re.compile(r"[A-Za-z0-9_-]{1,16}")
+
+
+@dataclass(slots=True, frozen=True)
+class Item:
+    """A record to decide on, and why it is in the queue."""
+
+    id: str
+    record: Record
+    why: str
+
+
+@dataclass(slots=True, frozen=True)
+class Standing:
+    """How far the queue is: decisions made out of those wanted, and one reviewer's own."""
+
+    done: int
+    total: int
+    own: int
+
+
+class ReviewStore:
+    """The queue in `DIR/review.sqlite`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        with self._transaction() as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in filter(str.strip, _SCHEMA.split(";\n")):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise ValueError(
+                    f"{path}: a review of version {version}, this soulchat reads version {SCHEMA_VERSION}"
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        # One connection for each transaction: the page serves its reviewers from several threads.
+        database = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+            database.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise OSError(f"{self.path}: {error}") from None
+        finally:
+            database.close()
+
+    def fill(self, source: Path, flagged: bool, sample: float, shared: float) -> int:
+        """Queue the flagged records of `source` and of the others the share `sample`, the share `shared` of all these
+        for two reviewers each. Drawn by a hash of the id, so a second call adds nothing. Returns how many are queued.
+        """
+        with self._transaction() as database:
+            for record in read_pipeline_records(find_file(source), "relabel"):
+                why = (
+                    "flagged"
+                    if flagged and record.get("flags")
+                    else "sampled"
+                    if _draw(record, "sample") < sample
+                    else ""
+                )
+                if why:
+                    readers = 2 if _draw(record, "shared") < shared else 1
+                    row = (record["id"], orjson.dumps(record), why, readers)
+                    database.execute("INSERT OR IGNORE INTO items (id, record, why, readers) VALUES (?, ?, ?, ?)", row)
+            return database.execute("SELECT count(*) FROM items").fetchone()[0]
+
+    def claim(self, reviewer: str) -> Item | None:
+        """The next item for a reviewer: the one he has open, or the first that still wants a reader; None at the end.
+
+        Raises:
+            ValueError: a reviewer id that is not up to 16 letters, digits, - and _.
+        """
+        if not _REVIEWER.fullmatch(reviewer):
+            raise ValueError(f"reviewer {reviewer!r}: an id of up to 16 letters, digits, - and _ is wanted, no name")
+        now = time.time()
+        with self._transaction() as database:
+            database.execute("DELETE FROM claims WHERE at < ?", (now - LEASE_SECONDS,))
+            row = database.execute(
+                """
+                SELECT id, record, why FROM items
+                WHERE NOT EXISTS (SELECT 1 FROM decisions d WHERE d.id = items.id AND d.reviewer = :reviewer)
+                AND (SELECT count(*) FROM decisions d WHERE d.id = items.id)
+                  + (SELECT count(*) FROM claims c WHERE c.id = items.id AND c.reviewer != :reviewer) < readers
+                ORDER BY EXISTS (SELECT 1 FROM claims c WHERE c.id = items.id AND c.reviewer = :reviewer) DESC, place
+                LIMIT 1
+                """,
+                {"reviewer": reviewer},
+            ).fetchone()
+            if row is None:
+                return None
+            database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (row[0], reviewer, now))
+            return Item(row[0], orjson.loads(row[1]), row[2])
+
+    def decide(
+        self, reviewer: str, id_: str, decision: Decision, reason: str = "", edited: Record | None = None
+    ) -> None:
+        """Take a reviewer's decision on an item that he has claimed.
+
+        Raises:
+            ValueError: an unknown decision, a removal without a reason, an edit without a record, or no claim.
+        """
+        if decision not in DECISIONS:
+            raise ValueError(f"decision {decision!r}: allowed are {', '.join(DECISIONS)}")
+        if decision == "remove" and not reason.strip():
+            raise ValueError("a removal wants a reason")
+        if (decision == "edit") != (edited is not None):
+            raise ValueError("an edit, and only an edit, comes with the edited record")
+        with self._transaction() as database:
+            claimed = database.execute(
+                "SELECT 1 FROM claims WHERE id = ? AND reviewer = ?", (id_, reviewer)
+            ).fetchone()
+            if not claimed:
+                raise ValueError(f"item {id_!r} is not open for {reviewer}: it was left too long and went to another")
+            before = database.execute("SELECT record FROM items WHERE id = ?", (id_,)).fetchone()[0]
+            after = orjson.dumps(edited) if edited else None
+            database.execute("DELETE FROM claims WHERE id = ? AND reviewer = ?", (id_, reviewer))
+            row = (id_, reviewer, decision, reason.strip(), after, time.time())
+            columns = "(id, reviewer, decision, reason, record, at)"
+            database.execute(f"INSERT INTO decisions {columns} VALUES (?, ?, ?, ?, ?, ?)", row)
+            _log(database, reviewer, decision, id_, reason.strip(), before if edited else None, after)
+
+    def undo(self, reviewer: str) -> str | None:
+        """Take back the reviewer's last decision; its item is open for him again. Returns the item's id."""
+        with self._transaction() as database:
+            query = "SELECT number, id FROM decisions WHERE reviewer = ? ORDER BY number DESC LIMIT 1"
+            row = database.execute(query, (reviewer,)).fetchone()
+            if row is None:
+                return None
+            database.execute("DELETE FROM claims WHERE reviewer = ?", (reviewer,))
+            database.execute("DELETE FROM decisions WHERE number = ?", (row[0],))
+            database.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (row[1], reviewer, time.time()))
+            _log(database, reviewer, "undo", row[1], "", None, None)
+            return row[1]
+
+    def standing(self, reviewer: str = "") -> Standing:
+        """Progress of the queue and of one reviewer."""
+        with self._transaction() as database:
+            done, own = database.execute(
+                "SELECT count(*), coalesce(sum(reviewer = ?), 0) FROM decisions", (reviewer,)
+            ).fetchone()
+            total = database.execute("SELECT coalesce(sum(readers), 0) FROM items").fetchone()[0]
+        return Standing(done, total, own)
+
+    def agreement(self) -> dict[str, float | int]:
+        """How two reviewers agree on the shared items: the share of equal decisions, and Cohen's kappa."""
+        with self._transaction() as database:
+            pairs = database.execute(
+                "SELECT a.decision, b.decision FROM decisions a JOIN decisions b "
+                "ON a.id = b.id AND a.reviewer < b.reviewer"
+            ).fetchall()
+        if not pairs:
+            return {"items": 0}
+        share = sum(one == two for one, two in pairs) / len(pairs)
+        first, second = (Counter(side) for side in zip(*pairs, strict=True))
+        chance = sum(first[decision] * second[decision] for decision in DECISIONS) / len(pairs) ** 2
+        kappa = 1.0 if chance == 1 else (share - chance) / (1 - chance)
+        return {"items": len(pairs), "agreement": share, "kappa": kappa}
+
+    def import_decisions(self, path: Path) -> int:
+        """Take over a decisions.jsonl from elsewhere for the items queued here; returns how many were new."""
+        new = 0
+        with self._transaction() as database:
+            for line in path.read_bytes().splitlines():
+                row = orjson.loads(line)
+                record = orjson.dumps(row["record"]) if row["record"] else None
+                if database.execute("SELECT 1 FROM items WHERE id = ?", (row["id"],)).fetchone():
+                    new += database.execute(
+                        "INSERT OR IGNORE INTO decisions (id, reviewer, decision, reason, record, at) "
+                        "VALUES (?, ?, ?, ?, ?, ?)",
+                        (row["id"], row["reviewer"], row["decision"], row["reason"], record, row["at"]),
+                    ).rowcount
+        return new
+
+    def export(self, source: Path, out: Path) -> dict:
+        """Write what the decisions make of `source`: the kept records, removed.jsonl, decisions.jsonl, audit.jsonl and
+        report.json, which is returned. Where two disagree, one removal removes; of two edits the later stands.
+        """
+        file = find_file(source)
+        counts = Counter({"read": 0, "keep": 0, "edit": 0, "remove": 0, "not_reviewed": 0})
+        decisions = self._rows("decisions", "id, reviewer, decision, reason, record, at")
+        by_id: dict[str, list[dict]] = {}
+        for row in decisions:
+            by_id.setdefault(row["id"], []).append(row)
+        with LinesWriter(out / f"{kind_of(file)}.jsonl") as kept, LinesWriter(out / "removed.jsonl") as removed:
+            for record in read_pipeline_records(file, "relabel"):
+                outcome = _outcome(by_id.get(record["id"], []))
+                counts["read"] += 1
+                counts[outcome["decision"] if outcome else "not_reviewed"] += 1
+                if outcome and outcome["decision"] == "remove":
+                    removed.write({"id": record["id"], "reason": outcome["reason"], "reviewer": outcome["reviewer"]})
+                    continue
+                if outcome:
+                    record = outcome["record"] or record
+                    note = {"reviewer_decision": outcome["decision"], "reviewer": outcome["reviewer"]}
+                    record["provenance"] = (record.get("provenance") or {}) | note
+                kept.write(record)
+        write_lines(out / "decisions.jsonl", decisions)
+        write_lines(
+            out / "audit.jsonl", self._rows("audit", "number, at, reviewer, action, id, reason, before, after")
+        )
+        standing = self.standing()
+        report = {**counts, "decisions": standing.done, "wanted": standing.total, "shared": self.agreement()}
+        write_json(out / "report.json", report)
+        return report
+
+    def _rows(self, table: str, columns: str) -> list[dict]:
+        names = columns.split(", ")
+        with self._transaction() as database:
+            rows = database.execute(f"SELECT {columns} FROM {table} ORDER BY number").fetchall()
+        return [
+            {
+                name: orjson.loads(value) if isinstance(value, bytes) else value
+                for name, value in zip(names, row, strict=True)
+            }
+            for row in rows
+        ]
+
+
+def _draw(record: Record, purpose: str) -> float:
+    """A number in [0, 1) that depends on the record's id alone."""
+    return int.from_bytes(blake2b(f"{purpose}/{record['id']}".encode(), digest_size=6).digest(), "big") / 2**48
+
+
+def _log(database: sqlite3.Connection, reviewer: str, action: str, id_: str, reason: str, before, after) -> None:
+    row = (time.time(), reviewer, action, id_, reason, before, after)
+    columns = "(at, reviewer, action, id, reason, before, after)"
+    database.execute(f"INSERT INTO audit {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _outcome(decisions: list[dict]) -> dict | None:
+    """The decision that stands among those on one item: a removal, else the latest edit, else keeping."""
+    for wanted in ("remove", "edit", "keep"):
+        for decision in reversed(decisions):
+            if decision["decision"] == wanted:
+                return decision
+    return None
