@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 import soulchatcorpus  # makes its name known to load_dataset
 from soulchatcorpus.splits import SPLITS, opening_key, split_all
 
-from .tokenize import make_rounds
+from .tokenize import find_targets
 
 FILE_BUILDERS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
@@ -56,7 +56,7 @@ def split_by_opening(rows: Dataset) -> DatasetDict:
     """Rows of conversations in train, validation and test, disjoint by first message."""
     indices: dict[str, list[int]] = {split: [] for split in SPLITS}
     keyed = (
-        (opening_key(messages[0]["content"]), len(make_rounds(messages)), index)
+        (opening_key(messages[0]["content"]), len(find_targets(messages)), index)
         for index, messages in enumerate(rows["messages"])
         if messages
     )

@@ -6,6 +6,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from .arguments import SoulChatTrainingArguments
+from .chat_template import ChatTemplateEncoder
 from .tokenize import ChatGLMEncoder
 
 
@@ -25,4 +26,6 @@ def make_encoder(
                 "conversation every turn would see the replies it is to predict; use last_turn"
             )
         return ChatGLMEncoder(tokenizer, args.max_source_length, args.max_target_length, args.glm_objective)
-    raise NotImplementedError
+    if args.glm_objective:
+        raise ValueError(f"glm_objective is ChatGLM's; {model.config.model_type} is a causal model")
+    return ChatTemplateEncoder(tokenizer, args.max_source_length, args.max_target_length, args.loss_on)

@@ -1,6 +1,7 @@
 """From `demo --max_steps 4` to arguments: a recipe by name or path, overridden by flags, all checked."""
 
 import difflib
+import shutil
 from argparse import HelpFormatter
 from collections.abc import Sequence
 from dataclasses import fields
@@ -77,12 +78,31 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, RunArguments, SoulChatTra
     if not argv or argv[0].startswith("-"):
         raise ValueError(f"the first argument must be a recipe, a YAML file or one of {', '.join(recipe_names())}")
     recipe, *flags = argv
-    values = read_recipe(recipe)
     name = Path(recipe).stem
-    parser.set_defaults(**{"output_dir": f"outputs/{name}", **values})
-    run, args, rest = parser.parse_args_into_dataclasses(
-        flags, return_remaining_strings=True, look_for_args_file=False
-    )
+    parser.set_defaults(**{"output_dir": f"outputs/{name}", **read_recipe(recipe)})
+    values, rest = parser.parse_known_args(flags)
     if rest:
         raise ValueError(f"unknown arguments {' '.join(rest)}; --help lists the known ones")
+    values.deepspeed = find_deepspeed_file(values.deepspeed)
+    run_names = {field.name for field in fields(RunArguments)}
+    run = RunArguments(**{key: value for key, value in vars(values).items() if key in run_names})
+    args = SoulChatTrainingArguments(**{key: value for key, value in vars(values).items() if key not in run_names})
     return name, run, args
+
+
+def find_deepspeed_file(name: str | None) -> str | None:
+    """The path of a DeepSpeed file, by the name of one that ships (zero2.json) or its path; JSON stays as it is.
+
+    Raises:
+        ValueError: there is no such file, or DeepSpeed cannot compile its operators here.
+    """
+    if name is None:
+        return None
+    folder = RECIPES / "deepspeed"
+    shipped = sorted(path.name for path in folder.iterdir())
+    if not name.startswith("{") and name not in shipped and not Path(name).is_file():
+        raise ValueError(f"deepspeed file {name!r} is neither a file nor one that ships: {', '.join(shipped)}")
+    for tool in ("g++", "ninja"):
+        if shutil.which(tool) is None:
+            raise ValueError(f"DeepSpeed compiles its operators on first use and needs {tool}, which is not installed")
+    return str(folder / name) if name in shipped else name

@@ -8,7 +8,7 @@ import torch
 from datasets import IterableDataset
 
 from .collator import LengthBatchSampler, PaddingCollator, assemble_sample
-from .tokenize import rows_to_rounds
+from .tokenize import read_batch
 
 ROWS_AT_A_TIME = 1000
 
@@ -59,7 +59,7 @@ class StreamedBatches(torch.utils.data.IterableDataset):
                 raise ValueError("the streamed training set has no samples: no counsellor message follows another one")
 
     def _batches(self, rows: dict[str, list[Any]], place: int) -> Iterator[dict[str, torch.Tensor]]:
-        encoded = [(np.asarray(c.ids), c.samples) for c in self.encoder(rows_to_rounds(rows))]
+        encoded = [(np.asarray(c.ids), c.samples) for c in self.encoder(read_batch(rows))]
         samples = [assemble_sample(ids, spans) for ids, all_spans in encoded for spans in all_spans]
         if not samples:
             return

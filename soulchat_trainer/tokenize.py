@@ -11,6 +11,7 @@ one pool of ids, and every sample a list of spans of that pool:
 which SentencePiece neither normalises nor merges; so the ids equal those of tokenizing each prompt whole.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,18 +36,26 @@ CUT_COLUMNS = ("cut_contexts", "cut_user_turns", "cut_targets")
 
 
 @dataclass(slots=True)
+class TrainingConversation:
+    """Messages, and the numbers of those that are targets."""
+
+    messages: list[Message]
+    targets: list[int]
+
+
+@dataclass(slots=True)
 class Round:
     """What stands between two counsellor replies, and the reply that follows.
 
     Attributes:
         lines: rendered lines before the reply, each ending in a newline; empty where the counsellor speaks twice.
         reply: the counsellor's text.
-        trained: True where the reply is a target; False where it is context only.
+        is_target: True where the reply is a target; False where it is context only.
     """
 
     lines: str
     reply: str
-    trained: bool = True
+    is_target: bool
 
 
 @dataclass(slots=True)
@@ -90,60 +99,65 @@ def sample_length(sample: Sequence[int]) -> int:
     return sum(sample[1::3]) - sum(sample[0::3])
 
 
-def make_rounds(messages: Iterable[Message]) -> list[Round]:
-    """Messages to rounds; what follows the last reply trains nothing and is left out.
-
-    >>> make_rounds([{"role": "user", "content": "我睡不着"}, {"role": "assistant", "content": "多久了？"}])
-    [Round(lines='用户：我睡不着\\n', reply='多久了？', trained=True)]
-    """
-    rounds, lines, user_spoke = [], "", False
-    for message in messages:
-        user_spoke = user_spoke or message["role"] == "user"
-        if message["role"] == "user" or not user_spoke:
-            lines += render_line(message) + "\n"  # a counsellor's opening answers nobody: context, no target
-        else:
-            rounds.append(Round(lines, message["content"]))
-            lines = ""
-    return rounds
+def find_targets(messages: Sequence[Message]) -> list[int]:
+    """The numbers of the counsellor's messages that follow a user's: an opening answers nobody."""
+    first_user = next((i for i, message in enumerate(messages) if message["role"] == "user"), len(messages))
+    return [i for i, message in enumerate(messages) if message["role"] == "assistant" and i > first_user]
 
 
-def group_turns(rows: Iterable[Mapping[str, Any]]) -> list[list[Round]]:
+def group_turns(rows: Iterable[Mapping[str, Any]]) -> list[TrainingConversation]:
     """Rows of turns (prompt, completion, conversation_id) to conversations, so that shared contexts meet again.
 
     Neighbouring rows of one conversation are joined where their prompts are prefixes of the longest of them; a row
-    that does not fit (another prompt format, a history that was edited) becomes a conversation of its own.
+    that does not fit (a history that was edited) becomes a conversation of its own.
+
+    Raises:
+        ValueError: a prompt is not of the form that `dialogue.render_prompt` writes.
     """
-    conversations: list[list[Round]] = []
-    group: list[Mapping[str, Any]] = []
-    for row in rows:
-        if group and row["conversation_id"] != group[-1]["conversation_id"]:
-            conversations.extend(_join_turns(group))
-            group = []
-        group.append(row)
-    if group:
-        conversations.extend(_join_turns(group))
+    conversations: list[TrainingConversation] = []
+    for _, group in itertools.groupby(rows, key=lambda row: row["conversation_id"]):
+        conversations.extend(_join_turns(list(group)))
     return conversations
 
 
-def _join_turns(rows: list[Mapping[str, Any]]) -> list[list[Round]]:
-    joined: list[list[Round]] = []
+def _join_turns(rows: list[Mapping[str, Any]]) -> list[TrainingConversation]:
+    joined: list[TrainingConversation] = []
     remaining = {(row["prompt"], row["completion"]) for row in rows}
     for row in sorted(rows, key=lambda row: -len(row["prompt"])):
-        if (row["prompt"], row["completion"]) not in remaining:
+        own = (row["prompt"], row["completion"])
+        if own not in remaining:
             continue
-        messages = [*parse(row["prompt"]), {"role": "assistant", "content": row["completion"]}]
+        messages = [*parse(row["prompt"]), Message(role="assistant", content=row["completion"])]
+        numbers = find_targets(messages)
         turns = [(turn.prompt, turn.completion) for turn in split_turns(Conversation("", messages))]
-        if not turns or turns[-1] != (row["prompt"], row["completion"]):
+        if not turns or turns[-1] != own:
             raise ValueError(
                 f"turn of conversation {row['conversation_id']!r}: its prompt must be lines that begin with "
                 f"{' or '.join(ROLE_PREFIXES.values())} and end in {COUNSELLOR_CUE!r}, found …{row['prompt'][-40:]!r}"
             )
-        rounds = make_rounds(messages)
-        for round_, turn in zip(rounds, turns, strict=True):
-            round_.trained = turn in remaining
-            remaining.discard(turn)
-        joined.append(rounds)
+        chosen = [number for number, turn in zip(numbers, turns, strict=True) if turn in remaining]
+        joined.append(TrainingConversation(messages, chosen))
+        remaining.difference_update(turns)
     return joined
+
+
+def make_rounds(conversation: TrainingConversation) -> list[Round]:
+    """Messages to rounds; what follows the last target trains nothing and is left out.
+
+    >>> messages = [{"role": "user", "content": "我睡不着"}, {"role": "assistant", "content": "多久了？"}]
+    >>> make_rounds(TrainingConversation(messages, [1]))
+    [Round(lines='用户：我睡不着\\n', reply='多久了？', is_target=True)]
+    """
+    rounds, lines = [], ""
+    replies = set(find_targets(conversation.messages))
+    end = max(conversation.targets, default=-1) + 1
+    for number, message in enumerate(conversation.messages[:end]):
+        if number in replies:
+            rounds.append(Round(lines, message["content"], number in conversation.targets))
+            lines = ""
+        else:
+            lines += render_line(message) + "\n"
+    return rounds
 
 
 class ChatGLMEncoder:
@@ -179,16 +193,17 @@ class ChatGLMEncoder:
         if max_target_length < 3:
             raise ValueError(f"max_target_length is {max_target_length}; it must hold <sop>, a token and <eop>")
 
-    def __call__(self, conversations: Sequence[list[Round]]) -> list[EncodedConversation]:
+    def __call__(self, conversations: Sequence[TrainingConversation]) -> list[EncodedConversation]:
         """Encode a batch of conversations; one call of the tokenizer for all their texts."""
+        all_rounds = [make_rounds(conversation) for conversation in conversations]
         texts: list[str] = []
-        for rounds in conversations:
+        for rounds in all_rounds:
             for number, round_ in enumerate(rounds):
                 texts.append(round_.lines if number == 0 else "\n" + round_.lines)
                 texts.append("\n" + COUNSELLOR_CUE + round_.reply + "\n")
                 texts.append(round_.reply)
         pieces = iter(self._encode(texts))
-        return [self._encode_rounds(rounds, pieces) for rounds in conversations]
+        return [self._encode_rounds(rounds, pieces) for rounds in all_rounds]
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
@@ -210,7 +225,7 @@ class ChatGLMEncoder:
         cue = encoded.add(self.cue_ids)
         heads: dict[int, tuple[int, int]] = {}
         for number, round_ in enumerate(rounds):
-            if not round_.trained:
+            if not round_.is_target:
                 continue
             context = self._context(encoded, rounds, line_spans, number, heads)
             room = self.max_target_length - 2
@@ -269,25 +284,24 @@ class ChatGLMEncoder:
             start = later_rounds[-1] if later_rounds else end
 
 
-def rows_to_rounds(batch: Mapping[str, list[Any]]) -> list[list[Round]]:
-    """A batch of columns, of conversations (`messages`) or of turns (`prompt`, `completion`), to rounds.
+def read_batch(batch: Mapping[str, list[Any]]) -> list[TrainingConversation]:
+    """A batch of columns, of conversations (`messages`) or of turns (`prompt`, `completion`).
 
     Raises:
         ValueError: the columns are neither.
     """
     if "messages" in batch:
-        return [make_rounds(messages) for messages in batch["messages"]]
+        return [TrainingConversation(messages, find_targets(messages)) for messages in batch["messages"]]
     if {"prompt", "completion"} <= set(batch):
-        names = ["prompt", "completion"]
         ids = batch.get("conversation_id", range(len(batch["prompt"])))
-        rows = zip(ids, *(batch[name] for name in names), strict=True)
-        return group_turns(dict(zip(["conversation_id", *names], row, strict=True)) for row in rows)
+        rows = zip(ids, batch["prompt"], batch["completion"], strict=True)
+        return group_turns({"conversation_id": i, "prompt": p, "completion": c} for i, p, c in rows)
     raise ValueError(f"a training set has columns messages, or prompt and completion; found {', '.join(batch)}")
 
 
 def encode_batch(batch: Mapping[str, list[Any]], encoder: Callable) -> dict[str, list[Any]]:
     """For `Dataset.map(batched=True)`: rows of conversations or turns to rows of `ENCODED_FEATURES`."""
-    rows = [encoded.row() for encoded in encoder(rows_to_rounds(batch))]
+    rows = [encoded.row() for encoded in encoder(read_batch(batch))]
     return {name: [row[name] for row in rows] for name in ENCODED_FEATURES}
 
 

@@ -287,4 +287,5 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
 def make_collator(tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments) -> PaddingCollator:
     """Right padding; to multiples of 8 in half precision, which tensor cores like."""
-    return PaddingCollator(tokenizer.pad_token_id, pad_to_multiple_of=8 if args.fp16 or args.bf16 else 1)
+    pad_token_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return PaddingCollator(pad_token_id, pad_to_multiple_of=8 if args.fp16 or args.bf16 else 1)

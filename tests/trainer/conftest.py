@@ -1,0 +1,17 @@
+"""Fixtures of the training tests: one small tokenizer of each kind for the session."""
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from soulchat_trainer.chatglm import ChatGLMTokenizer
+from tests.trainer import training_parts
+
+
+@pytest.fixture(scope="session")
+def chatglm_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatGLMTokenizer:
+    return training_parts.make_chatglm_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def causal_tokenizer() -> PreTrainedTokenizerFast:
+    return training_parts.make_causal_tokenizer()
