@@ -7,6 +7,7 @@ stream of events: help lines where they are due, pieces of text, then the end.
 import asyncio
 import logging
 import queue
+import re
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from soulchatcorpus import Message
+from soulchatcorpus.dialogue import ROLE_PREFIXES
 
 from ..generation import Decoding, Delta, Request
 from .care import Care, CareNotice
@@ -21,6 +23,8 @@ from .limits import Limits, OverLimit, RateLimiter, drop_oldest_turns
 from .reply_check import HeldStream
 
 logger = logging.getLogger(__name__)
+
+_ROLE_INSIDE = re.compile(rf"\s*\n\s*(?={'|'.join(ROLE_PREFIXES.values())})")
 
 
 class Engine(Protocol):
@@ -172,7 +176,7 @@ class ReplyService:
         message = messages[-1]["content"]
         self.limits.check_message(message)
         self._rates.take(client)
-        ticket = Ticket(drop_oldest_turns(messages), decoding, key or uuid.uuid4().hex, tell)
+        ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell)
         if self.care.enabled:
             ticket.held = HeldStream()
         with self._lock:
@@ -247,6 +251,14 @@ class ReplyService:
     def _fail(self, tickets: list[Ticket], error: ValueError | RuntimeError) -> None:
         for ticket in tickets:
             ticket.tell(Failed(error))
+
+
+def keep_roles_apart(messages: list[Message]) -> list[Message]:
+    """The messages with a space for each line break that would let a role's prefix, typed by somebody, start a line.
+
+    The corpus is made regular in the same way (`soulchatcorpus.rules`), so no message can speak for the other role.
+    """
+    return [message | {"content": _ROLE_INSIDE.sub(" ", message["content"])} for message in messages]
 
 
 def _fault(error: Exception) -> RuntimeError:

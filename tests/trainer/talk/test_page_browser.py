@@ -1,0 +1,223 @@
+"""The page in a real Chromium: talks in both languages, hostile text, and no word to any other host."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from soulchat_trainer.generation import ReplyEngine
+from soulchat_trainer.talk.care import Care
+from soulchat_trainer.talk.limits import Limits
+from soulchat_trainer.talk.listening import free_port
+from soulchat_trainer.talk.page import launch_page, make_page
+from soulchat_trainer.talk.page_words import EXAMPLES
+from soulchat_trainer.talk.service import ReplyService
+from soulchat_trainer.talk.wording import NOTICE
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
+MESSAGE = "#message textarea"
+HOSTILE = (
+    '<script>window.harm=1</script><img src="http://elsewhere.example/a.png" onerror="window.harm=2"> '
+    "![x](http://elsewhere.example/b.png) [y](javascript:window.harm=3) <iframe src='http://elsewhere.example/'> "
+    "<style>@import 'http://elsewhere.example/c.css'</style> <svg onload=window.harm=4> &lt;b&gt; $$\\href{x}{z}$$"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page opened by a reader of `locale`; every request to another host is cut off and noted in `elsewhere`."""
+
+    def __init__(self, browser, address: str, locale: str, **settings) -> None:
+        self.context = browser.new_context(locale=locale, **settings)
+        self.page = self.context.new_page()
+        self.elsewhere: list[str] = []
+        self.address = address
+        self.context.route("**/*", self._guard)
+        self.page.goto(address)
+        self.page.wait_for_selector(MESSAGE)
+
+    def _guard(self, route) -> None:
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.elsewhere.append(route.request.url)
+            route.abort()
+
+    def say(self, text: str) -> None:
+        self.page.fill(MESSAGE, text)
+        self.page.press(MESSAGE, "Enter")
+
+    def wait_for_replies(self, count: int) -> list[str]:
+        """The texts of the counsellor's entries, once there are `count` and the last one is complete."""
+        self.page.wait_for_function(
+            "count => document.querySelectorAll('#talk .message.bot').length >= count", arg=count, timeout=20_000
+        )
+        self.page.wait_for_selector("#message button.submit-button", timeout=20_000)
+        return [entry.inner_text() for entry in self.page.query_selector_all("#talk .message.bot")]
+
+    def words_of_user(self) -> list[str]:
+        return [entry.inner_text() for entry in self.page.query_selector_all("#talk .message.user")]
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable[..., Visit]]:
+    pages, visits = [], []
+
+    def open_page(service: ReplyService, locale: str = "zh-CN", password: str | None = None, **settings) -> Visit:
+        page, port = make_page(service), free_port("127.0.0.1", 0)
+        launch_page(page, "127.0.0.1", port, password=password)
+        pages.append(page)
+        visits.append(Visit(browser, f"http://127.0.0.1:{port}/", locale, **settings))
+        return visits[-1]
+
+    yield open_page
+    for opened in visits:
+        opened.context.close()
+    for page in pages:
+        page.close(verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("locale", "words", "screen"),
+    [
+        (
+            "zh-CN",
+            ["我最近很焦虑。", "我不想活了，想自杀。", "谢谢你。"],
+            {"viewport": {"width": 1200, "height": 800}},
+        ),
+        (
+            "en-US",
+            ["I feel anxious.", "I want to kill myself.", "Thank you."],
+            {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"},
+        ),
+    ],
+)
+def test_three_turns_with_a_model(visit, small_model, tmp_path, locale, words, screen):
+    with ReplyService(lambda: ReplyEngine(*small_model), limits=Limits(messages_per_minute=0)) as service:
+        opened = visit(service, locale, **screen)
+        language = locale[:2]
+        opened.page.click("#controls button")
+        opened.page.fill("#controls input[type=number] >> nth=2", "12")
+        for turn, text in enumerate(words, start=1):
+            opened.say(text)
+            entries = opened.wait_for_replies(turn + (turn >= 2))
+            notice = opened.page.locator("#notice")
+            assert NOTICE[language] in notice.inner_text()
+            box = notice.bounding_box()
+            assert 0 <= box["y"] < box["y"] + box["height"] <= screen["viewport"]["height"]
+        assert len(entries) == 4
+        assert ("12356" if language == "zh" else "988") in entries[1]
+        assert opened.words_of_user() == words
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
+        opened.page.screenshot(path=tmp_path / f"{locale}.png")
+        assert (tmp_path / f"{locale}.png").stat().st_size > 10_000
+        assert opened.elsewhere == []
+
+
+def test_hostile_text_of_model_and_user_is_only_text(visit, scripted):
+    service, engine = scripted(HOSTILE)
+    opened = visit(service)
+    said = HOSTILE.replace("$$", "")
+    opened.say(said)
+    [reply] = opened.wait_for_replies(1)
+    assert reply.replace("\u200b", "").split() == HOSTILE.split()
+    assert opened.words_of_user()[0].replace("\u200b", "").split() == said.split()
+    opened.page.wait_for_timeout(500)
+    assert opened.page.evaluate("window.harm") is None
+    assert (
+        opened.page.query_selector("#talk iframe, #talk img[src*=elsewhere], #talk svg[onload], #talk .katex") is None
+    )
+    assert opened.elsewhere == []
+    assert engine.seen[0][-1]["content"] == said
+
+
+def test_retry_undo_edit_and_example(visit, scripted):
+    service, engine = scripted(lambda messages: f"回复{len(engine.seen)}，{messages[-1]['content']}")
+    opened = visit(service)
+    page = opened.page
+    page.click(f"text={EXAMPLES[0]}")
+    page.wait_for_function("text => document.querySelector('#message textarea').value === text", arg=EXAMPLES[0])
+    opened.say("甲")
+    assert opened.wait_for_replies(1) == ["回复1，甲"]
+    page.click("#talk button[title=重试]")
+    page.wait_for_selector("text=回复2，甲")
+    page.click("#talk button[title=编辑]")
+    page.fill("#talk textarea", "乙 <b>")
+    page.click("#talk button[title=发送]")
+    page.wait_for_selector("text=回复3，乙")
+    assert engine.seen[-1] == [{"role": "user", "content": "乙 <b>"}]
+    opened.wait_for_replies(1)
+    page.click("#talk button[title=撤销]")
+    page.wait_for_function("document.querySelector('#message textarea').value === '乙 <b>'")
+    assert page.query_selector("#talk .message.bot") is None
+
+
+def test_stop_ends_the_generation(visit, scripted):
+    service, engine = scripted("很长的回复。" * 200_000)
+    opened = visit(service)
+    opened.say("你好")
+    opened.page.wait_for_selector("#talk .message.bot")
+    opened.page.click("#message button.stop-button")
+    opened.page.wait_for_selector("#message button.submit-button")
+    for _ in range(100):
+        if engine.cancelled:
+            break
+        opened.page.wait_for_timeout(50)
+    assert engine.cancelled
+
+
+def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
+    service, engine = scripted("好。", limits=Limits(messages_per_minute=1))
+    opened = visit(service)
+    opened.say("   ")
+    opened.page.wait_for_selector("text=the message is empty")
+    opened.say("你好")
+    assert opened.wait_for_replies(1) == ["好。"]
+    opened.say("你好")
+    opened.page.wait_for_selector("text=more than 1 messages a minute")
+    assert len(engine.seen) == 1
+
+
+def test_save_makes_a_file_of_the_reader_s(visit, scripted):
+    opened = visit(scripted("a < b")[0], accept_downloads=True)
+    opened.say("你好")
+    opened.wait_for_replies(1)
+    with opened.page.expect_download() as download:
+        opened.page.click("#save")
+    saved = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert saved == {"messages": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "a < b"}]}
+
+
+def test_without_care_there_are_no_help_lines(visit, scripted):
+    opened = visit(scripted("我在听。", care=Care(enabled=False))[0])
+    opened.say("我不想活了，想自杀。")
+    assert opened.wait_for_replies(1) == ["我在听。"]
+
+
+def test_password_is_asked_for(browser, scripted):
+    page, port = make_page(scripted("好。")[0]), free_port("127.0.0.1", 0)
+    launch_page(page, "127.0.0.1", port, password="secret")
+    context = browser.new_context(locale="en-US")
+    try:
+        opened = context.new_page()
+        opened.goto(f"http://127.0.0.1:{port}/")
+        opened.wait_for_selector("input[type=password]")
+        assert opened.query_selector(MESSAGE) is None
+        opened.fill("input >> nth=0", "soulchat")
+        opened.fill("input[type=password]", "secret")
+        opened.press("input[type=password]", "Enter")
+        opened.wait_for_selector(MESSAGE)
+    finally:
+        context.close()
+        page.close(verbose=False)
