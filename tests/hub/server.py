@@ -115,6 +115,10 @@ class LoopbackHub:
         """Let the next `times` requests whose path matches the regular expression go wrong (see `Fault`)."""
         self._faults.append(Fault(method, pattern, outcome, times))
 
+    def unused_faults(self) -> list[Fault]:
+        """Faults that no request has met so often as was asked."""
+        return [fault for fault in self._faults if fault.times]
+
     def recover(self) -> None:
         """Nothing goes wrong any more."""
         self._faults.clear()

@@ -1,0 +1,169 @@
+"""Publish corpus, metric, model; then, in a fresh process with an empty cache, get the same rows, score and logits."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hub.samples import make_model_folder
+from tests.hub.server import LoopbackHub
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLISH = """
+import sys
+from soulchat.cli import app
+for arguments in (
+    ["dataset", "soulchatcorpus", "user/soulchatcorpus"],
+    ["metric", "user/soulchat_metrics"],
+    ["model", sys.argv[1], "user/soulchat-demo", "--dataset", "user/soulchatcorpus"],
+):
+    app(["publish", *arguments, "--yes"], standalone_mode=False)
+"""
+# What a stranger does. Rows and score need nothing of ours; the model needs the one line that its card tells.
+MEASURE = """
+import json, sys
+corpus, metric, model = sys.argv[1:4]
+import evaluate
+from datasets import load_dataset
+
+turns = load_dataset(corpus)
+conversations = load_dataset(corpus, "conversations", split="test", streaming=True)
+score = evaluate.load(metric).compute(predictions=["我能理解你的感受。"], references=["我理解你的感受，愿意多说吗？"])
+ours = sorted(name for name in sys.modules if name.startswith(("soulchatcorpus", "soulchat_trainer", "hub_cards")))
+
+import soulchat_trainer
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(model)
+network = AutoModelForCausalLM.from_pretrained(model)
+inputs = tokenizer("用户：我很累\\n心理咨询师：", return_tensors="pt")
+with torch.no_grad():
+    logits = network(**inputs).logits
+generation = network.generation_config
+print(json.dumps({
+    "rows": {split: rows.to_list()[:20] for split, rows in turns.items()},
+    "features": str(turns["test"].features),
+    "conversation": next(iter(conversations)),
+    "score": score,
+    "ours": ours,
+    "logits": logits.double().tolist(),
+    "decoding": [generation.do_sample, generation.top_p, generation.temperature],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's output with a real, very small ChatGLM."""
+    import torch
+
+    from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+    from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
+
+    folder = make_model_folder(tmp_path_factory.mktemp("e2e") / "run")
+    rows = (ROOT / "README.md").read_text(encoding="utf-8") * 3
+    tokenizer = train_tokenizer([line for line in rows.splitlines() if line], 700, folder)
+    torch.manual_seed(0)
+    config = ChatGLMConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        inner_hidden_size=64,
+        num_layers=2,
+        num_attention_heads=2,
+        residual_layers=2,
+        max_sequence_length=128,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        mask_token_id=tokenizer.convert_tokens_to_ids("[MASK]"),
+        gmask_token_id=tokenizer.convert_tokens_to_ids("[gMASK]"),
+    )
+    ChatGLMForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def python(script: str, *arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def measure(corpus: str, metric: str, model: object, cwd: Path, **environment: str) -> dict:
+    done = python(MEASURE, corpus, metric, model, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def inject_faults(hub: LoopbackHub) -> None:
+    """Something goes wrong at each kind of request, some with the work done and the answer lost."""
+    for method, path, outcome in (
+        ("GET", "/whoami-v2", 500),
+        ("POST", "/repos/create", 503),
+        ("POST", "/preupload/", 429),
+        ("POST", "/lfs/objects/batch", "cut"),
+        ("PUT", "/lfs/", "cut"),
+        ("PUT", "/lfs/", 500),
+        ("POST", "/lfs-verify/", 503),
+        ("POST", "/datasets/user/soulchatcorpus/commit/", "cut after"),
+        ("POST", "/spaces/user/soulchat_metrics/commit/", 500),
+        ("POST", "/models/user/soulchat-demo/commit/", "cut"),
+    ):
+        hub.fail(method, path, outcome)
+
+
+def publish_all(run_folder: Path, hub: LoopbackHub, cwd: Path) -> None:
+    published = python(PUBLISH, run_folder, cwd=cwd, **hub.environment(cwd / "publisher"))
+    assert published.returncode == 0, published.stderr
+    assert hub.token not in published.stdout + published.stderr
+    for kind, name in (("dataset", "soulchatcorpus"), ("space", "soulchat_metrics"), ("model", "soulchat-demo")):
+        assert hub.repo(kind, f"user/{name}").titles() == [f"Publish {kind}"]
+
+
+def check_what_a_stranger_gets(run_folder: Path, hub: LoopbackHub, cwd: Path) -> None:
+    stranger = hub.environment(cwd / "stranger") | {"HF_TOKEN": ""}
+    found = measure("user/soulchatcorpus", "user/soulchat_metrics", "user/soulchat-demo", cwd, **stranger)
+    metric, offline = ROOT / "metrics" / "soulchat_metrics", {"HF_HOME": str(cwd / "local"), "HF_HUB_OFFLINE": "1"}
+    local = measure(str(ROOT / "soulchatcorpus"), str(metric), run_folder, cwd, **offline)
+    assert found["ours"] == []
+    assert found["decoding"] == [True, 0.75, 0.95]
+    for key in ("rows", "features", "conversation", "score", "logits"):
+        assert found[key] == local[key], key
+    written = [path for path in cwd.rglob("*") if path.is_file()]
+    assert [path for path in written if hub.token.encode() in path.read_bytes()] == []
+
+
+@pytest.fixture(scope="module")
+def published(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
+    """A Hub to which all three were published."""
+    with LoopbackHub() as server:
+        publish_all(run_folder, server, tmp_path_factory.mktemp("publisher"))
+        yield server
+
+
+def test_what_was_published_comes_back_the_same(run_folder: Path, published: LoopbackHub, tmp_path: Path) -> None:
+    check_what_a_stranger_gets(run_folder, published, tmp_path)
+
+
+def test_the_lines_of_the_card_work_as_they_stand(published: LoopbackHub, tmp_path: Path) -> None:
+    card = published.repo("model", "user/soulchat-demo").files()["README.md"].decode()
+    usage = card.split("```python\n")[1].split("```")[0]
+    done = python(usage, cwd=tmp_path, **published.environment(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_it_holds_where_every_kind_of_request_fails_once(run_folder: Path, hub: LoopbackHub, tmp_path: Path) -> None:
+    inject_faults(hub)
+    publish_all(run_folder, hub, tmp_path)
+    assert hub.unused_faults() == []
+    check_what_a_stranger_gets(run_folder, hub, tmp_path)
