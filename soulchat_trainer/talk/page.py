@@ -22,7 +22,7 @@ from .care import CareNotice
 from .limits import OverLimit
 from .listening import is_loopback, local_names
 from .page_policy import PagePolicy
-from .page_words import EXAMPLES, LABELS, SAVE_TALK
+from .page_words import EXAMPLES, LABELS, NO_ANSWER, SAVE_TALK, TRY_LATER
 from .service import ReplyService, Text
 from .session import with_system
 from .wording import NO_REPLY, language_of
@@ -42,15 +42,12 @@ def make_page(service: ReplyService) -> gr.Blocks:
     """The page; `launch_page` opens it. A talk is kept in its browser alone and comes along with every event."""
     words = gr.I18n(**LABELS)
 
-    def refuse(error: Exception) -> gr.Error:
-        title = words("busy" if isinstance(error, OverLimit) else "refused")
-        return gr.Error(str(error), title=str(title), duration=None, print_exception=False)
-
     def add_message(text: str, talk: Entries) -> tuple[gr.Textbox, Entries]:
         try:
             service.limits.check_message(text)
         except ValueError as error:
-            raise refuse(error) from None
+            _tell(error)
+            return gr.Textbox(text), talk
         return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)]
 
     def retry(talk: Entries) -> tuple[gr.Textbox, Entries]:
@@ -71,6 +68,8 @@ def make_page(service: ReplyService) -> gr.Blocks:
         seed: float,
         request: gr.Request,
     ) -> AsyncIterator[Entries]:
+        if not talk or talk[-1]["role"] != "user":
+            return
         try:
             decoding = Decoding(float(top_p), float(temperature), int(max_new_tokens), seed=int(seed))
             messages = with_system(system.strip(), read_talk(talk))
@@ -78,7 +77,7 @@ def make_page(service: ReplyService) -> gr.Blocks:
                 async for entries in states:
                     yield [*talk, *entries]
         except (ValueError, RuntimeError) as error:
-            raise refuse(error) from None
+            _tell(error)
 
     with gr.Blocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
         gr.Markdown(words("notice"), elem_id="notice")
@@ -114,8 +113,8 @@ def make_page(service: ReplyService) -> gr.Blocks:
             (retry, chatbot.retry, chatbot),
             (edit, chatbot.edit, chatbot),
         ):
-            begun = listener(begin, inputs, [message, chatbot], queue=False, **PRIVATE)
-            replies.append(begun.success(answer, [chatbot, *controls], chatbot, **PRIVATE))
+            begun = listener(begin, inputs, [message, chatbot], **PRIVATE)
+            replies.append(begun.then(answer, [chatbot, *controls], chatbot, **PRIVATE))
             replies[-1].then(_ready, None, message, queue=False, **PRIVATE)
         message.stop(_ready, None, message, cancels=replies, queue=False, **PRIVATE)
         chatbot.undo(undo, chatbot, [message, chatbot], queue=False, **PRIVATE)
@@ -204,6 +203,10 @@ def read_talk(talk: Entries) -> list[Message]:
 
 def _example(chosen: gr.SelectData) -> str:
     return chosen.value["text"]
+
+
+def _tell(error: Exception) -> None:
+    gr.Warning(str(error), title=TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER, duration=None)
 
 
 def _ready() -> gr.Textbox:

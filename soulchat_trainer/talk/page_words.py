@@ -13,8 +13,6 @@ LABELS = {
         "max_new_tokens": "回复的最大词元数（论文 3.2 节：512）",
         "seed": "随机种子",
         "save": "保存这次对话（到本机文件）",
-        "refused": "无法回复",
-        "busy": "请稍后再试",
     },
     "en": {
         "notice": NOTICE["en"],
@@ -26,12 +24,14 @@ LABELS = {
         "max_new_tokens": "Longest reply in tokens (paper, section 3.2: 512)",
         "seed": "Seed",
         "save": "Save this talk (to a file of yours)",
-        "refused": "No reply",
-        "busy": "Please try again in a moment",
     },
 }
 # Browsers say "zh-CN"; without an entry of that name the page would fall back to English.
 LABELS["zh-CN"] = LABELS["zh-TW"] = LABELS["zh"]
+
+# Above a refusal, which Gradio does not translate.
+NO_ANSWER = "无法回复 · No reply"
+TRY_LATER = "请稍后再试 · Please try again in a moment"
 
 # The paper's own: Figure 1 (also Figures 12 to 14) and Figure 11, in its Chinese and its English.
 EXAMPLES = [
