@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, benchmark, corpus, making, publish, talk  # noqa: F401  (making adds its verbs to corpus)
+from . import __version__, benchmark, convert, corpus, making, publish, rate, talk  # noqa: F401  (making adds its verbs to corpus)
 
 app = typer.Typer(
     name="soulchat",
@@ -16,7 +16,9 @@ app = typer.Typer(
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(publish.app, name="publish")
+app.add_typer(rate.app, name="rate")
 talk.register(app)
+app.command()(convert.convert)
 
 
 @app.command()

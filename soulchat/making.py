@@ -131,3 +131,149 @@ def _rewrite_with_bar(source: Path, out: Path, options: "RewriteOptions") -> dic
             bar.update(task, total=progress.total, completed=progress.done, cost=progress.cost)
 
         return run(source, out, options, show)
+
+
+class Topics(StrEnum):
+    """Where a missing topic comes from."""
+
+    words = "words"
+    endpoint = "endpoint"
+    none = "none"
+
+
+@app.command()
+def clean(
+    source: Source,
+    out: Out,
+    action: Annotated[
+        list[str] | None, typer.Option(help="STEP=ACTION, such as special=drop or privacy=flag.")
+    ] = None,
+    min_characters: Annotated[int, typer.Option(help="Of a whole record.")] = 20,
+    max_characters: Annotated[int, typer.Option(help="Of a whole record.")] = 20_000,
+    language: Annotated[str, typer.Option(help="zh, en, or any.")] = "any",
+    recogniser: Annotated[
+        bool, typer.Option("--recogniser", help="Also names and places, by jieba's tagger.")
+    ] = False,
+    topics: Annotated[
+        Topics, typer.Option(help="Missing topics: by keywords, by a model, or left open.")
+    ] = Topics.words,
+    base_url: Annotated[str | None, typer.Option(help="With --topics endpoint.")] = None,
+    model: Annotated[str | None, typer.Option(help="With --topics endpoint: NAME[=WEIGHT],…")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before text leaves this machine.")] = False,
+    tasks: Annotated[int, typer.Option(help="Parts to cut the work into.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes at once.")] = 1,
+    unknown_topics: Unknown = UnknownTopics.refuse,
+) -> None:
+    """Keep, drop, flag, label or mask records by rules; what was done, and why, is kept beside the result."""
+    from soulchatcorpus.making.clean import CleanOptions
+    from soulchatcorpus.making.clean import clean as run
+
+    actions = dict(pair.partition("=")[::2] for pair in action or [])
+    asked = _ask_topics(source, out, base_url, model, yes, unknown_topics) if topics is Topics.endpoint else {}
+    options = CleanOptions(
+        actions=actions,
+        min_characters=min_characters,
+        max_characters=max_characters,
+        language=language,
+        recogniser=recogniser,
+        topics="none" if topics is Topics.none else "words",
+        asked_topics=asked,
+        unknown_topics=unknown_topics.value,
+        tasks=tasks,
+    )
+    report = run(source, out, options, workers)
+    typer.echo(f"{report['read']:,} read, {report['kept']:,} kept, {report['dropped']:,} dropped")
+    for step, actions_done in report["steps"].items():
+        for done, reasons in actions_done.items():
+            listed = ", ".join(f"{reason} {number:,}" for reason, number in list(reasons.items())[:8])
+            typer.echo(f"  {step} ({done}): {listed}")
+
+
+def _ask_topics(
+    source: Path, out: Path, base_url: str | None, model: str | None, yes: bool, unknown_topics: UnknownTopics
+) -> dict[str, str]:
+    from soulchatcorpus.making.costs import read_models
+    from soulchatcorpus.making.endpoint import is_loopback
+    from soulchatcorpus.making.requests import RequestOptions
+    from soulchatcorpus.making.topics import ask_topics
+
+    if not base_url or not model:
+        raise ValueError("--topics endpoint wants --base-url and --model")
+    if not is_loopback(base_url) and not yes:
+        question = f"What users say, private details masked, will be sent to {base_url} for topics. Send it?"
+        typer.confirm(question, abort=True, err=True)
+    options = RequestOptions(base_url=base_url, models=read_models(model, []))
+    return ask_topics(source, out, options, unknown_topics.value)
+
+
+@app.command()
+def review(
+    source: Source,
+    out: Out,
+    flagged: Annotated[bool, typer.Option(help="Queue what the cleaning flagged.")] = True,
+    sample: Annotated[float, typer.Option(help="And this share of the other records.")] = 0.02,
+    shared: Annotated[float, typer.Option(help="The share of the queue that two reviewers decide on.")] = 0.1,
+    port: Annotated[int | None, typer.Option(help="Of the page, on 127.0.0.1; the first free one from 7860.")] = None,
+    export_only: Annotated[
+        bool, typer.Option("--export", help="Only write the result of the decisions so far.")
+    ] = False,
+    import_from: Annotated[Path | None, typer.Option("--import", help="Take over a decisions.jsonl first.")] = None,
+) -> None:
+    """Let people proofread flagged and sampled records on a local web page."""
+    from soulchatcorpus.making.review import ReviewStore
+
+    store = ReviewStore(out / "review.sqlite")
+    queued = store.fill(source, flagged, sample, shared)
+    if import_from is not None:
+        typer.echo(f"{store.import_decisions(import_from):,} decisions taken over")
+    if not export_only:
+        from soulchatcorpus.making.review_page import serve
+
+        typer.echo(f"{queued:,} records to read; the page is on 127.0.0.1 (Ctrl-C ends it and writes the result)")
+        serve(store, source, out, port)
+    report = store.export(source, out)
+    typer.echo(
+        f"{report['keep']:,} kept, {report['edit']:,} edited, {report['remove']:,} removed, "
+        f"{report['not_reviewed']:,} not reviewed; shared: {report['shared']}"
+    )
+
+
+@app.command()
+def stats(
+    source: Source,
+    out: Out,
+    compare: Annotated[Path | None, typer.Option(help="Another corpus to set beside it.")] = None,
+    font: Annotated[Path | None, typer.Option(help="A font file with the corpus's characters.")] = None,
+) -> None:
+    """Describe a corpus: topics, word cloud, turns, lengths, questions, empathy; JSON, PNG and SVG."""
+    from soulchatcorpus.making.describe import write_statistics
+
+    found = write_statistics(source, out, compare, font)
+    typer.echo(
+        f"{found['conversations']:,} conversations, {found['turns']:,} turns; counsellors' messages with a question "
+        f"{found['share_questions']:.1%}, with empathy {found['share_empathy']:.1%}"
+    )
+
+
+@app.command()
+def build(source: Source, out: Out) -> None:
+    """Write Parquet by config and split, with provenance columns, and the numbers for the card."""
+    from soulchatcorpus.making.build import build as run
+
+    for config, splits in run(source, out)["configs"].items():
+        typer.echo(f"{config}: " + ", ".join(f"{split} {found['rows']:,}" for split, found in splits.items()))
+
+
+@app.command()
+def run(config: Annotated[Path, typer.Argument(help="A pipeline.yaml: source, out, steps.")]) -> None:
+    """Run a whole pipeline; what is done is not done again."""
+    from soulchatcorpus.making.pipeline import run_pipeline
+
+    def tell(name: str, report: dict | None) -> None:
+        if report is None:
+            typer.echo(name)
+        else:
+            numbers = {key: value for key, value in report.items() if isinstance(value, int)}
+            typer.echo("  " + ", ".join(f"{key} {value:,}" for key, value in numbers.items()))
+
+    run_pipeline(config, tell)

@@ -17,6 +17,9 @@ from .prompts import Prompt
 from .records import LinesWriter, Record, find_file, kind_of, read_pipeline_records, to_record, write_json
 from .requests import Progress, RequestOptions, hash_content, send_all
 
+# What a conversation does not carry over from its question; the rest stands in its provenance under `source`.
+_REWRITTEN = ("id", "question", "answer", "topic", "flags")
+
 
 @dataclass(slots=True, kw_only=True)
 class RewriteOptions(RequestOptions):
@@ -154,7 +157,7 @@ def _conversation(record: Record, entry: Entry, parsed: Parsed) -> Conversation:
         "model": entry.model,
         "rounds": parsed.rounds,
     }
-    carried = {key: value for key, value in record.items() if key not in ("id", "question", "answer", "topic")}
+    carried = {key: value for key, value in record.items() if key not in _REWRITTEN}
     if carried:
         provenance["source"] = carried
     return Conversation(record["id"], parsed.messages, record.get("topic"), provenance)

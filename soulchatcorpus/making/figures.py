@@ -1,0 +1,102 @@
+"""The figures of a corpus as PNG and SVG: topics (the paper's Figure 3), words (Figures 4 and 6), a comparison."""
+
+import re
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # files only: no window is opened
+
+from matplotlib import font_manager, pyplot
+from wordcloud import WordCloud
+
+from ..schema import TOPICS
+from .records import replacing
+
+# Fonts with Chinese characters, by how their files are called; the first one installed is taken.
+CHINESE_FONTS = (
+    *("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy-microhei", "wqy-zenhei", "msyh", "simhei"),
+    *("PingFang", "STHeiti", "NotoSerifCJK"),
+)
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def find_chinese_font() -> Path:
+    """The file of an installed font with Chinese characters.
+
+    Raises:
+        ValueError: none is installed; the message names packages that have one.
+    """
+    installed = sorted(font_manager.findSystemFonts())
+    for name in CHINESE_FONTS:
+        for path in installed:
+            if name.lower() in Path(path).name.lower():
+                return Path(path)
+    raise ValueError(
+        "no Chinese font is installed: install fonts-wqy-microhei or fonts-noto-cjk (Debian, Ubuntu), "
+        "google-noto-sans-cjk-fonts (Fedora), or give --font FILE"
+    )
+
+
+def draw_topics(topics: dict[str, int], path: Path, font: Path) -> None:
+    """Horizontal bars of how many conversations each topic has, to `path` + .png and .svg."""
+    properties = font_manager.FontProperties(fname=str(font))
+    named = [(topic, topics[topic]) for topic in TOPICS if topics.get(topic)]
+    named.sort(key=lambda pair: pair[1])
+    total = sum(topics.values())
+    figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(named) + 1))
+    axes.barh([f"{topic} {TOPICS[topic]}" for topic, _ in named], [number for _, number in named], color="#4c78a8")
+    for place, (_, number) in enumerate(named):
+        axes.text(number, place, f" {number:,} ({number / total:.1%})", va="center", fontsize=8)
+    axes.set_xlabel("conversations")
+    axes.margins(x=0.18)
+    axes.spines[["top", "right"]].set_visible(False)
+    for label in axes.get_yticklabels():
+        label.set_fontproperties(properties)
+    _save(figure, path)
+
+
+def draw_word_cloud(words: dict[str, int], path: Path, font: Path | None) -> None:
+    """The most frequent of `words`, larger the more frequent, to `path` + .png and .svg."""
+    if not words:
+        raise ValueError("no word to draw: the corpus has no counsellor's message")
+    cloud = WordCloud(
+        font_path=str(font) if font else None,
+        width=1200,
+        height=700,
+        background_color="white",
+        max_words=200,
+        random_state=0,
+        prefer_horizontal=0.95,
+    ).generate_from_frequencies(words)
+    with replacing(path.with_suffix(".png")) as temporary:
+        cloud.to_image().save(temporary, format="PNG")
+    with replacing(path.with_suffix(".svg")) as temporary:
+        temporary.write_text(cloud.to_svg(), encoding="utf-8")
+
+
+def draw_comparison(compared: dict[str, dict[str, float]], names: tuple[str, str], path: Path) -> None:
+    """The shares of two corpora side by side, to `path` + .png and .svg."""
+    shares = {name: pair for name, pair in compared.items() if name.startswith("share")}
+    figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(shares) + 1))
+    for offset, (side, name) in enumerate(zip(("this", "other"), names, strict=True)):
+        places = [place + 0.4 * offset for place in range(len(shares))]
+        axes.barh(places, [pair[side] for pair in shares.values()], height=0.38, label=name)
+    axes.set_yticks([place + 0.2 for place in range(len(shares))], list(shares))
+    axes.invert_yaxis()
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def needs_chinese(words: dict[str, int]) -> bool:
+    """Whether any of the words is Chinese."""
+    return any(_CHINESE.search(word) for word in words)
+
+
+def _save(figure: pyplot.Figure, path: Path) -> None:
+    figure.tight_layout()
+    for suffix in (".png", ".svg"):
+        with replacing(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, format=suffix[1:], dpi=150)
+    pyplot.close(figure)

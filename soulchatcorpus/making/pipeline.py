@@ -1,0 +1,156 @@
+"""`soulchat corpus run pipeline.yaml`: all steps from a question file to Parquet, each into a folder of its own.
+
+    source: questions.jsonl
+    out: corpus
+    steps:
+      - clean: {language: zh}
+      - review: {flagged: true, sample: 0.05}
+      - rewrite: {base_url: "http://127.0.0.1:8000/v1", model: "gpt-3.5-turbo=99,gpt-4=1"}
+      - clean: {}
+      - review: {flagged: true}
+      - stats: {}
+      - build: {}
+
+A step's input is the folder of the last step that left records. A step whose options and input are as they were is not
+done again, so a run that was stopped goes on where it was. A review with items left to decide stops the run; after
+people have decided, the same command goes on.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from .build import build
+from .clean import CleanOptions, clean
+from .costs import read_models
+from .describe import write_statistics
+from .prompts import load_prompt
+from .records import find_file
+from .requests import RequestOptions
+from .review import ReviewStore
+from .rewrite import RewriteOptions, rewrite
+
+Step = Callable[[Path, Path, dict[str, Any]], dict]
+
+
+def run_pipeline(
+    config: Path, on_step: Callable[[str, dict | None], None] = lambda name, report: None
+) -> dict[str, dict]:
+    """Run the steps of a pipeline file; returns the report of each by its folder's name.
+
+    `on_step` hears of every step before (with None) and after it.
+
+    Raises:
+        ValueError: an unknown step or option, a broken file, or a review that waits for people.
+    """
+    plan = _read_plan(config)
+    source, out = config.parent / plan["source"], config.parent / plan["out"]
+    reports = {}
+    for number, (verb, options) in enumerate(plan["steps"], 1):
+        name = f"{number}-{verb}"
+        folder = out / name
+        on_step(name, None)
+        reports[name] = _run_step(verb, source, folder, options)
+        on_step(name, reports[name])
+        if verb in _PASSING:
+            source = folder
+    return reports
+
+
+def _run_step(verb: str, source: Path, folder: Path, options: dict[str, Any]) -> dict:
+    """Run one step, or take its report from the last time if neither its options nor its input have changed."""
+    file = find_file(source)
+    digest = blake2b(orjson.dumps([verb, options], option=orjson.OPT_SORT_KEYS), digest_size=16)
+    with file.open("rb") as lines:
+        while block := lines.read(1 << 20):
+            digest.update(block)
+    done = folder / "done.json"
+    if done.exists() and (before := orjson.loads(done.read_bytes()))["state"] == digest.hexdigest():
+        return before["report"]
+    report = STEPS[verb](source, folder, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    done.write_bytes(orjson.dumps({"state": digest.hexdigest(), "report": report}))
+    return report
+
+
+def _clean(source: Path, out: Path, options: dict[str, Any]) -> dict:
+    return clean(source, out, CleanOptions(**_known(options, CleanOptions, "clean")))
+
+
+def _review(source: Path, out: Path, options: dict[str, Any]) -> dict:
+    given = {"flagged": True, "sample": 0.0, "shared": 0.0} | options
+    unknown = given.keys() - {"flagged", "sample", "shared"}
+    if unknown:
+        raise ValueError(f"review: unknown {', '.join(sorted(unknown))}; allowed are flagged, sample, shared")
+    store = ReviewStore(out / "review.sqlite")
+    store.fill(source, **given)
+    report = store.export(source, out)
+    left = report["wanted"] - report["decisions"]
+    if left:
+        raise ValueError(
+            f"{left} decisions wait for people: run `soulchat corpus review {find_file(source)} --out {out}`, "
+            "then this again"
+        )
+    return report
+
+
+def _rewrite(source: Path, out: Path, options: dict[str, Any]) -> dict:
+    given = {"prompt": "soulchat", "price": []} | options
+    try:
+        given["models"] = read_models(given.pop("model"), given.pop("price"))
+    except KeyError:
+        raise ValueError("rewrite: base_url and model are wanted") from None
+    given["prompt"] = load_prompt(given["prompt"])
+    report = rewrite(source, out, RewriteOptions(**_known(given, RewriteOptions, "rewrite")))
+    if report["open"]:
+        raise ValueError(f"rewrite stopped for max_cost with {report['open']} records to go")
+    return report
+
+
+def _stats(source: Path, out: Path, options: dict[str, Any]) -> dict:
+    paths = {name: Path(value) for name, value in options.items() if name in ("other", "font")}
+    if len(paths) < len(options):
+        raise ValueError(f"stats: {sorted(options)} given; allowed are other, font")
+    return write_statistics(source, out, **paths)
+
+
+def _build(source: Path, out: Path, options: dict[str, Any]) -> dict:
+    if options:
+        raise ValueError(f"build: takes no options, found {sorted(options)}")
+    return build(source, out)
+
+
+STEPS: dict[str, Step] = {"clean": _clean, "review": _review, "rewrite": _rewrite, "stats": _stats, "build": _build}
+_PASSING = ("clean", "review", "rewrite")  # leave records for the next step
+
+
+def _known(options: dict[str, Any], kind: type[CleanOptions] | type[RequestOptions], step: str) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    unknown = options.keys() - names
+    if unknown:
+        raise ValueError(f"{step}: unknown {', '.join(sorted(unknown))}; allowed are {', '.join(sorted(names))}")
+    return options
+
+
+def _read_plan(config: Path) -> dict[str, Any]:
+    try:
+        plan = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config}: {' '.join(str(error).split())}") from None
+    if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
+        found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
+        raise ValueError(f"{config}: source, out and steps are wanted, found {found}")
+    steps = []
+    for step in plan["steps"]:
+        verb, options = next(iter(step.items())) if isinstance(step, dict) and len(step) == 1 else (str(step), None)
+        if verb not in STEPS or not isinstance(options, dict | None):
+            raise ValueError(
+                f"{config}: step {step!r}; allowed are {', '.join(STEPS)}, each with its options in braces"
+            )
+        steps.append((verb, options or {}))
+    return plan | {"steps": steps}

@@ -1,0 +1,132 @@
+"""A corpus in numbers: topics (the paper's Figure 3), counsellors' words (Figures 4 and 6), lengths, expressions."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import jieba
+import numpy as np
+
+from ..dialogue import split_turns
+from ..patterns import first_character_index
+from .records import Record, find_file, passages, read_pipeline_records, to_conversation
+
+MOST_WORDS = 2_000  # kept for the word cloud
+
+_WORD = re.compile(r"[\u4e00-\u9fff]{2,}|[a-z][a-z']+")
+
+
+def describe(source: Path) -> dict:
+    """The numbers of a corpus (or of questions with answers): counts, lengths, shares, topics, labels, words.
+
+    Lengths are in characters; shares of messages are of the counsellor's.
+    """
+    counts: Counter[str] = Counter()
+    topics, labels, models, words = Counter(), Counter(), Counter(), Counter()
+    empathy: Counter[str] = Counter()
+    lengths: dict[str, list[int]] = {"user": [], "assistant": [], "conversation": []}
+    rounds: Counter[int] = Counter()
+    for record in _records(source):
+        said = passages(record)
+        counts["conversations"] += 1
+        topics[record.get("topic") or "none"] += 1
+        labels.update((record.get("labels") or {}).values())
+        models[(record.get("provenance") or {}).get("model") or "none"] += 1
+        lengths["conversation"].append(sum(len(text) for _, text in said))
+        replies = _replies(record)
+        rounds[replies] += 1
+        counts["turns"] += replies
+        for role, text in said:
+            counts["messages"] += 1
+            lengths[role].append(len(text))
+            if role == "assistant":
+                counts["questions"] += "？" in text or "?" in text
+                lowered = text.lower()
+                kinds = _empathy_in(lowered)
+                counts["empathy"] += bool(kinds)
+                empathy.update(kinds)
+                words.update(_words(lowered))
+    if not counts["conversations"]:
+        raise ValueError(f"{source}: no record to describe")
+    replies = max(1, len(lengths["assistant"]))
+    return {
+        "conversations": counts["conversations"],
+        "turns": counts["turns"],
+        "messages": counts["messages"],
+        "topics": dict(topics.most_common()),
+        "labels": dict(labels.most_common()),
+        "models": dict(models.most_common()),
+        "rounds": {str(number): rounds[number] for number in sorted(rounds)},
+        "characters": {name: _summary(values) for name, values in lengths.items()},
+        "share_questions": counts["questions"] / replies,
+        "share_empathy": counts["empathy"] / replies,
+        "empathy": {kind: empathy[kind] / replies for kind in _load_empathy()[2]},
+        "words": dict(words.most_common(MOST_WORDS)),
+    }
+
+
+def compare(one: dict, other: dict) -> dict[str, dict[str, float]]:
+    """Two descriptions side by side: the numbers that mean the same whatever the size."""
+    return {
+        "turns per conversation": _pair(one, other, lambda d: d["turns"] / d["conversations"]),
+        "characters per user message": _pair(one, other, lambda d: d["characters"]["user"].get("mean", 0.0)),
+        "characters per counsellor message": _pair(
+            one, other, lambda d: d["characters"]["assistant"].get("mean", 0.0)
+        ),
+        "share with a question": _pair(one, other, lambda d: d["share_questions"]),
+        "share with empathy": _pair(one, other, lambda d: d["share_empathy"]),
+        **{f"share with {kind}": _pair(one, other, lambda d, k=kind: d["empathy"][k]) for kind in one["empathy"]},
+        "share with a crisis label": _pair(one, other, lambda d: sum(d["labels"].values()) / d["conversations"]),
+    }
+
+
+def _pair(one: dict, other: dict, number) -> dict[str, float]:
+    return {"this": number(one), "other": number(other)}
+
+
+def _records(source: Path) -> Iterator[Record]:
+    return read_pipeline_records(find_file(source), "relabel")
+
+
+def _replies(record: Record) -> int:
+    return sum(1 for _ in split_turns(to_conversation(record))) if "messages" in record else 1
+
+
+def _summary(values: list[int]) -> dict[str, float]:
+    if not values:
+        return {"count": 0}
+    array = np.asarray(values)
+    middle, most = np.percentile(array, [50, 99])
+    return {"count": len(values), "mean": float(array.mean()), "median": float(middle), "p99": float(most)}
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words of two characters or more, without stop words."""
+    stop_words = _load_stop_words()
+    for run in _WORD.findall(text):
+        words = jieba.cut(run) if run[0] > "\u2e80" else (run,)
+        yield from (word for word in words if len(word) > 1 and word not in stop_words)
+
+
+def _empathy_in(text: str) -> set[str]:
+    """The kinds of empathy expressed in a lower-case text."""
+    pattern, index, kinds = _load_empathy()
+    return {kinds[index[match.lastindex - 1]] for match in pattern.finditer(text)}
+
+
+@cache
+def _load_stop_words() -> frozenset[str]:
+    """Words that say nothing of what a conversation is about."""
+    return frozenset(files("soulchatcorpus.making").joinpath("stop_words.txt").read_text(encoding="utf-8").split())
+
+
+@cache
+def _load_empathy() -> tuple[re.Pattern[str], list[int], list[str]]:
+    text = files("soulchatcorpus.making").joinpath("expressions.toml").read_text(encoding="utf-8")
+    groups = tomllib.loads(text)["empathy"]
+    pattern, index = first_character_index(list(groups.values()))
+    return pattern, index, list(groups)

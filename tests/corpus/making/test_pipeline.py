@@ -1,0 +1,130 @@
+"""The example pipeline, offline: question file to Parquet, against an endpoint that replays recorded replies.
+
+The replies are the dialogues of the embedded SMILECHAT sample, which ChatGPT wrote, in SMILE's form.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from soulchat.cli import app
+from soulchatcorpus.making.pipeline import run_pipeline
+from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.making.review import ReviewStore
+
+RECORDED = Path(__file__).parents[3] / "soulchatcorpus" / "data" / "conversations-test.parquet"
+COUNT = 60
+
+
+@pytest.fixture
+def replayed(endpoint, tmp_path):
+    """A folder with questions.jsonl and the example pipeline, and the endpoint that knows the replies."""
+    dialogues = pq.read_table(RECORDED).to_pylist()[:COUNT]
+    roles = {"user": "求助者：", "assistant": "支持者："}
+    replies = {
+        str(n): "\n".join(roles[m["role"]] + m["content"] for m in dialogue["messages"])
+        for n, dialogue in enumerate(dialogues)
+    }
+    endpoint.answer = lambda content, model: replies[content.split("记录")[1].split("。")[0]]
+    questions = [
+        {
+            "id": f"q{n}",
+            "question": f"记录{n}。" + dialogue["messages"][0]["content"],
+            "answer": " ".join(m["content"] for m in dialogue["messages"] if m["role"] == "assistant"),
+            "licence": "CC0-1.0",
+        }
+        for n, dialogue in enumerate(dialogues)
+    ]
+    write_lines(tmp_path / "questions.jsonl", questions)
+    example = files("soulchatcorpus.making").joinpath("pipeline.yaml").read_text(encoding="utf-8")
+    (tmp_path / "pipeline.yaml").write_text(example.replace("http://127.0.0.1:8000/v1", endpoint.base_url))
+    return tmp_path
+
+
+def decide_all(source: Path, out: Path) -> None:
+    """Two people who keep everything but the first."""
+    store = ReviewStore(out / "review.sqlite")
+    for name in ("r1", "r2"):
+        while item := store.claim(name):
+            first = store.standing().done == 0
+            store.decide(name, item.id, "remove" if first else "keep", "harmful" if first else "")
+
+
+def test_questions_to_parquet(replayed, endpoint):
+    config, out = replayed / "pipeline.yaml", replayed / "corpus"
+    for number, before in ((2, "1-clean"), (5, "4-clean")):
+        with pytest.raises(ValueError, match="decisions wait for people"):
+            run_pipeline(config)
+        decide_all(out / before, out / f"{number}-review")
+    reports = run_pipeline(config)
+    assert list(reports) == ["1-clean", "2-review", "3-rewrite", "4-clean", "5-review", "6-stats", "7-build"]
+    assert reports["1-clean"]["read"] == COUNT
+    assert reports["2-review"]["remove"] == 1
+    rewritten = reports["3-rewrite"]
+    assert rewritten["accepted"] + rewritten["rejected"] == reports["1-clean"]["kept"] - 1
+    assert rewritten["accepted"] > 25
+    assert set(rewritten["reasons"]) <= {"wrong_end", "too_few_rounds", "role_confusion", "empty_message"}
+    asked = dict(endpoint.asked)
+    assert set(asked.values()) == {1}
+
+    rows = [
+        row
+        for split in ("train", "validation", "test")
+        for row in pq.read_table(out / "7-build" / "data" / f"turns-{split}.parquet").to_pylist()
+    ]
+    assert len(rows) == sum(found["rows"] for found in reports["7-build"]["configs"]["turns"].values()) > 100
+    for row in rows:
+        assert row["conversation_id"] == row["source_id"]
+        assert row["id"] == f"{row['source_id']}-{row['turn']}"
+        assert row["prompt_version"].startswith("soulchat@")
+        assert row["model"] in ("gpt-3.5-turbo", "gpt-4")
+        assert row["reviewer_decision"] in ("keep", None)
+        assert row["prompt"].startswith("用户：")
+        assert row["prompt"].endswith("心理咨询师：")
+    conversation = orjson.loads((out / "5-review" / "conversations.jsonl").read_bytes().splitlines()[0])
+    assert conversation["provenance"]["source"]["licence"] == "CC0-1.0"
+    assert {path.suffix for path in (out / "6-stats").glob("words.*")} == {".png", ".svg"}
+
+    again = run_pipeline(config)
+    assert again == reports
+    assert endpoint.asked == asked
+
+
+def test_openings_are_not_in_two_splits(replayed, endpoint, tmp_path):
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{{rewrite: {{base_url: '{endpoint.base_url}', model: m}}}}, build]"
+    (replayed / "short.yaml").write_text(plan)
+    run_pipeline(replayed / "short.yaml")
+    tables = [pq.read_table(path).to_pylist() for path in (replayed / "corpus" / "2-build" / "data").glob("conv*")]
+    openings = [{row["messages"][0]["content"] for row in table} for table in tables]
+    assert sum(map(len, openings)) == len(set().union(*openings))
+    assert sum(1 for split in openings if split) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("source: [", "expected the node content"),
+        ("source: a\nout: b", "source, out and steps are wanted, found"),
+        ("source: q.jsonl\nout: b\nsteps: [sweep]", "allowed are clean, review, rewrite, stats, build"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]", "clean: unknown langauge; allowed are"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {language: fr}}]", "allowed are zh, en, any"),
+        ("source: q.jsonl\nout: b\nsteps: [rewrite]", "base_url and model are wanted"),
+        ("source: none.jsonl\nout: b\nsteps: [clean]", "no such file"),
+    ],
+)
+def test_broken_plans(tmp_path, text, message):
+    write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises((ValueError, OSError), match=message):
+        run_pipeline(tmp_path / "p.yaml")
+
+
+def test_the_command_line_says_what_each_step_did(replayed, endpoint):
+    (replayed / "short.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean]")
+    result = CliRunner().invoke(app, ["corpus", "run", str(replayed / "short.yaml")])
+    assert result.exit_code == 0, result.output
+    assert f"read {COUNT}" in result.output
