@@ -30,7 +30,7 @@ def test_model_shows_its_plan_and_publishes(tmp_path: Path, logged_in: LoopbackH
     assert "8 of 8 files change" in output
     assert not logged_in.has("model", "user/name")
     code, output = run("model", folder, "user/name", "--yes", "--private")
-    assert output.splitlines()[-1].startswith(f"{logged_in.url}/user/name/commit/")
+    assert f"{logged_in.url}/user/name/commit/" in output
     assert logged_in.repo("model", "user/name").private
 
 
