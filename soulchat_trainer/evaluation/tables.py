@@ -158,7 +158,7 @@ def _reply_row(name: str, generation: dict[str, Any], expressions: dict[str, flo
 
 def render_markdown(tables: Sequence[Table]) -> str:
     """The tables in Markdown: the seven metrics, what is told of the replies, and the paper's block."""
-    return "\n\n".join([*map(_markdown_table, tables), _markdown_published()]) + "\n"
+    return "\n\n".join([*map(_markdown_table, tables), markdown_published()]) + "\n"
 
 
 def _markdown_table(table: Table) -> str:
@@ -183,22 +183,24 @@ def _markdown_table(table: Table) -> str:
     return "\n\n".join(
         [
             f"**{table.heading}**",
-            _markdown_rows(head, rows),
+            markdown_rows(head, rows),
             " ".join(note for note in notes if note),
             "Replies: mean length in characters, distinct-1 and -2 over characters, shares; then per cent of replies.",
-            _markdown_rows(["Model", *REPLY_COLUMNS.values(), *names], replies),
+            markdown_rows(["Model", *REPLY_COLUMNS.values(), *names], replies),
             f"What each column of expressions tests in the paper:\n\n{told}",
         ]
     )
 
 
-def _markdown_published() -> str:
+def markdown_published() -> str:
+    """The paper's Table 1, under its heading."""
     head = ["Model", "Test set", *SHORT_NAMES.values(), "Con.", "Emp.", "Hel.", "Saf."]
     rows = [[row["name"], row["dataset"], *(f"{value:.2f}" for value in row["values"])] for row in published()["rows"]]
-    return f"**{published()['heading']}** ({published()['source']})\n\n{_markdown_rows(head, rows)}"
+    return f"**{published()['heading']}** ({published()['source']})\n\n{markdown_rows(head, rows)}"
 
 
-def _markdown_rows(head: list[str], rows: list[list[str]]) -> str:
+def markdown_rows(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
