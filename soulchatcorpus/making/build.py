@@ -13,7 +13,7 @@ from ..splits import SPLITS, Splitter, opening_key
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation, write_json
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
-PROVENANCE = ("source_id", "prompt_version", "model", "reviewer_decision", "crisis")
+PROVENANCE = ("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis")
 ROW_GROUP = 1_000  # conversations
 
 _TOPIC_NUMBER = {topic: number for number, topic in enumerate(TOPICS)}
@@ -118,7 +118,10 @@ def _temporary(path: Path) -> Path:
 def _origin(record: Record) -> dict[str, str | None]:
     provenance = record.get("provenance") or {}
     crisis = (record.get("labels") or {}).get("crisis")
-    known = {"source_id": record["id"], "crisis": crisis} | provenance
+    # Rewriting carries what a question said of itself, its source and licence among it, under `source`.
+    said = record | (provenance.get("source") or {})
+    terms = {name: said.get(name) for name in ("source", "licence")}
+    known = {"source_id": record["id"], "crisis": crisis} | provenance | terms
     return {name: known.get(name) for name in PROVENANCE}
 
 
