@@ -29,6 +29,9 @@ Rate = Annotated[int, typer.Option("--messages-per-minute", help="Messages a min
 AtOnce = Annotated[int, typer.Option("--replies-at-once", help="Replies being made or waited for at the same time.")]
 BatchSize = Annotated[int, typer.Option(help="Replies in one batch of the model.")]
 
+# Tokens whose keys and values stay for the next turn of their talk, where the model is causal: eight full windows.
+KEPT_TOKENS = 16_384
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
@@ -151,13 +154,13 @@ def _open_service(
     model: str, device: str, care: bool, country: str | None, limits: object, batch_size: int
 ) -> "ReplyService":
     from soulchat_trainer.generation import ReplyEngine
-    from soulchat_trainer.talk.care import Care
     from soulchat_trainer.loading import load_model
+    from soulchat_trainer.talk.care import Care
     from soulchat_trainer.talk.service import ReplyService
 
     checks = Care(care, country)
     loaded, tokenizer = load_model(model, device)
-    return ReplyService(lambda: ReplyEngine(loaded, tokenizer, batch_size), checks, limits)
+    return ReplyService(lambda: ReplyEngine(loaded, tokenizer, batch_size, kept_tokens=KEPT_TOKENS), checks, limits)
 
 
 def _language() -> str:

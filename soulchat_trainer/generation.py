@@ -20,6 +20,8 @@ from transformers.utils import ModelOutput
 from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
 
+from .chatglm import ChatGLMConfig
+from .prefix_store import PrefixStore
 from .prompts import encode_prompt, fit_prompt, prompt_room
 from .replies import ReplyDecoder
 from .row_cache import RowCache
@@ -89,6 +91,8 @@ class ReplyEngine:
         max_batch_size: most requests in the running batch; more wait.
         window: most tokens of prompt and reply together; by default what the model's config says.
         encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
+        kept_tokens: of how many tokens the keys and values stay when a reply is done, for the next turn of its talk;
+            nothing stays with ChatGLM, see `prefix_store`.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class ReplyEngine:
         max_batch_size: int = 16,
         window: int | None = None,
         encode: Callable[[Sequence[Message]], list[int]] | None = None,
+        kept_tokens: int = 0,
     ) -> None:
         if max_batch_size < 1:
             raise ValueError(f"max_batch_size is {max_batch_size}; allowed: at least 1")
@@ -111,6 +116,7 @@ class ReplyEngine:
         self.running: list[Request] = []
         self.cache: RowCache | None = None
         self.columns: Columns = {}
+        self.store = None if isinstance(model.config, ChatGLMConfig) or not kept_tokens else PrefixStore(kept_tokens)
 
     @property
     def busy(self) -> bool:
@@ -159,7 +165,7 @@ class ReplyEngine:
         self._leave()
         joining = self._next_to_join()
         if joining:
-            return self._join(joining)
+            return self._join_all(joining)
         return self._advance() if self.running else []
 
     def _next_to_join(self) -> list[Request]:
@@ -177,10 +183,18 @@ class ReplyEngine:
                 joining.append(request)
         return joining
 
-    def _join(self, requests: list[Request]) -> list[Delta]:
+    def _join_all(self, requests: list[Request]) -> list[Delta]:
+        """Let requests in: those whose talk goes on one by one, the others together."""
+        if self.store is None:
+            return self._join(requests, DynamicCache())
+        found = {request: self.store.find(request.prompt_ids) for request in requests}
+        deltas = [delta for request, cache in found.items() if cache for delta in self._join([request], cache)]
+        new = [request for request, cache in found.items() if cache is None]
+        return deltas + (self._join(new, DynamicCache()) if new else [])
+
+    def _join(self, requests: list[Request], cache: DynamicCache) -> list[Delta]:
         """Read the prompts of new requests, draw their first tokens and put them into the running batch."""
         input_ids, attention_mask = left_pad([request.prompt_ids for request in requests], self.model.device)
-        cache = DynamicCache()
         output, columns = self._read_prompts(input_ids, attention_mask, cache)
         tokens = self._draw(output.logits, requests)
         if self.cache is None:
@@ -206,11 +220,20 @@ class ReplyEngine:
     def _read_prompts(
         self, input_ids: Tensor, attention_mask: Tensor, cache: DynamicCache | None
     ) -> tuple[ModelOutput, Columns]:
-        """Forward pass over whole left-padded rows; positions and mask as the model's own `generate` makes them."""
+        """Forward pass over left-padded rows; positions and mask as the model's own `generate` makes them.
+
+        What the cache holds already is not read again.
+        """
+        new = input_ids.shape[-1] - (cache.get_seq_length() if cache is not None else 0)
         columns = {"input_ids": input_ids, "attention_mask": attention_mask}
         columns["position_ids"] = self.model._prepare_position_ids_for_generation(input_ids, columns)
         inputs = self.model.prepare_inputs_for_generation(
-            **columns, past_key_values=cache, use_cache=cache is not None, logits_to_keep=1, is_first_iteration=True
+            **columns,
+            next_sequence_length=new,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            logits_to_keep=1,
+            is_first_iteration=True,
         )
         return self.model(**inputs), columns
 
@@ -266,6 +289,10 @@ class ReplyEngine:
         stays = [request.finish_reason is None for request in self.running]
         if all(stays):
             return
+        if self.store is not None:
+            for row in range(len(stays)):
+                if not stays[row]:
+                    self._remember(row, self.store)
         rows, staying = list(range(len(stays))), sum(stays)
         # The last rows move into the holes: one row is copied for one that leaves.
         holes = [row for row in rows[:staying] if not stays[row]]
@@ -279,6 +306,12 @@ class ReplyEngine:
         self.columns = {name: values[rows][..., values.shape[-1] - width :] for name, values in self.columns.items()}
         # The last token's keys and values are not in the cache yet.
         self.cache.keep(rows=staying, columns=max(width - 1, 0))
+
+    def _remember(self, row: int, store: PrefixStore) -> None:
+        """Keep the keys and values of a row that leaves; those of its last token are not in the cache yet."""
+        is_real = self.columns["attention_mask"][row].bool()
+        token_ids = self.columns["input_ids"][row][is_real][:-1].tolist()
+        store.keep(token_ids, self.cache.copy_row(row, len(token_ids)))
 
 
 def generate_replies(

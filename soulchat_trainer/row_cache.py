@@ -89,6 +89,11 @@ class RowCache(Cache):
             layer.keys[target, :, used] = layer.keys[source, :, used]
             layer.values[target, :, used] = layer.values[source, :, used]
 
+    def copy_row(self, row: int, columns: int) -> list[tuple[Tensor, Tensor]]:
+        """Copies of a row's last `columns` keys and values in each layer, [1, heads, columns, head_dim]."""
+        one, last = slice(row, row + 1), slice(self.span.end - columns, self.span.end)
+        return [(layer.keys[one, :, last].clone(), layer.values[one, :, last].clone()) for layer in self.layers]
+
     def keep(self, rows: int, columns: int) -> None:
         """Forget all but the first `rows` rows and the last `columns` columns."""
         self.span.rows = rows
