@@ -20,6 +20,7 @@ CHANGED_DEFAULTS = {
     "logging_steps": "a loss line every 10 steps: 500 is half an hour of the paper's run",
     "save_total_limit": "two checkpoints: when the last one is torn, the one before it is whole",
     "report_to": "none unless asked for",
+    "ddp_find_unused_parameters": "every trained parameter is used at every step; looking for others costs a pass",
 }
 
 
@@ -43,6 +44,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     # In this order, as in the parent: HfArgumentParser takes the type after None.
     report_to: None | str | list[str] = field(  # noqa: RUF036
         default="none", metadata={"help": "Where to log: tensorboard, wandb, trackio, all or none."}
+    )
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Let DDP look for parameters without gradients; there are none here."}
     )
 
     max_source_length: int = field(

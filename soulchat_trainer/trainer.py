@@ -103,7 +103,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if not isinstance(rows, datasets.Dataset):
             return rows
         samples = SampleDataset(encode_dataset(rows, self.encoder, num_proc=args.dataloader_num_workers or None))
-        logger.warning_once(samples.describe_cuts(args.max_source_length, args.max_target_length))
+        if args.process_index == 0:
+            logger.warning(samples.describe_cuts(args.max_source_length, args.max_target_length))
         return samples
 
     # Batches
@@ -196,11 +197,11 @@ class SoulChatTrainer(Seq2SeqTrainer):
             torn = what_is_torn(resume_from_checkpoint)
             if torn:
                 raise ValueError(f"resume_from_checkpoint: {resume_from_checkpoint} is torn ({torn})")
-        if resume_from_checkpoint:
+        if resume_from_checkpoint and self.args.process_index == 0:
             logger.warning(f"going on from {resume_from_checkpoint}")
-            resume_from_checkpoint = str(resume_from_checkpoint)
+        folder = str(resume_from_checkpoint) if resume_from_checkpoint else None
         self._clock = time.perf_counter()
-        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+        return super().train(resume_from_checkpoint=folder, **kwargs)
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""

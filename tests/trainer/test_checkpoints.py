@@ -1,0 +1,57 @@
+"""Whole and torn checkpoints."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from soulchat_trainer.checkpoints import (
+    find_last_whole_checkpoint,
+    list_checkpoints,
+    remove_manifest,
+    what_is_torn,
+    write_manifest,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    for step in (2, 10, 4):
+        folder = tmp_path / f"checkpoint-{step}"
+        (folder / "global_step").mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder / "global_step/optim.pt").write_bytes(b"state")
+        write_manifest(folder)
+    (tmp_path / "checkpoint-x").mkdir()
+    return tmp_path
+
+
+def test_newest_first_by_number(run: Path) -> None:
+    assert [path.name for path in list_checkpoints(run)] == ["checkpoint-10", "checkpoint-4", "checkpoint-2"]
+
+
+def test_the_last_one_is_taken_where_it_is_whole(run: Path) -> None:
+    assert find_last_whole_checkpoint(run).name == "checkpoint-10"
+
+
+@pytest.mark.parametrize("fault", ["short", "missing", "below", "unfinished"])
+def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    last = run / "checkpoint-10"
+    if fault == "short":
+        (last / "model.safetensors").write_bytes(b"weig")
+    elif fault == "missing":
+        (last / "model.safetensors").unlink()
+    elif fault == "below":
+        (last / "global_step/optim.pt").write_bytes(b"")
+    else:
+        remove_manifest(last)
+    assert what_is_torn(last)
+    logging.getLogger("transformers").propagate = True
+    assert find_last_whole_checkpoint(run).name == "checkpoint-4"
+    assert "checkpoint-10 is torn" in caplog.text
+
+
+def test_none_whole(run: Path) -> None:
+    for folder in list_checkpoints(run):
+        remove_manifest(folder)
+    assert find_last_whole_checkpoint(run) is None
