@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 # Logits of one row in float32 differ by up to about 1e-5 between batch shapes (another order of summation). What is
 # decided by less than this margin is decided again from the row computed alone, see `ReplyEngine`.
-FLOAT32_MARGIN = 1e-3
+FLOAT32_MARGIN = 2e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +73,29 @@ def draw(logits: Tensor, noise: Tensor, temperature: Tensor, top_p: Tensor, marg
         ValueError: the logits are not finite.
     """
     logits = logits / temperature
-    if not torch.isfinite(logits).all():
-        raise ValueError(
-            "the model's logits are not finite; allowed: finite ones (is float16 too narrow for this model?)"
-        )
+    if not torch.isfinite(torch.stack(logits.aminmax())).all():
+        raise ValueError("the model's logits are not finite (is float16 too narrow for it?); allowed: finite ones")
     probabilities, scores = logits.softmax(-1), logits + noise
-    tokens = scores.new_zeros(len(scores), dtype=torch.long)
+    top_p = torch.where(top_p < 1, top_p, math.inf)
+    tokens = torch.empty(len(scores), dtype=torch.long, device=scores.device)
     undecided = torch.zeros_like(tokens, dtype=torch.bool)
     open_rows = torch.arange(len(scores), device=scores.device)
     while len(open_rows):
-        best, candidates = scores[open_rows].topk(2)
-        candidate, rows = candidates[:, :1], probabilities[open_rows]
-        own = rows.gather(1, candidate)
-        mass_above = (rows * (rows > own * (1 + margin))).sum(-1, keepdim=True)
-        inside = (mass_above - margin < top_p[open_rows]) | (top_p[open_rows] >= 1)
+        best, candidates = scores.topk(2)
+        candidate = candidates[:, :1]
+        own = probabilities.gather(1, candidate)
+        ratios = probabilities / own
+        # threshold keeps what is greater; several times faster than a mask and a product
+        mass_above = own * threshold(ratios, 1 + margin, 0.0).sum(-1, keepdim=True)
+        inside = mass_above - margin < top_p
         if margin:
-            mass_at_most = (rows * (rows > own * (1 - margin))).sum(-1, keepdim=True) - own
-            surely = (mass_at_most + margin < top_p[open_rows]) | (top_p[open_rows] >= 1)
-            near = (best[:, :1] - best[:, 1:] < margin) | (inside & ~surely)
-            undecided[open_rows] |= near.squeeze(1)
+            mass_at_most = own * (threshold(ratios, 1 - margin, 0.0).sum(-1, keepdim=True) - 1)
+            near = (best[:, :1] - best[:, 1:] < margin) | (inside & (mass_at_most + margin >= top_p))
+            undecided[open_rows] = near[:, 0]
             inside |= near
-        inside = inside.squeeze(1)
-        tokens[open_rows] = candidate.squeeze(1)
-        scores[open_rows[~inside], candidate[~inside, 0]] = -math.inf
-        open_rows = open_rows[~inside]
+        tokens[open_rows] = candidate[:, 0]
+        outside = ~inside[:, 0]
+        scores, probabilities, top_p = scores[outside], probabilities[outside], top_p[outside]
+        scores.scatter_(1, candidate[outside], -math.inf)
+        open_rows = open_rows[outside]
     return tokens, undecided
