@@ -36,7 +36,7 @@ _EMAIL = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._%+-]*\s?[@＠]\s?[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\s?[.。]\s?[A-Za-z]{2,})+"
 )
 _SPELT_EMAIL = re.compile(
-    r"[A-Za-z0-9._%+-]+\s?[\[(（]?(?:at|AT|艾特|#)[\])）]?\s?[A-Za-z0-9-]+\s?(?:\.|[\[(（]?(?:dot|点)[\])）]?)\s?(?:com|cn|net|org|edu)\b"
+    r"[A-Za-z0-9._%+-]+\s?[\[(（]?(?:at|AT|艾特|#)[\])）]?\s?[A-Za-z0-9-]+\s?(?:\.|[\[(（]?(?:dot|点)[\])）]?)\s?(?:com|cn|net|org|edu)(?![A-Za-z0-9])"
 )
 _URL = re.compile(
     r"(?:https?://|www\.)[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+|(?<![A-Za-z0-9@.])(?:[A-Za-z0-9-]+\.)+(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov)(?![A-Za-z0-9])(?:/[A-Za-z0-9\-._~/?#=&%+]*)?"
@@ -44,8 +44,8 @@ _URL = re.compile(
 _URL_HINT = re.compile(r"://|www\.|\.(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov)(?![A-Za-z])")
 _HANDLE_HINT = re.compile(r"[A-Za-z0-9_@-]{5}")
 _HANDLE = re.compile(
-    r"(?:微信|薇信|威信|徽信|[Vv]信|(?<![A-Za-z])(?:wx|vx|wechat|weixin)(?![A-Za-z])|微信公众号|公众号|抖音|微博|小红书|快手|telegram|instagram|twitter|line|skype|(?<![A-Za-z])qq|扣扣|抠抠|企鹅号?|陌陌|加我|B站|snapchat|discord)"
-    r"(?:的?(?:号码?|帐号|账号|ID|群号?|名|昵称|群|handle|username|id))?[^A-Za-z0-9\n]{0,6}(?:is|me|:|at|on|id)?[^A-Za-z0-9\n]{0,3}(?P<handle>[A-Za-z][A-Za-z0-9_\-]{4,24}|\d(?:[-\s]?\d){4,11}|[A-Za-z0-9_\-]*\d[A-Za-z0-9_\-]{3,20})(?![A-Za-z0-9_-])",
+    r"(?:微信|薇信|威信|徽信|[Vv]信|(?<![A-Za-z])(?:wx|vx|wechat|weixin)(?![A-Za-z])|(?<![A-Za-z])(?-i:VX|WX)(?=[a-z0-9])|微信公众号|公众号|抖音|微博|小红书|快手|telegram|instagram|twitter|line|skype|(?<![A-Za-z])qq|扣扣|抠抠|企鹅号?|陌陌|加我|B站|snapchat|discord)"
+    r"(?:的?(?:号码?|帐号|账号|ID|群号?|名|昵称|群|handle|username|id))?[^A-Za-z0-9\n]{0,6}(?:is|me|:|at|on|id)?[^A-Za-z0-9\n]{0,3}(?P<handle>@?[A-Za-z][A-Za-z0-9_\-]{4,24}|\d(?:[-\s]?\d){4,11}|[A-Za-z0-9_\-]*\d[A-Za-z0-9_\-]{3,20})(?![A-Za-z0-9_-])",
     re.IGNORECASE,
 )
 _AT_HANDLE = re.compile(r"(?<![A-Za-z0-9._%+-])@[A-Za-z0-9_][A-Za-z0-9_.]{2,24}")
@@ -55,7 +55,7 @@ _REVERSE_HANDLE = re.compile(
 _ADDRESS_HINT = re.compile(r"[号弄栋幢室座元楼期组]|Street|Road|Avenue|Lane|Drive|St\b|Ave\b|Rd\b")
 _COUNT = r"[0-9０-９一二三四五六七八九十百]{1,5}"
 _ADDRESS = re.compile(
-    rf"(?:[路街巷弄道村苑]|大道|胡同|小区|花园|新村|公寓|家园|大厦|社区|广场|宿舍)[东西南北中]?\s?第?{_COUNT}\s?(?:号|弄|栋|幢|座|单元|期|组)"
+    rf"(?:[路街巷弄道村苑]|大道|胡同|小区|花园|新村|公寓|家园|大厦|社区|广场|宿舍)[东西南北中]?(?:[一二三四五六七八九十]段)?\s?第?{_COUNT}\s?(?:号|弄|栋|幢|座|单元|期|组)"
     r"(?:院|楼)?(?:[0-9０-９一二三四五六七八九十A-Za-z]{1,5}\s?(?:号楼|号|栋|幢|座|单元|层|楼|室|房|户)?){0,4}"
 )
 # What stands before the street belongs to the address, back to the word that leads to it.
@@ -73,6 +73,9 @@ _OWN_NAME = re.compile(
 )
 _ENGLISH_NAME = re.compile(r"\b[Mm]y (?:full |real )?name is (?P<name>[A-Z][a-z]+(?: [A-Z][a-z]+)?)")
 _NAME_HINT = re.compile(r"我[叫名的姓]|[Mm]y ")
+# Full-width digits, @ and full stop, one for one: １３８ is a number too.
+_FULL_WIDTH = re.compile(r"[０-９＠．]")
+_WIDTH_OFFSET = 0xFEE0
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -106,6 +109,7 @@ def find_private(text: str, recogniser: bool = False) -> list[PrivateSpan]:
     `recogniser` adds the names and places that jieba's part-of-speech tagger finds: slow, and often wrong, so fit for
     flagging rather than masking.
     """
+    text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - _WIDTH_OFFSET), text)
     found: list[PrivateSpan] = []
     hinted: dict[re.Pattern[str], bool] = {}
     for rule in _RULES:
@@ -174,10 +178,10 @@ _RULES = (
     _Rule("email", _MAIL_HINT, _EMAIL),
     _Rule("email", _MAIL_HINT, _SPELT_EMAIL),
     _Rule("url", _URL_HINT, _URL),
+    _Rule("phone", _NUMBER_HINT, _PHONE),
     _Rule("handle", _HANDLE_HINT, _HANDLE, "handle"),
     _Rule("handle", _HANDLE_HINT, _REVERSE_HANDLE, "handle"),
     _Rule("handle", _HANDLE_HINT, _AT_HANDLE),
-    _Rule("phone", _NUMBER_HINT, _PHONE),
     _Rule("phone", _NUMBER_HINT, _NAMED_PHONE, 1),
     _Rule("address", _ADDRESS_HINT, _ADDRESS, before=_ADDRESS_BEFORE),
     _Rule("address", _ADDRESS_HINT, _WESTERN_ADDRESS),

@@ -95,7 +95,8 @@ def test_questions_to_parquet(replayed, endpoint):
 
 
 def test_openings_are_not_in_two_splits(replayed, endpoint, tmp_path):
-    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{{rewrite: {{base_url: '{endpoint.base_url}', model: m}}}}, build]"
+    step = f"{{rewrite: {{base_url: '{endpoint.base_url}', model: m}}}}"
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{step}, build]"
     (replayed / "short.yaml").write_text(plan)
     run_pipeline(replayed / "short.yaml")
     tables = [pq.read_table(path).to_pylist() for path in (replayed / "corpus" / "2-build" / "data").glob("conv*")]

@@ -1,0 +1,96 @@
+"""Record files: what is read, refused, and written whole or not at all."""
+
+import pytest
+
+from soulchatcorpus.making.records import (
+    LinesWriter,
+    find_file,
+    passages,
+    read_pipeline_records,
+    set_passages,
+    write_json,
+    write_lines,
+)
+
+
+def read(path, **more) -> list[dict]:
+    return list(read_pipeline_records(path, **more))
+
+
+def test_ids_are_strings_and_other_keys_stay(tmp_path):
+    write_lines(tmp_path / "q.jsonl", [{"id": 7, "question": "问", "answer": "答", "question_id": 3, "topic": "成长"}])
+    assert read(tmp_path / "q.jsonl") == [
+        {"id": "7", "question": "问", "answer": "答", "question_id": 3, "topic": "成长发展"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('{"id": 1, "question": "问"}', "record 1 has .'id', 'question'.; allowed are id, question, answer"),
+        ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2, "answer": "答"}', "record 2: no question"),
+        (
+            '{"id": 1, "question": "问", "answer": "答"}\n{"id": 2, "question": "问", "answer": ""}',
+            "record 2: no answer",
+        ),
+        ('{"question": "问", "answer": "答"}', "record 1: no id"),
+        ('{"id": 1, "question": "问", "answer": "答"}\n[1]', "record 2: no id"),
+        (
+            '{"id": 1, "question": "问", "answer": "答"}\n{"id": "1", "question": "问", "answer": "答"}',
+            "'1' occurs twice",
+        ),
+        ('{"id": 1, "question": "问", "answer": "答", "topic": "天气"}', "unknown topic '天气'; allowed are 家庭"),
+        ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2,', "record 2"),
+        ("", "empty"),
+    ],
+)
+def test_broken_files_are_one_clear_line(tmp_path, lines, message):
+    (tmp_path / "q.jsonl").write_text(lines)
+    with pytest.raises(ValueError, match=message) as error:
+        read(tmp_path / "q.jsonl")
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_stands_for_its_record_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"neither conversations\.jsonl nor questions\.jsonl"):
+        find_file(tmp_path)
+    write_lines(tmp_path / "questions.jsonl", [])
+    assert find_file(tmp_path).name == "questions.jsonl"
+    write_lines(tmp_path / "conversations.jsonl", [])
+    assert find_file(tmp_path).name == "conversations.jsonl"
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        find_file(tmp_path / "none")
+
+
+def test_passages_come_and_go():
+    record = {"id": "1", "messages": [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]}
+    assert passages(record) == [("user", "一"), ("assistant", "二")]
+    set_passages(record, ["三", "四"])
+    assert passages(record) == [("user", "三"), ("assistant", "四")]
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a.jsonl"
+    write_lines(path, [{"id": "old"}])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_lines(path, [{"id": "new"}, {"id": object()}])
+    assert path.read_text() == '{"id":"old"}\n'
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    """/dev/full takes no byte: writing there is what a full disk is like."""
+    path = tmp_path / "a.jsonl"
+    write_lines(path, [{"id": "old"}])
+    writer = LinesWriter(path)
+    writer._temporary.symlink_to("/dev/full")
+    writer.__enter__().write({"id": "new"})
+    with pytest.raises(OSError, match="No space left"):
+        writer.__exit__(None)
+    assert path.read_text() == '{"id":"old"}\n'
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_json_is_indented(tmp_path):
+    write_json(tmp_path / "new" / "a.json", {"名": 1})
+    assert (tmp_path / "new" / "a.json").read_text() == '{\n  "名": 1\n}\n'
