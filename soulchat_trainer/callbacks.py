@@ -3,7 +3,7 @@
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_callback import ExportableState, ProgressCallback
 
 
 class LossBarCallback(ProgressCallback):
@@ -41,3 +41,14 @@ class LogAtSaveCallback(TrainerCallback):
         """Ask for a log where a save is due."""
         control.should_log |= control.should_save or state.global_step >= state.max_steps
         return control
+
+
+class RunInfoCallback(TrainerCallback, ExportableState):
+    """Writes what a run is (recipe, data fingerprint, versions, git revision) into every trainer_state.json."""
+
+    def __init__(self, run_info: dict[str, Any]):
+        self.run_info = run_info
+
+    def state(self) -> dict[str, Any]:
+        """What trainer_state.json holds under `stateful_callbacks`."""
+        return {"args": {"run_info": self.run_info}, "attributes": {}}

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
 
 from .arguments import RunArguments, SoulChatTrainingArguments
-from .data import DATASET_NAMES, corpus_fingerprint
 from .evaluation.openings import write_openings
 from .evaluation.perplexity import unigram_loss
 from .evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, write_predictions, write_results
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
 from .models import make_model
+from .run_info import describe_training
 from .sampling import Decoding
 
 EVALUATION_BATCH = 64
@@ -30,7 +30,7 @@ TURN_COLUMNS = ("id", "prompt", "completion")
 class FinishedRun:
     """A run after training: what was asked for, and what the folder `args.output_dir` was trained on."""
 
-    recipe: str
+    run_info: dict[str, Any]
     run: RunArguments
     args: SoulChatTrainingArguments
     corpus: DatasetDict
@@ -56,12 +56,14 @@ def report_run(finished: FinishedRun) -> dict[str, Any]:
     references = [turn["completion"] for turn in turns]
     results = write_results(
         finished.folder / RESULTS_FILE,
-        dataset=describe_dataset(finished.run.dataset, finished.corpus),
+        dataset=finished.run_info["dataset"],
         decoding=decoding,
         systems=systems,
         references=describe_references(references) if turns else {},
-        recipe=finished.recipe,
-        training=describe_training(finished),
+        recipe=finished.run_info["recipe"],
+        training=describe_training(
+            finished.state, {**asdict(finished.run), **finished.args.to_dict()}, finished.parameters
+        ),
         unigram=describe_unigram(finished, train_turns, references) if turns else None,
     )
     write_model_card(finished.folder)
@@ -112,38 +114,6 @@ def describe_unigram(
     """Loss and perplexity of a unigram model over the same tokens."""
     unigram = unigram_loss(finished.tokenizer, [turn["completion"] for turn in train_turns], references)
     return {"loss": unigram.loss, "perplexity": unigram.perplexity}
-
-
-def describe_dataset(name: str, corpus: DatasetDict) -> dict[str, Any]:
-    """The `dataset` part of results.json."""
-    known = DATASET_NAMES.get(name, {})
-    return {
-        "name": known.get("name", Path(name).name),
-        "config": "conversations",
-        "revision": None,
-        "fingerprint": corpus_fingerprint(corpus),
-        "splits": {split: rows.num_rows for split, rows in corpus.items()},
-        "licence": known.get("licence", corpus["train"].info.license or None),
-    }
-
-
-def describe_training(finished: FinishedRun) -> dict[str, Any]:
-    """The `training` part of results.json, from the trainer's log."""
-    steps = [entry for entry in finished.state.log_history if "loss" in entry]
-    seconds = sum(entry["seconds"] for entry in steps)
-    tokens = sum(entry["tokens"] for entry in steps)
-    asked = {**finished.run.__dict__, **finished.args.to_dict()}
-    return {
-        "seconds": seconds,
-        "steps": finished.state.global_step,
-        "samples": sum(entry["samples"] for entry in steps),
-        "tokens": tokens,
-        "tokens_per_second": tokens / seconds,
-        "parameters": finished.parameters,
-        "arguments": {key: value for key, value in asked.items() if value is not None and "token" not in key},
-        "loss_first": steps[0]["loss"],
-        "loss_last": steps[-1]["loss"],
-    }
 
 
 def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .data import load_corpus
 from .models import make_model, make_tokenizer
 from .report import FinishedRun, format_table, report_run
+from .run_info import describe_dataset, describe_run
 from .settings import parse_arguments
 from .trainer import SoulChatTrainer
 
@@ -28,20 +29,26 @@ def run_recipe(argv: Sequence[str]) -> None:
     with args.main_process_first(desc="training the tokenizer"):
         tokenizer = make_tokenizer(run, corpus["train"], args.output_dir, args.process_index == 0)
     model = make_model(run, tokenizer, args.seed)
+    run_info = describe_run(recipe, describe_dataset(run.dataset, corpus))
     trainer = SoulChatTrainer(
         model=model,
         args=args,
         train_dataset=corpus["train"],
         eval_dataset=corpus["validation"],
         processing_class=tokenizer,
+        run_info=run_info,
     )
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
-    trainer.save_model()
+    trainer.save_model(_internal_call=True)
     trainer.save_state()
-    finished = FinishedRun(recipe, run, args, corpus, tokenizer, trainer.state, model.num_parameters())
+    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, model.num_parameters())
+    pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
     if args.process_index == 0:
         results = report_run(finished)
+        if pusher is not None:
+            pusher.submit(finished.folder, results)
+            pusher.finish()
         print(format_table(results), next_steps(args.output_dir), sep="\n\n")
 
 

@@ -21,15 +21,21 @@ from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
 from transformers.trainer_callback import ProgressCallback
-from transformers.trainer_utils import SchedulerType, rotate_checkpoints
+from transformers.trainer_utils import HubStrategy, SchedulerType, rotate_checkpoints
 from transformers.utils import logging
 
+from hub_cards.model import OURS
+from hub_cards.publish import Target
+from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
+
 from .arguments import SoulChatTrainingArguments
-from .callbacks import LogAtSaveCallback, LossBarCallback
+from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import find_last_whole_checkpoint, remove_manifest, what_is_torn, write_manifest
 from .collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from .encoders import make_encoder
+from .hub_push import HubPusher
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
+from .run_info import describe_rows, describe_run, describe_training
 from .streaming import StreamedBatches
 from .tokenize import encode_dataset
 
@@ -49,6 +55,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         eval_dataset: the same, for the held-out loss; with `predict_with_generate` also for replies and their scores,
             which needs rows.
         processing_class: the model's tokenizer.
+        run_info: what trainer_state.json and the model card tell of the run (recipe, dataset, versions, git_revision);
+            by default what can be known from here.
         **kwargs: everything else that `Seq2SeqTrainer` takes.
 
     Raises:
@@ -64,9 +72,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
         train_dataset: Rows | SampleDataset | None = None,
         eval_dataset: Rows | SampleDataset | None = None,
         processing_class: PreTrainedTokenizerBase | None = None,
+        run_info: dict[str, Any] | None = None,
         **kwargs: Any,
     ):
         args = args or SoulChatTrainingArguments()
+        self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
+        self.pusher: HubPusher | None = None
         self.encoder = make_encoder(model, processing_class, args)
         self.eval_rows = eval_dataset
         kwargs.setdefault("data_collator", make_collator(processing_class, args))
@@ -82,6 +93,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             **kwargs,
         )
         self.add_callback(LogAtSaveCallback)
+        self.add_callback(RunInfoCallback(self.run_info))
+        self.state.stateful_callbacks[RunInfoCallback.__name__] = RunInfoCallback(self.run_info).state()
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
         self._eval_sums = torch.zeros(2)
@@ -250,6 +263,54 @@ class SoulChatTrainer(Seq2SeqTrainer):
         output.metrics[f"{metric_key_prefix}_loss"] = total / tokens
         output.metrics[f"{metric_key_prefix}_perplexity"] = math.exp(min(total / tokens, 100))
         return output
+
+    # Hub
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Name the repository; the first push makes it, so a Hub that is away does not keep a run from starting."""
+        args = self.args
+        if args.hub_token or token:
+            raise ValueError(
+                "hub_token: log in with `hf auth login` or set HF_TOKEN; a token in arguments is written down"
+            )
+        if args.hub_model_id is None or "/" not in args.hub_model_id:
+            raise ValueError(f"push_to_hub needs hub_model_id as user/name, found {args.hub_model_id}")
+        self.hub_model_id = args.hub_model_id
+        if self.is_world_process_zero():
+            target = Target(
+                self.hub_model_id,
+                "model",
+                revision=args.hub_revision or "main",
+                private=bool(args.hub_private_repo if private is None else private),
+                ours=OURS,
+            )
+            base = getattr(self.model.config, "_name_or_path", None) or None
+            self.pusher = HubPusher(target, base)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Send a checkpoint's model in the background, unless only the end is to be pushed."""
+        if self.pusher is not None and self.args.hub_strategy != HubStrategy.END:
+            self.pusher.submit(Path(checkpoint_folder), self.describe_so_far())
+
+    def push_to_hub(self, **kwargs: Any) -> None:
+        """Save the model in `output_dir` and send it with its card and, where it was evaluated, its results; waits."""
+        if self.hub_model_id is None:
+            self.init_hf_repo()
+        self.save_model(_internal_call=True)
+        if self.pusher is not None:
+            folder = Path(self.args.output_dir)
+            evaluated = folder / RESULTS_FILE
+            results = read_results(evaluated) if evaluated.is_file() else self.describe_so_far()
+            self.pusher.submit(folder, results)
+            self.pusher.finish()
+
+    def _finish_current_push(self) -> None:
+        """Nothing: pushes go on while the model is evaluated, and `push_to_hub` waits for the last one."""
+
+    def describe_so_far(self) -> dict[str, Any]:
+        """results.json of a model that is not evaluated yet."""
+        training = describe_training(self.state, self.args.to_dict(), self.model.num_parameters())
+        return {"schema_version": SCHEMA_VERSION, **self.run_info, "training": training, "systems": []}
 
     # Checkpoints
 
