@@ -1,5 +1,6 @@
 """Model cards, rendered through templates from what was measured: a number that is missing reads "not measured"."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .results import METRICS, RESULTS_FILE, check_results, lookup, own_system, read_results
 from .sources import Origin
 
+BUILD_FILE = "build.json"
 NOT_MEASURED = "not measured"
 NUM_REPLIES = 5
 # Of some hundred arguments of a run, those by which a reader could repeat it.
@@ -167,43 +169,38 @@ def render_dataset_card(
     build: dict[str, Any],
     *,
     repo_id: str,
-    infos: dict[str, DatasetInfo],
+    infos: Mapping[str, DatasetInfo],
     patterns: dict[str, dict[str, str]],
-    origins: Sequence[Origin] = (),
-    figures: Mapping[str, str] | None = None,
+    figures: Mapping[str, str],
 ) -> str:
-    """The whole README.md of a corpus: YAML for the Hub, then a datasheet filled from what the build counted.
+    """The whole README.md of a corpus: YAML for the Hub, then a datasheet filled from what was counted.
 
     Args:
-        build: the content of build.json; what it lacks reads "not measured".
+        build: what `build_report.collect_build` brings together, and `origins`: source, licence and number of the
+            records; what it lacks reads "not measured".
         repo_id: where it is published, such as "user/my-corpus".
         infos: features and exact sizes by config.
         patterns: pattern of the Parquet files by config and split; the first config is the default one.
-        origins: sources and licences of the records.
         figures: captions by file name, of figures inside the folder.
     """
+    origins = [Origin(**origin) for origin in build.get("origins", [])]
     licences = {origin.licence for origin in origins}
     is_one = len(licences) == 1 and licences <= set(VOCABULARY["licences"])
     own_terms = {"license": "other", "license_name": "terms-of-the-sources", "license_link": "LICENSE"}
     metadata = {
-        "pretty_name": lookup(build, "name") or repo_id.split("/")[-1],
+        "pretty_name": repo_id.split("/")[-1],
         **({"license": licences.pop()} if is_one else own_terms),
-        "source_datasets": [f"extended|other-{origin.source}" for origin in origins],
+        "source_datasets": [f"extended|other-{slug(origin.source)}" for origin in origins],
         "tags": ["counselling", "empathy", "multi-turn"],
     }
-    body = (
-        _environment()
-        .get_template("dataset_card.md")
-        .render(
-            build=build,
-            title=metadata["pretty_name"],
-            repo_id=repo_id,
-            infos=infos,
-            origins=origins,
-            figures=figures or {},
-        )
-    )
+    template = _environment().get_template("dataset_card.md")
+    body = template.render(build=build, repo_id=repo_id, infos=infos, origins=origins, figures=figures)
     return f"---\n{dump_yaml(dataset_metadata(metadata, patterns, infos))}---\n\n{body}"
+
+
+def slug(words: str) -> str:
+    """Words as one lower-case word for a tag."""
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-") or "unnamed"
 
 
 def last_user_message(prompt: str) -> str:
@@ -238,7 +235,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.globals |= {"lookup": lookup, "measured": _measured}
+    environment.globals |= {"lookup": lookup, "measured": _measured, "not_measured": NOT_MEASURED}
     return environment
 
 

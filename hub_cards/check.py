@@ -48,7 +48,7 @@ def _check_card(folder: Path) -> Iterator[Finding]:
         yield from check_space_metadata(metadata, folder)
     elif any(folder.rglob("*.parquet")):
         yield from check_dataset_metadata(metadata, folder)
-        yield from check_dataset_numbers(metadata, folder)
+        yield from check_dataset_numbers(metadata, text, folder)
     else:
         yield from check_model_metadata(metadata, folder)
         yield from check_model_numbers(metadata, text, folder)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow.parquet as pq
 import yaml
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCardData
 
-from .cards import model_card_of
+from .cards import BUILD_FILE, model_card_of, render_dataset_card
 from .finding import Finding, numbered_prose
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml, size_category
 from .results import RESULTS_FILE, read_results
@@ -34,7 +37,7 @@ def check_model_numbers(metadata: dict[str, Any], text: str, folder: Path) -> It
     except ValueError as error:
         yield Finding(RESULTS_FILE, None, str(error))
         return
-    yield from _compare_tables(text, expected)
+    yield from _compare_tables(text, expected, RESULTS_FILE)
     index, expected_index = (_index_values(head) for head in (metadata, yaml.safe_load(expected.split("---\n")[1])))
     for metric in sorted(index.keys() | expected_index.keys()):
         if index.get(metric) != expected_index.get(metric):
@@ -45,8 +48,10 @@ def check_model_numbers(metadata: dict[str, Any], text: str, folder: Path) -> It
         yield Finding(EVAL_RESULTS_FILE, None, f"differs from what {RESULTS_FILE} says")
 
 
-def check_dataset_numbers(metadata: dict[str, Any], folder: Path) -> Iterator[Finding]:
-    """Compare `dataset_info` and the size category with the rows that the Parquet files hold."""
+def check_dataset_numbers(metadata: dict[str, Any], text: str, folder: Path) -> Iterator[Finding]:
+    """Compare `dataset_info` and the size category with the Parquet files, and tables with build.json."""
+    if (folder / BUILD_FILE).is_file():
+        yield from _check_build(metadata, text, folder)
     infos = metadata.get("dataset_info") or []
     infos = {info.get("config_name", "default"): info for info in (infos if isinstance(infos, list) else [infos])}
     rows_of = {}
@@ -66,7 +71,16 @@ def check_dataset_numbers(metadata: dict[str, Any], folder: Path) -> Iterator[Fi
         yield Finding(CARD, 1, f"size_categories is {category}; {num_rows} rows are {size_category(num_rows)}")
 
 
-def _compare_tables(text: str, expected: str) -> Iterator[Finding]:
+def _check_build(metadata: dict[str, Any], text: str, folder: Path) -> Iterator[Finding]:
+    """Compare the tables of a corpus's card with its build.json."""
+    build = orjson.loads((folder / BUILD_FILE).read_bytes())
+    infos = DatasetInfosDict.from_dataset_card_data(DatasetCardData(**metadata))
+    patterns: dict[str, dict[str, str]] = {config: {} for config in infos}
+    expected = render_dataset_card(build, repo_id="user/name", infos=infos, patterns=patterns, figures={})
+    yield from _compare_tables(text, expected, BUILD_FILE)
+
+
+def _compare_tables(text: str, expected: str, source: str) -> Iterator[Finding]:
     tables, expected_tables = _tables(text), _tables(expected)
     for key, rows in expected_tables.items():
         heading, columns = key[0], key[1:]
@@ -83,9 +97,9 @@ def _compare_tables(text: str, expected: str) -> Iterator[Finding]:
             for column, right, cell in zip(columns, row.cells, found[name].cells, strict=True):
                 if cell != right:
                     where = f"{name}, {column}" if column else name
-                    yield Finding(CARD, found[name].line, f"{where} reads {cell}, in {RESULTS_FILE} {right}")
+                    yield Finding(CARD, found[name].line, f"{where} reads {cell}, in {source} {right}")
         for name in found.keys() - rows.keys():
-            yield Finding(CARD, found[name].line, f"{heading}: {name} is not in {RESULTS_FILE}")
+            yield Finding(CARD, found[name].line, f"{heading}: {name} is not in {source}")
 
 
 def _tables(text: str) -> dict[tuple[str, ...], dict[str, _Row]]:

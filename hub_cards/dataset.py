@@ -1,53 +1,61 @@
 """From a corpus folder to the files of a dataset repository: shards, figures, card."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 import pyarrow as pa
 from datasets import DatasetInfo
 
-from .cards import render_dataset_card
+from .build_report import BUILD_CARD, FIGURES, collect_build, find_reports
+from .cards import BUILD_FILE, render_dataset_card
 from .check import read_metadata
-from .metadata import VOCABULARY, dataset_metadata, dump_yaml
+from .metadata import dataset_metadata, dump_yaml
 from .parquet import Splits, dataset_info, find_splits, read_tables, write_shards
 from .sources import Origin, check_terms, find_origins, terms_of
 
 CARD = "README.md"
 LICENCE_FILE = "LICENSE"
-BUILD_FILE = "build.json"
-FIGURES = {"topics.png": "Topics of the conversations", "wordcloud.png": "Words of the counsellors"}
 OURS = ("*.parquet", *FIGURES, BUILD_FILE, LICENCE_FILE)
 
 
 def stage_dataset(
-    folder: Path, staged: Path, *, repo_id: str, is_private: bool = False, has_right: bool = False
+    folder: Path,
+    staged: Path,
+    *,
+    repo_id: str,
+    reports: Sequence[Path] = (),
+    is_private: bool = False,
+    has_right: bool = False,
 ) -> None:
     """Lay out in `staged`, an empty folder, what is published of the corpus in `folder`.
 
-    A folder with a build.json (`soulchat corpus build`) gets its card from there; any other needs a README.md, whose
-    text is kept and whose sizes are made exact.
+    The output of `soulchat corpus build` gets its card from what the build and the steps before it counted; any other
+    folder needs a README.md, whose text is kept and whose sizes are made exact.
 
     Args:
-        folder: Parquet files by config and split, with build.json or README.md.
+        folder: Parquet files by config and split, with card.json or README.md.
         repo_id: where it goes; the card's usage lines name it.
+        reports: folders of the steps before the build; the numbered neighbours of `folder` where none is given.
         is_private: whether that is a private repository.
         has_right: the user says that they may store it there though its terms forbid passing it on.
 
     Raises:
-        FileNotFoundError: no folder, no Parquet files, or neither build.json nor README.md.
+        FileNotFoundError: no folder, no Parquet files, or a folder of a step without numbers.
         ValueError: the terms of a source forbid it, or none are stated.
     """
     splits = find_splits(folder)
     origins = _origins(folder, splits)
     check_terms(origins, is_private=is_private, has_right=has_right)
     infos = _lay_out(splits, staged)
-    for name in (*FIGURES, BUILD_FILE):
-        if (folder / name).is_file():
-            (staged / name).symlink_to((folder / name).resolve())
-    if any(origin.licence not in VOCABULARY["licences"] for origin in origins) or len(origins) > 1:
+    if (folder / BUILD_CARD).is_file():
+        text = _card_of_build(staged, find_reports(folder, reports), repo_id, infos, origins)
+    else:
+        text = _card_with_sizes(folder, repo_id, infos)
+    (staged / CARD).write_text(text, encoding="utf-8")
+    if f"license_link: {LICENCE_FILE}\n" in text:
         (staged / LICENCE_FILE).write_text(terms_of(origins), encoding="utf-8")
-    (staged / CARD).write_text(_card(folder, staged, repo_id, infos, origins), encoding="utf-8")
 
 
 def _origins(folder: Path, splits: Splits) -> list[Origin]:
@@ -64,8 +72,9 @@ def _origins(folder: Path, splits: Splits) -> list[Origin]:
 
 
 def _all_tables(splits: Splits) -> Iterator[pa.Table]:
-    """One config is enough: the others hold the same records in another form."""
-    for paths in next(iter(splits.values())).values():
+    """One config is enough: the others hold the same records in another form. Conversations are counted if there."""
+    counted = splits.get("conversations") or next(iter(splits.values()))
+    for paths in counted.values():
         yield from read_tables(paths, columns=["source", "licence"])
 
 
@@ -78,18 +87,33 @@ def _lay_out(splits: Splits, staged: Path) -> dict[str, DatasetInfo]:
     return infos
 
 
-def _card(folder: Path, staged: Path, repo_id: str, infos: dict[str, DatasetInfo], origins: list[Origin]) -> str:
-    patterns = {
-        config: {split: f"{config}/{split}-*.parquet" for split in info.splits} for config, info in infos.items()
-    }
-    if (folder / BUILD_FILE).is_file():
-        build = orjson.loads((folder / BUILD_FILE).read_bytes())
-        figures = {name: caption for name, caption in FIGURES.items() if (staged / name).exists()}
-        return render_dataset_card(
-            build, repo_id=repo_id, infos=infos, patterns=patterns, origins=origins, figures=figures
-        )
+def _card_of_build(
+    staged: Path, steps: Sequence[Path], repo_id: str, infos: dict[str, DatasetInfo], origins: list[Origin]
+) -> str:
+    """The card of a build; its numbers and figures are laid out beside it."""
+    figures = {name: step / name for step in steps for name in FIGURES if (step / name).is_file()}
+    for name, path in figures.items():
+        (staged / name).symlink_to(path.resolve())
+    build = collect_build(steps)
+    build["origins"] = [asdict(origin) for origin in origins]
+    (staged / BUILD_FILE).write_bytes(orjson.dumps(build, option=orjson.OPT_INDENT_2) + b"\n")
+    return render_dataset_card(
+        build,
+        repo_id=repo_id,
+        infos=infos,
+        patterns=_patterns(infos),
+        figures={name: FIGURES[name] for name in figures},
+    )
+
+
+def _card_with_sizes(folder: Path, repo_id: str, infos: dict[str, DatasetInfo]) -> str:
+    """The folder's own card with the files and sizes as they are published."""
     text = (folder / CARD).read_text(encoding="utf-8")
     text = text.replace(f'load_dataset("{folder.resolve().name}"', f'load_dataset("{repo_id}"')
-    metadata = dataset_metadata(read_metadata(text), patterns, infos)
+    metadata = dataset_metadata(read_metadata(text), _patterns(infos), infos)
     body = text.split("---\n", 2)[2]
     return f"---\n{dump_yaml(metadata)}---\n{body}"
+
+
+def _patterns(infos: dict[str, DatasetInfo]) -> dict[str, dict[str, str]]:
+    return {config: {split: f"{config}/{split}-*.parquet" for split in info.splits} for config, info in infos.items()}

@@ -87,7 +87,7 @@ class Origin:
     @property
     def may_be_passed_on(self) -> bool:
         """Whether publishing is allowed: by what is known of the source, else by the licence of its records."""
-        return self.known.may_be_passed_on if self.known else (self.licence or "").lower() in PUBLIC_LICENCES
+        return self.known.may_be_passed_on if self.known else self.licence in PUBLIC_LICENCES
 
 
 def find_origins(tables: Iterable[pa.Table]) -> list[Origin]:
@@ -97,8 +97,13 @@ def find_origins(tables: Iterable[pa.Table]) -> list[Origin]:
         if not {"source", "licence"} <= set(table.column_names):
             return []
         pairs = zip(table["source"].to_pylist(), table["licence"].to_pylist(), strict=True)
-        counts.update((source or "unknown", licence) for source, licence in pairs)
+        counts.update((source or "not named", _hub_id(licence)) for source, licence in pairs)
     return [Origin(source, licence, count) for (source, licence), count in sorted(counts.items(), key=str)]
+
+
+def _hub_id(licence: str | None) -> str | None:
+    """The Hub's spelling of a licence that it knows; any other words as they are."""
+    return licence.lower() if licence and licence.lower() in PUBLIC_LICENCES else licence
 
 
 def terms_of(origins: list[Origin]) -> str:

@@ -33,6 +33,10 @@ def dataset(
         bool,
         typer.Option("--i-have-the-right", help="With --private: you may store what its terms forbid to pass on."),
     ] = False,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a step before the build, for the card; else its numbered neighbours."),
+    ] = None,
     gated: Annotated[
         str | None, typer.Option(help="auto: readers accept the card's terms first. manual: you let each one in.")
     ] = None,
@@ -49,7 +53,14 @@ def dataset(
         source = _package_folder("soulchatcorpus")
     target = Target(repo_id, "dataset", revision, private, create_pr, gated, OURS)
     with tempfile.TemporaryDirectory() as staged:
-        stage_dataset(source, Path(staged), repo_id=repo_id, is_private=private, has_right=i_have_the_right)
+        stage_dataset(
+            source,
+            Path(staged),
+            repo_id=repo_id,
+            reports=report or [],
+            is_private=private,
+            has_right=i_have_the_right,
+        )
         _publish(Path(staged), target, dry_run, yes)
 
 

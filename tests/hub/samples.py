@@ -131,6 +131,59 @@ def make_corpus_folder(folder: Path, card: str | None, **columns: str) -> Path:
     return folder
 
 
+def make_reports(folder: Path) -> list[Path]:
+    """The folders that the steps before a build leave, with their numbers; the last has figures."""
+    reports = {
+        "1-clean": {
+            "kind": "questions",
+            "read": 1600,
+            "kept": 1500,
+            "dropped": 100,
+            "steps": {"length": {"drop": {"too_short": 60, "too_long": 40}}, "privacy": {"mask": {"mobile": 12}}},
+        },
+        "2-review": {
+            "read": 1500,
+            "keep": 90,
+            "edit": 5,
+            "remove": 5,
+            "not_reviewed": 1400,
+            "decisions": 110,
+            "wanted": 110,
+            "shared": {"items": 10, "agreement": 0.9, "kappa": 0.8125},
+        },
+        "3-rewrite": {
+            "accepted": 1450,
+            "rejected": 45,
+            "open": 0,
+            "outside_prompt_rounds": 30,
+            "reasons": {"wrong_end": 45},
+            "models": {"gpt-3.5-turbo": 1440, "gpt-4": 10},
+            "prompt": "soulchat@1",
+            "min_rounds": 4,
+        },
+    }
+    for name, report in reports.items():
+        (folder / name).mkdir()
+        write_json(folder / name / "report.json", report)
+    stats = folder / "4-stats"
+    stats.mkdir()
+    lengths = {"count": 9, "mean": 41.25, "median": 40.0, "p99": 99.0}
+    numbers = {
+        "conversations": 1450,
+        "turns": 13000,
+        "messages": 26000,
+        "topics": {"情绪": 1000, "none": 450},
+        "labels": {"crisis": 20},
+        "characters": {"user": lengths, "assistant": lengths, "conversation": lengths},
+        "share_questions": 0.4321,
+        "share_empathy": 0.5,
+    }
+    write_json(stats / "stats.json", numbers)
+    for name in ("topics.png", "words.png"):
+        (stats / name).write_bytes(b"\x89PNG")
+    return [folder / name for name in (*reports, "4-stats")]
+
+
 CARD = """---
 license: cc0-1.0
 source_datasets:

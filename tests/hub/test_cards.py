@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from datasets import DatasetInfo, SplitDict, SplitInfo
 
+from hub_cards.build_report import collect_build
 from hub_cards.cards import last_user_message, model_card_of, render_dataset_card, render_model_card
 from hub_cards.licences import BaseModel
 from soulchatcorpus.schema import FEATURES
-from tests.hub.samples import make_model_folder, make_results
+from tests.hub.samples import make_model_folder, make_reports, make_results
 
 CARDS = Path(__file__).parent.parent / "fixtures" / "hub"
 
@@ -114,6 +115,18 @@ PATTERNS = {config: {split: f"{config}/{split}-*.parquet" for split in ("train",
 
 
 def test_a_build_of_which_nothing_is_known() -> None:
-    card = render_dataset_card({}, repo_id="user/c", infos=dataset_infos(), patterns=PATTERNS, origins=[])
+    card = render_dataset_card({}, repo_id="user/c", infos=dataset_infos(), patterns=PATTERNS, figures={})
     assert matches(card, "dataset_nothing_known.md")
     assert "None" not in card
+
+
+def test_a_build_with_all_its_numbers(tmp_path: Path) -> None:
+    build = collect_build(make_reports(tmp_path))
+    build["origins"] = [
+        {"source": "smilechat", "licence": "cc0-1.0", "records": 1000},
+        {"source": "our own hotline", "licence": "cc-by-4.0", "records": 450},
+    ]
+    figures = {"topics.png": "Topics of the conversations", "words.png": "Words of the counsellors"}
+    card = render_dataset_card(build, repo_id="user/corpus", infos=dataset_infos(), patterns=PATTERNS, figures=figures)
+    assert matches(card, "dataset_built.md")
+    assert "not measured" not in card

@@ -6,7 +6,7 @@ import pytest
 
 from hub_cards.check import check_folder, read_metadata
 from hub_cards.dataset import stage_dataset
-from tests.hub.samples import CARD, make_corpus_folder, write_json
+from tests.hub.samples import CARD, make_corpus_folder, make_reports, write_json
 
 
 def stage(folder: Path, **options: object) -> Path:
@@ -36,23 +36,41 @@ def test_a_card_that_somebody_wrote_keeps_its_text_and_gets_exact_sizes(tmp_path
     assert check_folder(staged) == []
 
 
-def test_a_built_corpus_gets_its_card_from_the_build(tmp_path: Path) -> None:
-    folder = make_corpus_folder(tmp_path / "made", None, source="smilechat", licence="cc0-1.0")
-    write_json(folder / "build.json", {"name": "Made up"})
-    (folder / "topics.png").write_bytes(b"\x89PNG")
+def test_a_built_corpus_gets_its_card_from_the_steps_beside_it(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "5-build", None, source="smilechat", licence="CC0-1.0")
+    write_json(folder / "card.json", {})
+    make_reports(tmp_path)
     staged = stage(folder)
     text = (staged / "README.md").read_text()
     assert read_metadata(text)["license"] == "cc0-1.0"
     assert read_metadata(text)["source_datasets"] == ["extended|other-smilechat"]
     assert "![Topics of the conversations](topics.png)" in text
     assert "| SMILECHAT (GitHub qiuhuachuan/smile) | 9 | cc0-1.0 |" in text
-    assert {path.name for path in staged.iterdir()} == {"README.md", "build.json", "topics.png", "turns"}
+    assert "| 1-clean, length: too_short (drop) | 60 |" in text
+    assert {path.name for path in staged.iterdir()} == {"README.md", "build.json", "topics.png", "turns", "words.png"}
     assert check_folder(staged) == []
+    (staged / "README.md").write_text(text.replace("(drop) | 60 |", "(drop) | 6 |"))
+    assert [finding.message for finding in check_folder(staged)] == [
+        "1-clean, length: too_short (drop), records reads 6, in build.json 60"
+    ]
 
 
-def test_several_licences_stand_in_a_file(tmp_path: Path) -> None:
-    folder = make_corpus_folder(tmp_path / "made", None, source="our hotline", licence="with consent, for us alone")
-    write_json(folder / "build.json", {})
+def test_the_steps_may_be_named(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "built", None, source="own", licence="mit")
+    write_json(folder / "card.json", {})
+    (tmp_path / "steps").mkdir()
+    steps = make_reports(tmp_path / "steps")
+    staged = stage(folder, reports=steps[:1])
+    text = (staged / "README.md").read_text()
+    assert "(drop) | 60 |" in text
+    assert "| prompt | not measured |" in text
+    with pytest.raises(FileNotFoundError, match=r"no report\.json and no stats\.json"):
+        stage_dataset(folder, tmp_path / "x", repo_id="user/made", reports=[tmp_path / "steps"])
+
+
+def test_terms_that_the_hub_has_no_name_for_stand_in_a_file(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "built", None, source="our hotline", licence="with consent, for us alone")
+    write_json(folder / "card.json", {})
     with pytest.raises(ValueError, match="our hotline: Its licence is with consent, for us alone"):
         stage(folder)
     staged = tmp_path / "private"

@@ -9,7 +9,7 @@ from tests.hub.samples import make_turns
 def test_records_are_counted_by_source_and_licence() -> None:
     tables = [
         make_turns("train", 2, source="smilechat", licence="cc0-1.0"),
-        make_turns("test", 1, source="smilechat", licence="cc0-1.0"),
+        make_turns("test", 1, source="smilechat", licence="CC0-1.0"),
         make_turns("test", 4, source="own", licence="mit"),
     ]
     assert find_origins(tables) == [Origin("own", "mit", 4), Origin("smilechat", "cc0-1.0", 3)]
@@ -25,7 +25,7 @@ def test_records_that_say_nothing() -> None:
     [
         (Origin("smilechat", "cc0-1.0"), False, False, True),
         (Origin("own", "cc-by-4.0"), False, False, True),
-        (Origin("own", "CC-BY-4.0"), False, False, True),
+        (Origin("own", "cc-by-sa-4.0"), False, False, True),
         (Origin("own", None), False, False, False),
         (Origin("own", "all rights reserved"), True, True, True),
         (Origin("psyqa", "research agreement"), False, False, False),
