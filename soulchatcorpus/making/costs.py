@@ -69,6 +69,8 @@ def read_models(models: str, prices: list[str]) -> Models:
         name, _, pair = given.rpartition("=")
         price_in, _, price_out = pair.partition(",")
         wanted = f"--price {given!r}: NAME=IN,OUT in dollars for a million tokens"
+        if not name:
+            raise ValueError(f"{wanted} is wanted")
         table[name] = (_number(price_in, wanted), _number(price_out, wanted))
     return Models(weights, {name: table[name] for name in weights if name in table})
 

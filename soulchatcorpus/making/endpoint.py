@@ -108,6 +108,7 @@ class Endpoint:
         Raises:
             EndpointError: a wrong key or an unknown model.
         """
+        started = time.monotonic()
         try:
             answer = await self._client.chat.completions.create(
                 model=model, messages=[{"role": "user", "content": content}], **self._options
@@ -121,7 +122,9 @@ class Endpoint:
         except openai.NotFoundError:
             raise EndpointError(f"{self.base_url} knows no model {model!r} (or no chat there); stopped") from None
         except openai.APITimeoutError:
-            return Failure("timeout", again=True)
+            # The aiohttp transport reports a connection that was cut as a timeout, too; it comes early.
+            timed_out = time.monotonic() - started >= 0.9 * self._timeout
+            return Failure("timeout" if timed_out else "connection", again=True)
         except openai.APIStatusError as error:
             code = error.status_code
             again = code in (408, 409, 429) or code >= 500

@@ -73,7 +73,7 @@ class StubEndpoint:
         if fault == "timeout":
             await asyncio.sleep(60)
         if fault == "connection":
-            request.transport.close()
+            request.transport.abort()
             return web.Response()
         if fault == "malformed":
             return web.Response(text='{"choices": [{"mess', content_type="application/json")

@@ -1,0 +1,82 @@
+"""Parquet with provenance: rows, columns, splits, and refusals."""
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+from soulchatcorpus.making.build import PROVENANCE, build
+from soulchatcorpus.making.records import write_lines
+
+
+def conversation(number: int) -> dict:
+    return {
+        "id": f"c{number}",
+        "topic": "情绪" if number % 2 else None,
+        "labels": {"crisis": "suicide"} if number == 1 else {},
+        "provenance": {"prompt_version": "p@1", "model": "m", "reviewer_decision": "keep"},
+        "messages": [
+            {"role": "user", "content": f"第{number // 2}种开场"},
+            {"role": "assistant", "content": "一"},
+            {"role": "user", "content": "嗯"},
+            {"role": "assistant", "content": "二"},
+        ],
+    }
+
+
+@pytest.fixture
+def built(tmp_path):
+    write_lines(tmp_path / "conversations.jsonl", [conversation(n) for n in range(60)])
+    return build(tmp_path, tmp_path / "out"), tmp_path / "out"
+
+
+def test_every_row_says_where_it_came_from(built):
+    card, out = built
+    rows = [row for path in (out / "data").glob("turns-*.parquet") for row in pq.read_table(path).to_pylist()]
+    assert len(rows) == 120
+    first = next(row for row in rows if row["id"] == "c1-2")
+    assert {name: first[name] for name in PROVENANCE} == {
+        "source_id": "c1",
+        "source": None,
+        "licence": None,
+        "prompt_version": "p@1",
+        "model": "m",
+        "reviewer_decision": "keep",
+        "crisis": "suicide",
+    }
+    assert first["prompt"] == "用户：第0种开场\n心理咨询师：一\n用户：嗯\n心理咨询师："
+    assert {split: found["rows"] for split, found in card["configs"]["turns"].items()} == {
+        "train": 104,
+        "validation": 4,
+        "test": 12,
+    }
+    assert card["topics"] == {"none": 30, "情绪": 30}
+
+
+def test_no_opening_is_in_two_splits(built):
+    _, out = built
+    openings = [
+        {row["messages"][0]["content"] for row in pq.read_table(path).to_pylist()}
+        for path in (out / "data").glob("conversations-*.parquet")
+    ]
+    assert sum(map(len, openings)) == len(set().union(*openings)) == 30
+
+
+def test_datasets_loads_it(built, tmp_path):
+    _, out = built
+    files = {split: str(out / "data" / f"turns-{split}.parquet") for split in ("train", "validation", "test")}
+    loaded = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))
+    assert loaded["train"].features["topic"].int2str(8) == "情绪"
+    assert loaded["test"].num_rows == 12
+
+
+def test_no_file_is_left_half_written(tmp_path):
+    write_lines(tmp_path / "c.jsonl", [{"id": 1, "messages": [{"role": "user", "content": "只有我"}]}])
+    with pytest.raises(ValueError, match="no conversation with a counsellor's reply"):
+        build(tmp_path / "c.jsonl", tmp_path / "out")
+    assert list((tmp_path / "out" / "data").iterdir()) == []
+
+
+def test_questions_are_refused(tmp_path):
+    write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
+    with pytest.raises(ValueError, match="rewrite them first"):
+        build(tmp_path / "q.jsonl", tmp_path / "out")

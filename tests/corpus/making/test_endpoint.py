@@ -1,0 +1,90 @@
+"""One request: its outcome by name, its limits, and where it may go without asking."""
+
+import asyncio
+import time
+
+import pytest
+
+from soulchatcorpus.making.endpoint import Completion, Endpoint, EndpointError, Failure, Pace, delay, is_loopback
+
+
+def ask(base_url: str, **options) -> Completion | Failure:
+    async def run():
+        async with Endpoint(base_url, **options) as endpoint:
+            return await endpoint.complete("记录1", "stub")
+
+    return asyncio.run(run())
+
+
+def test_an_answer(endpoint):
+    endpoint.answer = lambda content, model: "好"
+    assert ask(endpoint.base_url) == Completion("好", "stop", 100, 200)
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        ("http_429", Failure("http_429", again=True, wait=0.02)),
+        ("http_500", Failure("http_500", again=True)),
+        ("timeout", Failure("timeout", again=True)),
+        ("connection", Failure("connection", again=True)),
+        ("malformed", Failure("malformed", again=True)),
+    ],
+)
+def test_failures_by_name(endpoint, fault, failure):
+    endpoint.faults = {fault: 100}
+    assert ask(endpoint.base_url, timeout=0.3) == failure
+
+
+def test_statuses_that_repeating_does_not_help(endpoint):
+    endpoint.status = 400
+    assert ask(endpoint.base_url) == Failure("bad_request", again=False)
+    for status in (401, 403):
+        endpoint.status = status
+        with pytest.raises(EndpointError, match="refuses the key"):
+            ask(endpoint.base_url)
+
+
+def test_waiting_is_what_the_endpoint_asks_for_else_doubles():
+    assert delay(1, Failure("http_429", True, wait=7.0)) == 7.0
+    assert 0.375 <= delay(1, Failure("http_500", True)) <= 0.5
+    assert 3.0 <= delay(4, Failure("http_500", True)) <= 4.0
+    assert delay(20, Failure("http_500", True)) <= 60.0
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost/v1", True),
+        ("http://[::1]:80/v1", True),
+        ("https://api.openai.com/v1", False),
+        ("http://10.0.0.1/v1", False),
+        ("http://127.0.0.1.example.com/v1", False),
+        ("http://localhost.example.com/v1", False),
+    ],
+)
+def test_loopback(url, loopback):
+    assert is_loopback(url) is loopback
+
+
+def test_an_endpoint_elsewhere_wants_a_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(EndpointError, match=r"no key for api\.example\.com: set .* OPENAI_API_KEY"):
+        Endpoint("https://api.example.com/v1")
+
+
+@pytest.mark.parametrize("url", ["", "api.example.com/v1", "ftp://127.0.0.1/"])
+def test_what_is_no_address(url):
+    with pytest.raises(ValueError, match="no http"):
+        Endpoint(url)
+
+
+def test_pace_by_tokens():
+    async def run() -> float:
+        pace, start = Pace(tokens=6000), time.monotonic()
+        for _ in range(4):
+            await pace.wait(10)
+        return time.monotonic() - start
+
+    assert 0.3 <= asyncio.run(run()) < 1.0
