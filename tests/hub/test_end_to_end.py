@@ -167,3 +167,45 @@ def test_it_holds_where_every_kind_of_request_fails_once(run_folder: Path, hub: 
     publish_all(run_folder, hub, tmp_path)
     assert hub.unused_faults() == []
     check_what_a_stranger_gets(run_folder, hub, tmp_path)
+
+
+@pytest.mark.slow
+def test_training_pushes_checkpoints_and_then_what_was_measured(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.fail("POST", "/preupload/", "cut")
+    hub.fail("POST", "/commit/", "cut after")
+    hub.fail("POST", "/commit/", 500)
+    sizes = {"hidden_size": 32, "num_layers": 2, "num_attention_heads": 2, "inner_hidden_size": 64}
+    flags = {
+        "output_dir": tmp_path / "out",
+        "model_config": json.dumps(sizes | {"max_sequence_length": 480}),
+        "max_steps": 4,
+        "save_steps": 2,
+        "max_tokens": 400,
+        "max_new_tokens": 8,
+        "num_test_turns": 6,
+        "push_to_hub": "true",
+        "hub_model_id": "user/trained",
+    }
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", "demo", *(str(part) for k, v in flags.items() for part in (f"--{k}", v))],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | hub.environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert hub.unused_faults() == []
+    first, *_, last = hub.repo("model", "user/trained").history(hub.repo("model", "user/trained").resolve("main"))[
+        -2::-1
+    ]
+    assert "| this model | not measured |" in first.files["README.md"].content.decode()
+    assert first.files["model.safetensors"] != last.files["model.safetensors"]
+    for name in ("model.safetensors", "config.json", "loss.png", "training_openings.txt"):
+        assert last.files[name].content == (tmp_path / "out" / name).read_bytes(), name
+    measured = json.loads((tmp_path / "out" / "results.json").read_bytes())
+    assert json.loads(last.files["results.json"].content)["systems"] == measured["systems"]
+    assert f"| trained | 6 | {measured['systems'][0]['loss']:.3f} |" in last.files["README.md"].content.decode()
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in written if hub.token.encode() in path.read_bytes()] == []
+    assert hub.token not in done.stdout + done.stderr
