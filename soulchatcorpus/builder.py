@@ -84,6 +84,8 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         for number, part in enumerate(parts):
             for index, table in enumerate(part.tables(self.config.name)):
                 yield (number, index), table
+        # Arrow's pool keeps what it freed; give it back before the built files are mapped into memory.
+        pa.default_memory_pool().release_unused()
 
     def _source(self, dl_manager: Any) -> Source | None:
         """The files to read, None for the embedded sample."""

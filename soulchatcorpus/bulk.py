@@ -65,13 +65,14 @@ class BulkReader:
         return pa.Table.from_arrays([id, self._topic_numbers(topic), messages], schema=CONVERSATION_SCHEMA)
 
     def _count_order(self, offsets: np.ndarray, is_counsellor: np.ndarray) -> None:
-        conversation = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        repeats = (is_counsellor[1:] == is_counsellor[:-1]) & (conversation[1:] == conversation[:-1])
+        starts = offsets[:-1]
+        repeats = np.concatenate([[False], is_counsellor[1:] == is_counsellor[:-1]])
+        repeats[starts] = False
         counts = {
-            "not_alternating": len(np.unique(conversation[1:][repeats])),
-            "starts_with_counsellor": is_counsellor[offsets[:-1]].sum(),
+            "not_alternating": np.logical_or.reduceat(repeats, starts).sum(),
+            "starts_with_counsellor": is_counsellor[starts].sum(),
             "ends_with_user": (~is_counsellor[offsets[1:] - 1]).sum(),
-            "no_counsellor": len(offsets) - 1 - len(np.unique(conversation[is_counsellor])),
+            "no_counsellor": (~np.logical_or.reduceat(is_counsellor, starts)).sum(),
         }
         self._regularise.fired.update({rule: int(count) for rule, count in counts.items() if count})
 

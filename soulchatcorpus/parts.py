@@ -63,16 +63,19 @@ class Source:
                     yield split, table
             return
         splitter: Splitter[Place] = Splitter()
+        released: list[Place] = []
         for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
             keys, turns = [opening_key(opening) for opening in openings(table)], count_turns(table).tolist()
             is_candidate = [splitter.count(*counted) for counted in zip(keys, turns, strict=True)]
             candidates = [row for row, kept in enumerate(is_candidate) if kept]
             kept = table.take(pa.array(candidates, pa.int64()))
-            known: list[Place] = []
             for row, at in enumerate(candidates):
-                known += splitter.keep(keys[at], turns[at], Place(number, row, kept))
-            yield from (("train", rows) for rows in _take(known))
+                released += splitter.keep(keys[at], turns[at], Place(number, row, kept))
+            if len(released) >= BATCH_CONVERSATIONS:
+                yield from (("train", rows) for rows in _take(released))
+                released = []
             yield "train", table.filter(pc.invert(pa.array(is_candidate, pa.bool_()))) if candidates else table
+        yield from (("train", rows) for rows in _take(released))
         for split, held in splitter.finish().items():
             yield from ((split, rows) for rows in _take(held))
 

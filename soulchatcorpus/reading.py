@@ -69,8 +69,9 @@ class Report:
         self.conversations += len(conversations)
         self.messages += pc.sum(pc.list_value_length(conversations["messages"])).as_py()
         self.turns += int(tables.count_turns(conversations).sum())
-        for count in pc.value_counts(conversations["topic"].drop_null()).to_pylist():
-            self.topics[list(TOPICS)[count["values"]]] += count["counts"]
+        for topic, number in Counter(conversations["topic"].to_pylist()).items():
+            if topic is not None:
+                self.topics[list(TOPICS)[topic]] += number
 
     def to_dict(self) -> dict[str, Any]:
         """The counts as JSON, with file, place and reason of the first rejected records."""
@@ -289,7 +290,7 @@ def _read_parquet(file: Path) -> Iterator[Record]:
                     if type(row.get("topic")) is int:
                         row["topic"] = list(TOPICS)[row["topic"]]
                     yield Record(str(file), number, row)
-    except OSError as error:  # pyarrow's ArrowInvalid is a ValueError, its ArrowIOError an OSError
+    except (OSError, pa.ArrowInvalid) as error:
         yield Record(str(file), 0, problem=f"broken Parquet: {error}")
 
 

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-BLOCK_BYTES = 1 << 21
+BLOCK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 1 << 24  # one conversation; the longest of SMILECHAT has some ten thousand bytes
+HEAD_CHARACTERS = 256  # more than lies between two records, the next one's first key included
 KEPT_CHARACTERS = 100_000  # of a rejected record's own text
 
 Bulk = Callable[[bytes], pa.Table | None]
@@ -195,6 +196,8 @@ class _Scanner:
             end, problem, place = self._measure(text, start, last)
             if end is None and len(text) - start <= MAX_RECORD_BYTES:
                 break
+            if end is not None and not self._separator and not last and len(text) - end < HEAD_CHARACTERS:
+                break  # wait for the head of the next record, to learn the separator
             self.number += 1
             if end is None:
                 yield self._too_long(self._byte(text, start), _clean(text[start : start + KEPT_CHARACTERS]))

@@ -1,0 +1,84 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soulchatcorpus import splits
+from soulchatcorpus.splits import Splitter, held_out_turns, opening_key, split_all
+
+
+def corpus(conversations: int, openings: int, seed: int = 0) -> list[tuple[int, int, int]]:
+    chance = random.Random(seed)
+    return [
+        (opening_key(f"开头{chance.randrange(openings)}"), chance.randrange(11), number)
+        for number in range(conversations)
+    ]
+
+
+def by_split(items: list[tuple[int, int, int]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {split: [] for split in splits.SPLITS}
+    for split, number in split_all(items):
+        found[split].append(number)
+    return found
+
+
+def test_the_paper_s_test_split_is_exact_in_a_large_corpus():
+    items = corpus(40_000, 30_000)
+    found = by_split(items)
+    turns = {split: sum(items[number][1] for number in found[split]) for split in found}
+    assert turns["test"] == 10_000
+    assert turns["validation"] == 5_000
+    assert sum(map(len, found.values())) == 40_000
+
+
+@pytest.mark.parametrize(
+    ("total", "held_out"),
+    [(5607, (560, 280)), (99_999, (9999, 4999)), (100_000, (10_000, 5000)), (10**7, (10_000, 5000)), (3, (0, 0))],
+)
+def test_how_much_is_held_out(total, held_out):
+    assert held_out_turns(total) == held_out
+
+
+@given(st.integers(0, 300), st.integers(1, 60), st.integers(0, 5))
+def test_openings_stay_on_one_side_and_nothing_is_lost(conversations, openings, seed):
+    items = corpus(conversations, openings, seed)
+    found = by_split(items)
+    assert sorted(number for numbers in found.values() for number in numbers) == list(range(conversations))
+    keys = [{items[number][0] for number in numbers} for numbers in found.values()]
+    assert not (keys[0] & keys[1] | keys[0] & keys[2] | keys[1] & keys[2])
+
+
+def test_openings_stay_on_one_side_where_the_reservoir_overflows(monkeypatch):
+    monkeypatch.setattr(splits, "CAPACITY", 60)
+    monkeypatch.setattr(splits, "COMMON_TURNS", 20)
+    for seed in range(20):
+        items = corpus(500, 60, seed)
+        found = by_split(items)
+        keys = [{items[number][0] for number in numbers} for numbers in found.values()]
+        assert not (keys[0] & keys[1] | keys[0] & keys[2] | keys[1] & keys[2])
+        assert sum(map(len, found.values())) == 500
+
+
+def test_the_order_of_the_file_does_not_matter():
+    items = corpus(30_000, 20_000)
+    shuffled = random.Random(1).sample(items, len(items))
+    assert set(by_split(items)["test"]) == set(by_split(shuffled)["test"])
+
+
+def test_only_candidates_are_kept_in_memory():
+    splitter: Splitter[int] = Splitter()
+    held = 0
+    for key, turns, number in corpus(60_000, 60_000):
+        if splitter.count(key, turns):
+            held += 1 - len(splitter.keep(key, turns, number))
+    assert held < 4_000
+
+
+def test_a_greeting_that_many_share_is_not_held_out():
+    items = [(1, 5, number) for number in range(200)] + [(2, 5, 1000)]  # 1 and 2 are the smallest keys of all
+    assert 0 not in by_split(items)["test"]
+
+
+def test_white_space_does_not_make_another_opening():
+    assert opening_key("我 很累\n") == opening_key("我很累") != opening_key("我很累。")
