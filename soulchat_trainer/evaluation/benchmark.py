@@ -47,6 +47,11 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
     Raises:
         ValueError, OSError: bad options or data; a model that is not there, or that produced nothing.
     """
+    folders = [folder_name(spec) for spec in options.models]
+    if len(set(folders)) < len(folders):
+        raise ValueError(
+            f"models {', '.join(options.models)} share a name; allowed: each once, with names of their own"
+        )
     state = PartialState()
     corpus = load_corpus(options.dataset)
     if "test" not in corpus:
@@ -65,8 +70,8 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
     references = describe_references([turn["completion"] for turn in turns])
     common = {"dataset": dataset, "decoding": options.decoding, "references": references}
     rows = []
-    for spec in options.models:
-        folder = options.output if len(options.models) == 1 else options.output / folder_name(spec)
+    for spec, name in zip(options.models, folders, strict=True):
+        folder = options.output if len(options.models) == 1 else options.output / name
         system = open_system(spec, options, splits["train"])
         row = benchmark_system(system, turns, folder, options, dataset["fingerprint"], state)
         if row is not None:

@@ -21,7 +21,6 @@ from .rating_questions import ASPECTS, check_scores
 from .results import PREDICTIONS_FILE, read_predictions
 
 STUDY_FILE = "ratings.sqlite"
-DIALOGUES = 100  # paper, section 3.3
 RATERS = 3  # paper, section 3.3
 
 _SCORE_COLUMNS = ", ".join(f"{a.name} INTEGER NOT NULL CHECK ({a.name} BETWEEN 0 AND {a.maximum})" for a in ASPECTS)

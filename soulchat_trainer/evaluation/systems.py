@@ -64,7 +64,9 @@ class ModelSystem:
             set_seed(seed)
             untrained = AutoModelForCausalLM.from_config(self.model.config, dtype=self.model.dtype)
             self.model, self.openings_file = untrained.to(self.model.device).eval(), None
-        self.name, self.dtype = spec, str(self.model.dtype).removeprefix("torch.")
+        # A folder's place on this machine is nobody's business.
+        self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
+        self.dtype = str(self.model.dtype).removeprefix("torch.")
         render = renderer(prompt) if prompt else None
         self.encode = lambda messages: encode_prompt(self.tokenizer, messages, render)
 

@@ -1,0 +1,46 @@
+"""Replies kept on disk: what a stop leaves, what other settings do, whose time counts."""
+
+from pathlib import Path
+
+import pytest
+
+from soulchat_trainer.evaluation.journal import Journal
+from soulchat_trainer.generation import Reply
+
+REPLIES = {"a": Reply("你好\n", True, 3), "b": Reply("", False, 0)}
+
+
+def test_replies_round_trip_and_a_torn_line_is_written_over(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {"seed": 1})
+    assert journal.read() == {}
+    assert journal.seconds() == 0.0
+    list(journal.write(iter([("a", REPLIES["a"])])))
+    with (tmp_path / "replies-0.jsonl").open("ab") as file:
+        file.write(b'{"id": "b", "te')
+    assert Journal(tmp_path, {"seed": 1}).read() == {"a": REPLIES["a"]}
+    list(journal.write(iter([("b", REPLIES["b"])])))
+    assert journal.read() == REPLIES
+
+
+def test_every_reply_is_on_disk_before_the_next_is_asked_for(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {})
+
+    def replies():
+        yield "a", REPLIES["a"]
+        assert set(journal.read()) == {"a"}
+        yield "b", REPLIES["b"]
+
+    list(journal.write(replies()))
+
+
+def test_processes_write_their_own_files(tmp_path: Path) -> None:
+    for rank, (key, reply) in enumerate(REPLIES.items()):
+        list(Journal(tmp_path, {}, rank).write(iter([(key, reply)])))
+    assert Journal(tmp_path, {}).read() == REPLIES
+    assert Journal(tmp_path, {}).seconds() > 0
+
+
+def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
+    Journal(tmp_path, {"seed": 1, "model": "m"})
+    with pytest.raises(ValueError, match=r"made with another seed; allowed: another --output"):
+        Journal(tmp_path, {"seed": 2, "model": "m"})

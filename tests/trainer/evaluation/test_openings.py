@@ -1,0 +1,22 @@
+"""Recorded training openings hold hashes only, and tell what was seen."""
+
+from pathlib import Path
+
+import pytest
+
+from soulchat_trainer.evaluation.openings import OPENINGS_FILE, count_seen, write_openings
+
+SEEN = "用户：我睡不着\n心理咨询师："
+LATER = "用户：我睡不着\n心理咨询师：多久了？\n用户：很久\n心理咨询师："
+OTHER = "用户：我很难过\n心理咨询师："
+
+
+def test_openings(tmp_path: Path) -> None:
+    write_openings(tmp_path, [LATER, SEEN])
+    path = tmp_path / OPENINGS_FILE
+    assert len(path.read_text().splitlines()) == 1
+    assert "睡" not in path.read_text()
+    assert count_seen(path, [SEEN, LATER, OTHER]) == 2
+    path.write_text("我睡不着")
+    with pytest.raises(ValueError, match="hexadecimal"):
+        count_seen(path, [SEEN])
