@@ -32,6 +32,7 @@ def test_a_folder(folder: Path) -> None:
     assert load_model(str(folder), "cpu", "bfloat16")[0].dtype is torch.bfloat16
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft's own, not ours
 def test_an_adapter_is_merged(folder: Path, tmp_path: Path) -> None:
     base, _ = load_model(str(folder), "cpu")
     adapter = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
