@@ -10,12 +10,14 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from ..data import DATASET_NAMES, load_corpus
+from ..loading import check_model_folder
+from ..prompts import renderer
 from ..sampling import Decoding
 from .journal import Journal
 from .openings import count_seen
 from .perplexity import HeldOutLoss
 from .results import PREDICTIONS_FILE, RESULTS_FILE, fingerprint, write_predictions, write_results
-from .systems import ENDPOINT, RETRIEVAL, EndpointSystem, ModelSystem, RetrievalSystem, System
+from .systems import ENDPOINT, RETRIEVAL, UNTRAINED, EndpointSystem, ModelSystem, RetrievalSystem, System
 from .table1 import describe_references, system_row
 from .turns import list_turns, sample_turns
 
@@ -52,6 +54,10 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
         raise ValueError(
             f"models {', '.join(options.models)} share a name; allowed: each once, with names of their own"
         )
+    for spec in options.models:
+        check_spec(spec)
+    if options.prompt:
+        renderer(options.prompt)
     state = PartialState()
     corpus = load_corpus(options.dataset)
     if "test" not in corpus:
@@ -78,6 +84,12 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
             write_results(folder / RESULTS_FILE, systems=[row], **common)
             rows.append(row | {"folder": str(folder.relative_to(options.output))})
     return write_results(options.output / RESULTS_FILE, systems=rows, **common) if state.is_main_process else None
+
+
+def check_spec(spec: str) -> None:
+    """Raises OSError for a folder that holds no model: told before the first system has answered."""
+    if spec != RETRIEVAL and not spec.startswith(ENDPOINT):
+        check_model_folder(spec.removeprefix(UNTRAINED))
 
 
 def open_system(spec: str, options: BenchmarkOptions, train_turns: Sequence[Row]) -> System:
