@@ -111,7 +111,7 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         """Read everything once, into conversations on disk by split; rejected.jsonl and report.json stay beside."""
         folder = Path(self._output_dir)
         report = Report()
-        writers = {split: ShardWriter(folder, split) for split in source.splits}
+        writers = {split: ShardWriter(folder, split, self.config.name) for split in source.splits}
         with (folder / "rejected.jsonl").open("wb") as report.rejects:
             for split, conversations in source.tables(report):
                 writers[split].add(conversations)
@@ -119,7 +119,11 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
             (folder / "rejected.jsonl").unlink()
         (folder / "report.json").write_bytes(orjson.dumps(report.to_dict(), option=orjson.OPT_INDENT_2))
         source.log(report)
-        return {split: writer.finish() for split, writer in writers.items()}
+        parts = {split: writer.finish() for split, writer in writers.items()}
+        filled = {split: parts[split] for split in parts if writers[split].has_rows}  # datasets loads no empty split
+        if not filled:
+            raise CorpusError(f"no turn in {source.files}: no counsellor's message comes after one of the user's")
+        return filled
 
 
 def hash_package() -> str:

@@ -131,10 +131,11 @@ class Stream:
 
 
 class ShardWriter:
-    """Puts the conversations of one split on disk, as `Shard`s."""
+    """Puts the conversations of one split on disk, as `Shard`s; `has_rows` tells whether `config` has any of them."""
 
-    def __init__(self, folder: Path, split: str) -> None:
-        self._folder, self._split = folder, split
+    def __init__(self, folder: Path, split: str, config: str) -> None:
+        self._folder, self._split, self._config = folder, split, config
+        self.has_rows = False
         self._waiting: list[pa.Table] = []
         self._rows = 0  # of the tables that wait
         self._written = 0  # rows of the shard being written
@@ -142,13 +143,14 @@ class ShardWriter:
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def add(self, conversations: pa.Table) -> None:
+        self.has_rows = self.has_rows or len(_rows(conversations, self._config)) > 0
         self._waiting.append(conversations)
         self._rows += len(conversations)
         if self._rows >= BATCH_CONVERSATIONS:
             self._write_batch()
 
     def finish(self) -> list[Shard]:
-        """The shards, at least one even where the split is empty."""
+        """Write what is left; the shards."""
         self._write_batch()
         self._writer.close()
         return self._shards
