@@ -42,7 +42,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
 
     def __init__(
         self,
-        vocab_file: str,
+        vocab_file: str | None,
         bos_token: str = "<sop>",
         eos_token: str = "<eop>",
         unk_token: str = "<unk>",
@@ -59,8 +59,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
                 f"num_image_tokens is {num_image_tokens}: vocabularies with image tokens (before the slim one of "
                 "130,344 pieces) are not supported; the released tokenizer_config.json says 0"
             )
-        if not Path(vocab_file).is_file():
-            raise OSError(f"{vocab_file}: the sentencepiece model of the tokenizer is missing")
+        if vocab_file is None or not Path(vocab_file).is_file():
+            raise OSError(f"{vocab_file or 'ice_text.model'}: the sentencepiece model of the tokenizer is missing")
         kwargs.pop("auto_map", None)  # names the original's remote code, which is not needed and not saved
         try:
             super().__init__(

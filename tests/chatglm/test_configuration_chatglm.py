@@ -1,6 +1,7 @@
 """Configurations and folders as they lie on the Hub, and those that are refused."""
 
 import json
+import logging
 import os
 import pickle
 import shutil
@@ -24,7 +25,7 @@ def copy_of(folder: str, target: Path) -> Path:
 
 
 def as_on_the_hub(target: Path, differ: bool = False) -> tuple[Path, dict]:
-    """tied3 in float16 as two .bin shards with both tables, inv_freq buffers and `auto_map`, without a key for tying."""
+    """tied3 in float16 as two .bin shards: both tables, inv_freq buffers, `auto_map`, no key for tying."""
     config = json.loads((GOLDEN / "tied3" / "config.json").read_text())
     del config["tie_word_embeddings"], config["torch_dtype"]
     config |= {
@@ -74,8 +75,6 @@ def test_a_folder_as_on_the_hub_loads_without_remote_code(tmp_path):
 
 def test_two_head_tables_that_differ_are_reported_and_both_kept(tmp_path, caplog):
     folder, weights = as_on_the_hub(tmp_path, differ=True)
-    import logging
-
     logger = logging.getLogger("transformers")
     logger.addHandler(caplog.handler)
     model = AutoModelForCausalLM.from_pretrained(folder)
@@ -124,7 +123,7 @@ def test_torn_weights_are_refused(tmp_path, size: int):
 
 def test_a_folder_without_weights_is_refused(tmp_path):
     (copy_of("tied3", tmp_path) / "model.safetensors").unlink()
-    with pytest.raises(OSError, match="no file named model.safetensors"):
+    with pytest.raises(OSError, match=r"no file named model.safetensors"):
         AutoModelForCausalLM.from_pretrained(tmp_path)
 
 
@@ -154,5 +153,5 @@ def test_a_base_model_takes_a_new_prefix_but_a_prefix_is_not_lost(tmp_path):
     tuned = AutoModelForCausalLM.from_pretrained(tmp_path / "base", pre_seq_len=4)
     assert tuned.transformer.prefix_encoder.embedding.weight.std() > 0
     tuned.save_pretrained(tmp_path / "tuned")
-    with pytest.raises(ValueError, match="tensors are unknown, the first is transformer.prefix_encoder"):
+    with pytest.raises(ValueError, match=r"tensors are unknown, the first is transformer.prefix_encoder"):
         AutoModelForCausalLM.from_pretrained(tmp_path / "tuned", pre_seq_len=None)
