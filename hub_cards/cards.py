@@ -130,7 +130,9 @@ def describe_model(folder: Path, licence: str | None = None) -> ModelDescription
     results = read_results(folder / RESULTS_FILE)
     adapter, config = _read_json(folder / "adapter_config.json"), _read_json(folder / "config.json")
     base = adapter.get("base_model_name_or_path") or lookup(results, "training.arguments.model_name_or_path")
-    model_type = config.get("model_type") or ("chatglm" if "chatglm" in (base or "chatglm").lower() else "causal-lm")
+    tokenizer = _read_json(folder / "tokenizer_config.json").get("tokenizer_class", "")
+    # An adapter has no config.json of its own; its tokenizer tells the family.
+    model_type = config.get("model_type") or ("chatglm" if tokenizer.startswith("ChatGLM") else "causal-lm")
     part = "adapter" if adapter else "prefix" if config.get("pre_seq_len") else "all"
     base_model = BaseModel(base, part, licence) if base else None
     return ModelDescription(

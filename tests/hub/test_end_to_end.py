@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.samples import make_model_folder
+from tests.hub.samples import make_model_folder, make_results, write_json
 from tests.hub.server import LoopbackHub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,3 +209,60 @@ def test_training_pushes_checkpoints_and_then_what_was_measured(hub: LoopbackHub
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in written if hub.token.encode() in path.read_bytes()] == []
     assert hub.token not in done.stdout + done.stderr
+
+
+LOAD_PART = """
+print("logits", model(**tokenizer("用户：我很累\\n心理咨询师：", return_tensors="pt")).logits.double().sum().item())
+"""
+
+
+def make_part(part: str, run_folder: Path, folder: Path) -> float:
+    """An adapter or a prefix on the model of `run_folder`, saved as a run leaves it; the sum of its logits."""
+    import torch
+    from transformers import AutoTokenizer
+
+    from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+
+    tokenizer = AutoTokenizer.from_pretrained(run_folder)
+    torch.manual_seed(1)
+    if part == "adapter":
+        from peft import LoraConfig, get_peft_model
+
+        base = ChatGLMForConditionalGeneration.from_pretrained(run_folder)
+        lora = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["query_key_value"], init_lora_weights=False)
+        model = get_peft_model(base, lora)
+    else:
+        config = ChatGLMConfig.from_pretrained(run_folder, pre_seq_len=3)
+        model = ChatGLMForConditionalGeneration.from_pretrained(run_folder, config=config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    results = make_results()
+    results["training"]["arguments"] = {"model_name_or_path": str(run_folder)}
+    write_json(folder / "results.json", results)
+    with torch.no_grad():
+        return (
+            model.eval()(**tokenizer("用户：我很累\n心理咨询师：", return_tensors="pt")).logits.double().sum().item()
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # PEFT 0.21 still asks for it
+@pytest.mark.parametrize("part", ["adapter", "prefix"])
+def test_parts_are_put_together_by_the_lines_of_their_card(
+    part: str, run_folder: Path, published: LoopbackHub, tmp_path: Path
+) -> None:
+    folder, repo_id = tmp_path / part, f"user/{part}"
+    expected = make_part(part, run_folder, folder)
+    script = (
+        "import sys; from soulchat.cli import app; app(['publish', 'model', *sys.argv[1:]], standalone_mode=False)"
+    )
+    arguments = [folder, repo_id, "--yes", "--base-model", "user/soulchat-demo", "--licence", "apache-2.0"]
+    done = python(script, *arguments, cwd=tmp_path, **published.environment(tmp_path / "publisher"))
+    assert done.returncode == 0, done.stderr
+    files = published.repo("model", repo_id).files()
+    assert len(files["adapter_model.safetensors" if part == "adapter" else "prefix_encoder.safetensors"]) < 20_000
+    assert "model.safetensors" not in files
+    usage = files["README.md"].decode().split("```python\n")[1].split("```")[0]
+    done = python(usage + LOAD_PART, cwd=tmp_path, **published.environment(tmp_path / "stranger"))
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(expected, rel=1e-9)
