@@ -19,7 +19,6 @@ CHANGED_DEFAULTS = {
     "logging_nan_inf_filter": "a loss that is not finite stops the run instead of being hidden",
     "logging_steps": "a loss line every 10 steps: 500 is half an hour of the paper's run",
     "save_total_limit": "two checkpoints: when the last one is torn, the one before it is whole",
-    "report_to": "none unless asked for",
     "ddp_find_unused_parameters": "every trained parameter is used at every step; looking for others costs a pass",
 }
 
@@ -41,10 +40,6 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Keep False: a NaN loss stops the run."})
     logging_steps: float = field(default=10, metadata={"help": "Log the loss every so many steps."})
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep; at least 2 is wise."})
-    # In this order, as in the parent: HfArgumentParser takes the type after None.
-    report_to: None | str | list[str] = field(  # noqa: RUF036
-        default="none", metadata={"help": "Where to log: tensorboard, wandb, trackio, all or none."}
-    )
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "Let DDP look for parameters without gradients; there are none here."}
     )
@@ -79,6 +74,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     top_p: float = field(default=0.75, metadata={"help": "Nucleus of sampled replies (paper, section 3.2)."})
     temperature: float = field(default=0.95, metadata={"help": "Temperature of replies (paper, section 3.2)."})
     max_new_tokens: int = field(default=512, metadata={"help": "Limit of a reply (the paper's target length)."})
+    max_eval_replies: int = field(
+        default=200, metadata={"help": "Held-out turns to reply to at an evaluation with predict_with_generate."}
+    )
 
     def __post_init__(self):
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))

@@ -1,19 +1,17 @@
 """What a run leaves behind: held-out replies and their scores beside baselines, results.json, loss curve, card."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerState
 
 from hub_cards.model import write_model_card
-from soulchatcorpus.dialogue import split_turns
-from soulchatcorpus.schema import Conversation
 
 from .arguments import RunArguments, SoulChatTrainingArguments
+from .data import draw_turns, list_turns
 from .evaluation.openings import write_openings
 from .evaluation.perplexity import unigram_loss
 from .evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, write_predictions, write_results
@@ -23,7 +21,6 @@ from .run_info import describe_training
 from .sampling import Decoding
 
 EVALUATION_BATCH = 64
-TURN_COLUMNS = ("id", "prompt", "completion")
 
 
 @dataclass
@@ -68,23 +65,6 @@ def report_run(finished: FinishedRun) -> dict[str, Any]:
     )
     write_model_card(finished.folder)
     return results
-
-
-def list_turns(rows: Dataset) -> list[dict[str, str]]:
-    """Rows of conversations or turns as turns: id, prompt, completion."""
-    if "messages" not in rows.column_names:
-        return rows.select_columns(list(TURN_COLUMNS)).to_list()
-    return [
-        {"id": turn.id, "prompt": turn.prompt, "completion": turn.completion}
-        for row in rows.select_columns(["id", "messages"])
-        for turn in split_turns(Conversation(str(row["id"]), row["messages"]))
-    ]
-
-
-def draw_turns(rows: Dataset | None, number: int) -> list[dict[str, str]]:
-    """That many turns of a split, the same at every call."""
-    turns = list_turns(rows) if rows is not None else []
-    return turns if number >= len(turns) else random.Random(0).sample(turns, number)
 
 
 def evaluate_systems(

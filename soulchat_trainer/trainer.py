@@ -17,9 +17,11 @@ from typing import Any
 import datasets
 import torch
 from accelerate.data_loader import DataLoaderShard
+from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.trainer_callback import ProgressCallback
 from transformers.trainer_utils import HubStrategy, SchedulerType, rotate_checkpoints
 from transformers.utils import logging
@@ -32,10 +34,14 @@ from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import find_last_whole_checkpoint, remove_manifest, what_is_torn, write_manifest
 from .collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
+from .data import draw_turns
 from .encoders import make_encoder
+from .evaluation.table1 import score_predictions
+from .generation import generate_replies
 from .hub_push import HubPusher
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
 from .run_info import describe_rows, describe_run, describe_training
+from .sampling import Decoding
 from .streaming import StreamedBatches
 from .tokenize import encode_dataset
 
@@ -97,6 +103,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.state.stateful_callbacks[RunInfoCallback.__name__] = RunInfoCallback(self.run_info).state()
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
+        if args.predict_with_generate and is_deepspeed_zero3_enabled():
+            raise ValueError(
+                "predict_with_generate needs whole weights; ZeRO-3 has them in parts: use ZeRO-2, or leave it"
+            )
         self._eval_sums = torch.zeros(2)
         self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
         self._clock = time.perf_counter()
@@ -245,6 +255,34 @@ class SoulChatTrainer(Seq2SeqTrainer):
         super().log(logs, start_time)
 
     # Evaluation
+
+    def evaluate(self, eval_dataset: Any = None, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict:
+        """Held-out loss and perplexity; with `predict_with_generate` also replies (top-p, temperature) and scores."""
+        metrics = super().evaluate(eval_dataset, *args, metric_key_prefix=metric_key_prefix, **kwargs)
+        if self.args.predict_with_generate:
+            scores = self.score_replies(self.eval_rows if eval_dataset is None else eval_dataset)
+            scores = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+            self.log(dict(scores))
+            metrics |= scores
+        return metrics
+
+    def score_replies(self, rows: Rows) -> dict[str, float]:
+        """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns, shared out among the processes."""
+        args = self.args
+        turns = draw_turns(rows, args.max_eval_replies)
+        share = turns[args.process_index :: args.world_size]
+        decoding = Decoding(args.top_p, args.temperature, args.max_new_tokens, seed=args.seed)
+        replies = generate_replies(
+            self.model,
+            self.processing_class,
+            [turn["prompt"] for turn in share],
+            [turn["id"] for turn in share],
+            decoding,
+            args.per_device_eval_batch_size,
+        )
+        pairs = [(reply.text, turn["completion"]) for reply, turn in zip(replies, share, strict=True)]
+        predictions, references = zip(*gather_object(pairs), strict=True)
+        return score_predictions(predictions, references)["metrics"]
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -70,6 +71,15 @@ def launch(folder: Path, processes: int, *flags: str) -> subprocess.Popen:
     )
 
 
+def kill_all(run: subprocess.Popen) -> None:
+    """SIGKILL to the launcher and to its workers, which torchrun puts into sessions of their own."""
+    workers = psutil.Process(run.pid).children(recursive=True)
+    for process in [run, *workers]:
+        process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(workers)
+    run.wait()
+
+
 def finish(run: subprocess.Popen) -> str:
     output, _ = run.communicate(timeout=500)
     assert run.returncode == 0, output[-3000:]
@@ -97,8 +107,7 @@ def test_a_killed_run_goes_on_bit_for_bit(launcher: str, tmp_path: Path) -> None
     while not (tmp_path / "killed/checkpoint-10").exists():  # while its tenth step is being saved
         assert killed.poll() is None, killed.stdout.read()[-3000:]
         time.sleep(0.005)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    kill_all(killed)
     manifest = tmp_path / "killed/checkpoint-10/manifest.json"
     manifest.unlink(missing_ok=True)  # torn, however fast it was written
     resumed = finish(

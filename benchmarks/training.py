@@ -1,0 +1,424 @@
+"""Training measured: against the published recipe, against random order, on a GPU, and the cost of preparing data.
+
+    python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 15 minutes of two cores
+    python benchmarks/training.py gpu [--dataset smile_50k.parquet]               # ChatGLM-6B's size, needs a GPU
+
+Results go to benchmarks/results/training-cpu.json and training-gpu.json. Samples are SMILECHAT's turns as they are; no
+text is made up. CPU seconds are those of all threads, so a busy machine does not change ratios.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from datasets import Dataset
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers.utils import logging
+
+from soulchat_trainer.chat_template import ChatTemplateEncoder
+from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration, ChatGLMTokenizer
+from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
+from soulchat_trainer.collator import LengthBatchSampler, PaddingCollator, SampleDataset
+from soulchat_trainer.data import load_corpus
+from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset, find_targets
+from soulchatcorpus.dialogue import split_turns
+from soulchatcorpus.schema import Conversation
+
+RESULTS = Path(__file__).parent / "results"
+PUBLISHED_LENGTH = 2048  # the published script pads every sample to max_source_length + max_target_length
+PAPER_SAMPLES = 30_000 * 80
+PAPER_GPU_HOURS = 79 * 8
+PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "A800": 312e12}  # dense bfloat16, NVIDIA's data sheets
+
+
+@dataclass
+class Variant:
+    """One way of making batches and losses, measured in a process of its own."""
+
+    name: str
+    by_length: bool
+    pad_to: int  # a batch is padded to a multiple of this
+    all_logits: bool
+
+
+VARIANTS = (
+    Variant("published", by_length=False, pad_to=PUBLISHED_LENGTH, all_logits=True),
+    Variant("dynamic padding, random order", by_length=False, pad_to=1, all_logits=True),
+    Variant("ours", by_length=True, pad_to=1, all_logits=False),
+)
+
+
+def published_loss(model: ChatGLMForConditionalGeneration, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Summed loss as the published code computes it: logits of all positions, shifted copies, float32."""
+    hidden = model.transformer(batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
+    logits = model.lm_head(hidden.last_hidden_state).float()
+    shifted = logits[..., :-1, :].contiguous().view(-1, logits.shape[-1])
+    return F.cross_entropy(shifted, batch["labels"][..., 1:].reshape(-1), ignore_index=-100, reduction="sum")
+
+
+def make_batches(samples: SampleDataset, chosen: list[int], size: int, variant: Variant) -> Iterator[dict]:
+    """Batches of the chosen samples; every variant gets the same samples."""
+    collate = PaddingCollator(pad_token_id=3, pad_to_multiple_of=variant.pad_to)
+    order = [chosen[i : i + size] for i in range(0, len(chosen), size)]
+    if variant.by_length:
+        sampler = LengthBatchSampler(samples.lengths[chosen], size)
+        order = [[chosen[i] for i in batch] for batch in sampler]
+    for batch in order:
+        yield collate([samples[index] for index in batch])
+
+
+def measure_variant(variant: Variant, folder: str, chosen: list[int], size: int, config: dict, queue: Any) -> None:
+    """Forward and backward over all batches; CPU seconds of these alone, loss, peak memory of this process."""
+    logging.disable_progress_bar()
+    samples = SampleDataset(Dataset.load_from_disk(folder))
+    torch.manual_seed(0)
+    model = ChatGLMForConditionalGeneration(ChatGLMConfig(**config)).train()
+    start_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    total, labels, padded, real, seconds = 0.0, 0, 0, 0, 0.0
+    for batch in make_batches(samples, chosen, size, variant):
+        start = time.process_time()
+        if variant.all_logits:
+            loss = published_loss(model, batch)
+        else:
+            loss = model(**batch, num_items_in_batch=1).loss
+        loss.backward()
+        seconds += time.process_time() - start
+        total += loss.item()
+        labels += int((batch["labels"][:, 1:] != -100).sum())
+        padded += batch["input_ids"].numel()
+        real += int(batch["attention_mask"].sum())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    queue.put(
+        {
+            "cpu_seconds": seconds,
+            "samples_per_cpu_second": len(chosen) / seconds,
+            "loss": total / labels,
+            "tokens_real": real,
+            "tokens_with_padding": padded,
+            "tokens_labelled": labels,
+            "peak_memory_gb": peak,
+            "memory_before_gb": start_memory,
+        }
+    )
+
+
+def in_own_process(target: Callable, *args: Any) -> dict[str, Any]:
+    """Run a measurement in a fresh process, so that peak memories do not add up."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=target, args=(*args, queue))
+    process.start()
+    while process.is_alive() and queue.empty():
+        process.join(1)
+    if queue.empty():
+        raise RuntimeError(f"the measurement ended with code {process.exitcode} and no result")
+    result = queue.get()
+    process.join()
+    return result
+
+
+def measure_recipes(corpus: Dataset, tokenizer: ChatGLMTokenizer, folder: Path, num_samples: int, size: int) -> dict:
+    """The three variants over the same real samples, and ratios against the published recipe."""
+    encoded = encode_dataset(corpus, ChatGLMEncoder(tokenizer, 1536, 512))
+    encoded.save_to_disk(folder)
+    samples = SampleDataset(encoded)
+    chosen = np.random.default_rng(0).choice(len(samples), num_samples, replace=False).tolist()
+    config = {"hidden_size": 512, "inner_hidden_size": 2048, "num_layers": 4, "num_attention_heads": 8}
+    rows = {}
+    for variant in VARIANTS:
+        rows[variant.name] = in_own_process(measure_variant, variant, str(folder), chosen, size, config)
+        print(variant.name, json.dumps(rows[variant.name]))
+    ours = rows["ours"]
+    for row in rows.values():
+        row["speed_of_ours"] = ours["samples_per_cpu_second"] / row["samples_per_cpu_second"]
+        row["memory_of_ours"] = ours["peak_memory_gb"] / row["peak_memory_gb"]
+        row["loss_difference"] = abs(ours["loss"] - row["loss"])
+    return {
+        "model": config | {"vocab_size": ChatGLMConfig().vocab_size},
+        "micro_batch": size,
+        "samples": num_samples,
+        "mean_tokens_of_the_corpus": float(samples.lengths.mean()),
+        "variants": rows,
+        "arithmetic_at_chatglm_6b": arithmetic_6b(samples, ours["tokens_labelled"] / num_samples),
+    }
+
+
+def train_flops(config: ChatGLMConfig, tokens: float, attended: float, labelled: float) -> float:
+    """Floating-point operations of forward and backward.
+
+    6 per weight and token in the blocks; 12 h per layer for each pair of a token and a token it is computed against;
+    6 h v for each position that the head runs on.
+    """
+    hidden, layers = config.hidden_size, config.num_layers
+    blocks = layers * (4 * hidden * hidden + 2 * hidden * config.inner_hidden_size)
+    return 6 * blocks * tokens + 12 * layers * hidden * attended + 6 * hidden * config.vocab_size * labelled
+
+
+def arithmetic_6b(samples: SampleDataset, labelled: float) -> dict[str, float]:
+    """What the published padding costs at ChatGLM-6B's size, and the paper's whole run in FLOP."""
+    config = ChatGLMConfig()
+    lengths = samples.lengths.astype(float)
+    ours = train_flops(config, lengths.mean(), (lengths**2).mean(), labelled)
+    published = train_flops(config, PUBLISHED_LENGTH, PUBLISHED_LENGTH**2, PUBLISHED_LENGTH)
+    return {
+        "published_flop_a_sample": published,
+        "our_flop_a_sample": ours,
+        "ratio": published / ours,
+        "real_tokens_of_the_papers_run": lengths.mean() * PAPER_SAMPLES,
+        "flop_of_the_papers_run": ours * PAPER_SAMPLES,
+    }
+
+
+def measure_preparation(corpus: Dataset, tokenizer: ChatGLMTokenizer) -> dict[str, float]:
+    """CPU seconds to tokenize 100,000 samples, and the ids stored, against every prompt whole."""
+    encoder = ChatGLMEncoder(tokenizer, 1536, 512)
+    start = time.process_time()
+    encoded = SampleDataset(encode_dataset(corpus, encoder))
+    ours = time.process_time() - start
+    rows = encoded.conversations
+    stored = sum(len(row["ids"]) + sum(len(spans) + 1 for spans in row["samples"]) for row in rows)
+
+    start = time.process_time()
+    whole_stored = samples = 0
+    for row in corpus:
+        turns = list(split_turns(Conversation(row["id"], row["messages"])))
+        if not turns:
+            continue
+        prompts = tokenizer([turn.prompt for turn in turns])["input_ids"]
+        targets = tokenizer([turn.completion for turn in turns], add_special_tokens=False)["input_ids"]
+        whole_stored += sum(map(len, prompts)) + sum(map(len, targets)) + len(turns)
+        samples += len(turns)
+    whole = time.process_time() - start
+    return {
+        "samples": samples,
+        "cpu_seconds_per_100k_whole_prompts": whole / samples * 1e5,
+        "cpu_seconds_per_100k_ours": ours / samples * 1e5,
+        "times_less_cpu": whole / ours,
+        "ids_whole_prompts": whole_stored,
+        "ids_and_spans_ours": stored,
+        "times_less_storage": whole_stored / stored,
+    }
+
+
+def measure_every_turn(corpus: Dataset, tokenizer: Any) -> dict[str, float]:
+    """One pass over a conversation against a sample for each turn, on a small Qwen 2."""
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=256,
+            intermediate_size=1024,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+        )
+    )
+    collate = PaddingCollator(tokenizer.pad_token_id)
+    rates, sums = {}, {}
+    for loss_on in ("last_turn", "every_turn"):
+        samples = SampleDataset(encode_dataset(corpus, ChatTemplateEncoder(tokenizer, 10**6, 10**6, loss_on)))
+        turns, total, start = sum(len(find_targets(m)) for m in corpus["messages"]), 0.0, time.process_time()
+        for batch in LengthBatchSampler(samples.lengths, 1, max_tokens=4096):
+            model.zero_grad()
+            loss = model(**collate([samples[i] for i in batch]), num_items_in_batch=1).loss
+            loss.backward()
+            total += loss.item()
+        rates[loss_on], sums[loss_on] = turns / (time.process_time() - start), total
+    return {
+        "conversations": len(corpus),
+        "turns_a_conversation": turns / len(corpus),
+        "turns_per_cpu_second_last_turn": rates["last_turn"],
+        "turns_per_cpu_second_every_turn": rates["every_turn"],
+        "times_faster": rates["every_turn"] / rates["last_turn"],
+        "relative_loss_difference": abs(sums["every_turn"] / sums["last_turn"] - 1),
+    }
+
+
+def measure_steps(
+    config: ChatGLMConfig,
+    samples: SampleDataset,
+    device: str,
+    steps: int,
+    max_tokens: int,
+    lora_rank: int | None = None,
+) -> dict[str, float]:
+    """Steps of 80 real samples with AdamW in bfloat16: tokens per second, MFU, peak memory, the paper's run in hours.
+
+    MFU = `train_flops` of the real tokens, without recomputation, over seconds and the card's dense bfloat16 peak.
+    """
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = ChatGLMForConditionalGeneration(config).bfloat16().train()
+    model.gradient_checkpointing_enable({"use_reentrant": False})
+    if lora_rank is not None:
+        from peft import LoraConfig, get_peft_model
+
+        targets = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
+        model = get_peft_model(model, LoraConfig(r=lora_rank, target_modules=targets, task_type="CAUSAL_LM"))
+        model.enable_input_require_grads()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)
+    collate = PaddingCollator(pad_token_id=3, pad_to_multiple_of=8)
+    order = np.random.default_rng(0).permutation(len(samples))
+    lengths, labelled, seconds = [], 0, []
+    for step in range(steps + 3):  # three to warm up
+        chosen = order[np.arange(step * 80, step * 80 + 80) % len(order)]
+        micro_batches = [
+            collate([samples[int(chosen[i])] for i in batch])
+            for batch in LengthBatchSampler(samples.lengths[chosen], 80, max_tokens=max_tokens)
+        ]
+        count = sum(int((batch["labels"] != -100).sum()) for batch in micro_batches)
+        _synchronise(device)
+        start = time.perf_counter()
+        for batch in micro_batches:
+            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+            model(**batch, num_items_in_batch=count).loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        _synchronise(device)
+        if step >= 3:
+            seconds.append(time.perf_counter() - start)
+            lengths.append(samples.lengths[chosen].astype(float))
+            labelled += count
+    tokens, attended = sum(n.sum() for n in lengths), sum((n**2).sum() for n in lengths)
+    flops = train_flops(config, tokens, attended, labelled)
+    peak = peak_flops(device)
+    return {
+        "steps": steps,
+        "seconds_a_step": sum(seconds) / steps,
+        "tokens_per_second": tokens / sum(seconds),
+        "flop_per_second": flops / sum(seconds),
+        "mfu": flops / sum(seconds) / peak if peak else None,
+        "peak_memory_gb": torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else None,
+        "hours_of_the_papers_run": sum(seconds) / steps * 30_000 / 3600,
+        "gpu_hours_of_the_paper": PAPER_GPU_HOURS,
+    }
+
+
+def measure_inference_memory(
+    config: ChatGLMConfig, device: str, prompt_tokens: int = 1536, new_tokens: int = 512
+) -> float:
+    """Peak GB of float16 generation at the paper's lengths (the paper: at least 14 GB)."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    with torch.device(device):
+        model = ChatGLMForConditionalGeneration(config).half().eval()
+    ids = torch.randint(10_000, 20_000, (1, prompt_tokens), device=device)
+    ids[0, -2:] = torch.tensor([config.gmask_token_id, config.bos_token_id], device=device)
+    model.generate(ids, max_new_tokens=new_tokens - 1, min_new_tokens=new_tokens - 1, do_sample=False)
+    return torch.cuda.max_memory_allocated() / 1e9
+
+
+def peak_flops(device: str) -> float | None:
+    """Dense bfloat16 peak of the card, or None where it is not known."""
+    name = torch.cuda.get_device_name() if device == "cuda" else ""
+    return next((peak for card, peak in PEAK_FLOPS.items() if card in name), None)
+
+
+def _synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def describe_machine() -> dict[str, Any]:
+    """Where this was measured."""
+    return {
+        "cpu_cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def write(name: str, results: dict[str, Any]) -> None:
+    """Write results, whole or not at all."""
+    path = RESULTS / name
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"machine": describe_machine(), **results}, indent=2, ensure_ascii=False) + "\n")
+    temporary.replace(path)
+    print(path.read_text())
+
+
+def chat_tokenizer(corpus: Dataset) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with a ChatML template (Qwen 2.5's form), trained on the corpus."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.BpeTrainer(vocab_size=8000, special_tokens=specials, show_progress=False)
+    tokenizer.train_from_iterator((m["content"] for messages in corpus["messages"] for m in messages), trainer)
+    template = (
+        "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=specials[0], eos_token=specials[2], chat_template=template
+    )
+
+
+def measure_cpu(corpus: Dataset, tokenizer: ChatGLMTokenizer, num_samples: int) -> dict[str, Any]:
+    """All that needs no GPU."""
+    results: dict[str, Any] = {"preparation": measure_preparation(corpus, tokenizer)}
+    print(json.dumps(results["preparation"]))
+    results["every_turn"] = measure_every_turn(corpus.select(range(60)), chat_tokenizer(corpus))
+    print(json.dumps(results["every_turn"]))
+    with tempfile.TemporaryDirectory() as folder:
+        results["recipes"] = measure_recipes(corpus, tokenizer, Path(folder) / "encoded", num_samples, size=2)
+    return results
+
+
+def measure_gpu(corpus: Dataset, tokenizer: ChatGLMTokenizer, steps: int) -> dict[str, Any]:
+    """ChatGLM-6B's size with random weights on this machine's GPU."""
+    samples = SampleDataset(encode_dataset(corpus, ChatGLMEncoder(tokenizer, 1536, 512)))
+    config = ChatGLMConfig()
+    results = {"inference_float16_peak_gb": measure_inference_memory(config, "cuda")}
+    for name, rank in (("full parameters, bfloat16", None), ("LoRA rank 16, bfloat16", 16)):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        results[name] = measure_steps(config, samples, "cuda", steps, max_tokens=16384, lora_rank=rank)
+        print(name, json.dumps(results[name]))
+    labelled = float(np.mean([(samples[i]["labels"] != -100).sum() for i in range(0, len(samples), 97)]))
+    return results | {"arithmetic": arithmetic_6b(samples, labelled)}
+
+
+def main() -> None:
+    """Measure what was asked for and write it down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["cpu", "gpu"])
+    parser.add_argument("--dataset", default="soulchatcorpus", help="conversations: a name or a file")
+    parser.add_argument("--tokenizer", help="folder with ChatGLM-6B's ice_text.model; else a small one is trained")
+    parser.add_argument("--samples", type=int, default=12, help="samples of the comparison with the published recipe")
+    parser.add_argument("--steps", type=int, default=100, help="steps on the GPU")
+    options = parser.parse_args()
+    if options.what == "gpu" and not torch.cuda.is_available():
+        raise SystemExit("no GPU here: this measures on a CUDA device only; `cpu` measures what a CPU can")
+    corpus = load_corpus(options.dataset)["train"]
+    if options.tokenizer:
+        tokenizer = ChatGLMTokenizer(str(Path(options.tokenizer) / "ice_text.model"))
+    else:
+        texts = (message["content"] for messages in corpus["messages"] for message in messages)
+        tokenizer = train_tokenizer(texts, 16_000, tempfile.mkdtemp())
+    settings = {"dataset": options.dataset, "tokenizer": "ChatGLM-6B's" if options.tokenizer else "16,000 pieces"}
+    if options.what == "cpu":
+        write("training-cpu.json", {**settings, **measure_cpu(corpus, tokenizer, options.samples)})
+    else:
+        write("training-gpu.json", {**settings, **measure_gpu(corpus, tokenizer, options.steps)})
+
+
+if __name__ == "__main__":
+    main()

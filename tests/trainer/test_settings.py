@@ -1,0 +1,138 @@
+"""Recipes and flags: what ships can be read, what is wrong is told in one line."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from transformers import Seq2SeqTrainingArguments
+
+from soulchat_trainer.arguments import CHANGED_DEFAULTS, SoulChatTrainingArguments
+from soulchat_trainer.settings import RECIPES, find_deepspeed_file, parse_arguments, read_recipe, recipe_names
+from soulchat_trainer.train import main
+
+NAMES = ["causal", "demo", "full-bf16", "lora", "paper", "ptuning", "small"]
+
+
+def test_the_recipes_that_ship() -> None:
+    assert recipe_names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_is_read_and_short(name: str) -> None:
+    assert read_recipe(name)
+    assert len((RECIPES / f"{name}.yaml").read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("name", ["demo", "ptuning"])
+def test_recipes_become_arguments(name: str, tmp_path: Path) -> None:
+    recipe, run, args = parse_arguments([name, "--output_dir", str(tmp_path), "--use_cpu"])
+    assert recipe == name
+    assert (run.model_config is None) == (name == "ptuning")
+    assert args.output_dir == str(tmp_path)
+
+
+def test_the_papers_numbers(tmp_path: Path) -> None:
+    """Section 3.2: 30,000 steps of 80, WarmupDecayLR with 1,000 steps to 5e-5, 1,536 and 512 tokens, 0.75 and 0.95."""
+    _, _, args = parse_arguments(["paper", "--output_dir", str(tmp_path)])
+    assert (args.max_steps, args.warmup_steps, args.learning_rate, args.fp16) == (30_000, 1000, 5e-5, True)
+    assert (args.max_source_length, args.max_target_length) == (1536, 512)
+    assert (args.top_p, args.temperature) == (0.75, 0.95)
+    assert args.per_device_train_batch_size * args.gradient_accumulation_steps == 80
+    config = json.loads(Path(args.deepspeed).read_text())
+    assert config["scheduler"]["type"] == "WarmupDecayLR"
+    assert config["zero_optimization"]["stage"] == 2
+
+
+def test_every_changed_default_has_its_source() -> None:
+    ours = {field.name: field.default for field in fields(SoulChatTrainingArguments)}
+    changed = {f.name for f in fields(Seq2SeqTrainingArguments) if f.default != ours[f.name]}
+    assert changed == set(CHANGED_DEFAULTS)
+
+
+@pytest.mark.parametrize(("processes", "steps"), [(1, 8), (2, 4), (4, 2), (8, 1)])
+def test_batch_80_is_kept(processes: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = SoulChatTrainingArguments(use_cpu=True)
+    args.gradient_accumulation_steps = 1
+    args._keep_global_batch_size(processes)
+    assert args.gradient_accumulation_steps == steps
+
+
+def test_a_number_of_processes_that_cannot_make_80_is_refused() -> None:
+    args = SoulChatTrainingArguments(use_cpu=True)
+    with pytest.raises(ValueError, match=r"global_batch_size is 80, but 3 processes x 10"):
+        args._keep_global_batch_size(3)
+
+
+def test_flags_override_the_recipe(tmp_path: Path) -> None:
+    flags = ["--max_steps", "4", "--save_steps", "2", "--resume_from_checkpoint", "true", "--learning_rate", "1e-4"]
+    _, _, args = parse_arguments(["demo", "--output_dir", str(tmp_path), *flags])
+    assert (args.max_steps, args.save_steps, args.learning_rate) == (4, 2, 1e-4)
+    assert args.resume_from_checkpoint == "true"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "the first argument must be a recipe"),
+        (["nothing"], "recipe 'nothing' is neither a file nor one that ships: causal, demo"),
+        (["demo", "--max_stepz", "3"], "unknown arguments --max_stepz 3"),
+        (["demo", "--max_steps", "three"], "invalid int value: 'three'"),
+        (["demo", "--dataset", "nowhere.jsonl"], "dataset nowhere.jsonl: no such file"),
+        (["demo", "--deepspeed", "zero9.json"], "neither a file nor one that ships: zero2.json, zero3-offload.json"),
+        (["demo", "--model_name_or_path", "x"], "either model_name_or_path or model_config"),
+        (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "EMPTY"], "has no config.json"),
+        (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "./gone"], "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EMPTY").mkdir()
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    lines = [text for text in capsys.readouterr().err.splitlines() if text.startswith("soulchat: error: ")]
+    assert len(lines) == 1
+    assert line in lines[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["EMPTY"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("learning_rat: 1", "unknown key 'learning_rat'; allowed near it: learning_rate"),
+        ("- a list", "must be a mapping of keys to values, found list"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_bad_recipes(content: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="recipe") as error:
+        read_recipe(str(path))
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_only_the_main_process_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stage", ["zero2", "zero3", "zero3-offload"])
+def test_deepspeed_files_ship_with_auto_values(stage: str) -> None:
+    config = json.loads(Path(find_deepspeed_file(f"{stage}.json")).read_text())
+    assert config["zero_optimization"]["stage"] == int(stage[4])
+    assert config["scheduler"]["params"]["warmup_type"] == "log"
+    assert config["optimizer"]["params"]["betas"] == "auto"
+
+
+@pytest.mark.parametrize("name", ["one-gpu", "8-gpus", "nodes"])
+def test_accelerate_files_ship(name: str) -> None:
+    config = yaml.safe_load((RECIPES / "accelerate" / f"{name}.yaml").read_text())
+    assert config["num_processes"] == {"one-gpu": 1, "8-gpus": 8, "nodes": 16}[name]
