@@ -34,7 +34,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
 
     Padding is on the left by default. `attention_mask` [b, s] has 1 for real tokens, 0 for padding; the matrix of who
     sees whom and the positions are made by the model.
-    Raises `OSError` where the sentencepiece model file is missing or damaged.
+    Raises `ValueError` where the sentencepiece model file is missing or damaged.
     """
 
     vocab_files_names = {"vocab_file": "ice_text.model"}
@@ -60,7 +60,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
                 "130,344 pieces) are not supported; the released tokenizer_config.json says 0"
             )
         if vocab_file is None or not Path(vocab_file).is_file():
-            raise OSError(f"{vocab_file or 'ice_text.model'}: the sentencepiece model of the tokenizer is missing")
+            raise ValueError(f"{vocab_file or 'ice_text.model'}: the sentencepiece model of the tokenizer is missing")
         kwargs.pop("auto_map", None)  # names the original's remote code, which is not needed and not saved
         try:
             super().__init__(
@@ -77,7 +77,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
                 **(kwargs | {"split_special_tokens": True}),
             )
         except RuntimeError as error:
-            raise OSError(f"{vocab_file} is not a sentencepiece model: {error}") from error
+            raise ValueError(f"{vocab_file} is not a sentencepiece model: {error}") from error
 
     @property
     def normalises(self) -> bool:

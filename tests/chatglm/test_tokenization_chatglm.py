@@ -99,7 +99,7 @@ def trained() -> ChatGLMTokenizer:
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            _TRAINED.append(train_tokenizer(TALK, 450, folder))
+            _TRAINED.append(train_tokenizer([*TALK, render_prompt(MESSAGES[1:2])], 445, folder))
     return _TRAINED[0]
 
 
@@ -211,13 +211,15 @@ def test_a_folder_as_on_the_hub_loads_without_remote_code(ice_tokenizer, tmp_pat
 def test_a_folder_without_its_model_file_or_with_a_damaged_one_is_refused(tmp_path):
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "ChatGLMTokenizer"}')
     (tmp_path / "config.json").write_text('{"model_type": "chatglm"}')
-    with pytest.raises(OSError, match="the sentencepiece model of the tokenizer is missing"):
+    missing = r"ice_text\.model: the sentencepiece model of the tokenizer is missing"
+    with pytest.raises(ValueError, match=missing):
         AutoTokenizer.from_pretrained(tmp_path)
-    with pytest.raises(OSError, match="the sentencepiece model of the tokenizer is missing"):
+    with pytest.raises(ValueError, match=missing):
         ChatGLMTokenizer(str(tmp_path / "ice_text.model"))
     (tmp_path / "ice_text.model").write_bytes(b"torn")
-    with pytest.raises(OSError, match="ice_text"):
-        ChatGLMTokenizer(str(tmp_path / "ice_text.model"))
+    for load in (AutoTokenizer.from_pretrained, lambda folder: ChatGLMTokenizer(str(folder / "ice_text.model"))):
+        with pytest.raises(ValueError, match=r"ice_text.model is not a sentencepiece model"):
+            load(tmp_path)
 
 
 # --- replies
