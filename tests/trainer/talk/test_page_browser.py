@@ -142,6 +142,7 @@ def test_hostile_text_of_model_and_user_is_only_text(visit, scripted):
     assert engine.seen[0][-1]["content"] == said
 
 
+@pytest.mark.slow
 def test_retry_undo_edit_and_example(visit, scripted):
     service, engine = scripted(lambda messages: f"回复{len(engine.seen)}，{messages[-1]['content']}")
     opened = visit(service)
@@ -163,6 +164,7 @@ def test_retry_undo_edit_and_example(visit, scripted):
     assert page.query_selector("#talk .message.bot") is None
 
 
+@pytest.mark.slow
 def test_stop_ends_the_generation(visit, scripted):
     service, engine = scripted("很长的回复。" * 200_000)
     opened = visit(service)
@@ -177,6 +179,7 @@ def test_stop_ends_the_generation(visit, scripted):
     assert engine.cancelled
 
 
+@pytest.mark.slow
 def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
     service, engine = scripted("好。", limits=Limits(messages_per_minute=1))
     opened = visit(service)
@@ -189,6 +192,7 @@ def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
     assert len(engine.seen) == 1
 
 
+@pytest.mark.slow
 def test_save_makes_a_file_of_the_reader_s(visit, scripted):
     opened = visit(scripted("a < b")[0], accept_downloads=True)
     opened.say("你好")
@@ -199,12 +203,14 @@ def test_save_makes_a_file_of_the_reader_s(visit, scripted):
     assert saved == {"messages": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "a < b"}]}
 
 
+@pytest.mark.slow
 def test_without_care_there_are_no_help_lines(visit, scripted):
     opened = visit(scripted("我在听。", care=Care(enabled=False))[0])
     opened.say("我不想活了，想自杀。")
     assert opened.wait_for_replies(1) == ["我在听。"]
 
 
+@pytest.mark.slow
 def test_password_is_asked_for(browser, scripted):
     page, port = make_page(scripted("好。")[0]), free_port("127.0.0.1", 0)
     launch_page(page, "127.0.0.1", port, password="secret")
