@@ -18,7 +18,7 @@ from datasets.utils import logging
 from .reading import BATCH_CONVERSATIONS, OnError, Report, read_tables
 from .schema import FEATURES
 from .splits import SPLITS, TEST_TURNS, Splitter, held_out_turns, opening_key
-from .tables import CONVERSATION_SCHEMA, count_turns, openings, turn_table
+from .tables import CONVERSATION_SCHEMA, openings_and_turns, turn_table
 
 logger = logging.get_logger(__name__)
 
@@ -65,7 +65,8 @@ class Source:
         splitter: Splitter[Place] = Splitter()
         released: list[Place] = []
         for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
-            keys, turns = [opening_key(opening) for opening in openings(table)], count_turns(table).tolist()
+            openings, turns = openings_and_turns(table)
+            keys = [opening_key(opening) for opening in openings]
             is_candidate = [splitter.count(*counted) for counted in zip(keys, turns, strict=True)]
             candidates = [row for row, kept in enumerate(is_candidate) if kept]
             kept = table.take(pa.array(candidates, pa.int64()))

@@ -11,14 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from . import tables
 from .bulk import BulkReader
 from .dialogue import count_turns
 from .formats import FORMATS, BadRecord, Format, recognise
 from .records import MAX_RECORD_BYTES, CorpusError, Record, open_bytes, read_records
 from .rules import RULES, Regulariser
 from .schema import TOPICS, Conversation
-from .tables import conversation_table
+from .tables import conversation_table, openings_and_turns
 
 OnError = Literal["raise", "skip"]
 
@@ -68,7 +67,7 @@ class Report:
         self.formats["release"] += len(conversations)
         self.conversations += len(conversations)
         self.messages += pc.sum(pc.list_value_length(conversations["messages"])).as_py()
-        self.turns += int(tables.count_turns(conversations).sum())
+        self.turns += sum(openings_and_turns(conversations)[1])
         for topic, number in Counter(conversations["topic"].to_pylist()).items():
             if topic is not None:
                 self.topics[list(TOPICS)[topic]] += number

@@ -27,6 +27,7 @@ _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _BOM = b"\xef\xbb\xbf"
 _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
+_BETWEEN_BYTES = re.compile(rb"[\s,]*")
 _FIRST_KEY = re.compile(r'\{\s*"[^"\\]*"\s*:')
 
 
@@ -160,7 +161,7 @@ class _Scanner:
         more = True
         while not self._closed:
             cut = self.data.rfind(self._separator) + 1 if self._separator else 0
-            slab = self.data[:cut].lstrip(b", \t\r\n")
+            slab = self.data[_BETWEEN_BYTES.match(self.data).end() : cut]
             table = self.bulk(slab.replace(self._separator, self._separator_without_comma)) if slab else None
             values = _parse_slab(slab) if slab and table is None else None
             if table is not None:

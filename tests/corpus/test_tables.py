@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from soulchatcorpus.dialogue import count_turns, split_turns
 from soulchatcorpus.rules import Regulariser
 from soulchatcorpus.schema import FEATURES, TOPICS, Conversation
-from soulchatcorpus.tables import conversation_table, openings, turn_table
-from soulchatcorpus.tables import count_turns as count_turns_of_table
+from soulchatcorpus.tables import conversation_table, openings_and_turns, turn_table
 from tests.corpus.strategies import conversations
 
 
@@ -36,8 +35,9 @@ def test_turns_in_bulk_are_those_of_split_turns(some, start):
     table = conversation_table(some)
     assert turn_table(table).to_pylist() == expected_turns(some)
     assert turn_table(table.slice(start)).to_pylist() == expected_turns(some[start:])
-    assert count_turns_of_table(table).tolist() == [count_turns(conversation.messages) for conversation in some]
-    assert openings(table) == [conversation.messages[0]["content"] for conversation in some]
+    openings, counts = openings_and_turns(table)
+    assert counts == [count_turns(conversation.messages) for conversation in some]
+    assert openings == [conversation.messages[0]["content"] for conversation in some]
 
 
 def test_the_schemas_are_those_of_the_features():
