@@ -14,7 +14,7 @@ from .finding import Finding, numbered_prose
 CARD = "README.md"
 _UNFILLED = re.compile(
     r"\[more information needed\]|\{\{\s*\w[\w.]*\s*\}\}|\{%.*?%\}|\b(?:TODO|FIXME|TBD|XXX)\b"
-    r"|<(?:your|user|name|insert)[^>]*>|\|\s*(?:none|nan|null|undefined)\s*(?=\|)",
+    r"|<(?:your|user|name|insert)[^>]*>|\|\s*(?:none|nan|undefined)\s*(?=\|)",
     re.IGNORECASE,
 )
 _LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)|(?:src|href)=[\"']([^\"']+)", re.IGNORECASE)
