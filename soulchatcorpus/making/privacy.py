@@ -11,7 +11,8 @@ from dataclasses import dataclass
 KINDS = ("phone", "id_card", "bank_card", "email", "url", "handle", "address", "name", "place")
 
 # The hints begin with a class of characters, which `re` looks for quickly.
-_NUMBER_HINT = re.compile(r"[0-9０-９零〇一二三四五六七八九幺]{3}")
+_NUMBER_HINT = re.compile(r"[0-9]{3}")
+_SPOKEN_HINT = re.compile(r"[零〇一二三四五六七八九幺]{4}")
 _MAIL_HINT = re.compile(r"[A-Za-z0-9_.+-]{2}\s?[\[(（]?(?:[@＠#]|at|AT|艾特)")
 _GAP = r"[-－—.\s]?"
 _ID_CARD = re.compile(
@@ -27,8 +28,8 @@ _PHONE = re.compile(
     rf"|(?<!\d)[48]00{_GAP}\d{{3,4}}{_GAP}\d{{3,4}}(?!\d)"
     rf"|(?<!\d)(?:\+1{_GAP})?\(?[2-9]\d{{2}}\)?[-.\s]\d{{3}}[-.\s]\d{{4}}(?!\d)"  # North America
     rf"|\+(?!86)\d{{1,3}}(?:[-\s]?\d{{2,4}}){{2,4}}(?!\d)"
-    r"|[一幺][三四五六七八九](?:[零〇一二三四五六七八九幺][-\s]?){9}"
 )
+_SPOKEN_PHONE = re.compile(r"[一幺][三四五六七八九](?:[零〇一二三四五六七八九幺][-\s]?){9}")
 _NAMED_PHONE = re.compile(
     r"(?:电话|座机|手机|号码|热线|tel|phone|call)[^\d\n]{0,8}((?<!\d)\d{3,4}[-\s]?\d{4}(?!\d))", re.IGNORECASE
 )
@@ -52,7 +53,8 @@ _AT_HANDLE = re.compile(r"(?<![A-Za-z0-9._%+-])@[A-Za-z0-9_][A-Za-z0-9_.]{2,24}"
 _REVERSE_HANDLE = re.compile(
     r"(?<![A-Za-z0-9_])(?P<handle>[A-Za-z][A-Za-z0-9_-]{5,19}|\d{5,11})(?=[^A-Za-z0-9\n，。]{0,4}(?:是|为)我的?(?:微信|vx|wx|qq|QQ|V信|扣扣))"
 )
-_ADDRESS_HINT = re.compile(r"[号弄栋幢室座元楼期组]|Street|Road|Avenue|Lane|Drive|St\b|Ave\b|Rd\b")
+_ADDRESS_HINT = re.compile(r"[号弄栋幢座元期组]")
+_WESTERN_ADDRESS_HINT = re.compile(r"[0-9] [A-Z]")
 _COUNT = r"[0-9０-９一二三四五六七八九十百]{1,5}"
 _ADDRESS = re.compile(
     rf"(?:[路街巷弄道村苑]|大道|胡同|小区|花园|新村|公寓|家园|大厦|社区|广场|宿舍)[东西南北中]?(?:[一二三四五六七八九十]段)?\s?第?{_COUNT}\s?(?:号|弄|栋|幢|座|单元|期|组)"
@@ -72,7 +74,8 @@ _OWN_NAME = re.compile(
     r"(?=[，。,.!！、；;\s（(]|今年|是|来自|在|$)"
 )
 _ENGLISH_NAME = re.compile(r"\b[Mm]y (?:full |real )?name is (?P<name>[A-Z][a-z]+(?: [A-Z][a-z]+)?)")
-_NAME_HINT = re.compile(r"我[叫名的姓]|[Mm]y ")
+_NAME_HINT = re.compile(r"我(?:叫|名叫|的|姓名)")
+_ENGLISH_NAME_HINT = re.compile(r"[Mm]y (?:full |real )?name")
 # Full-width digits, @ and full stop, one for one: １３８ is a number too.
 _FULL_WIDTH = re.compile(r"[０-９＠．]")
 _WIDTH_OFFSET = 0xFEE0
@@ -90,17 +93,21 @@ class PrivateSpan:
 
 @dataclass(slots=True, frozen=True)
 class _Rule:
-    """`pattern` is tried where `hint`, which is quick, is found; the detail is `group` of a match that passes `check`.
-
-    `before` matches what belongs to the detail ahead of it.
-    """
+    """The detail is `group` of a match that passes `check`; `before` matches what belongs to it ahead of it."""
 
     kind: str
-    hint: re.Pattern[str]
     pattern: re.Pattern[str]
     group: int | str = 0
     check: Callable[[str], bool] = bool
     before: re.Pattern[str] | None = None
+
+    def spans(self, text: str) -> Iterator[PrivateSpan]:
+        for match in self.pattern.finditer(text):
+            if self.check(match[self.group]):
+                start, end = match.span(self.group)
+                if self.before and (wider := self.before.search(text, max(0, start - 30), start)):
+                    start = wider.start()
+                yield PrivateSpan(self.kind, start, end)
 
 
 def find_private(text: str, recogniser: bool = False) -> list[PrivateSpan]:
@@ -111,17 +118,11 @@ def find_private(text: str, recogniser: bool = False) -> list[PrivateSpan]:
     """
     text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - _WIDTH_OFFSET), text)
     found: list[PrivateSpan] = []
-    hinted: dict[re.Pattern[str], bool] = {}
-    for rule in _RULES:
-        if rule.hint not in hinted:
-            hinted[rule.hint] = rule.hint.search(text) is not None
-        if hinted[rule.hint]:
-            for match in rule.pattern.finditer(text):
-                if rule.check(match[rule.group]):
-                    start, end = match.span(rule.group)
-                    if rule.before and (wider := rule.before.search(text, max(0, start - 30), start)):
-                        start = wider.start()
-                    _add(found, PrivateSpan(rule.kind, start, end))
+    for hint, rules in _RULES:
+        if hint.search(text):
+            for rule in rules:
+                for span in rule.spans(text):
+                    _add(found, span)
     if recogniser:
         for span in _recognise(text):
             _add(found, span)
@@ -169,22 +170,32 @@ def _recognise(text: str) -> Iterator[PrivateSpan]:
         position += len(word)
 
 
-# In the order of certainty: what an earlier rule has taken, a later one leaves.
+# Under each hint its rules, all in the order of certainty: what an earlier rule has taken, a later one leaves.
 _RULES = (
-    _Rule("id_card", _NUMBER_HINT, _ID_CARD, check=_is_id_card),
-    _Rule("id_card", _NUMBER_HINT, _OLD_ID_CARD, 1),
-    _Rule("bank_card", _NUMBER_HINT, _BANK_CARD_NAMED, 1),
-    _Rule("bank_card", _NUMBER_HINT, _BANK_CARD, check=_is_luhn),
-    _Rule("email", _MAIL_HINT, _EMAIL),
-    _Rule("email", _MAIL_HINT, _SPELT_EMAIL),
-    _Rule("url", _URL_HINT, _URL),
-    _Rule("phone", _NUMBER_HINT, _PHONE),
-    _Rule("handle", _HANDLE_HINT, _HANDLE, "handle"),
-    _Rule("handle", _HANDLE_HINT, _REVERSE_HANDLE, "handle"),
-    _Rule("handle", _HANDLE_HINT, _AT_HANDLE),
-    _Rule("phone", _NUMBER_HINT, _NAMED_PHONE, 1),
-    _Rule("address", _ADDRESS_HINT, _ADDRESS, before=_ADDRESS_BEFORE),
-    _Rule("address", _ADDRESS_HINT, _WESTERN_ADDRESS),
-    _Rule("name", _NAME_HINT, _OWN_NAME, "name"),
-    _Rule("name", _NAME_HINT, _ENGLISH_NAME, "name"),
+    (_MAIL_HINT, (_Rule("email", _EMAIL), _Rule("email", _SPELT_EMAIL))),
+    (_URL_HINT, (_Rule("url", _URL),)),
+    (
+        _NUMBER_HINT,
+        (
+            _Rule("id_card", _ID_CARD, check=_is_id_card),
+            _Rule("id_card", _OLD_ID_CARD, 1),
+            _Rule("bank_card", _BANK_CARD_NAMED, 1),
+            _Rule("bank_card", _BANK_CARD, check=_is_luhn),
+            _Rule("phone", _PHONE),
+            _Rule("phone", _NAMED_PHONE, 1),
+        ),
+    ),
+    (_SPOKEN_HINT, (_Rule("phone", _SPOKEN_PHONE),)),
+    (
+        _HANDLE_HINT,
+        (
+            _Rule("handle", _HANDLE, "handle"),
+            _Rule("handle", _REVERSE_HANDLE, "handle"),
+            _Rule("handle", _AT_HANDLE),
+        ),
+    ),
+    (_ADDRESS_HINT, (_Rule("address", _ADDRESS, before=_ADDRESS_BEFORE),)),
+    (_WESTERN_ADDRESS_HINT, (_Rule("address", _WESTERN_ADDRESS),)),
+    (_NAME_HINT, (_Rule("name", _OWN_NAME, "name"),)),
+    (_ENGLISH_NAME_HINT, (_Rule("name", _ENGLISH_NAME, "name"),)),
 )

@@ -77,7 +77,7 @@ class CleaningStep(PipelineStep):
 
     def _act(self, document: Document, finding: Finding) -> None:
         action = self.actions[finding.step]
-        document.metadata["counts"][(finding.step, finding.reason, action)] += 1
+        document.metadata["counts"].append((finding.step, finding.reason, action))
         record = document.metadata["record"]
         if action == "drop":
             document.metadata.setdefault("dropped", (finding.step, finding.reason))
@@ -130,7 +130,7 @@ class ReadParts(PipelineStep):
 
 def _document(record: Record) -> Document:
     text = "\n".join(text for _, text in passages(record))
-    return Document(text=text, id=record["id"], metadata={"record": record, "counts": Counter()})
+    return Document(text=text, id=record["id"], metadata={"record": record, "counts": []})
 
 
 def _digest(text: str) -> bytes:
@@ -204,6 +204,7 @@ class Repetition(CleaningStep):
     SHARE = 0.3  # of the messages being copies of earlier ones
     COMPRESSED = 0.12  # of the bytes; ordinary dialogues stay above 0.3
     LEAST_BYTES = 600
+    TAIL, VARIED = 300, 60  # an end of so many characters, more of them different, is not one phrase over and over
 
     def __init__(self, action: str) -> None:
         super().__init__(repetition=action)
@@ -212,6 +213,8 @@ class Repetition(CleaningStep):
         texts = [text for _, text in passages(document.metadata["record"])]
         if len(texts) > 3 and 1 - len(set(texts)) / len(texts) > self.SHARE:
             return [Finding("repetition", "same_messages")]
+        if len(set(document.text[-self.TAIL :])) > self.VARIED:
+            return []
         data = document.text.encode(errors="replace")
         if len(data) >= self.LEAST_BYTES and len(zlib.compress(data, 1)) < self.COMPRESSED * len(data):
             return [Finding("repetition", "same_phrases")]
@@ -330,5 +333,5 @@ class Topic(PipelineStep):
                 topic = self.asked.get(record["id"]) or (find_topic_by_words(record) if self.by_words else None)
                 source = "model" if record["id"] in self.asked else "words"
                 record["topic"] = topic
-                document.metadata["counts"][("topic", topic or "none", source)] += 1
+                document.metadata["counts"].append(("topic", topic or "none", source))
             yield document
