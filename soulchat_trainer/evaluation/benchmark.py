@@ -10,7 +10,7 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from ..data import DATASET_NAMES, load_corpus
-from ..loading import check_model_folder
+from ..loading import check_model_folder, choose_device
 from ..prompts import renderer
 from ..sampling import Decoding
 from .journal import Journal
@@ -58,7 +58,7 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
         check_spec(spec)
     if options.prompt:
         renderer(options.prompt)
-    state = PartialState()
+    state = PartialState(cpu=choose_device(options.device).type == "cpu")
     corpus = load_corpus(options.dataset)
     if "test" not in corpus:
         raise ValueError(f"dataset {options.dataset} has no test split; found {', '.join(corpus)}")

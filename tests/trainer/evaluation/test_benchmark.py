@@ -206,7 +206,7 @@ def test_two_processes_give_the_same_bytes(options: BenchmarkOptions, tmp_path: 
     script.write_text("from soulchat.cli import main\nmain()\n")
     done = subprocess.run(
         [*command, str(script), "benchmark", "run", *arguments],
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
