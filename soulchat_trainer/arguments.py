@@ -119,7 +119,7 @@ class RunArguments:
     num_test_turns: int = field(
         default=500, metadata={"help": "Held-out test turns to reply to and score after training; 0: none."}
     )
-    streaming: bool = field(default=False, metadata={"help": "Read the training split as a stream."})
+    streaming: bool = field(default=False, metadata={"help": "Tokenize the training split while it trains."})
     torch_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
         default="auto", metadata={"help": "Type of the loaded weights."}
     )

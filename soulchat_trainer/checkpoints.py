@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
+import torch
+from transformers import TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
@@ -54,6 +57,27 @@ def what_is_torn(checkpoint: str | Path) -> str | None:
         if found != size:
             return f"{name} has {'no file' if found is None else f'{found} bytes'} instead of {size} bytes"
     return None
+
+
+def check_room(model: torch.nn.Module, args: TrainingArguments) -> None:
+    """Refuse to start where the disk cannot hold the checkpoints: weights, and two float32 moments of what trains.
+
+    Raises:
+        OSError: there is too little room in `args.output_dir`.
+    """
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    moments = 0 if args.save_only_model else sum(8 * p.numel() for p in model.parameters() if p.requires_grad)
+    # While the newest is written, as many as are kept lie beside it; and the model itself at the end.
+    number = 1 if args.save_total_limit is None else args.save_total_limit + 1
+    needed = number * (weights + moments) + weights
+    folder = Path(args.output_dir).absolute()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise OSError(
+            f"output_dir {args.output_dir} has {free / 1e9:.2f} GB free, {number} checkpoints and the model need "
+            f"{needed / 1e9:.2f} GB; free some, lower save_total_limit, or take another output_dir"
+        )
 
 
 def list_checkpoints(output_dir: str | Path) -> list[Path]:

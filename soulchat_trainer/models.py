@@ -22,11 +22,10 @@ from .chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from .chatglm.tokenization_chatglm import train_tokenizer
 
 
-def make_tokenizer(run: RunArguments, rows: Dataset, output_dir: str, is_main: bool) -> PreTrainedTokenizerBase:
-    """The tokenizer of a run: trained on the training rows, or loaded. Only the main process trains; call it first."""
+def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer of a run: one of its own, kept in `folder` and trained there first if `train`; or loaded."""
     if run.tokenizer_vocab_size is not None:
-        folder = Path(output_dir) / "tokenizer"
-        if is_main and not (folder / "tokenizer_config.json").is_file():
+        if train:
             train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
         return AutoTokenizer.from_pretrained(folder)
     return AutoTokenizer.from_pretrained(_existing(run.tokenizer_name_or_path or run.model_name_or_path))

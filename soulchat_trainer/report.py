@@ -115,7 +115,9 @@ def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def format_table(results: dict[str, Any]) -> str:
-    """The systems side by side, as plain text."""
+    """The systems side by side, as plain text; nothing where none was scored."""
+    if not results["systems"]:
+        return ""
     lines = [f"{'':<12}{'loss':>8}{'perpl.':>9}{'BLEU-1':>8}{'BLEU-4':>8}{'ROUGE-L':>9}{'distinct':>10}{'ended':>7}"]
     for system in results["systems"]:
         metrics, generation = system["metrics"], system["generation"]

@@ -3,7 +3,11 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from transformers.utils import logging
+
+from .checkpoints import check_room
 from .data import load_corpus
 from .models import make_model, make_tokenizer
 from .report import FinishedRun, format_table, report_run
@@ -24,16 +28,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run_recipe(argv: Sequence[str]) -> None:
     """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
+    logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
     corpus = load_corpus(run.dataset)
     with args.main_process_first(desc="training the tokenizer"):
-        tokenizer = make_tokenizer(run, corpus["train"], args.output_dir, args.process_index == 0)
+        folder = Path(args.output_dir) / "tokenizer"
+        goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
+        tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not goes_on)
     model = make_model(run, tokenizer, args.seed)
+    check_room(model, args)
     run_info = describe_run(recipe, describe_dataset(run.dataset, corpus))
     trainer = SoulChatTrainer(
         model=model,
         args=args,
-        train_dataset=corpus["train"],
+        train_dataset=corpus["train"].to_iterable_dataset() if run.streaming else corpus["train"],
         eval_dataset=corpus["validation"],
         processing_class=tokenizer,
         run_info=run_info,

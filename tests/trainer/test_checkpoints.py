@@ -1,17 +1,23 @@
 """Whole and torn checkpoints."""
 
 import logging
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from soulchat_trainer.arguments import SoulChatTrainingArguments
+from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.checkpoints import (
+    check_room,
     find_last_whole_checkpoint,
     list_checkpoints,
     remove_manifest,
     what_is_torn,
     write_manifest,
 )
+from tests.trainer.training_parts import make_chatglm
 
 
 @pytest.fixture
@@ -55,3 +61,15 @@ def test_none_whole(run: Path) -> None:
     for folder in list_checkpoints(run):
         remove_manifest(folder)
     assert find_last_whole_checkpoint(run) is None
+
+
+def test_too_little_disk_is_told_before_training(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_chatglm(chatglm_tokenizer)
+    args = SoulChatTrainingArguments(str(tmp_path / "not/yet"), use_cpu=True)
+    check_room(model, args)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
+    with pytest.raises(OSError, match=r"has 0.00 GB free, 3 checkpoints and the model need"):
+        check_room(model, args)
+    assert not (tmp_path / "not").exists()

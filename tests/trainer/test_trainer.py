@@ -218,7 +218,7 @@ def test_glm_objective_is_chatglms(causal_tokenizer: PreTrainedTokenizerFast, tm
 
 
 def push_arguments(**changes: Any) -> dict[str, Any]:
-    return {"push_to_hub": True, "hub_model_id": "tester/tiny", "hub_strategy": "every_save", **changes}
+    return {"push_to_hub": True, "hub_model_id": "user/tiny", "hub_strategy": "every_save", **changes}
 
 
 def test_checkpoints_go_to_the_hub_with_our_card(
@@ -226,11 +226,10 @@ def test_checkpoints_go_to_the_hub_with_our_card(
     tmp_path: Path,
     logged_in: LoopbackHub,  # noqa: F811
 ) -> None:
-    owner = push_arguments(hub_model_id=f"{logged_in.user}/tiny")
-    trainer = make_trainer(chatglm_tokenizer, tmp_path, **owner)
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, **push_arguments())
     trainer.train()
     trainer.push_to_hub()
-    files = logged_in.files("model", f"{logged_in.user}/tiny")
+    files = logged_in.repo("model", "user/tiny").files()
     assert {"README.md", "model.safetensors", "config.json", "ice_text.model"} <= set(files)
     assert files["model.safetensors"] == (tmp_path / "model.safetensors").read_bytes()
     card = files["README.md"].decode()
@@ -244,8 +243,8 @@ def test_a_hub_that_is_away_costs_no_step(
     logged_in: LoopbackHub,  # noqa: F811
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    logged_in.shutdown()
-    trainer = make_trainer(chatglm_tokenizer, tmp_path, **push_arguments(hub_model_id=f"{logged_in.user}/tiny"))
+    logged_in.fail("GET", ".*", 503, times=1000)
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, **push_arguments())
     trainer.train()
     trainer.push_to_hub()
     assert trainer.state.global_step == 12
