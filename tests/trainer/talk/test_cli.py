@@ -26,7 +26,7 @@ def run(*arguments: str, text: str = "", **environment: str) -> subprocess.Compl
 def test_chat_over_a_pipe(model_folder):
     lines = '{"content": "你好"}\n{"content": "我不想活了，想自杀"}\nno json\n'
     ran = run("chat", model_folder, "--jsonl", "--max-new-tokens", "8", text=lines)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0
     calm, grave, wrong = map(json.loads, ran.stdout.splitlines())
     assert calm["care"] == []
     assert grave["care"][0]["help_lines"][0]["number"] == "12356"
