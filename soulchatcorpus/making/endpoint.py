@@ -48,6 +48,13 @@ class Failure:
     wait: float | None = None
 
 
+def check_address(base_url: str) -> None:
+    """Raise `ValueError` for what is no http(s) address."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"--base-url {base_url!r} is no http(s) address")
+
+
 def is_loopback(base_url: str) -> bool:
     """Whether what is sent to `base_url` stays on this machine."""
     host = urlsplit(base_url).hostname or ""
@@ -79,13 +86,13 @@ class Endpoint:
     """An OpenAI-compatible chat endpoint; use as an asynchronous context manager."""
 
     def __init__(self, base_url: str, timeout: float = 120.0, max_tokens: int | None = None) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"--base-url {base_url!r} is no http(s) address")
+        check_address(base_url)
         self.base_url = base_url
         self._key = os.environ.get(KEY_VARIABLE, "")
         if not self._key and not is_loopback(base_url):
-            raise EndpointError(f"no key for {parts.hostname}: set the environment variable {KEY_VARIABLE}")
+            raise EndpointError(
+                f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
+            )
         self._timeout = timeout
         self._options = {"max_tokens": max_tokens} if max_tokens else {}
 

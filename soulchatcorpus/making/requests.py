@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, Models, estimate_tokens
-from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay
+from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, check_address, delay
 from .ledger import Entry, Ledger, now
 from .records import Record
 
@@ -30,6 +30,7 @@ class RequestOptions:
     send_unmasked: bool = False
 
     def __post_init__(self) -> None:
+        check_address(self.base_url)
         if self.concurrency < 1:
             raise ValueError(f"--concurrency {self.concurrency}: at least 1 is wanted")
         if self.max_cost is not None and self.models.without_price:

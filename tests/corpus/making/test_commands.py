@@ -1,0 +1,75 @@
+"""The verbs at the command line: asking before text leaves the machine, dry runs, and errors of one line."""
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from soulchat.cli import app
+
+
+def run(*arguments: object, given: str = ""):
+    return CliRunner().invoke(app, ["corpus", *map(str, arguments)], input=given)
+
+
+def test_rewrite_to_parquet(endpoint, make_questions, tmp_path):
+    source = make_questions(12)
+    result = run("rewrite", source, "--out", tmp_path / "r", "--base-url", endpoint.base_url, "--model", "stub")
+    assert result.exit_code == 0, result.output
+    assert "12 accepted, 0 rejected {}, 0 open" in result.output
+    result = run("build", tmp_path / "r", "--out", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    assert "conversations: train 12" in result.output
+
+
+def test_dry_run_tells_tokens_and_cost(endpoint, make_questions, tmp_path):
+    command = ("rewrite", make_questions(10), "--out", tmp_path / "r", "--base-url", endpoint.base_url)
+    result = run(*command, "--model", "gpt-4", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "10 records" in result.output
+    assert "about $0." in result.output
+    assert "price of stub not known" in run(*command, "--model", "stub", "--dry-run").output
+    assert not endpoint.asked
+    assert not (tmp_path / "r").exists()
+
+
+def test_asks_before_text_leaves_the_machine(make_questions, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    command = ("rewrite", make_questions(3), "--out", tmp_path / "r", "--base-url", "https://api.example.com/v1")
+    result = run(*command, "--model", "gpt-4", given="n\n")
+    assert result.exit_code == 1
+    assert "3 questions with answers" in result.output
+    assert "private details masked, will be sent to api.example.com" in result.output
+    assert "sk-secret" not in result.output
+    assert not (tmp_path / "r").exists()
+    result = run(*command, "--model", "gpt-4", "--send-unmasked", given="n\n")
+    assert "private details AS THEY ARE" in result.output
+
+
+def test_review_export_without_a_page(make_questions, tmp_path):
+    result = run("review", make_questions(5), "--out", tmp_path / "v", "--sample", "0", "--export")
+    assert result.exit_code == 0, result.output
+    assert "0 kept, 0 edited, 0 removed, 5 not reviewed" in result.output
+    assert len((tmp_path / "v" / "questions.jsonl").read_bytes().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("clean", "none.jsonl", "--out", "o"),
+        ("clean", "q.jsonl", "--out", "o", "--action", "crisis=mask"),
+        ("clean", "q.jsonl", "--out", "o", "--topics", "endpoint"),
+        ("rewrite", "q.jsonl", "--out", "o", "--base-url", "here", "--model", "m"),
+        ("rewrite", "q.jsonl", "--out", "o", "--base-url", "http://127.0.0.1:1/v1", "--model", "m", "--retry", "all"),
+        ("build", "q.jsonl", "--out", "o"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments):
+    (tmp_path / "q.jsonl").write_bytes(orjson.dumps({"id": 1, "question": "问", "answer": "答"}))
+    command = [sys.executable, "-c", "from soulchat.cli import main; main()", "corpus", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("soulchat: error: ")
+    assert done.stderr.count("\n") == 1
