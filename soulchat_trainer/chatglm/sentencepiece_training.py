@@ -35,6 +35,7 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
             user_defined_symbols=[NEWLINE],
             character_coverage=0.9995,
             split_digits=True,
+            required_chars="▁",  # the space, which texts without one would leave to bytes
             normalization_rule_name="identity",
             add_dummy_prefix=False,
             remove_extra_whitespaces=False,

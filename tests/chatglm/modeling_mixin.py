@@ -12,7 +12,6 @@ import types
 import unittest
 from pathlib import Path
 
-import pytest
 import torch
 
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration, ChatGLMModel
@@ -40,41 +39,53 @@ class ChatGLMTester:
     """What the mixins ask of a model: a small configuration and inputs for it."""
 
     batch_size, seq_length, is_training = 3, 9, True
+    hidden_size, num_hidden_layers, num_attention_heads = 32, 2, 4
     causal_lm_class = ChatGLMForConditionalGeneration
 
-    def __init__(self, parent):
-        self.parent = parent
-
     def get_config(self) -> ChatGLMConfig:
+        # The control tokens come first, because tests that shrink the vocabulary cut its end off.
         return ChatGLMConfig(
             vocab_size=99,
-            hidden_size=32,
+            hidden_size=self.hidden_size,
             inner_hidden_size=64,
-            num_layers=2,
-            num_attention_heads=4,
+            num_layers=self.num_hidden_layers,
+            num_attention_heads=self.num_attention_heads,
             max_sequence_length=512,
-            bos_token_id=94,
-            eos_token_id=95,
-            mask_token_id=90,
-            gmask_token_id=91,
             pad_token_id=3,
+            mask_token_id=4,
+            gmask_token_id=5,
+            bos_token_id=6,
+            eos_token_id=7,
         )
 
     def prepare_config_and_inputs_for_common(self) -> tuple[ChatGLMConfig, dict]:
         config = self.get_config()
-        input_ids = torch.randint(5, 90, (self.batch_size, self.seq_length))
+        input_ids = torch.randint(10, 80, (self.batch_size, self.seq_length))
         input_ids[:, -2], input_ids[:, -1] = config.gmask_token_id, config.bos_token_id
         return config, {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+
+
+NOT_APPLICABLE = {
+    "test_eager_matches_sdpa_inference": "masks <sop> away in some rows; test_modeling_chatglm.py compares the two",
+    "test_inputs_embeds": "embeddings do not tell where the context ends: position_ids, not given here, are needed",
+    "test_model_weights_reload_no_missing_tied_weights": "loads a folder without weights, which is an error here",
+    "test_cannot_load_with_meta_device_context_manager": "weights that cannot be loaded are an OSError here",
+    "test_generation_tester_mixin_inheritance": "asks for the generation mixin, which the source distribution lacks",
+}
 
 
 class ChatGLMModelTest(load_mixins(), unittest.TestCase):
     all_model_classes = (ChatGLMModel, ChatGLMForConditionalGeneration)
     all_generative_model_classes = (ChatGLMForConditionalGeneration,)
-    model_tester_class = ChatGLMTester
 
     def setUp(self):
-        self.model_tester = ChatGLMTester(self)
+        for prefix, reason in NOT_APPLICABLE.items():
+            if self._testMethodName.startswith(prefix):
+                self.skipTest(reason)
+        self.model_tester = ChatGLMTester()
 
-
-if __name__ == "__main__":
-    sys.exit(pytest.main([__file__, "-q", *sys.argv[1:]]))
+    def _prepare_for_class(self, inputs_dict: dict, model_class: type, return_labels: bool = False) -> dict:
+        inputs = super()._prepare_for_class(inputs_dict, model_class, return_labels=False)
+        if return_labels and model_class is ChatGLMForConditionalGeneration:
+            inputs["labels"] = inputs["input_ids"].clone()
+        return inputs
