@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo benchmark-demo test test-slow style quality docs bench package clean
+.PHONY: install demo benchmark-demo test test-slow style quality docs package clean
 
 install: $(INSTALLED)
 
@@ -16,6 +16,11 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(BIN)/accelerate launch train.py demo
+
+benchmark-demo: $(INSTALLED)
+	test -f outputs/demo/results.json || $(MAKE) demo
+	$(BIN)/soulchat benchmark run --model untrained:outputs/demo --model outputs/demo --model retrieval \
+		--max-new-tokens 120 --output outputs/benchmark-demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -31,6 +36,14 @@ quality: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict
+
+package: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info outputs site
