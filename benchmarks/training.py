@@ -1,6 +1,6 @@
 """Training measured: against the published recipe, against random order, on a GPU, and the cost of preparing data.
 
-    python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 15 minutes of two cores
+    python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 8 minutes of two free cores
     python benchmarks/training.py gpu [--dataset smile_50k.parquet]               # ChatGLM-6B's size, needs a GPU
 
 Results go to benchmarks/results/training-cpu.json and training-gpu.json. Samples are SMILECHAT's turns as they are; no

@@ -64,9 +64,8 @@ def launch(folder: Path, processes: int, *flags: str) -> subprocess.Popen:
         command,
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "TORCH_EXTENSIONS_DIR": extensions},
-        stdout=subprocess.PIPE,
+        stdout=(folder / "log.txt").open("w"),  # a pipe that nobody reads would stop the run when it is full
         stderr=subprocess.STDOUT,
-        text=True,
         start_new_session=True,
     )
 
@@ -80,8 +79,10 @@ def kill_all(run: subprocess.Popen) -> None:
     run.wait()
 
 
-def finish(run: subprocess.Popen) -> str:
-    output, _ = run.communicate(timeout=500)
+def finish(run: subprocess.Popen, folder: Path) -> str:
+    """Wait for a run to end well; what it printed."""
+    run.wait(timeout=500)
+    output = (folder / "log.txt").read_text()
     assert run.returncode == 0, output[-3000:]
     return output
 
@@ -99,20 +100,19 @@ def test_a_killed_run_goes_on_bit_for_bit(launcher: str, tmp_path: Path) -> None
     make_rows(60).to_json(tmp_path / "rows.jsonl", force_ascii=False)
     recipe = {**RECIPE, **changes, "dataset": str(tmp_path / "rows.jsonl")}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    finish(launch(tmp_path, processes, "--output_dir", str(tmp_path / "whole")))
+    finish(launch(tmp_path, processes, "--output_dir", str(tmp_path / "whole")), tmp_path)
     expected = losses(tmp_path / "whole")
     assert list(expected) == [2, 4, 6, 8, 10, 12]
 
     killed = launch(tmp_path, processes, "--output_dir", str(tmp_path / "killed"))
     while not (tmp_path / "killed/checkpoint-10").exists():  # while its tenth step is being saved
-        assert killed.poll() is None, killed.stdout.read()[-3000:]
+        assert killed.poll() is None, (tmp_path / "log.txt").read_text()[-3000:]
         time.sleep(0.005)
     kill_all(killed)
     manifest = tmp_path / "killed/checkpoint-10/manifest.json"
     manifest.unlink(missing_ok=True)  # torn, however fast it was written
-    resumed = finish(
-        launch(tmp_path, processes, "--output_dir", str(tmp_path / "killed"), "--resume_from_checkpoint", "true")
-    )
+    flags = ("--output_dir", str(tmp_path / "killed"), "--resume_from_checkpoint", "true")
+    resumed = finish(launch(tmp_path, processes, *flags), tmp_path)
     assert re.search(r"checkpoint-10 is torn \(no manifest", resumed)
     assert re.search(r"going on from \S+checkpoint-8", resumed)
     assert losses(tmp_path / "killed") == expected
