@@ -30,7 +30,7 @@ from .configuration_chatglm import ChatGLMConfig
 from .prefix_lm import check_positions, make_attention_mask, make_position_ids, rotary_table, rotate
 
 IGNORE_INDEX = -100
-LABELS_PER_CHUNK = 512  # labelled positions whose float32 logits exist at the same time
+LOGITS_PER_CHUNK = 2**26  # float32 logits that exist at the same time: 514 positions of ChatGLM-6B's vocabulary
 
 
 def eager_attention(
@@ -379,8 +379,8 @@ def labelled_loss(
 ) -> Tensor:
     """Cross-entropy in float32 over the labelled positions only: hidden states [b, s, h], labels [b, s], -100 = none.
 
-    The head runs on gathered rows, `LABELS_PER_CHUNK` at a time, and with several chunks each is recomputed in the
-    backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Equal to the full computation.
+    The head runs on gathered rows, `LOGITS_PER_CHUNK` logits at a time, and with several chunks each is recomputed in
+    the backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Equal to the full computation.
     Returns the sum divided by `num_items_in_batch`, or the mean over this batch's labels; 0 where there is none.
     Raises `ValueError` for a label outside the vocabulary.
     """
@@ -395,10 +395,11 @@ def labelled_loss(
     def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(head(rows).float(), targets, reduction="sum")
 
-    if len(rows) <= LABELS_PER_CHUNK:
+    chunk_rows = max(1, LOGITS_PER_CHUNK // vocab_size)
+    if len(rows) <= chunk_rows:
         total = chunk_loss(rows, targets)
     else:
-        chunks = zip(rows.split(LABELS_PER_CHUNK), targets.split(LABELS_PER_CHUNK), strict=True)
+        chunks = zip(rows.split(chunk_rows), targets.split(chunk_rows), strict=True)
         total = sum(checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks)
     if num_items_in_batch is None:
         return total / max(len(rows), 1)

@@ -152,10 +152,10 @@ def full_loss(model, inputs: dict, labels: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits.flatten(0, 1).float(), labels[:, 1:].flatten())
 
 
-@pytest.mark.parametrize("chunk", [4, 512])
-def test_the_loss_on_labelled_rows_equals_the_full_computation(chunk: int, monkeypatch):
-    monkeypatch.setattr(modeling_chatglm, "LABELS_PER_CHUNK", chunk)
+@pytest.mark.parametrize("chunk_rows", [4, 512])
+def test_the_loss_on_labelled_rows_equals_the_full_computation(chunk_rows: int, monkeypatch):
     model, labels = small_model(), labels_of(PADDED)
+    monkeypatch.setattr(modeling_chatglm, "LOGITS_PER_CHUNK", chunk_rows * model.config.vocab_size)
     expected = full_loss(model, PADDED, labels)
     expected_gradients = torch.autograd.grad(expected, list(model.parameters()))
     loss = model(**PADDED, labels=labels).loss
@@ -175,7 +175,7 @@ def test_the_loss_is_the_sum_over_num_items_in_batch(items):
 
 
 def test_the_head_runs_on_labelled_rows_in_chunks_only(monkeypatch):
-    monkeypatch.setattr(modeling_chatglm, "LABELS_PER_CHUNK", 4)
+    monkeypatch.setattr(modeling_chatglm, "LOGITS_PER_CHUNK", 4 * 8)
     hidden_states, seen = torch.randn(2, 6, 8, requires_grad=True), []
 
     def head(rows: torch.Tensor) -> torch.Tensor:
