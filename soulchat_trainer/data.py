@@ -9,14 +9,12 @@ import orjson
 from datasets import Dataset, DatasetDict
 
 import soulchatcorpus  # makes its name known to load_dataset
-from soulchatcorpus.dialogue import split_turns
-from soulchatcorpus.schema import Conversation
 from soulchatcorpus.splits import SPLITS, opening_key, split_all
 
+from .evaluation.turns import list_turns
 from .tokenize import find_targets
 
 FILE_BUILDERS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
-TURN_COLUMNS = ("id", "prompt", "completion")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 
@@ -78,17 +76,6 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
         for batch in corpus[split].select_columns(columns).iter(batch_size=1000):
             digest.update(orjson.dumps(batch))
     return digest.hexdigest()
-
-
-def list_turns(rows: Dataset) -> list[dict[str, str]]:
-    """Rows of conversations or turns as turns: id, prompt, completion."""
-    if "messages" not in rows.column_names:
-        return rows.select_columns(list(TURN_COLUMNS)).to_list()
-    return [
-        {"id": turn.id, "prompt": turn.prompt, "completion": turn.completion}
-        for row in rows.select_columns(["id", "messages"])
-        for turn in split_turns(Conversation(str(row["id"]), row["messages"]))
-    ]
 
 
 def draw_turns(rows: Dataset | None, number: int) -> list[dict[str, str]]:

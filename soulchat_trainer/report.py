@@ -11,11 +11,12 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerS
 from hub_cards.model import write_model_card
 
 from .arguments import RunArguments, SoulChatTrainingArguments
-from .data import draw_turns, list_turns
+from .data import draw_turns
 from .evaluation.openings import write_openings
 from .evaluation.perplexity import unigram_loss
 from .evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, write_predictions, write_results
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
+from .evaluation.turns import list_turns
 from .models import make_model
 from .run_info import describe_training
 from .sampling import Decoding

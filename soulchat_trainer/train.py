@@ -61,12 +61,14 @@ def run_recipe(argv: Sequence[str]) -> None:
 
 
 def next_steps(output_dir: str) -> str:
-    """Three commands to try on a trained model."""
+    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter."""
+    soulchat = os.path.relpath(Path(sys.executable).with_name("soulchat"))
+    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval"
     return (
         f"Everything is in {output_dir}. Try next:\n"
-        f"  soulchat chat {output_dir}\n"
-        f"  soulchat benchmark {output_dir}\n"
-        f"  soulchat app {output_dir}"
+        f"  {soulchat} chat {output_dir}\n"
+        f"  {soulchat} app {output_dir}\n"
+        f"  {soulchat} benchmark run {models} --max-new-tokens 120 --output {output_dir}-benchmark"
     )
 
 
