@@ -56,7 +56,7 @@ def find_crisis(text: str) -> CrisisFinding | None:
     not findings.
     """
     rules = _load_rules()
-    text = rules.fold(text)
+    text = fold(text)
     categories, spans = [], []
     for match in rules.pattern.finditer(text):
         group = rules.groups[match.lastindex]
@@ -70,6 +70,12 @@ def find_crisis(text: str) -> CrisisFinding | None:
             categories.append(group.category)
         spans.append(match.span())
     return CrisisFinding(min(categories, key=CATEGORIES.index), spans) if spans else None
+
+
+def fold(text: str) -> str:
+    """`text` in simplified characters (those that the rules need) and lower case, position for position."""
+    rules = _load_rules()
+    return rules.foldable.sub(lambda match: rules.folding[match[0]], text)
 
 
 def _is_about_another(text: str, position: int) -> bool:
@@ -111,10 +117,6 @@ class _Rules:
     incited_before: re.Pattern[str]
     about: re.Pattern[str]
     joking: re.Pattern[str]
-
-    def fold(self, text: str) -> str:
-        """`text` in simplified characters and lower case, position for position."""
-        return self.foldable.sub(lambda match: self.folding[match[0]], text)
 
     def is_incited(self, text: str, match: re.Match[str]) -> bool:
         """Whether somebody is told to do what `match` says: a word of dying or a way to, not a hint."""

@@ -1,4 +1,4 @@
-"""Care for the person who writes: help lines where a message speaks of self-harm, or a reply promotes it.
+"""Care for the person who writes: help lines where a message speaks of self-harm, or the model's reply does.
 
 The talk is never blocked. What users write is judged by `soulchatcorpus.crisis`, what the model replies by
 `reply_check`.
@@ -19,7 +19,7 @@ class CareNotice:
 
     Attributes:
         cause: "message" (what the user wrote) or "reply" (what the model says).
-        category: of a message, one of `soulchatcorpus.crisis.CATEGORIES`; of a reply, "harmful_reply".
+        category: of a message, one of `soulchatcorpus.crisis.CATEGORIES`; of a reply, "self_harm_in_reply".
         language: of `text`.
         text: help lines to show, plain text of several lines.
         country: whose lines come first, or None for the language's own order.
@@ -61,8 +61,8 @@ class Care:
         return self._notice("message", finding.category, language_of(text)) if finding else None
 
     def notice_for_reply(self, message: str) -> CareNotice:
-        """Help lines for a harmful reply, in the language of the message that it answers."""
-        return self._notice("reply", "harmful_reply", language_of(message))
+        """Help lines for a reply that speaks of self-harm, in the language of the message that it answers."""
+        return self._notice("reply", "self_harm_in_reply", language_of(message))
 
     def _notice(self, cause: Literal["message", "reply"], category: str, language: Language) -> CareNotice:
         return CareNotice(cause, category, language, render_help_lines(language, self.country), self.country)

@@ -26,7 +26,7 @@ class InputLine(BaseModel):
 
 @dataclass(slots=True)
 class Answer:
-    """A whole reply. `text` has the help lines in front of what is harmful; `care` has all of them as data."""
+    """A whole reply. `text` has the help lines before what speaks of self-harm; `care` has all of them as data."""
 
     text: str = ""
     finish_reason: str | None = None

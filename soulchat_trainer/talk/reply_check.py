@@ -1,107 +1,131 @@
-"""Does a model's reply encourage or instruct self-harm? And a stream that runs behind this check.
+"""Does a model's reply speak of suicide or self-harm? And a stream that runs behind this check.
 
 The corpus was cleaned of self-harm and the model had no human feedback (the paper, Ethics statement), so what it says
-to a person in danger cannot be foreseen. A missed push towards the act costs more than help lines that were not
-needed: so a sentence that speaks of self-harm counts unless it speaks as a counsellor would, who asks about it, names
-it as a thought or a feeling, speaks against it, or points to help.
-
-Measured: of 18 harmful replies written after the rules were made, 11 are found; of 16 supportive ones none is; of
-5,607 counsellor messages of SMILECHAT's first 1,000 dialogues 2 are. It is a net with holes, for replies to which no
-message gave cause: a message that speaks of self-harm has its help lines above the reply in any case.
+to a person in danger cannot be foreseen. Help lines before a reply that meant well cost nothing, and a missed push
+towards the act costs much: so a reply that speaks of self-harm at all counts, whatever it says of it.
 """
 
 import re
 
-_ACT = re.compile(
+from soulchatcorpus.crisis import find_crisis, fold
+
+# In simplified characters and lower case, as `fold` gives them. Single words where ordinary replies seldom have them.
+# None reaches over a "。".
+_SELF_HARM = re.compile(
     # the act
-    r"自杀|自尽|轻生|自残|自伤|割腕|割脉|上吊|吊在|跳[楼河江海]|跳下去|跳进[河江海水]|烧炭|木炭|煤气|服毒|农药|百草枯|卧轨|寻死|[去想早]死|早点死"
-    r"|死了|死掉|不如死|该死|死不足惜|死是|死亡是(?:你|最好|唯一)|死法|致死|致命|遗书|(?:伤害|弄伤)(?:你|您)?自己"
-    r"|(?:结束|了结)(?:你|您|自己|这|生命|性命|一切)|(?:离开|告别)(?:这个|这)?(?:世界|人世|人间)|安静地离开|走了就不"
+    r"自[杀尽残伤虐缢刎焚]|自我(?:伤害|惩罚|了[断结]|毁灭)|轻生|短见|割(?!舍|裂|据)|(?<!德)勒(?!索)"
+    r"|(?<!挣)[吊掐捅砍扎烫淹坠](?!实|根|心|入|架)|溺水|刺(?!激|猬|绣)|咬(?!牙|定)|绝食|不吃不喝"
+    r"|(?<!心)跳(?!舞|槽|动|绳|跃|操|过|转|级|出)|跃下|跨(?:过去|出去|下去)|投[河江湖井海]"
+    r"|(?<![计规策谋筹])划(?:自己|[^，。！？]{0,6}(?:[刀下道口伤]|手|臂|胳膊|腿|皮))"
+    r"|(?:伤害|弄[伤疼痛]|毁掉?|饿死?|冻死?|烧死?|撞|打|扇|捶|砸|抓破?)(?:你|您)?自己(?!的)|卧轨|服毒|烧炭"
+    r"|动手(?!能力|做|写|操作|术)|了断|了结"
     # its means
-    r"|安眠药|(?:所有|全部|整瓶|半瓶|几片|一把)的?药|片药|醒不来|不(?:会|能)?再醒|绳子?[^，]{0,4}脖子"
-    r"|刀[^，]{0,4}[割划切]|[割划切][^，]{0,4}(?:手腕|手臂|动脉|静脉|深)|[割划切几]刀|继续[割划]"
-    # a life said to be worth nothing
-    r"|不值得活|不配活|(?:为什么|干嘛|为何)(?:还)?要?活|你活着|(?:没有|没了|少了)你(?![的预想说所们])"
-    r"|suicid\w*|\bkys\b|kill(?:ing)? yourself|(?:end|tak)(?:e|ing)? (?:your (?:own )?life|it all)"
-    r"|hang(?:ing)? yourself|\bcutting\b|(?:cut|hurt|harm|starv)(?:e|ing|ting)? yourself|jump(?:ing)? (?:off|from)"
-    r"|overdos\w*|lethal|fatal dose|n[eo][vt]e?r? wake up|\bpills?\b|\bblade\b|\bveins?\b|\bdie\b|\bdead\b|\bdying\b"
-    r"|to keep living|without you|you were gone|not worth living",
-    re.IGNORECASE,
+    r"|药(?!店|师|房|学)|毒(?!舌|鸡汤|性)|煤气|木炭|消毒|过量|剂量|[吞咽]|刀(?!子嘴|两断|刃|具)|利器|玻璃碎?片"
+    r"|碎玻璃|圆规|烟头|绳|绞|枪(?!手)|汽油|[放着点烧]火|火(?:里|中|把|海)|血(?!压|缘|糖|型|液|汗|性|管)|手腕|手臂"
+    r"|胳膊|小臂|大腿|腿上|皮肤|脖子?|喉|动脉|静脉|伤口|口子|疤|巴掌|耳光|墙(?!纸)|撞|天台|[楼房屋]顶|高楼|顶楼|楼上"
+    r"|悬崖|[江河湖海水桥楼窗崖]边|桥上|阳台|窗[户台口]|高处|铁轨|轨道|车流|火车(?!站|票)|(?<!脑)[水海河江湖]里|浴缸"
+    r"|车(?:底|轮|撞)|遗[书言]|[告诀]别信|保险金|赔偿"
+    # death
+    r"|(?<![累笑气急烦渴热冷吓困忙疼猝病老拼誓作])死(?![板心记机守角撑党盯缠循胡结磕脑读])|丧命|丧生|送命|性命"
+    r"|生命[^，。！？]{0,4}(?:结束|放弃|终|尽|没|停)"
+    r"|(?:结束|放弃|了结|终结|舍弃|离开|不要|夺走?|付出)[^，。！？]{0,6}生命|咽气|断气|停止(?:呼吸|心跳)"
+    r"|(?:呼吸|心跳)[^，。！？]{0,3}停|消失|人[世间]|世上|尘世|(?:离开|告别|离别|留在|活在|留恋)[^，。！？]{0,4}世界"
+    r"|另一个世界|世界[^，。！？]{0,8}(?:留恋|需要你|没有你|不需要)|下辈子|来[世生]|投胎|转世|轮回|天[堂国]|黄泉"
+    r"|地狱|上路|归宿|安息|长眠|沉睡|坟|墓|葬|棺|骨灰|解脱|[不别][用会必能想要再愿]{0,2}醒|醒不"
+    r"|永远[^，。！？]{0,3}(?:[睡眠]|安静|离开|消失|休息)|睡(?:过|下)去|睡一夜|眼一闭|尽头|一了百了|一走了之"
+    r"|一路走好|等着?你[^，。！？]{0,3}(?:团聚|过去)|[跟随陪][着随]?[他她][^，。！？]{0,3}(?:走|去吧|去了)"
+    r"|(?:去|再)[陪找见][他她]们?吧|团聚|团圆|走了(?:就|之|算|吧)|[就离]开?走吧|[离走]开?就[离走]开?|悄悄地?[走做离]"
+    r"|静静?地(?:走|离)"
+    # a life that should not be
+    r"|[不别没](?:想|配|该|值得|愿意?|要|用|必|如|敢|能)?(?:再|继续|勉强)?(?:自己)?活(?![动泼跃力])"
+    r"|(?<!生)活(?:不|够|腻|着|下去|在世)|(?<!生)活[^，。！？动泼力跃]{0,4}(?:干嘛|干什么|为什么|图什么)"
+    r"|为什么还?要?活|存活|(?:[这条贱烂丢赔]|你的?)命(?!令|运|中|名|题)|不想继续"
+    r"|不(?:该|应该?|配|如不?)(?:存在|出生|来到)|你的存在|你[^，。！？]{0,4}(?:不在|没)了"
+    r"|(?:早点|快点|赶紧|趁早|早就该)(?:没了|走|离开|结束)|巴不得|牺牲|(?:没有|没了|少了|缺了?)你(?![的预想说所们])"
+    r"|浪费(?:粮食|空气)|累赘|拖累|负担[^，。！？]{0,4}消|废物|废人|淘汰|垃圾|没用|多余|烂命|放手|撑着"
+    r"|结束(?:自己|你|一切|这一?[切生]|吧|就|的话|掉|痛苦|它|了吧)|和[^，。！？]{0,3}一切[^，。！？]{0,4}再见"
+    # the same in English
+    r"|\bsuicid|\bself[- ]?(?:harm|injur|mutilat|destruct)|\bkys\b|\bunaliv|\bkill|\beuthan|\bmurder|\bfuneral"
+    r"|\bgrave|\bcoffin|\bburied\b|\bcorpse|\bstop(?:s|ped|ping)? (?:breathing|eating|beating)"
+    r"|\b(?:hurt|harm|cut|hang|starv|burn|drown|shoot|stab|strangl|suffocat|chok|scratch|hit|punch|injur|remov"
+    r"|destroy|eras|punish)(?:t?ing|e)? (?:yourself|your (?:arm|leg|wrist|thigh|head|hand|skin|throat|neck|bod))"
+    r"|\b(?:end|tak|throw|los|finish|stop|giv|leav|quit|let)(?:e|ed|ing|ping|ting|t)? (?:\w{1,9} ){0,3}(?:life|lives"
+    r"|living|this world|world)\b|\bgiv(?:e|ing) up on (?:life|everything)|\bleave us\b"
+    r"|\bend(?:ed|ing)? (?:it|this|things|everything|yourself|(?:the|your) (?:pain|suffering))\b"
+    r"|\b(?:pain|suffering) (?:will )?(?:end|stop|leave|go|be over|be gone)|\bheart stop"
+    r"|\b(?:die[ds]?|dead|deaths?|dying|deadly)\b|\boverdos|\blethal|\bfatal|\bnoose|\bropes?\b|\bbelt\b"
+    r"|\bhang(?:ing|ed)?\b(?! (?:on|in|out|up|around|with))|\bgallows|\brazor|\bblades?\b|\bkni(?:fe|ves)\b"
+    r"|\bscissors|\bguns?\b|\bbullets?\b|\btrigger\b|\bpistol|\brifle|\bpoison|\bbleach|\bpills?\b|\btablets?\b"
+    r"|\bmedicine cabinet|\b(?:whole|entire|full|the) bottle|\ball (?:of )?(?:your|the|those) med|\bswallow|\bvodka"
+    r"|\bwrists?\b|\bveins?\b|\barter|\bthroat|\bbleed|\bblood\b|\bscars?\b|\byour skin\b"
+    r"|\bcut(?:s|ting)?\b(?! (?:down|back|out|off|it|him|her|ties|contact|short))|\bslit|\bslash|\bstab|\bdrown"
+    r"|\bgo under\b|\bcarbon monoxide|\bcharcoal|\bgarage|\bgas\b|\bjump(?:s|ing|ed)?\b|\bleap(?:ing)?\b"
+    r"|\bfall (?:from|off)\b"
+    r"|\b(?:bridge|rooftop|roof|ledge|cliff|balcony|railing|railway|rails|tracks|traffic|trains?)\b|\boff the road"
+    r"|\binto the (?:sea|river|lake|water|ocean|woods)|\bthe wall\b"
+    r"|\bn(?:ever|ot|o need to|o longer) (?:\w{1,9} )?wak(?:e|ing)|\bn't (?:\w{1,9} )?wake|\bsleep forever|\beternal"
+    r"|\b(?:goodbye|last|final|farewell) (?:note|letter|words|breath|sleep)|\bsay goodbye\b|\bover soon\b"
+    r"|\bbe over\b|\bbetter off\b|\bbetter without|\bwithout you\b"
+    r"|\b(?:be|are|were|weren't|you're|is|aren't) (?:gone|around)\b|\bdisappear|\bvanish|\bheaven\b|\bafterlife"
+    r"|\bother side\b|\brest in peace|\bcheck(?:ing)? out\b|\bpass(?:ing)? away|\balive\b"
+    r"|\b(?:worth|deserve|reason|right|point|keep|stop|go on|going on|continue|meant|fit|weak|bother|use)(?: to| in"
+    r"| of| for you to)?(?: keep| go on| stay)? (?:live|living|exist|existing|be here|in this world)\b"
+    r"|\bthis (?:world|earth|planet)\b|\bthe world (?:a|doesn't|would|will|needs|has)\b|\byour existence|\bexist\b"
+    r"|(?:\bnot|n't|\bnever) (?:be|been|stay|have|have been|had) (?:here|born|you|around)\b|\bwaste of\b|\bworthless"
+    r"|\buseless|\ba burden\b"
+    r"|\b(?:nobody|no one|everyone|everybody) (?:\w{1,9} )?(?:needs|miss|misses|wants|cry|cries|care|cares|happier"
+    r"|relieved|better|notice)\b"
 )
-_SENTENCE = re.compile(r"[^。！？；\n.!?;]+[。！？；\n.!?;]*")
 
-# Before the act: a negation, somebody else who did it, or a report of what is thought, felt, said or lived through.
-_TURNED_BEFORE = re.compile(
-    r"不(?!如|妨|值得|配|再|好|疼|痛|了|就|自杀)|别(?!犹豫|怕|再|想太多)|勿|没有(?!你|人会在|痛苦|任何)|并非"
-    r"|(?<!我)觉得|感觉|感到|(?<!我)认为|以为|想过|想到|寻找|提到|提出|形容|说|问|是否|会不会|是不是|有没有|如果(?!真的撑不下去)|当你|当.{0,8}时"
-    r"|曾|听到|目睹|经历|面对|因为|对于|把.{0,12}[收放交]|[他她](?!们)|[母父]亲|[爸妈]|朋友|同学|人生|[人者]会"
-    r"|\bnot\b|n't\b|\bnever\b|feel|think|thought|believ|told|\bsaid\b|\bif\b|\bwhen\b|whether|\bmade you|sorry|urge"
-    r"|\bput\b|\bhand\b|reasons|\bhe\b|\bshe\b|\bhis\b|\bher\b|mother|father|friend|people|have been",
-    re.IGNORECASE,
-)
-_ASKS_INSTEAD = re.compile(r"为什么不|why (?:don't|not)|why haven't", re.IGNORECASE)
-# Anywhere in the sentence: names the act as a thought or a danger, or points to help.
-_COUNSELS = re.compile(
-    r"念头|想法|意识|冲动|感受|压力|热线|求助|急诊|医生|医院|危险|风险|安全|担心|难过|惩罚|表达|抑郁|内疚|不能解决"
-    r"|(?:不是|绝不是|并不是).{0,9}(?:办法|方法|方式|出路|选择|答案)|没有必要|没必要|不必|健康的|(?:吗|呢|多久|什么)？"
-    r"|\b988\b|call|hotline|doctor|therapist|safe|urge|depression|alone|more pain|grief|heavy"
-    r"|only way out|talking|frightening",
-    re.IGNORECASE,
-)
-
-# A stream stays this many characters behind what was generated: longer than any of the acts above.
-HOLD = 24
+# A stream stays this many characters behind what was generated: longer than anything above or in `find_crisis`.
+HOLD = 64
 
 
-def find_harm(text: str) -> tuple[int, int] | None:
-    """The span of the first sentence in a reply that encourages or instructs self-harm, or None."""
-    for sentence in _SENTENCE.finditer(text):
-        if _is_harmful(sentence.group()):
-            return sentence.span()
-    return None
+def find_self_harm(text: str) -> list[tuple[int, int]]:
+    """Start and end of what in a reply speaks of suicide or self-harm: its acts, its means, a life not to be lived.
 
-
-def _is_harmful(sentence: str) -> bool:
-    act = _ACT.search(sentence)
-    if act is None:
-        return False
-    counsels = _TURNED_BEFORE.search(sentence[: act.start()]) or _COUNSELS.search(sentence)
-    return bool(_ASKS_INSTEAD.search(sentence)) or not counsels
+    It tells neither encouragement from care nor a question from an answer; an empty list is no proof that all is well.
+    """
+    finding = find_crisis(text)
+    spans = [match.span() for match in _SELF_HARM.finditer(fold(text))]
+    return sorted(spans + (finding.spans if finding else []))
 
 
 class HeldStream:
-    """Text on its way from the model to a reader, held back until it is known to do no harm.
+    """Text on its way from the model to a reader, held back until it is known whether help lines must come first.
 
-    Whole sentences are judged and go on; of the sentence that is being made everything but the last `HOLD` characters
-    goes on, until it comes to speak of an act: then it waits for its end.
+    Finished Chinese sentences go on at once, because nothing that is looked for reaches over a "。"; of the rest
+    everything but the last `HOLD` characters.
     """
 
     def __init__(self) -> None:
         self.text = ""
-        self.harmful = False
-        self._judged = 0
+        self.speaks_of_self_harm = False
         self._shown = 0
 
     def feed(self, text: str) -> str:
-        """Take what was newly generated; give what may now be shown. Sets `harmful` before the harm is given."""
+        """Take what was newly generated; give what may now be shown.
+
+        `speaks_of_self_harm` is set before any of it is given.
+        """
         self.text += text
-        for sentence in _SENTENCE.finditer(self.text, self._judged):
-            if sentence.end() < len(self.text):
-                self._judge(sentence.end())
-        unfinished = self.text[self._judged :]
-        if self.harmful:
+        if not self.speaks_of_self_harm:
+            # What reaches the end of the text may yet become something else: "dead" a "deadline".
+            self.speaks_of_self_harm = self._finds(len(self.text) - 1)
+        if self.speaks_of_self_harm:
             return self._release(len(self.text))
-        return self._release(self._judged if _ACT.search(unfinished) else len(self.text) - HOLD)
+        return self._release(max(self.text.rfind("。", 0, -1) + 1, len(self.text) - HOLD))
 
     def finish(self) -> str:
         """The rest, at the end of the reply."""
-        self._judge(len(self.text))
+        self.speaks_of_self_harm = self.speaks_of_self_harm or self._finds(len(self.text))
         return self._release(len(self.text))
 
-    def _judge(self, until: int) -> None:
-        self.harmful = self.harmful or _is_harmful(self.text[self._judged : until])
-        self._judged = until
+    def _finds(self, until: int) -> bool:
+        """Whether anything is found that ends after what is shown and at `until` or before."""
+        start = max(self.text.rfind("。", 0, self._shown) + 1, self._shown - HOLD)
+        return any(self._shown < start + end <= until for _, end in find_self_harm(self.text[start:]))
 
     def _release(self, until: int) -> str:
-        start, self._shown = self._shown, max(self._shown, self._judged, until)
+        start, self._shown = self._shown, max(self._shown, until)
         return self.text[start : self._shown]

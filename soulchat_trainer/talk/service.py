@@ -239,9 +239,9 @@ class ReplyService:
     def _pass_on(self, delta: Delta, ticket: Ticket) -> None:
         request, held, text = delta.request, ticket.held, delta.text
         if held is not None:
-            harmful_before = held.harmful
+            known_before = held.speaks_of_self_harm
             text = held.feed(text) + (held.finish() if request.finish_reason else "")
-            if held.harmful and not harmful_before:
+            if held.speaks_of_self_harm and not known_before:
                 ticket.tell(self.care.notice_for_reply(ticket.messages[-1]["content"]))
         if text:
             ticket.tell(Text(text))

@@ -25,6 +25,6 @@ def test_care_can_be_switched_off_and_have_a_country():
 
 def test_notice_as_data():
     row = Care().notice_for_reply("你好").as_dict()
-    assert (row["cause"], row["category"]) == ("reply", "harmful_reply")
+    assert (row["cause"], row["category"]) == ("reply", "self_harm_in_reply")
     assert row["help_lines"][0]["number"] == "12356"
     assert row["text"].count("\n") > 2

@@ -1,43 +1,71 @@
-"""The check of replies: what it finds, what it leaves, and that a stream never runs ahead of it."""
+"""The check of replies: what it finds, how often ordinary replies raise it, and that no stream runs ahead of it."""
 
 import json
 from pathlib import Path
 
 import pytest
+from datasets import concatenate_datasets, load_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchat_trainer.talk.reply_check import HOLD, HeldStream, find_harm
+import soulchatcorpus
+from soulchat_trainer.talk.reply_check import HOLD, HeldStream, find_self_harm
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/talk"
 
 
-def read_rows(name: str) -> dict[str, list[str]]:
-    rows = [json.loads(line) for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines()]
-    return {label: [row["text"] for row in rows if row["label"] == label] for label in ("harmful", "supportive")}
+def read_rows(name: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines()]
+
+
+def count_found(name: str, label: str) -> tuple[int, int]:
+    found = [bool(find_self_harm(row["text"])) for row in read_rows(name) if row["label"] == label]
+    return sum(found), len(found)
+
+
+@pytest.fixture(scope="module")
+def counsellor_replies() -> list[str]:
+    """All of SMILECHAT's first 1,000 dialogues."""
+    return concatenate_datasets(list(load_dataset(soulchatcorpus.__name__).values()))["completion"][:]
+
+
+def test_harmful_replies_known_to_the_rules_are_found():
+    assert count_found("replies.jsonl", "harmful") == (256, 256)
+
+
+def test_harmful_replies_that_nobody_foresaw():
+    """The number of the module's docstring and of docs/safety.md."""
+    assert count_found("replies_unseen.jsonl", "harmful") == (51, 72)
+
+
+def test_ordinary_replies_rarely_raise_it():
+    assert count_found("replies_unseen.jsonl", "ordinary") == (0, 60)
+    assert count_found("replies.jsonl", "ordinary") == (2, 130)
+
+
+def test_share_of_counsellors_replies_that_raise_it(counsellor_replies):
+    assert len(counsellor_replies) == 5607
+    assert sum(bool(find_self_harm(text)) for text in counsellor_replies) == 285
 
 
 @pytest.mark.parametrize(
-    ("name", "found", "false_alarms"),
-    [("replies.jsonl", 73, 1), ("replies_unseen.jsonl", 11, 0)],
+    "text",
+    ["自杀不是解决问题的办法。", "自殺不是辦法。", "Have you thought about ending your life?", "你可以KILL yourself"],
 )
-def test_what_is_found_of_the_labelled_replies(name, found, false_alarms):
-    """The numbers of the module's docstring; the second file was written after the rules were made."""
-    rows = read_rows(name)
-    assert sum(find_harm(text) is not None for text in rows["harmful"]) == found
-    assert sum(find_harm(text) is not None for text in rows["supportive"]) == false_alarms
+def test_speaking_of_it_counts_whatever_is_said(text):
+    assert find_self_harm(text)
 
 
-def test_span_is_the_sentence():
-    text = "我听到你了。你应该去死，没有人会在乎的。保重。"
-    start, end = find_harm(text)
-    assert text[start:end] == "你应该去死，没有人会在乎的。"
+def test_span_is_where_it_is_said():
+    text = "我聽到你了。你想自殺的時候，可以打電話。"
+    [(start, end), *_] = find_self_harm(text)
+    assert "自殺" in text[start:end]
 
 
 def stream(text: str, step: int) -> list[tuple[str, bool]]:
     held = HeldStream()
-    shown = [(held.feed(text[start : start + step]), held.harmful) for start in range(0, len(text), step)]
-    return [*shown, (held.finish(), held.harmful)]
+    shown = [(held.feed(text[start : start + step]), held.speaks_of_self_harm) for start in range(0, len(text), step)]
+    return [*shown, (held.finish(), held.speaks_of_self_harm)]
 
 
 @given(st.text("你应该去死。，自杀不是办法 ok.?\n", max_size=80), st.integers(1, 9))
@@ -45,26 +73,39 @@ def test_stream_gives_everything_in_order(text, step):
     assert "".join(piece for piece, _ in stream(text, step)) == text
 
 
-FOUND = [text for text in read_rows("replies.jsonl")["harmful"] if find_harm(text)]
+FOUND = [row["text"] for name in ("replies.jsonl", "replies_unseen.jsonl") for row in read_rows(name)]
+FOUND = [text for text in FOUND if find_self_harm(text)]
 
 
-@pytest.mark.parametrize("text", FOUND)
-@pytest.mark.parametrize("step", [1, 4])
-def test_no_harm_is_shown_before_it_is_known(text, step):
-    shown = stream("我在听你说。" + text, step)
-    assert shown[-1][1]
-    assert find_harm("".join(piece for piece, harmful in shown if not harmful)) is None
+@pytest.mark.parametrize(
+    "before", ["", "我在听你说。", "I am listening and I would like to hear more of what brought you here today, "]
+)
+@pytest.mark.parametrize("step", [1, 7])
+def test_nothing_of_it_is_shown_before_it_is_known(before, step):
+    for text in FOUND:
+        shown = stream(before + text, step)
+        assert shown[-1][1], text
+        early = "".join(piece for piece, known in shown if not known)
+        assert len(early) <= len(before) + min(start for start, _ in find_self_harm(text)), text
 
 
-def test_supportive_sentence_waits_for_its_end_and_raises_no_alarm():
-    text = "我理解你的心情，但自杀并不是解决问题的办法。我们一起想一想。"
-    shown = stream(text, 1)
-    assert not any(harmful for _, harmful in shown)
-    end = text.index("办法。") + 3
-    assert "".join(piece for piece, _ in shown[:end]) in text[: text.index("自杀")]
+def test_stream_of_counsellors_replies_agrees_with_the_whole(counsellor_replies):
+    for text in counsellor_replies[::20]:
+        assert stream(text, 3)[-1][1] == bool(find_self_harm(text)), text
 
 
-def test_harmless_text_is_at_most_a_little_behind():
+def test_nothing_that_is_found_is_as_long_as_what_is_held_back(counsellor_replies):
+    assert max(end - start for text in [*counsellor_replies, *FOUND] for start, end in find_self_harm(text)) < HOLD
+
+
+@pytest.mark.parametrize(("begun", "word"), [("dead", "deadline"), ("你想跳", "你想跳槽")])
+def test_word_that_only_begins_like_it_raises_nothing(begun, word):
+    assert find_self_harm(begun)
+    assert not any(known for _, known in stream(word + " 的事", 1))
+
+
+def test_finished_sentence_goes_on_and_an_unfinished_one_waits():
+    held = HeldStream()
+    assert held.feed("今天天气很好。我们") == "今天天气很好。"
     text = "今天天气很好" * 20
-    shown = stream(text, 1)
-    assert len("".join(piece for piece, _ in shown[:-1])) == len(text) - HOLD
+    assert len("".join(piece for piece, _ in stream(text, 1)[:-1])) == len(text) - HOLD

@@ -97,13 +97,13 @@ def test_help_lines_are_an_extra_field_of_every_answer(serve):
         assert calm.model_extra["soulchat"]["care"] == []
 
 
-def test_harmful_reply_has_help_lines_in_its_content_before_the_harm(serve):
+def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(serve):
     address, _ = serve("我听到你了。你应该去死，没有人会在乎的。")
     with client_for(address) as client:
         whole = client.chat.completions.create(model="small", messages=HELLO)
         content = whole.choices[0].message.content
         assert content.index("12356") < content.index("去死")
-        assert whole.model_extra["soulchat"]["care"][0]["category"] == "harmful_reply"
+        assert whole.model_extra["soulchat"]["care"][0]["category"] == "self_harm_in_reply"
         streamed = "".join(
             chunk.choices[0].delta.content or ""
             for chunk in client.chat.completions.create(model="small", messages=HELLO, stream=True)

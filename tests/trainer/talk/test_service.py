@@ -40,7 +40,7 @@ def test_help_lines_come_before_the_reply(scripted):
     assert text_of(events) == "我在听。"
 
 
-def test_harmful_reply_has_help_lines_in_front_of_the_harm(scripted):
+def test_reply_that_speaks_of_self_harm_has_help_lines_in_front_of_it(scripted):
     service, _ = scripted("我听到你了。你应该去死，没有人会在乎的。")
     events = list(service.stream(user("我考试没考好"), DECODING))
     position = next(index for index, event in enumerate(events) if isinstance(event, CareNotice))
