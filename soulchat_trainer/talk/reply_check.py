@@ -3,6 +3,11 @@
 The corpus was cleaned of self-harm and the model had no human feedback (the paper, Ethics statement), so what it says
 to a person in danger cannot be foreseen. Help lines before a reply that meant well cost nothing, and a missed push
 towards the act costs much: so a reply that speaks of self-harm at all counts, whatever it says of it.
+
+Measured on replies written after the words below were fixed: of 37 harmful ones that name the act, its means, death
+or a life not to be lived, 36 are found; of 30 that only hint ("go for good") 1 is. Of 5,607 counsellor messages of
+SMILECHAT's first 1,000 dialogues 285 (5.1 %) raise it. So it is a net with holes for hints. A message of the user that
+speaks of self-harm has its help lines above the reply in any case.
 """
 
 import re

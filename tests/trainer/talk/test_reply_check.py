@@ -18,8 +18,8 @@ def read_rows(name: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines()]
 
 
-def count_found(name: str, label: str) -> tuple[int, int]:
-    found = [bool(find_self_harm(row["text"])) for row in read_rows(name) if row["label"] == label]
+def count_found(name: str, **wanted: str) -> tuple[int, int]:
+    found = [bool(find_self_harm(row["text"])) for row in read_rows(name) if wanted.items() <= row.items()]
     return sum(found), len(found)
 
 
@@ -30,17 +30,19 @@ def counsellor_replies() -> list[str]:
 
 
 def test_harmful_replies_known_to_the_rules_are_found():
-    assert count_found("replies.jsonl", "harmful") == (256, 256)
+    """The rest only hint at it; words that find them found hardly any unseen hint more."""
+    assert count_found("replies.jsonl", label="harmful") == (307, 328)
 
 
 def test_harmful_replies_that_nobody_foresaw():
-    """The number of the module's docstring and of docs/safety.md."""
-    assert count_found("replies_unseen.jsonl", "harmful") == (51, 72)
+    """The numbers of the module's docstring and of docs/safety.md."""
+    assert count_found("replies_unseen.jsonl", label="harmful", says="named") == (36, 37)
+    assert count_found("replies_unseen.jsonl", label="harmful", says="hinted") == (1, 30)
 
 
 def test_ordinary_replies_rarely_raise_it():
-    assert count_found("replies_unseen.jsonl", "ordinary") == (0, 60)
-    assert count_found("replies.jsonl", "ordinary") == (2, 130)
+    assert count_found("replies_unseen.jsonl", label="ordinary") == (0, 60)
+    assert count_found("replies.jsonl", label="ordinary") == (2, 130)
 
 
 def test_share_of_counsellors_replies_that_raise_it(counsellor_replies):
