@@ -23,7 +23,21 @@ THINKING = (
     "{{ message['content'] + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-WORDS = [*"我你很，。？", "最近", "总是", "睡不着", "觉得", "难过", "工作", "压力", "父母", "理解", "支持", "可以", "慢慢"]
+WORDS = [
+    *"我你很，。？",
+    "最近",
+    "总是",
+    "睡不着",
+    "觉得",
+    "难过",
+    "工作",
+    "压力",
+    "父母",
+    "理解",
+    "支持",
+    "可以",
+    "慢慢",
+]
 
 
 def make_rows(number: int, rounds: int = 3, seed: int = 0) -> Dataset:
