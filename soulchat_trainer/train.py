@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from transformers.utils import logging
 
 from .checkpoints import check_room
@@ -30,6 +31,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
+    if args.device.type == "cpu" and args.world_size == 1:
+        torch.set_num_threads(os.cpu_count())  # accelerate's launcher gives a process a single one
     corpus = load_corpus(run.dataset)
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
