@@ -35,7 +35,6 @@ style: $(INSTALLED)
 quality: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
