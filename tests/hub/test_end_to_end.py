@@ -66,7 +66,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
 
     folder = make_model_folder(tmp_path_factory.mktemp("e2e") / "run")
-    rows = (ROOT / "README.md").read_text(encoding="utf-8") * 3
+    rows = (ROOT / "LICENSE").read_text(encoding="utf-8")
     tokenizer = train_tokenizer([line for line in rows.splitlines() if line], 700, folder)
     torch.manual_seed(0)
     config = ChatGLMConfig(
