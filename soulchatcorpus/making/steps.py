@@ -7,6 +7,7 @@ that the last step writes kept and dropped records and the counts of every reaso
 import re
 import tomllib
 import zlib
+from abc import abstractmethod
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -63,9 +64,9 @@ class CleaningStep(PipelineStep):
         super().__init__()
         self.actions = {step: action for step, action in actions.items() if action != "off"}
 
+    @abstractmethod
     def find(self, document: Document) -> list[Finding]:
         """Everything found in a document that is not dropped."""
-        raise NotImplementedError
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         """Pass every document on, with what was found written into it."""

@@ -71,11 +71,11 @@ def test_a_seen_system_is_marked() -> None:
 
 def test_settings_without_folders_and_tokens() -> None:
     results = make_results()
-    results["training"]["arguments"] = {"hub_token": "hf_x", "output_dir": "/root/x", "seed": 7, "bf16": True}
+    results["training"]["arguments"] = {"hub_token": "hf_x", "output_dir": "/runs/x", "seed": 7, "bf16": True}
     card = render_model_card(results)
     assert "| `bf16` | True |\n| `seed` | 7 |\n" in card
     assert "hf_x" not in card
-    assert "/root" not in card
+    assert "/runs" not in card
 
 
 def test_replies_cannot_break_the_card() -> None:
