@@ -14,20 +14,17 @@ Results go to benchmarks/results/chat.json.
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import load_dataset
 from generation import untrained_demo_model
+from measuring import circumstances, write_results
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase, TextIteratorStreamer
 
 import soulchatcorpus
@@ -39,7 +36,6 @@ from soulchat_trainer.talk.limits import Limits
 from soulchat_trainer.talk.service import ReplyService, Text
 from soulchatcorpus import Message
 
-RESULTS = Path(__file__).parent / "results" / "chat.json"
 Parts = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Gives the pieces of the reply to a talk.
 Answer = Callable[[list[Message]], Iterator[str]]
@@ -174,18 +170,16 @@ def main() -> None:
     decoding = Decoding(max_new_tokens=arguments.max_new_tokens)
     talks = user_words(arguments.talks, arguments.turns)
     chatglm, tokenizer = load_model(arguments.model, "cpu") if arguments.model else untrained_demo_model()
-    results = {
+    results = circumstances("torch", "transformers") | {
         "what": "processor milliseconds; original: the whole prompt and a generate of its own for every reply",
         "command": "python benchmarks/chat.py",
         "settings": vars(arguments),
         "weights": Path(arguments.model).name if arguments.model else "random",
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
-        "versions": {name: version(name) for name in ("torch", "transformers")},
+        "threads": torch.get_num_threads(),
         "chatglm": measure((chatglm, tokenizer), talks, decoding),
         "causal": measure((causal_model(tokenizer), tokenizer), talks, decoding),
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results, indent=1))
+    write_results("chat", results)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,18 @@ is done at a tenth of the size. Results go to benchmarks/results/corpus.json; th
 import argparse
 import json
 import os
-import platform
 import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from measuring import circumstances, memory_mb, write_results
+
 RELEASE_CONVERSATIONS = 258_354
-RESULTS = Path(__file__).parent / "results" / "corpus.json"
 RANDOM_READS = 20_000
 COMPARED_ROWS = 200_000
 SEED = 0
@@ -212,15 +211,8 @@ def _cpu_of_reads(data: Any, indices: list[int]) -> float:
 def _in_process(step: str, path: Path, folder: Path) -> None:
     cache = folder / step
     result = STEPS[step](path, cache)
-    result["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak_memory_mb"] = memory_mb()
     print(json.dumps(result))
-
-
-def _machine() -> dict[str, Any]:
-    def lines() -> Iterator[str]:
-        return (line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-
-    return {"cpu": next(lines()).split(": ")[1], "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 def main() -> None:
@@ -233,19 +225,11 @@ def main() -> None:
     if arguments.step:
         _in_process(arguments.step, arguments.file, arguments.folder)
         return
-    import datasets
-    import pyarrow
-
-    versions = {"datasets": datasets.__version__, "pyarrow": pyarrow.__version__}
-    results: dict[str, Any] = {"machine": _machine(), "versions": versions}
+    results = circumstances("datasets", "pyarrow", "orjson")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         results["tenth"] = run(arguments.conversations // 10, Path(folder) / "tenth")
         results["whole"] = run(arguments.conversations, Path(folder) / "whole")
-    RESULTS.parent.mkdir(exist_ok=True)
-    temporary = RESULTS.with_suffix(".tmp")
-    temporary.write_text(json.dumps(results, indent=2) + "\n")
-    os.replace(temporary, RESULTS)
-    print(f"results in {RESULTS}")
+    write_results("corpus", results)
 
 
 if __name__ == "__main__":

@@ -9,21 +9,18 @@ share the cores. Results go to benchmarks/results/generation.json.
 """
 
 import argparse
-import json
 import os
-import platform
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from datasets import load_dataset
+from measuring import circumstances, memory_mb, write_results
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 import soulchatcorpus
@@ -35,8 +32,6 @@ from soulchat_trainer.loading import load_model
 from soulchat_trainer.models import new_config
 from soulchat_trainer.prompts import encode_prompt, fit_prompt, prompt_room
 from soulchatcorpus.dialogue import parse
-
-RESULTS = Path(__file__).parent / "results" / "generation.json"
 
 
 def untrained_demo_model() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -131,7 +126,7 @@ def main() -> None:
     turns = random.Random(0).sample(rows, options.replies)
     decoding = Decoding(max_new_tokens=options.max_new_tokens)
     one_at_a_time(model, tokenizer, turns[:2], decoding)  # first calls are slower
-    results = {
+    results = circumstances("torch", "transformers") | {
         "model": Path(options.model).name if options.model else "demo recipe, random weights",
         "parameters": model.num_parameters(),
         "replies": options.replies,
@@ -143,7 +138,7 @@ def main() -> None:
         results[f"batch_{size}"] = measure(lambda size=size: batched(model, tokenizer, turns, decoding, size))
     base = results["one_at_a_time"]
     for name, row in results.items():
-        if isinstance(row, dict):
+        if isinstance(row, dict) and "cpu_seconds" in row:
             row["replies_per_second"] = options.replies / row["seconds"]
             row["replies_per_cpu_second"] = options.replies / row["cpu_seconds"]
             row["times_one_at_a_time"] = row["replies_per_cpu_second"] * base["cpu_seconds"] / options.replies
@@ -151,11 +146,8 @@ def main() -> None:
                 f"{name:<16}{row['replies_per_second']:8.2f} replies/s{row['replies_per_cpu_second']:8.2f} "
                 f"replies/CPU s{row['times_one_at_a_time']:7.2f}x{row['tokens']:8} tokens"
             )
-    results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    results["machine"] = platform.machine()
-    results["versions"] = {name: version(name) for name in ("torch", "transformers")}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    results["peak_memory_mb"] = memory_mb()
+    write_results("generation", results)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,22 @@
 
 The endpoint is a process of its own on this machine that answers at once. Beside the rewriting run the bare `openai`
 client with its aiohttp and its httpx transport, doing nothing but asking. Every measured step is a process of its own,
-whose CPU seconds and peak memory the kernel counts. Results go to benchmarks/results/making.json.
+whose CPU seconds and peak memory count. Results go to benchmarks/results/making.json.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results" / "making.json"
+from measuring import circumstances, memory_mb, write_results
+
 CONCURRENCY = 32
 REPLY = "\n".join(
     f"用户：我最近总是睡不好，第{n}晚了。\n心理咨询师：听起来很辛苦，能说说第{n}晚的事吗？" for n in range(8)
@@ -128,13 +127,15 @@ def clean_all(source: Path, out: Path, near_duplicates: bool) -> None:
 def measure(step: str, *values: object) -> dict[str, float]:
     """Run a step in a process of its own."""
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, __file__, "--step", step, *map(str, values)], stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, step
-    cpu = usage.ru_utime + usage.ru_stime
-    return {"seconds": time.perf_counter() - start, "cpu_seconds": cpu, "peak_memory_mb": usage.ru_maxrss / 1024}
+    before = os.times()
+    command = [sys.executable, __file__, "--step", step, *map(str, values)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True)
+    after = os.times()
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": sum(after[2:4]) - sum(before[2:4]),
+        "peak_memory_mb": float(done.stdout.splitlines()[-1]),
+    }
 
 
 def with_rate(found: dict[str, float], count: int, empty: dict[str, float]) -> dict[str, float]:
@@ -144,11 +145,7 @@ def with_rate(found: dict[str, float], count: int, empty: dict[str, float]) -> d
 
 
 def run_all(requests: int, records: int, dialogues: int) -> dict:
-    results: dict = {
-        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("openai", "aiohttp", "datatrove")},
-        "concurrency": CONCURRENCY,
-    }
+    results = circumstances("openai", "aiohttp", "datatrove") | {"concurrency": CONCURRENCY}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         command = [sys.executable, __file__, "--step", "serve"]
@@ -187,9 +184,7 @@ def main() -> None:
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step is None:
-        results = run_all(given.requests, given.records, given.dialogues)
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-        print(json.dumps(results, indent=2))
+        write_results("making", run_all(given.requests, given.records, given.dialogues))
         return
     step, *values = given.step
     if step == "serve":
@@ -200,6 +195,7 @@ def main() -> None:
         ask_ours(values[0], Path(values[1]), Path(values[2]))
     elif step == "clean":
         clean_all(Path(values[0]), Path(values[1]), values[2] == "1")
+    print(memory_mb())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Times soulchat_metrics against the field's stack (jieba, rouge-chinese, nltk) on the same pairs, in one process.
 
-    python benchmarks/metric.py [--pairs 10000] [--output benchmarks/results/metric.json]
+    python benchmarks/metric.py [--pairs 10000]
 
 The pairs are consecutive utterances of the embedded sample dialogues: the later one as the prediction, the earlier one
 as the reference. All times are CPU seconds of one thread; memory is the peak of a process that does nothing else.
@@ -12,17 +12,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import argparse
 import json
-import platform
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
 import pyarrow.parquet
+from measuring import circumstances, memory_mb, write_results
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = ("reference", "reference, one BLEU call", "jieba", "rjieba")
@@ -85,11 +83,11 @@ def measure(system: str, num_pairs: int) -> dict:
     predictions, references = sample_pairs(num_pairs)
     score = scorer(system)
     score(predictions[:2], references[:2])
-    loaded = peak_megabytes()
+    loaded = memory_mb()
     start = time.process_time()
     scores = score(predictions, references)
     seconds = time.process_time() - start
-    return {"seconds": seconds, "scores": scores, "peak_megabytes": peak_megabytes(), "loaded_megabytes": loaded}
+    return {"seconds": seconds, "scores": scores, "peak_megabytes": memory_mb(), "loaded_megabytes": loaded}
 
 
 def measure_long_pair() -> dict:
@@ -118,16 +116,10 @@ def measure_long_pair() -> dict:
     }
 
 
-def peak_megabytes() -> float:
-    """Peak resident memory of this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     """Measure each system in a process of its own, one after the other, and write one JSON file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=10_000)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "metric.json")
     parser.add_argument("--system", choices=SYSTEMS, help="measure one system and print it")
     arguments = parser.parse_args()
     if arguments.system:
@@ -144,19 +136,14 @@ def main() -> None:
         values["largest_difference"] = max(abs(a - b) for a, b in zip(values.pop("scores"), expected, strict=True))
         values["times_faster"] = systems["reference"]["seconds"] / values["seconds"]
         values["times_faster_than_one_bleu_call"] = systems["reference, one BLEU call"]["seconds"] / values["seconds"]
-    result = {
+    packages = ("jieba", "rjieba", "rouge-chinese", "nltk", "numpy", "rapidfuzz", "soulchat")
+    results = circumstances(*packages) | {
         "pairs": arguments.pairs,
         "characters": sum(map(len, predictions + references)),
-        "processor": platform.processor() or platform.machine(),
-        "versions": {
-            name: version(name)
-            for name in ("jieba", "rjieba", "rouge-chinese", "nltk", "numpy", "rapidfuzz", "soulchat")
-        },
         "systems": systems,
         "seconds of one pair of 5,000 tokens a side": measure_long_pair(),
     }
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    write_results("metric", results)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,15 +25,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-import transformers
+from measuring import circumstances, forget_peak, memory_mb, write_results
 
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 
-RESULTS = Path(__file__).parent / "results" / "model.json"
 SIZES = {"hidden_size": 512, "inner_hidden_size": 2048, "num_layers": 4, "num_attention_heads": 8}
 CONTEXT, TARGET, BATCH = 512, 128, 2
 STEPS = 3
-GIGABYTE = 1e9
 
 
 class OriginalManner(ChatGLMForConditionalGeneration):
@@ -71,12 +68,6 @@ def make_batch(config: ChatGLMConfig) -> tuple[torch.Tensor, torch.Tensor]:
     return input_ids, labels
 
 
-def resident(field: str) -> int:
-    """A field of /proc/self/status (VmRSS: memory now; VmHWM: its peak) in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
-
-
 def measure(variant: str) -> dict:
     """Loss, peak memory above the model and CPU seconds of training steps of one variant."""
     model_class, attention = VARIANTS[variant]
@@ -86,8 +77,8 @@ def measure(variant: str) -> dict:
     model = model_class(config).train()
     input_ids, labels = make_batch(config)
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is resident now
-    held = resident("VmRSS")
+    forget_peak()
+    held = memory_mb("VmRSS")
     cpu_seconds = []
     for _ in range(STEPS):
         model.zero_grad()
@@ -97,7 +88,7 @@ def measure(variant: str) -> dict:
         cpu_seconds.append(sum(os.times()[:2]) - start)
     return {
         "loss": loss.item(),
-        "peak_gigabytes_above_model": (resident("VmHWM") - held) / GIGABYTE,
+        "peak_mb_above_model": memory_mb() - held,
         "cpu_seconds_per_step": statistics.median(cpu_seconds),
     }
 
@@ -111,7 +102,7 @@ def run(variant: str, environment: dict[str, str]) -> dict:
 
 def compare_steps(repeats: int) -> dict:
     """Memory and time of both variants, measured in turns, and ours as a share of the original manner."""
-    names = ("peak_gigabytes_above_model", "cpu_seconds_per_step")
+    names = ("peak_mb_above_model", "cpu_seconds_per_step")
     runs = {variant: {name: [] for name in names} for variant in VARIANTS}
     losses = {}
     for _ in range(repeats):
@@ -164,22 +155,19 @@ def main() -> None:
     parser.add_argument(
         "--ice-text-model", type=Path, help="the released sentencepiece file, for the tokenizer's part"
     )
-    parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.variant:
         print(json.dumps(measure(arguments.variant)))
         return
-    results = {
+    results = circumstances("torch", "transformers", "sentencepiece") | {
         "sizes": SIZES
         | {"vocab_size": ChatGLMConfig().vocab_size, "batch": BATCH, "context": CONTEXT, "target": TARGET},
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-        "hardware": {"cores": os.cpu_count(), "machine": platform.machine(), "threads": torch.get_num_threads()},
+        "threads": torch.get_num_threads(),
         "training_step": compare_steps(arguments.repeats),
     }
     if arguments.ice_text_model:
         results["tokenizer"] = compare_tokenizers(arguments.ice_text_model)
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(results, indent=2))
+    write_results("model", results)
 
 
 if __name__ == "__main__":

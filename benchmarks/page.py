@@ -30,7 +30,7 @@ LINES = [
     ("peak memory of the peer", "", "corpus", "whole/json_and_map/peak_memory_mb", "MB"),
     ("random reads of `TurnView`", "a stored turns table", "corpus", "whole/turn_view/random_reads_ratio", "x"),
     ("CPU of a training step", "the original's manner", "model", "training_step/share/cpu_seconds_per_step", "%"),
-    ("memory of a training step", "the same", "model", "training_step/share/peak_gigabytes_above_model", "%"),
+    ("memory of a training step", "the same", "model", "training_step/share/peak_mb_above_model", "%"),
     ("replies a CPU second, batch of 32", "one at a time", "generation", "batch_32/times_one_at_a_time", "x"),
     ("requests a CPU second while rewriting", "", "making", "requests/rewrite/per_cpu_second", ""),
     ("the bare client on the same machine", "", "making", "requests/bare_aiohttp/per_cpu_second", ""),

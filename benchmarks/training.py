@@ -10,9 +10,6 @@ text is made up. CPU seconds are those of all threads, so a busy machine does no
 import argparse
 import json
 import multiprocessing
-import os
-import platform
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from datasets import Dataset
+from measuring import circumstances, memory_mb, write_results
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils import logging
@@ -37,7 +35,6 @@ from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset, find_targe
 from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
 
-RESULTS = Path(__file__).parent / "results"
 PUBLISHED_LENGTH = 2048  # the published script pads every sample to max_source_length + max_target_length
 PAPER_SAMPLES = 30_000 * 80
 PAPER_GPU_HOURS = 79 * 8
@@ -86,7 +83,7 @@ def measure_variant(variant: Variant, folder: str, chosen: list[int], size: int,
     samples = SampleDataset(Dataset.load_from_disk(folder))
     torch.manual_seed(0)
     model = ChatGLMForConditionalGeneration(ChatGLMConfig(**config)).train()
-    start_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    start_memory = memory_mb()
     total, labels, padded, real, seconds = 0.0, 0, 0, 0, 0.0
     for batch in make_batches(samples, chosen, size, variant):
         start = time.process_time()
@@ -100,7 +97,7 @@ def measure_variant(variant: Variant, folder: str, chosen: list[int], size: int,
         labels += int((batch["labels"][:, 1:] != -100).sum())
         padded += batch["input_ids"].numel()
         real += int(batch["attention_mask"].sum())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = memory_mb()
     queue.put(
         {
             "cpu_seconds": seconds,
@@ -109,8 +106,8 @@ def measure_variant(variant: Variant, folder: str, chosen: list[int], size: int,
             "tokens_real": real,
             "tokens_with_padding": padded,
             "tokens_labelled": labels,
-            "peak_memory_gb": peak,
-            "memory_before_gb": start_memory,
+            "peak_memory_mb": peak,
+            "memory_before_mb": start_memory,
         }
     )
 
@@ -144,7 +141,7 @@ def measure_recipes(corpus: Dataset, tokenizer: ChatGLMTokenizer, folder: Path, 
     ours = rows["ours"]
     for row in rows.values():
         row["speed_of_ours"] = ours["samples_per_cpu_second"] / row["samples_per_cpu_second"]
-        row["memory_of_ours"] = ours["peak_memory_gb"] / row["peak_memory_gb"]
+        row["memory_of_ours"] = ours["peak_memory_mb"] / row["peak_memory_mb"]
         row["loss_difference"] = abs(ours["loss"] - row["loss"])
     return {
         "model": config | {"vocab_size": ChatGLMConfig().vocab_size},
@@ -333,28 +330,6 @@ def _synchronise(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def describe_machine() -> dict[str, Any]:
-    """Where this was measured."""
-    return {
-        "cpu_cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "torch": torch.__version__,
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def write(name: str, results: dict[str, Any]) -> None:
-    """Write results, whole or not at all."""
-    path = RESULTS / name
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"machine": describe_machine(), **results}, indent=2, ensure_ascii=False) + "\n")
-    temporary.replace(path)
-    print(path.read_text())
-
-
 def chat_tokenizer(corpus: Dataset) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer with a ChatML template (Qwen 2.5's form), trained on the corpus."""
     tokenizer = Tokenizer(models.BPE())
@@ -413,11 +388,12 @@ def main() -> None:
     else:
         texts = (message["content"] for messages in corpus["messages"] for message in messages)
         tokenizer = train_tokenizer(texts, 16_000, tempfile.mkdtemp())
+    head = circumstances("torch", "transformers", "datasets")
     settings = {"dataset": options.dataset, "tokenizer": "ChatGLM-6B's" if options.tokenizer else "16,000 pieces"}
     if options.what == "cpu":
-        write("training-cpu.json", {**settings, **measure_cpu(corpus, tokenizer, options.samples)})
+        write_results("training-cpu", head | {**settings, **measure_cpu(corpus, tokenizer, options.samples)})
     else:
-        write("training-gpu.json", {**settings, **measure_gpu(corpus, tokenizer, options.steps)})
+        write_results("training-gpu", head | {**settings, **measure_gpu(corpus, tokenizer, options.steps)})
 
 
 if __name__ == "__main__":
