@@ -32,7 +32,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
     if args.device.type == "cpu" and args.world_size == 1:
-        torch.set_num_threads(os.cpu_count())  # accelerate's launcher gives a process a single one
+        torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     corpus = load_corpus(run.dataset)
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
@@ -45,7 +45,7 @@ def run_recipe(argv: Sequence[str]) -> None:
         model=model,
         args=args,
         train_dataset=corpus["train"].to_iterable_dataset() if run.streaming else corpus["train"],
-        eval_dataset=corpus["validation"],
+        eval_dataset=corpus.get("validation") or None,  # a small corpus of one's own may have no such rows
         processing_class=tokenizer,
         run_info=run_info,
     )
