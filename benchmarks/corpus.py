@@ -32,6 +32,8 @@ def generate(path: Path, conversations: int) -> None:
     import orjson
     from datasets import load_dataset
 
+    import soulchatcorpus  # noqa: F401
+
     sample = [c["messages"] for c in load_dataset("soulchatcorpus", "conversations", split="train")]
     sample = [m for m in sample if 8 <= len(m) <= 16]
     topics = [

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.utils import logging
 
 from .reading import BATCH_CONVERSATIONS, OnError, Report, read_tables
 from .schema import FEATURES
-from .splits import SPLITS, TEST_TURNS, Splitter, held_out_turns, opening_key
-from .tables import CONVERSATION_SCHEMA, openings_and_turns, turn_table
+from .splits import SPLITS, TEST_TURNS, Splitter, held_out_turns, opening_keys
+from .tables import CONVERSATION_SCHEMA, find_openings, turn_counts, turn_table
 
 logger = logging.get_logger(__name__)
 
@@ -65,17 +65,16 @@ class Source:
         splitter: Splitter[Place] = Splitter()
         released: list[Place] = []
         for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
-            openings, turns = openings_and_turns(table)
-            keys = [opening_key(opening) for opening in openings]
-            is_candidate = [splitter.count(*counted) for counted in zip(keys, turns, strict=True)]
-            candidates = [row for row, kept in enumerate(is_candidate) if kept]
-            kept = table.take(pa.array(candidates, pa.int64()))
+            keys, turns = opening_keys(find_openings(table)), turn_counts(table)
+            is_candidate = splitter.count_all(keys, turns)
+            candidates = np.flatnonzero(is_candidate)
+            kept = table.take(pa.array(candidates))
             for row, at in enumerate(candidates):
-                released += splitter.keep(keys[at], turns[at], Place(number, row, kept))
+                released += splitter.keep(int(keys[at]), int(turns[at]), Place(number, row, kept))
             if len(released) >= BATCH_CONVERSATIONS:
                 yield from (("train", rows) for rows in _take(released))
                 released = []
-            yield "train", table.filter(pc.invert(pa.array(is_candidate, pa.bool_()))) if candidates else table
+            yield "train", table.filter(pa.array(~is_candidate)) if len(candidates) else table
         yield from (("train", rows) for rows in _take(released))
         for split, held in splitter.finish().items():
             yield from ((split, rows) for rows in _take(held))
@@ -141,7 +140,7 @@ class ShardWriter:
         self._rows = 0  # of the tables that wait
         self._written = 0  # rows of the shard being written
         self._shards: list[Shard] = []
-        self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._writer: Any = None  # a pa.ipc.RecordBatchStreamWriter, from the first batch on
 
     def add(self, conversations: pa.Table) -> None:
         self.has_rows = self.has_rows or len(_rows(conversations, self._config)) > 0

@@ -17,7 +17,7 @@ from .formats import FORMATS, BadRecord, Format, recognise
 from .records import MAX_RECORD_BYTES, CorpusError, Record, open_bytes, read_records
 from .rules import RULES, Regulariser
 from .schema import TOPICS, Conversation
-from .tables import conversation_table, openings_and_turns
+from .tables import conversation_table, turn_counts
 
 OnError = Literal["raise", "skip"]
 
@@ -67,7 +67,7 @@ class Report:
         self.formats["release"] += len(conversations)
         self.conversations += len(conversations)
         self.messages += pc.sum(pc.list_value_length(conversations["messages"])).as_py()
-        self.turns += sum(openings_and_turns(conversations)[1])
+        self.turns += int(turn_counts(conversations).sum())
         for topic, number in Counter(conversations["topic"].to_pylist()).items():
             if topic is not None:
                 self.topics[list(TOPICS)[topic]] += number
@@ -229,7 +229,7 @@ def _read_file(
                 return
         if record.problem is not None:
             yield record
-        elif format.name == "smilechat":
+        elif format is not None and format.name == "smilechat":
             yield from _read_smilechat(file, record, records, report)
         else:
             if bulk is not None and format.name == "release" and type(record.value) is dict:

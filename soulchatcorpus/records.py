@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 21
 MAX_RECORD_BYTES = 1 << 24  # one conversation; the longest of SMILECHAT has some ten thousand bytes
 HEAD_CHARACTERS = 256  # more than lies between two records, the next one's first key included
 KEPT_CHARACTERS = 100_000  # of a rejected record's own text
@@ -161,7 +161,7 @@ class _Scanner:
         more = True
         while not self._closed:
             cut = self.data.rfind(self._separator) + 1 if self._separator else 0
-            slab = self.data[_BETWEEN_BYTES.match(self.data).end() : cut]
+            slab = self.data[_end(_BETWEEN_BYTES.match(self.data)) : cut]
             table = self.bulk(slab.replace(self._separator, self._separator_without_comma)) if slab else None
             values = _parse_slab(slab) if slab and table is None else None
             if table is not None:
@@ -188,7 +188,7 @@ class _Scanner:
     def _one_by_one(self, last: bool) -> Iterator[Record]:
         """All records that `data` holds completely; of what no more data can complete, the problem."""
         text = self.data.decode(errors="surrogateescape")
-        start = _BETWEEN.match(text).end()
+        start = _end(_BETWEEN.match(text))
         while start < len(text) and not self._closed:
             if text[start] == "]":
                 self._closed = True
@@ -233,7 +233,7 @@ class _Scanner:
 
     def _learn_separator(self, text: str, end: int) -> int:
         """The start of the next record; the first time, also remember what lies between two records."""
-        start = _BETWEEN.match(text, end).end()
+        start = _end(_BETWEEN.match(text, end))
         head = _FIRST_KEY.match(text, start)
         if head and not self._separator and text[end - 1] == "}":
             self._separator = text[end - 1 : head.end()].encode()
@@ -242,6 +242,11 @@ class _Scanner:
 
     def _byte(self, text: str, position: int) -> str:
         return f"byte {self.offset + len(text[:position].encode(errors='surrogateescape'))}"
+
+
+def _end(match: re.Match | None) -> int:
+    """Where a match ends of a pattern that matches nothing, too, and so always."""
+    return match.end() if match else 0
 
 
 def _decline(_: bytes) -> None:

@@ -9,10 +9,12 @@ conversation is known to be for training as soon as it is seen.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Generic, TypeVar
+
+import numpy as np
 
 SPLITS = ("train", "validation", "test")
 TEST_TURNS = 10_000  # the paper, section 3.3; a tenth of the turns where the corpus has fewer than 100,000
@@ -33,7 +35,13 @@ class _Group(Generic[Item]):
 
 def opening_key(opening: str) -> int:
     """A 64-bit hash of the first message; white space does not count."""
-    return int.from_bytes(blake2b("".join(opening.split()).encode(), digest_size=8).digest(), "big")
+    return int(opening_keys([opening])[0])
+
+
+def opening_keys(openings: Sequence[str]) -> np.ndarray:
+    """The `opening_key` of each first message; uint64 [openings]."""
+    digests = [blake2b("".join(opening.split()).encode(), digest_size=8).digest() for opening in openings]
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
 def held_out_turns(total: int) -> tuple[int, int]:
@@ -54,7 +62,7 @@ class Splitter(Generic[Item]):
         self.turns = 0
         self._held = 0
         self._kept = 0
-        self._limit = 1 << 64  # keys from here on are for training
+        self._limit = (1 << 64) - 1  # keys from here on are for training
         self._groups: dict[int, _Group[Item]] = {}
         self._largest: list[int] = []  # the groups' keys, negated: a heap whose top is the largest key
         self._common: set[int] = set()
@@ -63,6 +71,11 @@ class Splitter(Generic[Item]):
         """Take note of a conversation with this `opening_key` and so many turns: is it a candidate?"""
         self.turns += turns
         return key < self._limit and key not in self._common
+
+    def count_all(self, keys: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """`count` of many conversations at once: uint64 keys and int turns [n] to bool [n], True for a candidate."""
+        self.turns += int(turns.sum())
+        return (keys < np.uint64(self._limit)) & ~np.isin(keys, np.array(list(self._common), np.uint64))
 
     def keep(self, key: int, turns: int, item: Item) -> list[Item]:
         """Keep a candidate; returns the items that are candidates no longer, which this one may be by now."""
@@ -125,7 +138,7 @@ class Splitter(Generic[Item]):
         return [item for _, item in items]
 
 
-def split_all(items: list[tuple[int, int, Item]]) -> Iterator[tuple[str, Item]]:
+def split_all(items: Iterable[tuple[int, int, Item]]) -> Iterator[tuple[str, Item]]:
     """(split, item) for a whole small corpus, given as (key, turns, item), in the order of the splits."""
     splitter: Splitter[Item] = Splitter()
     train: list[Item] = []

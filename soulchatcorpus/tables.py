@@ -17,7 +17,7 @@ CONVERSATION_SCHEMA = FEATURES["conversations"].arrow_schema
 TURN_SCHEMA = FEATURES["turns"].arrow_schema
 CUE_BYTES = len(COUNSELLOR_CUE.encode())
 
-TOPIC_NUMBERS = {topic: number for number, topic in enumerate(TOPICS)}
+TOPIC_NUMBERS: dict[str | None, int] = {topic: number for number, topic in enumerate(TOPICS)}
 
 
 def conversation_table(conversations: Sequence[Conversation]) -> pa.Table:
@@ -46,11 +46,16 @@ def turn_table(conversations: pa.Table) -> pa.Table:
     return pa.Table.from_batches(batches, schema=TURN_SCHEMA)
 
 
-def openings_and_turns(conversations: pa.Table) -> tuple[list[str], list[int]]:
-    """Of each conversation its first message, and how many turns it has."""
-    offsets, is_counsellor, content = message_arrays(conversations.column("messages").combine_chunks())
-    turns = np.bincount(find_turns(is_counsellor, offsets)[1], minlength=len(offsets) - 1)
-    return content.take(pa.array(offsets[:-1])).to_pylist(), turns.tolist()
+def find_openings(conversations: pa.Table) -> list[str]:
+    """The first message of each conversation."""
+    offsets, _, content = message_arrays(conversations.column("messages").combine_chunks())
+    return content.take(pa.array(offsets[:-1])).to_pylist()
+
+
+def turn_counts(conversations: pa.Table) -> np.ndarray:
+    """How many turns each conversation has; int64 [conversations]."""
+    offsets, is_counsellor, _ = message_arrays(conversations.column("messages").combine_chunks())
+    return np.bincount(find_turns(is_counsellor, offsets)[1], minlength=len(offsets) - 1)
 
 
 def find_turns(is_counsellor: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

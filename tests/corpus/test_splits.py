@@ -1,11 +1,12 @@
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchatcorpus import splits
-from soulchatcorpus.splits import Splitter, held_out_turns, opening_key, split_all
+from soulchatcorpus.splits import Splitter, held_out_turns, opening_key, opening_keys, split_all
 
 
 def corpus(conversations: int, openings: int, seed: int = 0) -> list[tuple[int, int, int]]:
@@ -78,6 +79,29 @@ def test_only_candidates_are_kept_in_memory():
 def test_a_greeting_that_many_share_is_not_held_out():
     items = [(1, 5, number) for number in range(200)] + [(2, 5, 1000)]  # 1 and 2 are the smallest keys of all
     assert 0 not in by_split(items)["test"]
+
+
+def test_counting_many_at_once_is_counting_each():
+    items = corpus(20_000, 15_000)
+    keys, turns = np.array([key for key, _, _ in items], np.uint64), np.array([count for _, count, _ in items])
+    one: Splitter[int] = Splitter()
+    many: Splitter[int] = Splitter()
+    for start in range(0, len(items), 500):
+        batch = items[start : start + 500]
+        each = [one.count(key, count) for key, count, _ in batch]
+        assert many.count_all(keys[start : start + 500], turns[start : start + 500]).tolist() == each
+        for splitter in (one, many):
+            for (key, count, number), candidate in zip(batch, each, strict=True):
+                if candidate:
+                    splitter.keep(key, count, number)
+    assert one.turns == many.turns
+    assert one.finish() == many.finish()
+
+
+def test_keys_of_many_openings():
+    openings = ["", "我 很累\n", "你好", "你好"]
+    assert opening_keys(openings).tolist() == [opening_key(opening) for opening in openings]
+    assert opening_key("你好") == 6132876256205393628  # splits made with an earlier version stay as they are
 
 
 def test_white_space_does_not_make_another_opening():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from soulchatcorpus.dialogue import count_turns, split_turns
 from soulchatcorpus.rules import Regulariser
 from soulchatcorpus.schema import FEATURES, TOPICS, Conversation
-from soulchatcorpus.tables import conversation_table, openings_and_turns, turn_table
+from soulchatcorpus.tables import conversation_table, find_openings, turn_counts, turn_table
 from tests.corpus.strategies import conversations
 
 
@@ -35,9 +35,8 @@ def test_turns_in_bulk_are_those_of_split_turns(some, start):
     table = conversation_table(some)
     assert turn_table(table).to_pylist() == expected_turns(some)
     assert turn_table(table.slice(start)).to_pylist() == expected_turns(some[start:])
-    openings, counts = openings_and_turns(table)
-    assert counts == [count_turns(conversation.messages) for conversation in some]
-    assert openings == [conversation.messages[0]["content"] for conversation in some]
+    assert turn_counts(table).tolist() == [count_turns(conversation.messages) for conversation in some]
+    assert find_openings(table) == [conversation.messages[0]["content"] for conversation in some]
 
 
 def test_the_schemas_are_those_of_the_features():
