@@ -1,14 +1,14 @@
-"""Put the measured numbers of the demo and five of its replies into README.md and README_zh.md.
+"""Put what `make demo` and `make benchmark-demo` measured into README.md and README_zh.md.
 
-    python benchmarks/readme.py             # from benchmarks/results/demo.json and demo_predictions.jsonl
-    python benchmarks/readme.py --refresh   # take these two from outputs/demo first
+    python benchmarks/readme.py             # from benchmarks/results/demo*.json* and benchmark_demo.json
+    python benchmarks/readme.py --refresh   # take these from outputs/demo and outputs/benchmark-demo first
 
-The text between `<!-- demo -->` and `<!-- /demo -->` is replaced; a test holds that nobody edited it by hand.
+The text between `<!-- demo -->` and `<!-- /demo -->`, and that of benchmark-demo, is replaced; a test holds that
+nobody edited it by hand.
 """
 
 import argparse
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
 PREDICTIONS = ROOT / "benchmarks" / "results" / "demo_predictions.jsonl"
 TIME = ROOT / "benchmarks" / "results" / "demo_time.json"  # of `make demo` after the install, by the shell's `time`
-BLOCK = re.compile(r"(?<=<!-- demo -->\n).*?(?=<!-- /demo -->)", re.DOTALL)
+BENCHMARK = ROOT / "benchmarks" / "results" / "benchmark_demo.json"
+METRICS = ("bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-1", "rouge-2", "rouge-l")
 REPLIES = 5
 
 WORDS = {
@@ -32,6 +33,13 @@ WORDS = {
         "replies": "The replies to the first {replies} of these turns, unpicked:",
         "user": "the user's last words",
         "reply": "reply",
+        "benchmark_names": {
+            "untrained:demo": "the demo's model, untrained",
+            "demo": "the demo's model, trained",
+            "retrieval": "nearest training prompt's reply",
+        },
+        "benchmark": "All {turns} test turns of {dataset}; top-p {top_p}, temperature {temperature}, at most "
+        "{max_new_tokens} new tokens, seed {seed}; with 95 % bootstrap intervals. `{signature}`",
     },
     "README_zh.md": {
         "head": ["", "损失（每词元奈特）", "困惑度", "BLEU-1", "ROUGE-L", "distinct-2", "互不相同", "正常结束"],
@@ -44,6 +52,13 @@ WORDS = {
         "replies": "其中前 {replies} 个轮次的回复，未经挑选：",
         "user": "用户的最后一句",
         "reply": "回复",
+        "benchmark_names": {
+            "untrained:demo": "示例模型，训练前",
+            "demo": "示例模型，训练后",
+            "retrieval": "检索：最相近训练提示的回复",
+        },
+        "benchmark": "{dataset} 的全部 {turns} 个测试轮次；top-p {top_p}，temperature {temperature}，"
+        "最多 {max_new_tokens} 个新词元，种子 {seed}；方括号内为 95 % 自助法区间。`{signature}`",
     },
 }
 
@@ -73,6 +88,26 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         _table([words["user"], words["reply"]], replies),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def render_benchmark(results: dict[str, Any], words: dict[str, Any]) -> str:
+    """The table of `make benchmark-demo`: seven metrics with their intervals, and how they were made."""
+    systems, dataset = results["systems"], results["dataset"]
+    rows = []
+    for system in systems:
+        cells = [
+            "{:.2f} [{:.2f}, {:.2f}]".format(system["metrics"][metric], *system["intervals"][metric])
+            for metric in METRICS
+        ]
+        rows.append([words["benchmark_names"][system["name"]], *cells])
+    head = ["", *(metric.upper() for metric in METRICS)]
+    summary = words["benchmark"].format(
+        turns=systems[0]["samples"],
+        dataset=dataset["name"],
+        signature=systems[0]["signature"],
+        **results["decoding"],
+    )
+    return f"{_table(head, rows)}\n\n{summary}\n"
 
 
 def _row(name: str, system: dict[str, Any]) -> list[str]:
@@ -107,20 +142,31 @@ def _cell(text: str) -> str:
 
 
 def updated(name: str) -> str:
-    """The text of a README with its block rendered anew."""
+    """The text of a README with its blocks rendered anew."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     predictions = [json.loads(line) for line in PREDICTIONS.read_text(encoding="utf-8").splitlines()]
     seconds = json.loads(TIME.read_text(encoding="utf-8"))["seconds"]
-    block = render(results, seconds, predictions, WORDS[name])
-    return BLOCK.sub(lambda _: block, (ROOT / name).read_text(encoding="utf-8"))
+    benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
+    text = (ROOT / name).read_text(encoding="utf-8")
+    text = _with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
+    return _with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
+
+
+def _with_block(text: str, mark: str, block: str) -> str:
+    head, found, rest = text.partition(f"<!-- {mark} -->\n")
+    _, end, tail = rest.partition(f"<!-- /{mark} -->")
+    if not (found and end):
+        raise ValueError(f"no block between <!-- {mark} --> and <!-- /{mark} -->")
+    return head + found + block + end + tail
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--refresh", action="store_true", help="copy the results of outputs/demo first")
+    parser.add_argument("--refresh", action="store_true", help="copy the results from outputs/ first")
     if parser.parse_args().refresh:
         shutil.copyfile(ROOT / "outputs" / "demo" / "results.json", RESULTS)
         shutil.copyfile(ROOT / "outputs" / "demo" / "predictions.jsonl", PREDICTIONS)
+        shutil.copyfile(ROOT / "outputs" / "benchmark-demo" / "results.json", BENCHMARK)
     for name in WORDS:
         (ROOT / name).write_text(updated(name), encoding="utf-8")
 
