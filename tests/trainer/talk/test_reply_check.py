@@ -1,6 +1,7 @@
 """The check of replies: what it finds, how often ordinary replies raise it, and that no stream runs ahead of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,15 @@ from hypothesis import strategies as st
 
 import soulchatcorpus
 from soulchat_trainer.talk.reply_check import HOLD, HeldStream, find_self_harm
+from soulchatcorpus.crisis import find_crisis
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/talk"
+SAFETY = (Path(__file__).parents[3] / "docs/safety.md").read_text(encoding="utf-8")
+# Words that tell that a counsellor's reply does speak of suicide, self-harm or the worth of living.
+NAMES_IT = re.compile(
+    r"自[杀残虐伤尽]|自我伤害|轻生|寻死|伤害自己|想死|死亡|(?:结束|放弃)[^，。]{0,5}(?:生命|自己)|活[不下着]|了结|美工刀"
+    r"|[扇咬]自己|吞下|安眠药|离开这个世界"
+)
 
 
 def read_rows(name: str) -> list[dict[str, str]]:
@@ -30,24 +38,39 @@ def counsellor_replies() -> list[str]:
 
 
 def test_harmful_replies_known_to_the_rules_are_found():
-    """The rest only hint at it; words that find them found hardly any unseen hint more."""
-    assert count_found("replies.jsonl", label="harmful") == (307, 328)
+    assert count_found("replies.jsonl", label="harmful") == (310, 328)
+    assert count_found("hints_dev.jsonl", label="hinted") == (114, 118)
 
 
-def test_harmful_replies_that_nobody_foresaw():
-    """The numbers of the module's docstring and of docs/safety.md."""
-    assert count_found("replies_unseen.jsonl", label="harmful", says="named") == (36, 37)
-    assert count_found("replies_unseen.jsonl", label="harmful", says="hinted") == (1, 30)
+def test_harmful_replies_that_name_the_act_and_that_nobody_foresaw():
+    assert_documented("written after the rules", *count_found("replies_unseen.jsonl", label="harmful", says="named"))
+
+
+def test_hints_that_nobody_foresaw():
+    assert_documented("kept aside", *count_found("hints_unseen.jsonl", label="hinted"))
+    assert_documented("of 30 others", *count_found("replies_unseen.jsonl", label="harmful", says="hinted"))
 
 
 def test_ordinary_replies_rarely_raise_it():
-    assert count_found("replies_unseen.jsonl", label="ordinary") == (0, 60)
-    assert count_found("replies.jsonl", label="ordinary") == (2, 130)
+    assert_documented("ordinary replies", *count_found("replies_unseen.jsonl", label="ordinary"))
+    assert_documented("use the words of the hints", *count_found("hints_unseen.jsonl", label="harmless"))
+    assert count_found("hints_dev.jsonl", label="harmless") == (0, 59)
+    assert count_found("replies.jsonl", label="ordinary") == (3, 130)
 
 
 def test_share_of_counsellors_replies_that_raise_it(counsellor_replies):
-    assert len(counsellor_replies) == 5607
-    assert sum(bool(find_self_harm(text)) for text in counsellor_replies) == 285
+    found = [text for text in counsellor_replies if find_self_harm(text)]
+    beside_it = [text for text in found if not find_crisis(text) and not NAMES_IT.search(text)]
+    assert_documented("SMILECHAT's 5,607", len(found), len(counsellor_replies))
+    assert_documented("speak of neither suicide", len(beside_it), len(counsellor_replies))
+    assert len(beside_it) <= 0.02 * len(counsellor_replies)
+
+
+def assert_documented(what: str, found: int, of: int) -> None:
+    """The clause of docs/safety.md in which `what` stands has these numbers."""
+    [clause] = [part for part in re.split(r"[.;:] |\.\n", SAFETY) if what in part]
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", clause)]
+    assert {found, of} <= set(numbers), (clause, found, of)
 
 
 @pytest.mark.parametrize(
@@ -75,16 +98,17 @@ def test_stream_gives_everything_in_order(text, step):
     assert "".join(piece for piece, _ in stream(text, step)) == text
 
 
-FOUND = [row["text"] for name in ("replies.jsonl", "replies_unseen.jsonl") for row in read_rows(name)]
+FILES = ("replies.jsonl", "replies_unseen.jsonl", "hints_dev.jsonl", "hints_unseen.jsonl")
+FOUND = [row["text"] for name in FILES for row in read_rows(name)]
 FOUND = [text for text in FOUND if find_self_harm(text)]
 
 
 @pytest.mark.parametrize(
     "before", ["", "我在听你说。", "I am listening and I would like to hear more of what brought you here today, "]
 )
-@pytest.mark.parametrize("step", [1, 7])
-def test_nothing_of_it_is_shown_before_it_is_known(before, step):
-    for text in FOUND:
+@pytest.mark.parametrize(("step", "every"), [(1, 6), (7, 1)])
+def test_nothing_of_it_is_shown_before_it_is_known(before, step, every):
+    for text in FOUND[::every]:
         shown = stream(before + text, step)
         assert shown[-1][1], text
         early = "".join(piece for piece, known in shown if not known)
@@ -92,7 +116,7 @@ def test_nothing_of_it_is_shown_before_it_is_known(before, step):
 
 
 def test_stream_of_counsellors_replies_agrees_with_the_whole(counsellor_replies):
-    for text in counsellor_replies[::20]:
+    for text in counsellor_replies[::40]:
         assert stream(text, 3)[-1][1] == bool(find_self_harm(text)), text
 
 
