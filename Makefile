@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo benchmark-demo test test-slow style quality docs package clean
+CORE := tests/chatglm tests/corpus tests/metrics tests/hub tests/trainer
+
+.PHONY: install demo benchmark-demo test test-slow coverage test-lowest test-highest style quality docs package audit clean
 
 install: $(INSTALLED)
 
@@ -28,6 +30,26 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+# Both ends of the bounds in setup.cfg, each in a virtual environment of its own; torch stays the same.
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python -m pytest $(CORE) -m "not slow and not browser"
+
+.venv-lowest/.installed: setup.cfg pyproject.toml constraints-lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[all,test]"
+	touch $@
+
+test-highest: .venv-highest/.installed
+	.venv-highest/bin/python -m pytest $(CORE) -m "not slow and not browser"
+
+.venv-highest/.installed: setup.cfg pyproject.toml
+	test -x .venv-highest/bin/python || $(PYTHON) -m venv .venv-highest
+	.venv-highest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager torch==2.13.0 --editable ".[all,test]"
+	touch $@
+
 style: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -35,6 +57,7 @@ style: $(INSTALLED)
 quality: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
@@ -44,5 +67,8 @@ package: $(INSTALLED)
 	$(BIN)/python -m build
 	$(BIN)/twine check --strict dist/*
 
+audit: $(INSTALLED)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info outputs site
+	rm -rf $(VENV) .venv-lowest .venv-highest build dist *.egg-info outputs site
