@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 import orjson
@@ -133,6 +133,7 @@ def describe_model(folder: Path, licence: str | None = None) -> ModelDescription
     tokenizer = _read_json(folder / "tokenizer_config.json").get("tokenizer_class", "")
     # An adapter has no config.json of its own; its tokenizer tells the family.
     model_type = config.get("model_type") or ("chatglm" if tokenizer.startswith("ChatGLM") else "causal-lm")
+    part: Literal["all", "adapter", "prefix"]
     part = "adapter" if adapter else "prefix" if config.get("pre_seq_len") else "all"
     base_model = BaseModel(base, part, licence) if base else None
     return ModelDescription(

@@ -4,6 +4,7 @@ Specifications: hub-docs `modelcard.md`, `datasetcard.md` and `docs/hub/eval-res
 """
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -126,7 +127,7 @@ GATE = {
 
 
 def dataset_metadata(
-    metadata: dict[str, Any], splits: dict[str, dict[str, str]], infos: dict[str, DatasetInfo]
+    metadata: dict[str, Any], splits: dict[str, dict[str, str]], infos: Mapping[str, DatasetInfo]
 ) -> dict[str, Any]:
     """The YAML of a dataset card: `metadata` with files, sizes and the text of the gate as they really are.
 

@@ -142,7 +142,7 @@ def _write_decoding(staged: Path, results: dict[str, Any]) -> None:
 
 def _keep_prefix_only(staged: Path) -> None:
     """P-Tuning v2: replace the whole model's weights by the prefix encoder's, which are all that was trained."""
-    tensors = {}
+    tensors: dict[str, tuple[dict[str, Any], bytes]] = {}
     for path in sorted(staged.glob("*.safetensors")):
         tensors |= {name: entry for name, entry in _read_tensors(path) if "prefix_encoder." in name}
         path.unlink()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -237,7 +238,7 @@ def _check_access(api: HfApi, target: Target) -> None:
     if namespace not in allowed:
         raise PublishError(f"no write access to {namespace}: this token writes to {', '.join(allowed)}")
     for other in {"model", "dataset", "space"} - {target.repo_type}:
-        if _retried(lambda other=other: api.repo_exists(target.repo_id, repo_type=other)):
+        if _retried(partial(api.repo_exists, target.repo_id, repo_type=other)):
             raise PublishError(f"{target.repo_id} is a {other} already; take another name for the {target.repo_type}")
 
 
@@ -263,9 +264,8 @@ def _prepare_repository(api: HfApi, folder: Path, target: Target) -> None:
 
 def _remote_files(api: HfApi, target: Target) -> tuple[str | None, dict[str, RepoFile]]:
     """The head commit of the target's revision and its files by path; (None, {}) where there is none."""
-    options = {"repo_type": target.repo_type, "revision": target.revision}
     try:
-        head = api.repo_info(target.repo_id, **options).sha
+        head = api.repo_info(target.repo_id, repo_type=target.repo_type, revision=target.revision).sha
         tree = api.list_repo_tree(target.repo_id, recursive=True, repo_type=target.repo_type, revision=head)
         return head, {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
     except (RepositoryNotFoundError, RevisionNotFoundError):

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,7 +51,8 @@ def dataset(
     source = Path(folder)
     if folder == "soulchatcorpus" and not source.is_dir():
         source = _package_folder("soulchatcorpus")
-    target = Target(repo_id, "dataset", revision, private, create_pr, gated, OURS)
+    checked: Any = gated
+    target = Target(repo_id, "dataset", revision, private, create_pr, checked, OURS)
     with tempfile.TemporaryDirectory() as staged:
         stage_dataset(
             source,
@@ -152,4 +153,4 @@ def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
 def _package_folder(name: str) -> Path:
     import importlib
 
-    return Path(importlib.import_module(name).__file__).parent
+    return Path(str(importlib.import_module(name).__file__)).parent

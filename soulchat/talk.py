@@ -3,11 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from soulchat_trainer.talk.limits import Limits
     from soulchat_trainer.talk.service import ReplyService
 
 Model = Annotated[str, typer.Argument(help="A model's folder, or a repository of the Hub.")]
@@ -151,7 +152,7 @@ def _be_quiet() -> None:
 
 
 def _open_service(
-    model: str, device: str, care: bool, country: str | None, limits: object, batch_size: int
+    model: str, device: str, care: bool, country: str | None, limits: "Limits", batch_size: int
 ) -> "ReplyService":
     from soulchat_trainer.generation import ReplyEngine
     from soulchat_trainer.loading import load_model
@@ -163,6 +164,6 @@ def _open_service(
     return ReplyService(lambda: ReplyEngine(loaded, tokenizer, batch_size, kept_tokens=KEPT_TOKENS), checks, limits)
 
 
-def _language() -> str:
+def _language() -> Literal["zh", "en"]:
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
     return "zh" if locale.startswith("zh") else "en"

@@ -96,14 +96,15 @@ class ChatTemplateEncoder:
         encoded = EncodedConversation()
         whole = self._encode_whole(conversation) if self.is_prefix_preserving else None
         if whole is None:
-            turns = [None] * len(conversation.targets)
+            turns: Sequence[tuple[int, int] | None] = [None] * len(conversation.targets)
         else:
-            ids, turns = whole
+            ids, spans = whole
             encoded.add(ids)
-            fits = all(self._fits(*turn) for turn in turns)
-            if self.one_pass and fits and turns:
-                encoded.samples.append(_one_pass(turns))
+            fits = all(self._fits(*span) for span in spans)
+            if self.one_pass and fits and spans:
+                encoded.samples.append(_one_pass(spans))
                 return encoded
+            turns = spans
         for number, turn in zip(conversation.targets, turns, strict=True):
             if turn is not None and self._fits(*turn):
                 encoded.samples.append([0, turn[0], 0, *turn, 1])

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-import torch
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .arguments import SoulChatTrainingArguments
 from .chat_template import ChatTemplateEncoder
@@ -11,7 +10,7 @@ from .tokenize import ChatGLMEncoder
 
 
 def make_encoder(
-    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments
 ) -> Callable:
     """The encoder of conversations for a model.
 

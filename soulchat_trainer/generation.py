@@ -207,6 +207,7 @@ class ReplyEngine:
 
     def _advance(self) -> list[Delta]:
         """Read the last token of every running request and draw the next."""
+        assert self.cache is not None
         self.cache.make_room()
         inputs = self.model.prepare_inputs_for_generation(
             **self.columns, next_sequence_length=1, past_key_values=self.cache, use_cache=True, logits_to_keep=1
@@ -293,6 +294,7 @@ class ReplyEngine:
             for row in range(len(stays)):
                 if not stays[row]:
                     self._remember(row, self.store)
+        assert self.cache is not None
         rows, staying = list(range(len(stays))), sum(stays)
         # The last rows move into the holes: one row is copied for one that leaves.
         holes = [row for row in rows[:staying] if not stays[row]]
@@ -309,6 +311,7 @@ class ReplyEngine:
 
     def _remember(self, row: int, store: PrefixStore) -> None:
         """Keep the keys and values of a row that leaves; those of its last token are not in the cache yet."""
+        assert self.cache is not None
         is_real = self.columns["attention_mask"][row].bool()
         token_ids = self.columns["input_ids"][row][is_real][:-1].tolist()
         store.keep(token_ids, self.cache.copy_row(row, len(token_ids)))

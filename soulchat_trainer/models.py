@@ -28,7 +28,12 @@ def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) 
         if train:
             train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
         return AutoTokenizer.from_pretrained(folder)
-    return AutoTokenizer.from_pretrained(_existing(run.tokenizer_name_or_path or run.model_name_or_path))
+    name = run.tokenizer_name_or_path or run.model_name_or_path
+    if name is None:
+        raise ValueError(
+            "model_config is given without a tokenizer; name tokenizer_vocab_size or tokenizer_name_or_path"
+        )
+    return AutoTokenizer.from_pretrained(_existing(name))
 
 
 def _texts(rows: Dataset) -> Iterator[str]:
@@ -55,7 +60,7 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     if run.model_config is not None:
         values = json.loads(run.model_config) if isinstance(run.model_config, str) else run.model_config
         return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
-    name = _existing(run.model_name_or_path)
+    name = _existing(str(run.model_name_or_path))
     changes = {}
     if run.pre_seq_len is not None:
         changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}

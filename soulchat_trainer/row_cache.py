@@ -10,6 +10,7 @@ into the same column; a new row's prompt is laid right-aligned before that colum
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 from transformers import Cache, DynamicCache
@@ -36,7 +37,7 @@ class RowLayer(DynamicLayer):
         self.keys, self.values = keys, values
         self.is_initialized = True
 
-    def update(self, key_states: Tensor, value_states: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Write the new token's states [rows, heads, 1, head_dim] at `end`; return all columns in use and it."""
         rows, start, end = self.span.rows, self.span.start, self.span.end
         after = end + key_states.shape[-2]
@@ -63,7 +64,8 @@ class RowCache(Cache):
         Raises:
             ValueError: the cache's layers are of different widths (sliding windows, recurrent states).
         """
-        span, rows, width = self.span, *cache.layers[0].keys.shape[::2]
+        span = self.span
+        rows, _, width, _ = cache.layers[0].keys.shape
         if {layer.keys.shape[-2] for layer in cache.layers} != {width}:
             raise ValueError("the model's layers cache different numbers of tokens; allowed: full attention in all")
         self._reserve(left=width - (span.end - span.start), right=0)

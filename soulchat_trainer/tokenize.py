@@ -12,7 +12,7 @@ which SentencePiece neither normalises nor merges; so the ids equal those of tok
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,7 +212,7 @@ class ChatGLMEncoder:
         """What follows the first newline: the ids of a line as it stands inside a text."""
         return ids[ids.index(self.newline_id) + 1 :]
 
-    def _encode_rounds(self, rounds: list[Round], pieces: Iterable[list[int]]) -> EncodedConversation:
+    def _encode_rounds(self, rounds: list[Round], pieces: Iterator[list[int]]) -> EncodedConversation:
         encoded = EncodedConversation()
         line_spans, targets = [], []
         for number, _round in enumerate(rounds):

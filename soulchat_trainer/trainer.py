@@ -10,9 +10,8 @@
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import datasets
 import torch
@@ -47,7 +46,7 @@ from .tokenize import encode_dataset
 
 logger = logging.get_logger(__name__)
 
-Rows = datasets.Dataset | datasets.IterableDataset
+Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 
 class SoulChatTrainer(Seq2SeqTrainer):
@@ -111,7 +110,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
         self._clock = time.perf_counter()
 
-    def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Callable) -> Any:
+    def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Any) -> Any:
         if isinstance(rows, datasets.IterableDataset):
             return StreamedBatches(
                 rows,
@@ -178,7 +177,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
                     "muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out"
                 )
             matrices, others = split_for_muon(self.model)
-            self.optimizer = MuonWithAdamW(
+            self.optimizer: Any = MuonWithAdamW(
                 matrices,
                 others,
                 lr=args.learning_rate,
@@ -194,7 +193,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
     ) -> torch.optim.lr_scheduler.LRScheduler:
         """The curve of DeepSpeed's WarmupDecayLR for `lr_scheduler_type: linear`, else transformers'."""
         if self.lr_scheduler is None and self.args.lr_scheduler_type == SchedulerType.LINEAR:
-            self.lr_scheduler = warmup_decay_schedule(
+            self.lr_scheduler: torch.optim.lr_scheduler.LRScheduler | None = warmup_decay_schedule(
                 optimizer or self.optimizer,
                 self.args.get_warmup_steps(num_training_steps),
                 num_training_steps,
@@ -213,9 +212,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
             OSError: a checkpoint could not be written.
         """
         if resume_from_checkpoint is True:
-            resume_from_checkpoint = find_last_whole_checkpoint(self.args.output_dir)
-            if resume_from_checkpoint is None:
+            found = find_last_whole_checkpoint(self.args.output_dir)
+            if found is None:
                 raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {self.args.output_dir}")
+            resume_from_checkpoint = str(found)
         elif resume_from_checkpoint:
             torn = what_is_torn(resume_from_checkpoint)
             if torn:

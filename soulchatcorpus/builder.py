@@ -5,7 +5,7 @@ under its split, and the rows are made from there, in as many processes as asked
 reads, which costs one reading for each split that is asked for.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         source = self._source(dl_manager)
+        parts: Mapping[str, Sequence[EmbeddedFile | Stream | Shard]]
         if source is None:
             data = FOLDER / "data"
             parts = {split: [EmbeddedFile(data / f"{self.config.name}-{split}.parquet")] for split in SPLITS}

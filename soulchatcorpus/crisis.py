@@ -59,7 +59,7 @@ def find_crisis(text: str) -> CrisisFinding | None:
     text = fold(text)
     categories, spans = [], []
     for match in rules.pattern.finditer(text):
-        group = rules.groups[match.lastindex]
+        group = rules.groups[match.lastindex or 0]
         if group is None or not rules.is_meant(text, match, group.named):
             continue
         if rules.is_incited(text, match):

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .schema import Conversation, Message
+from .schema import Conversation, Message, Role
 
-ROLE_PREFIXES = {"user": "用户：", "assistant": "心理咨询师："}
+ROLE_PREFIXES: dict[Role, str] = {"user": "用户：", "assistant": "心理咨询师："}
 COUNSELLOR_CUE = ROLE_PREFIXES["assistant"]
 
 _ROLES = {prefix: role for role, prefix in ROLE_PREFIXES.items()}

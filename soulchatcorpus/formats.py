@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import Any
 
 from .dialogue import parse
-from .schema import Conversation, Message
+from .schema import Conversation, Message, Role
 
 
 class BadRecord(ValueError):
@@ -73,7 +73,7 @@ def read_psyqa(record: dict, default_id: str) -> list[Conversation]:
     return [
         Conversation(
             f"{number}-{n}",
-            [dict(opening), Message(role="assistant", content=_text(answer, "answer_text"))],
+            [opening.copy(), Message(role="assistant", content=_text(answer, "answer_text"))],
             provenance=dict(provenance),
         )
         for n, answer in enumerate(answers, 1)
@@ -132,10 +132,10 @@ def read_cpsycound(record: str, default_id: str) -> list[Conversation]:
         raise BadRecord(str(error)) from None
 
 
-_CHAT_ROLES = {"user": "user", "assistant": "assistant", "system": "system"}
-_SMILE_ROLES = {"client": "user", "counselor": "assistant"}
-_EFAQA_ROLES = {"owner": "user", "audience": "assistant"}
-_SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "system": "system"} | _CHAT_ROLES
+_CHAT_ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+_SMILE_ROLES: dict[str, Role] = {"client": "user", "counselor": "assistant"}
+_EFAQA_ROLES: dict[str, Role] = {"owner": "user", "audience": "assistant"}
+_SHAREGPT_ROLES: dict[str, Role] = {"human": "user", "gpt": "assistant", **_CHAT_ROLES}
 _TEXT_SPEAKERS = {
     "来访者：": "用户：",
     "来访者:": "用户：",
@@ -177,7 +177,7 @@ def _speaker_line(line: str) -> str:
     return line
 
 
-def _messages(items: Any, role_key: str, content_key: str, roles: Mapping[str, str]) -> list[Message]:
+def _messages(items: Any, role_key: str, content_key: str, roles: Mapping[str, Role]) -> list[Message]:
     if type(items) is not list:
         raise BadRecord(f"the messages are {_kind(items)}, expected a list")
     messages: list[Message] = []

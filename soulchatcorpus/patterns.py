@@ -23,8 +23,8 @@ def first_character_index(groups: list[list[str]]) -> tuple[re.Pattern[str], lis
                 raise ValueError(f"rule {pattern!r} begins with neither a plain character nor a class such as [不没]")
             for character in head[1] or head[2]:
                 rests.setdefault(character, {}).setdefault(number, []).append(pattern[head.end() :])
-    pattern = re.compile(f"[{''.join(rests)}](?:{_tree(list(rests), rests)})")
-    return pattern, [number for numbered in rests.values() for number in numbered]
+    whole = re.compile(f"[{''.join(rests)}](?:{_tree(list(rests), rests)})")
+    return whole, [number for numbered in rests.values() for number in numbered]
 
 
 def _tree(characters: list[str], rests: dict[str, dict[int, list[str]]]) -> str:

@@ -221,15 +221,15 @@ def _read_file(
         if isinstance(record, pa.Table):
             yield record
             continue
-        if record.problem is None and format is None:
-            format = recognise(record.value)
-            if format is None:
-                record.problem = f"no known format, found {_describe(record.value)}; known: {', '.join(FORMATS)}"
-                yield record
-                return
         if record.problem is not None:
             yield record
-        elif format is not None and format.name == "smilechat":
+            continue
+        format = format or recognise(record.value)
+        if format is None:
+            record.problem = f"no known format, found {_describe(record.value)}; known: {', '.join(FORMATS)}"
+            yield record
+            return
+        if format.name == "smilechat":
             yield from _read_smilechat(file, record, records, report)
         else:
             if bulk is not None and format.name == "release" and type(record.value) is dict:

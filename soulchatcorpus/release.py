@@ -108,7 +108,7 @@ def _fetch(part: Path, size: int) -> None:
             try:
                 have = _fetch_once(part, have, bar)
             except (OSError, http.client.HTTPException) as error:
-                problem, have = error, part.stat().st_size if part.exists() else 0
+                problem, have = str(error), part.stat().st_size if part.exists() else 0
             attempts = 0 if have > before else attempts + 1
             if attempts == MAX_ATTEMPTS:
                 raise _unreachable(f"{problem}; {have:,} of {size:,} bytes are kept in {part}")

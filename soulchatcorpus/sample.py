@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -37,7 +38,7 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
         members[split].append(conversation)
     (folder / "data").mkdir(exist_ok=True)
     for split, chosen in members.items():
-        rows = [{"id": c.id, "topic": None, "messages": c.messages} for c in chosen]
+        rows: list[dict[str, Any]] = [{"id": c.id, "topic": None, "messages": c.messages} for c in chosen]
         _write_parquet(folder / "data" / f"conversations-{split}.parquet", rows, "conversations")
         rows = [
             {

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypedDict
 
 from datasets import ClassLabel, Features, List, Value
 
-Role = Literal["user", "assistant"]
+Role = Literal["system", "user", "assistant"]
 
 # The paper, Appendix B: the dictionary of counselling topics, in its order.
 TOPICS = {
@@ -28,7 +28,7 @@ _TOPIC_OF = {topic: topic for topic in TOPICS} | {en: zh for zh, en in TOPICS.it
 
 
 class Message(TypedDict):
-    """One utterance: `role` is "user" or "assistant" (the counsellor), `content` its text."""
+    """One utterance: `role` is "user", "assistant" (the counsellor) or, before a corpus is regularised, "system"."""
 
     role: Role
     content: str

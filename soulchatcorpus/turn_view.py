@@ -104,7 +104,7 @@ class _Chunk:
         conversation = self.conversations[turn]
         first, position = self.offsets[conversation], self.positions[turn]
         text, start, *ends = self.text, *self.text_offsets[first : position + 2].tolist()
-        lines = []
+        lines: list[bytes | memoryview] = []
         for is_counsellor, end in zip(self.is_counsellor[first : position + 1], ends, strict=True):
             lines.append(_STARTS[is_counsellor])
             lines.append(text[start:end])

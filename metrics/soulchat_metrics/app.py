@@ -11,6 +11,8 @@ import gradio as gr
 
 FOLDER = Path(__file__).resolve().parent
 spec = spec_from_file_location("soulchat_metrics", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
+assert spec is not None
+assert spec.loader is not None
 sys.modules["soulchat_metrics"] = module_from_spec(spec)
 spec.loader.exec_module(sys.modules["soulchat_metrics"])
 
@@ -46,13 +48,14 @@ def show_matches(predictions: str, references: str, preset: str, pair: float) ->
         raise gr.Error(f"there is no pair {int(pair)}")
     [prediction], [reference] = texts
     settings = PRESETS[preset]
-    return tuple(
+    bleu, rouge = (
         [
             (match.token, f"{match.order}-gram" if match.order else None)
             for match in longest_matches(cut(prediction), cut(reference))
         ]
         for cut in (cutter(settings.bleu_tokenizer, fast=True), cutter(settings.rouge_tokenizer, fast=True))
     )
+    return bleu, rouge
 
 
 def build_page() -> gr.Blocks:

@@ -53,10 +53,10 @@ def _common_words(reference: list[str], prediction: list[str]) -> set[str]:
         )
     table = [[0] * (len(prediction) + 1)]
     for word in reference:
-        above, row = table[-1], [0]
+        above, lengths = table[-1], [0]
         for column, other in enumerate(prediction):
-            row.append(above[column] + 1 if word == other else max(above[column + 1], row[column]))
-        table.append(row)
+            lengths.append(above[column] + 1 if word == other else max(above[column + 1], lengths[column]))
+        table.append(lengths)
     common = set()
     row, column = len(reference), len(prediction)
     while row and column:

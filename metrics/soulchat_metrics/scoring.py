@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ def paired_bootstrap(
     *,
     num_resamples: int = 1000,
     seed: int = 0,
-    **overrides: object,
+    **overrides: Any,
 ) -> dict[str, dict[str, float]]:
     """Whether two systems differ by more than chance, on the same references (Koehn, 2004).
 
@@ -131,8 +132,8 @@ def paired_bootstrap(
         ValueError: as `score`.
     """
     settings = resolve_settings(preset, **overrides)
-    references = list(references)
-    systems = [score_pairs(*check_pairs(texts, references), settings) for texts in (predictions, other_predictions)]
+    kept = list(references)
+    systems = [score_pairs(*check_pairs(texts, kept), settings) for texts in (predictions, other_predictions)]
     totals = [system.total(system.rows) for system in systems]
     resampled = [resample(system.total, system.rows, num_resamples, seed) for system in systems]
     p_values = paired_p_values(totals[0] - totals[1], resampled[0] - resampled[1])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .segment import fast_cutter_version, jieba_signature
 
@@ -76,7 +77,7 @@ PRESETS = {
 }
 
 
-def resolve_settings(preset: str, **overrides: object) -> Settings:
+def resolve_settings(preset: str, **overrides: Any) -> Settings:
     """The settings of a preset, with every override that is not None put in its place."""
     check_choice("preset", preset, tuple(PRESETS))
     return replace(PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None})

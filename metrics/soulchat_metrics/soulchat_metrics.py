@@ -3,6 +3,9 @@
 # `evaluate.load` copies this file and the modules it imports by `from .name import`, but not what those import: so all
 # modules stand here. It reads the rest of such a line as an address, so no comment may follow.
 # ruff: noqa: F401
+from collections.abc import Iterable
+from typing import Any
+
 import datasets
 import evaluate
 
@@ -52,15 +55,21 @@ class SoulchatMetrics(evaluate.Metric):
             ),
         )
 
-    def add_batch(self, *, predictions=None, references=None, **kwargs) -> None:
+    def add_batch(
+        self,
+        *,
+        predictions: Any = None,
+        references: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Add pairs, checked here, where the row of a bad one is still known."""
         predictions, references = check_pairs(predictions, references)
         super().add_batch(predictions=predictions, references=references, **kwargs)
 
-    def add(self, *, prediction=None, reference=None, **kwargs) -> None:
+    def add(self, *, prediction: str | None = None, reference: str | list[str] | None = None, **kwargs: Any) -> None:
         """Add one pair."""
         [prediction], [reference] = check_pairs([prediction], [reference])
         super().add(prediction=prediction, reference=reference, **kwargs)
 
-    def _compute(self, predictions: list[str], references: list[str], **options: object) -> dict:
+    def _compute(self, predictions: list[str], references: list[str], **options: Any) -> dict:
         return score(predictions, references, **options)

@@ -1,5 +1,7 @@
 """The configuration of ChatGLM-6B (v1). Defaults are those of the released `THUDM/chatglm-6b`."""
 
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
@@ -50,7 +52,7 @@ class ChatGLMConfig(PreTrainedConfig):
     tie_word_embeddings: bool = True
     initializer_range: float = 0.02
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         later = {"padded_vocab_size", "multi_query_attention", "ffn_hidden_size"} & kwargs.keys()
         if later:
             raise ValueError(

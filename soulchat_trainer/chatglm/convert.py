@@ -122,7 +122,8 @@ def glm_config(settings: dict) -> GlmConfig:
 
 def _convert_weights(source: Path, target: Path, config: GlmConfig, expected: dict[str, torch.Size]) -> torch.dtype:
     files = _weight_files(source)
-    weight_map, total_size, dtype = {}, 0, None
+    weight_map: dict[str, str] = {}
+    total_size, dtype = 0, torch.float16
     for number, file in enumerate(files, start=1):
         shard = {}
         for name, tensor in _read(file).items():

@@ -12,11 +12,13 @@ h hidden.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 from torch.utils.checkpoint import checkpoint
 from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -40,7 +42,7 @@ def eager_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[Tensor, Tensor]:
     """Attention with the weights written out: query [b, n, s, d], key and value [b, n, k, d], mask [b, 1, s, k] bool.
 
@@ -71,7 +73,7 @@ class ChatGLMAttention(nn.Module):
         rotary: tuple[Tensor, Tensor],
         prefix: tuple[Tensor, Tensor] | None = None,
         past_key_values: Cache | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """Attention over [b, s, h]; `prefix` is the P-Tuning key and value of this layer, each [n, pre_seq_len, d]."""
         batch, length, _ = hidden_states.shape
@@ -108,7 +110,7 @@ class ChatGLMBlock(GradientCheckpointingLayer):
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, config.layernorm_epsilon)
         self.mlp = ChatGLMMLP(config)
 
-    def forward(self, hidden_states: Tensor, **kwargs) -> Tensor:
+    def forward(self, hidden_states: Tensor, **kwargs: Any) -> Tensor:
         """One block over [b, s, h]. Both residuals carry the normalised input, as in the original."""
         normalised = self.input_layernorm(hidden_states)
         attended, _ = self.attention(normalised, **kwargs)
@@ -122,25 +124,25 @@ class ChatGLMPrefixEncoder(nn.Module):
     def __init__(self, config: ChatGLMConfig):
         super().__init__()
         self.config = config
-        width = 2 * config.num_layers * config.hidden_size
+        length, width = config.pre_seq_len or 0, 2 * config.num_layers * config.hidden_size
         self.dropout = nn.Dropout(0.1)
         self.trans = None
         if config.prefix_projection:
-            self.embedding = nn.Embedding(config.pre_seq_len, config.hidden_size)
+            self.embedding = nn.Embedding(length, config.hidden_size)
             self.trans = nn.Sequential(
                 nn.Linear(config.hidden_size, config.hidden_size), nn.Tanh(), nn.Linear(config.hidden_size, width)
             )
         else:
-            self.embedding = nn.Embedding(config.pre_seq_len, width)
+            self.embedding = nn.Embedding(length, width)
 
     def forward(self, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
         """A (key, value) for every layer, each [n, pre_seq_len, d] in `dtype`."""
-        config = self.config
+        config, length = self.config, self.embedding.num_embeddings
         # Through the module and not its weight: sharded training gathers weights where a module is called.
-        states = self.embedding(torch.arange(config.pre_seq_len, device=self.embedding.weight.device))
+        states = self.embedding(torch.arange(length, device=self.embedding.weight.device))
         if self.trans is not None:
             states = self.trans(states)
-        states = states.view(config.pre_seq_len, config.num_layers, 2, config.num_attention_heads, config.head_dim)
+        states = states.view(length, config.num_layers, 2, config.num_attention_heads, config.head_dim)
         states = self.dropout(states).to(dtype).permute(1, 2, 3, 0, 4)
         return [tuple(layer) for layer in states]
 
@@ -161,7 +163,9 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any
+    ) -> Any:
         """As in transformers, but strict: a tensor that is missing or not of this model is an error, not a warning.
 
         New in P-Tuning v2 are the weights of the prefix encoder, so only they may be missing; all others are frozen.
@@ -221,7 +225,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Hidden states [b, s, h] after the final layer norm.
 
@@ -272,6 +276,29 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         )
 
 
+class _OwnGradient(torch.autograd.Function):
+    """The same tensor, whose gradient is copied into memory of its own.
+
+    A linear layer's weight gradient is a view. Autograd adds what comes later (the gradients of the embedding, or of
+    the next chunk of the loss) into a tensor of its own in place, but to a view out of place: a third table in memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.clone()
+
+
+class LanguageModelHead(nn.Linear):
+    """A linear layer without bias whose weight is the embedding's table."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        return F.linear(hidden_states, _OwnGradient.apply(self.weight))
+
+
 class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     """The blocks and the language model head."""
 
@@ -280,7 +307,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     def __init__(self, config: ChatGLMConfig):
         super().__init__(config)
         self.transformer = ChatGLMModel(config)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = LanguageModelHead(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
     @can_return_tuple
@@ -295,7 +322,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         num_items_in_batch: Tensor | int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits [b, s, vocab], or with `labels` the loss and no logits. Other arguments as in `ChatGLMModel.forward`.
 
@@ -337,21 +364,23 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
         return make_position_ids(input_ids, attention_mask, self.config)
 
-    def _expand_inputs_for_generation(self, expand_size: int = 1, *args, **kwargs) -> tuple[Tensor, dict]:
+    def _expand_inputs_for_generation(self, expand_size: int = 1, *args: Any, **kwargs: Any) -> tuple[Tensor, dict]:
         # For beams. transformers takes three-dimensional positions for [rows, b, s]; here the batch comes first.
         position_ids = kwargs.pop("position_ids")
         input_ids, model_kwargs = super()._expand_inputs_for_generation(expand_size, *args, **kwargs)
         model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=0)
         return input_ids, model_kwargs
 
-    def _update_model_kwargs_for_generation(self, outputs, model_kwargs: dict, *args, **kwargs) -> dict:
+    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict, *args: Any, **kwargs: Any) -> dict:
         known = model_kwargs["position_ids"]
         model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
         # The block position has grown by one for each token; the position stays that of the mask token.
         model_kwargs["position_ids"][:, 0, known.shape[-1] :] = known[:, 0, -1:]
         return model_kwargs
 
-    def _prepare_generated_length(self, generation_config, *args, input_ids_length: int, **kwargs):
+    def _prepare_generated_length(
+        self, generation_config: Any, *args: Any, input_ids_length: int, **kwargs: Any
+    ) -> Any:
         window = self.config.max_sequence_length
         if input_ids_length >= window:
             raise ValueError(f"a prompt of {input_ids_length} tokens leaves no room to generate in {window} tokens")
@@ -363,8 +392,13 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
 
     @staticmethod
     def create_masks_for_generate(
-        config, inputs_embeds, attention_mask, past_key_values, position_ids=None, **kwargs
-    ) -> Tensor | None:
+        config: ChatGLMConfig,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor | None,
+        past_key_values: Cache | None,
+        position_ids: Any = None,
+        **kwargs: Any,
+    ) -> Tensor | BlockMask | None:
         """The mask [b, 1, s, k] that `generate` hands to a compiled forward over a static cache."""
         return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, past_key_values)
 

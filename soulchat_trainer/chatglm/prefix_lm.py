@@ -86,7 +86,7 @@ def check_positions(input_ids: Tensor | None, position_ids: Tensor, config: Chat
     if input_ids is not None:
         unknown = ((input_ids < 0) | (input_ids >= config.vocab_size)).any().to(beyond.device)
     if beyond | unknown:
-        if unknown:
+        if input_ids is not None and unknown:
             low, high = int(input_ids.min()), int(input_ids.max())
             raise ValueError(f"input_ids go from {low} to {high}; the vocabulary has 0 to {config.vocab_size - 1}")
         raise ValueError(f"position_ids are beyond max_sequence_length {config.max_sequence_length}")

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import BatchEncoding
 from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
@@ -52,7 +53,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
         padding_side: str = "left",
         num_image_tokens: int = 0,
         chat_template: str | None = CHAT_TEMPLATE,
-        **kwargs,
+        **kwargs: Any,
     ):
         if num_image_tokens:
             raise ValueError(
@@ -94,7 +95,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
         text = self.decode(token_ids, skip_special_tokens=True)
         return restore_punctuation(text) if self.normalises else text
 
-    def tokenize(self, text: str, **kwargs) -> list[str]:
+    def tokenize(self, text: str, **kwargs: Any) -> list[str]:
         """The pieces of a text; control tokens written in it are not recognised."""
         return self.sp_model.encode(_hide_whitespace(text), out_type=str)
 
@@ -118,9 +119,9 @@ class ChatGLMTokenizer(SentencePieceBackend):
 
     def apply_chat_template(
         self,
-        conversation,
-        tools=None,
-        documents=None,
+        conversation: Any,
+        tools: Any = None,
+        documents: Any = None,
         chat_template: str | None = None,
         add_generation_prompt: bool = False,
         continue_final_message: bool = False,
@@ -131,8 +132,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
         return_tensors: str | None = None,
         return_dict: bool = True,
         tokenizer_kwargs: dict | None = None,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> Any:
         """Messages as `用户：…\\n心理咨询师：…`, and with `add_generation_prompt` the counsellor's cue after them.
 
         Tokenised, a generation prompt ends in `[gMASK] <sop>`. Roles are user and assistant.
@@ -170,8 +171,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
 
     def _encode_plus(
         self,
-        text: str | Sequence,
-        text_pair: str | Sequence | None = None,
+        text: Any,
+        text_pair: Any = None,
         add_special_tokens: bool = True,
         padding_strategy: PaddingStrategy = PaddingStrategy.DO_NOT_PAD,
         truncation_strategy: TruncationStrategy = TruncationStrategy.DO_NOT_TRUNCATE,
@@ -184,7 +185,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
         return_length: bool = False,
         is_split_into_words: bool = False,
         return_overflowing_tokens: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> BatchEncoding:
         # The base class goes text by text and piece by piece; sentencepiece encodes a whole batch to ids at once.
         if is_split_into_words or return_overflowing_tokens:
@@ -199,7 +200,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
             raise ValueError(f"{len(texts)} texts need as many text_pair, got {len(pairs)}")
 
         firsts = self._ids_of(texts)
-        seconds = self._ids_of(pairs) if pairs is not None else [None] * len(firsts)
+        seconds: Sequence[list[int] | None] = self._ids_of(pairs) if pairs is not None else [None] * len(firsts)
         num_added = self.num_special_tokens_to_add(pair=pairs is not None) if add_special_tokens else 0
         rows = []
         for first, second in zip(firsts, seconds, strict=True):
@@ -210,7 +211,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
                 rows.append(self.build_inputs_with_special_tokens(first, second))
             else:
                 rows.append(first + (second or []))
-        encoded = {"input_ids": rows}
+        encoded: Any = {"input_ids": rows}
         if return_special_tokens_mask:
             encoded["special_tokens_mask"] = [
                 self.get_special_tokens_mask(row, already_has_special_tokens=True) for row in rows
@@ -229,7 +230,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
             return BatchEncoding({name: values[0] for name, values in encoded.items()})
         return BatchEncoding(encoded, tensor_type=return_tensors)
 
-    def _ids_of(self, texts: Sequence[str] | Sequence[list[int]]) -> list[list[int]]:
+    def _ids_of(self, texts: Sequence[Any]) -> list[list[int]]:
         if texts and not isinstance(texts[0], str):
             return [list(ids) for ids in texts]
         return self.sp_model.encode([_hide_whitespace(text) for text in texts])
@@ -239,7 +240,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
         token_ids: int | list[int],
         skip_special_tokens: bool = False,
         clean_up_tokenization_spaces: bool | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else token_ids
         # The model's table is padded to 130,528 rows; those beyond the tokenizer's 130,344 stand for nothing.

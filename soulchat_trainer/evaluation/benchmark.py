@@ -66,7 +66,7 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
     turns = sample_turns(splits["test"], options.samples, options.decoding.seed)
     known = DATASET_NAMES.get(options.dataset, {"name": Path(options.dataset).name, "licence": None})
     state.print(f"{len(turns)} of {len(splits['test'])} test turns of {known['name']}")
-    dataset = {
+    dataset: dict[str, Any] = {
         **known,
         "config": "turns",
         "revision": None,
@@ -74,7 +74,7 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
         "splits": {split: len(rows) for split, rows in splits.items()},
     }
     references = describe_references([turn["completion"] for turn in turns])
-    common = {"dataset": dataset, "decoding": options.decoding, "references": references}
+    common: dict[str, Any] = {"dataset": dataset, "decoding": options.decoding, "references": references}
     rows = []
     for spec, name in zip(options.models, folders, strict=True):
         folder = options.output if len(options.models) == 1 else options.output / name

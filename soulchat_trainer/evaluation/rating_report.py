@@ -73,7 +73,7 @@ def _agreement(ratings: list[Rating], num_raters: int) -> dict[str, dict[str, An
     shared = [item for item in by_item.values() if len(item) == num_raters]
     agreement = {}
     for aspect in ASPECTS:
-        measured = {"fleiss_kappa": None, "interval": None, "percent_agreement": None}
+        measured: dict[str, Any] = {"fleiss_kappa": None, "interval": None, "percent_agreement": None}
         if shared and num_raters > 1:
             counts = _counts(shared, aspect)
             measured = {

@@ -36,11 +36,16 @@ UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
 class System(Protocol):
     """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
 
-    name: str
-    kind: str
-    revision: str | None
-    dtype: str | None
-    openings_file: Path | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def dtype(self) -> str | None: ...
+    @property
+    def openings_file(self) -> Path | None: ...
 
     def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         """Yield (turn id, reply) as replies are done."""
@@ -83,7 +88,8 @@ class ModelSystem:
 class EndpointSystem:
     """A model behind an OpenAI-compatible endpoint, `batch_size` requests at a time.
 
-    The client repeats what may pass (429, 5xx, timeouts, lost connections); the key is that of OPENAI_API_KEY.
+    The client repeats what may pass (429, 5xx, timeouts, lost connections). The key is that of OPENAI_API_KEY; a server
+    on this machine, such as `soulchat serve`, needs none.
     """
 
     kind, dtype, revision, openings_file = "endpoint", None, None, None
@@ -93,7 +99,12 @@ class EndpointSystem:
         self.name = spec.removeprefix(ENDPOINT)
         self.render: Callable[[Sequence[Message]], str] | None = renderer(prompt) if prompt else None
         try:
-            self.client = openai.OpenAI(base_url=base_url, max_retries=self.attempts - 1, timeout=120.0)
+            self.client = openai.OpenAI(
+                base_url=base_url,
+                api_key=os.environ.get(KEY_VARIABLE) or ("none" if base_url and is_loopback(base_url) else None),
+                max_retries=self.attempts - 1,
+                timeout=120.0,
+            )
         except openai.OpenAIError as error:
             raise ValueError(f"no endpoint for {spec}: {' '.join(str(error).split())}") from None
 
@@ -122,7 +133,7 @@ class EndpointSystem:
         return None
 
     def _ask(self, turn: Row, decoding: Decoding) -> Reply:
-        messages = parse(turn["prompt"])
+        messages: Any = parse(turn["prompt"])
         if self.render:
             messages = [Message(role="user", content=self.render(messages))]
         answer = self.client.chat.completions.create(

@@ -96,17 +96,15 @@ def compare(predictions: Sequence[Predictions | None]) -> list[dict[str, str]]:
     are not at hand are not compared.
     """
     marks: list[dict[str, str]] = [dict.fromkeys(METRICS, "") for _ in predictions]
-    pairs = [
-        (one, other)
-        for one, other in itertools.combinations(range(len(predictions)), 2)
-        if predictions[one] is not None and predictions[other] is not None
-    ]
-    for one, other in pairs:
-        ids = list(predictions[one])
-        if set(ids) != set(predictions[other]):
+    at_hand = [(number, found) for number, found in enumerate(predictions) if found is not None]
+    pairs = list(itertools.combinations(at_hand, 2))
+    for (one, first), (other, second) in pairs:
+        ids = list(first)
+        if set(ids) != set(second):
             raise ValueError("two systems with the same fingerprint answered other turns; the ids do not fit")
-        texts = [[system[id_][0] for id_ in ids] for system in (predictions[one], predictions[other])]
-        compared = soulchat_metrics.paired_bootstrap(*texts, [predictions[one][id_][1] for id_ in ids])
+        compared = soulchat_metrics.paired_bootstrap(
+            [first[id_][0] for id_ in ids], [second[id_][0] for id_ in ids], [first[id_][1] for id_ in ids]
+        )
         for metric, result in compared.items():
             if result["p_value"] < P_VALUE / len(pairs):
                 better, worse = (one, other) if result["difference"] > 0 else (other, one)

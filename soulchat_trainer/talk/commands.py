@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from ..generation import Decoding
 from .session import Talk
@@ -50,8 +51,8 @@ def change_decoding(decoding: Decoding, settings: str) -> Decoding:
     Raises:
         ValueError: an unknown name, or a value that is not allowed.
     """
-    types = {field.name: field.type for field in dataclasses.fields(Decoding)}
-    changes: dict[str, float | int | bool] = {}
+    types: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Decoding)}
+    changes: dict[str, Any] = {}
     for setting in settings.split():
         name, equals, value = setting.partition("=")
         if name not in types or not equals:

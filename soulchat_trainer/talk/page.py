@@ -5,7 +5,7 @@ policy (`page_policy`) keeps the browser from any other host. Talks live in memo
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import fields
 from importlib.resources import files
@@ -67,7 +67,7 @@ def make_page(service: ReplyService) -> gr.Blocks:
         max_new_tokens: float,
         seed: float,
         request: gr.Request,
-    ) -> AsyncIterator[Entries]:
+    ) -> AsyncGenerator[Entries]:
         if not talk or talk[-1]["role"] != "user":
             return
         try:
@@ -153,7 +153,7 @@ def launch_page(page: gr.Blocks, host: str, port: int, share: bool = False, pass
 
 async def show_reply(
     service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str
-) -> AsyncIterator[Entries]:
+) -> AsyncGenerator[Entries]:
     """What stands below the user's words, again and again as the reply grows: help lines where due, and the reply."""
     shown: Entries = []
     reply = ""

@@ -79,7 +79,7 @@ def _answer_json(talk: Talk, line: str) -> str:
         if last["role"] != "user":
             raise ValueError("the messages do not end with words of the user")
     else:
-        message = request.content
+        message = request.content or ""
     answer = gather(talk, message)
     row: dict[str, Any] = {
         "reply": answer.text,

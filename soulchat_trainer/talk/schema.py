@@ -3,7 +3,7 @@
 Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -83,6 +83,6 @@ class CompletionRequest(BaseModel):
 
 def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong, in one line without the text that was sent."""
-    fault: dict[str, Any] = error.errors(include_input=False, include_url=False)[0]
+    fault = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in fault["loc"])
     return f"{where}: {fault['msg']}" if where else fault["msg"]

@@ -12,7 +12,7 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -79,10 +79,10 @@ def make_app(
             return StreamingResponse(answer.stream(first, events, usage), media_type="text/event-stream")
         return JSONResponse(await answer.whole(first, events))
 
-    app.add_exception_handler(RequestValidationError, _refuse_body)
-    app.add_exception_handler(StarletteHTTPException, _refuse_http)
-    app.add_exception_handler(ValueError, _refuse_value)
-    app.add_exception_handler(RuntimeError, _tell_failure)
+    app.exception_handler(RequestValidationError)(_refuse_body)
+    app.exception_handler(StarletteHTTPException)(_refuse_http)
+    app.exception_handler(ValueError)(_refuse_value)
+    app.exception_handler(RuntimeError)(_tell_failure)
     return app
 
 
@@ -101,7 +101,7 @@ class Answer:
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
         self.notice = notice
 
-    async def whole(self, first: Event | None, events: AsyncIterator[Event]) -> dict[str, Any]:
+    async def whole(self, first: Event | None, events: AsyncGenerator[Event]) -> dict[str, Any]:
         """A `chat.completion`."""
         text, care, done = "", [], None
         async for event in _chain(first, events):
@@ -120,7 +120,7 @@ class Answer:
             "soulchat": self._extra(care),
         }
 
-    async def stream(self, first: Event | None, events: AsyncIterator[Event], usage: bool) -> AsyncIterator[str]:
+    async def stream(self, first: Event | None, events: AsyncGenerator[Event], usage: bool) -> AsyncGenerator[str]:
         """Server-sent events: `chat.completion.chunk`s, then `[DONE]`. A fault under way is an `error` event."""
         care = [first] if isinstance(first, CareNotice) else []
         yield self._chunk({"role": "assistant", "content": ""}, care=care, extra=True)
@@ -188,7 +188,7 @@ def content_of(event: Event) -> str:
     return event.text + "\n\n" if isinstance(event, CareNotice) and event.cause == "reply" else ""
 
 
-async def _while_connected(events: AsyncIterator[Event], request: Request) -> AsyncIterator[Event]:
+async def _while_connected(events: AsyncGenerator[Event], request: Request) -> AsyncGenerator[Event]:
     """The events until the client hangs up; then the generation is stopped."""
 
     async def hung_up() -> None:
@@ -199,20 +199,22 @@ async def _while_connected(events: AsyncIterator[Event], request: Request) -> As
     async with aclosing(events):
         try:
             while True:
-                event = asyncio.ensure_future(anext(events, None))
-                await asyncio.wait({event, gone}, return_when=asyncio.FIRST_COMPLETED)
+                event: asyncio.Future[Event | None] = asyncio.ensure_future(anext(events, None))
+                both: set[asyncio.Future[Any]] = {event, gone}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 if not event.done():
                     event.cancel()
                     await asyncio.gather(event, return_exceptions=True)
                     return
-                if event.result() is None:
+                found = event.result()
+                if found is None:
                     return
-                yield event.result()
+                yield found
         finally:
             gone.cancel()
 
 
-async def _chain(first: Event | None, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+async def _chain(first: Event | None, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
     async with aclosing(events):
         if first is not None:
             yield first
@@ -255,7 +257,7 @@ def _error_body(message: str, kind: str) -> dict[str, Any]:
 
 
 def _refuse(
-    status: int, message: str, kind: str = "invalid_request_error", headers: dict[str, str] | None = None
+    status: int, message: str, kind: str = "invalid_request_error", headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     return JSONResponse(_error_body(message, kind), status, headers)
 

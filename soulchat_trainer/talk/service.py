@@ -10,7 +10,7 @@ import queue
 import re
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -110,7 +110,7 @@ class ReplyService:
 
     def stream(
         self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
-    ) -> Iterator[Event]:
+    ) -> Generator[Event]:
         """The events of a reply; closing the iterator stops the generation. Raises as `astream` does."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         notice, ticket = self._admit(messages, decoding, client, key, events.put)
@@ -129,7 +129,7 @@ class ReplyService:
 
     async def astream(
         self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """The events of a reply; closing the iterator stops the generation.
 
         Args:
@@ -194,7 +194,8 @@ class ReplyService:
             self._open.discard(ticket)
 
     def _run(self) -> None:
-        engine, running = self._make_engine(), {}
+        engine = self._make_engine()
+        running: dict[Request, Ticket] = {}
         while True:
             if not self._take_new(engine, running, wait=not engine.busy):
                 break

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from soulchatcorpus import Message
@@ -20,7 +20,7 @@ class Talk:
         self.system = ""
         self.messages: list[Message] = []
 
-    def say(self, text: str) -> Iterator[Event]:
+    def say(self, text: str) -> Generator[Event]:
         """Add the user's words; yield the events of the reply, and keep what was said when it ends or is stopped.
 
         Raises:

@@ -10,6 +10,7 @@ import random
 import time
 from dataclasses import dataclass
 from json import JSONDecodeError
+from typing import Any
 from urllib.parse import urlsplit
 
 import openai
@@ -94,7 +95,7 @@ class Endpoint:
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
             )
         self._timeout = timeout
-        self._options = {"max_tokens": max_tokens} if max_tokens else {}
+        self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
 
     async def __aenter__(self) -> "Endpoint":
         self._client = openai.AsyncOpenAI(

@@ -38,7 +38,7 @@ def find_chinese_font() -> Path:
     )
 
 
-def draw_topics(topics: dict[str, int], path: Path, font: Path) -> None:
+def draw_topics(topics: dict[str, int], path: Path, font: Path | None) -> None:
     """Horizontal bars of how many conversations each topic has, to `path` + .png and .svg."""
     properties = font_manager.FontProperties(fname=str(font))
     named = [(topic, topics[topic]) for topic in TOPICS if topics.get(topic)]

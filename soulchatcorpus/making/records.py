@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from ..records import read_records
-from ..schema import TOPICS, Conversation, find_topic
+from ..schema import TOPICS, Conversation, Role, find_topic
 
 Record = dict[str, Any]
 Kind = Literal["questions", "conversations"]
@@ -90,7 +90,7 @@ def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
         record["source_topic"] = name
 
 
-def passages(record: Record) -> list[tuple[str, str]]:
+def passages(record: Record) -> list[tuple[Role, str]]:
     """(role, text) of everything said in a record; the question is the user's, the answer the counsellor's."""
     if "messages" in record:
         return [(message["role"], message["content"]) for message in record["messages"]]

@@ -272,7 +272,15 @@ def _draw(record: Record, purpose: str) -> float:
     return int.from_bytes(blake2b(f"{purpose}/{record['id']}".encode(), digest_size=6).digest(), "big") / 2**48
 
 
-def _log(database: sqlite3.Connection, reviewer: str, action: str, id_: str, reason: str, before, after) -> None:
+def _log(
+    database: sqlite3.Connection,
+    reviewer: str,
+    action: str,
+    id_: str,
+    reason: str,
+    before: bytes | None,
+    after: bytes | None,
+) -> None:
     row = (time.time(), reviewer, action, id_, reason, before, after)
     columns = "(at, reviewer, action, id, reason, before, after)"
     database.execute(f"INSERT INTO audit {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)

@@ -1,15 +1,17 @@
 """The proofreading's web page: one record at a time, flagged spans marked, keep / edit / remove by button or key."""
 
+from collections.abc import Callable
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from ..dialogue import parse, render_line
 from ..schema import Message
 from .records import Record, passages, set_passages
-from .review import Item, ReviewStore
+from .review import Decision, Item, ReviewStore
 
 REASONS = (
     "private detail",
@@ -113,26 +115,26 @@ def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
 
         outputs = [item, shown, standing, editor, save]
 
-        def show(name: str):
+        def show(name: str) -> tuple:
             found = store.claim(name)
             count = store.standing(name)
             line = f"{count.done} of {count.total} decisions made, {count.own} by {name}"
             html = render_record(found.record) if found else "<p>Nothing is left for you. Thank you.</p>"
             return found, html, line, gr.update(visible=False, value=""), gr.update(visible=False)
 
-        def take(name: str, found: Item | None, decision: str, why: str = "", text: str = ""):
+        def take(name: str, found: Item | None, decision: Decision, why: str = "", text: str = "") -> tuple:
             if found is None:
                 raise ValueError("press Start first")
             edited = apply_edit(found.record, text) if decision == "edit" else None
             store.decide(name, found.id, decision, why, edited)
             return show(name)
 
-        def open_editor(found: Item | None):
+        def open_editor(found: Item | None) -> tuple:
             if found is None:
                 raise ValueError("press Start first")
             return gr.update(visible=True, value=edit_text(found.record)), gr.update(visible=True)
 
-        def take_back(name: str):
+        def take_back(name: str) -> tuple:
             store.undo(name)
             return show(name)
 
@@ -158,10 +160,10 @@ def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
     return page
 
 
-def _telling(action):
+def _telling(action: Callable[..., Any]) -> Callable[..., Any]:
     """`action` with its ValueErrors and OSErrors shown to the reviewer as a message."""
 
-    def told(*values):
+    def told(*values: Any) -> Any:
         try:
             return action(*values)
         except (ValueError, OSError) as error:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -26,7 +26,10 @@ def describe(source: Path) -> dict:
     Lengths are in characters; shares of messages are of the counsellor's.
     """
     counts: Counter[str] = Counter()
-    topics, labels, models, words = Counter(), Counter(), Counter(), Counter()
+    topics: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    models: Counter[str] = Counter()
+    words: Counter[str] = Counter()
     empathy: Counter[str] = Counter()
     lengths: dict[str, list[int]] = {"user": [], "assistant": [], "conversation": []}
     rounds: Counter[int] = Counter()
@@ -79,12 +82,15 @@ def compare(one: dict, other: dict) -> dict[str, dict[str, float]]:
         ),
         "share with a question": _pair(one, other, lambda d: d["share_questions"]),
         "share with empathy": _pair(one, other, lambda d: d["share_empathy"]),
-        **{f"share with {kind}": _pair(one, other, lambda d, k=kind: d["empathy"][k]) for kind in one["empathy"]},
+        **{
+            f"share with {kind}": {"this": share, "other": other["empathy"][kind]}
+            for kind, share in one["empathy"].items()
+        },
         "share with a crisis label": _pair(one, other, lambda d: sum(d["labels"].values()) / d["conversations"]),
     }
 
 
-def _pair(one: dict, other: dict, number) -> dict[str, float]:
+def _pair(one: dict, other: dict, number: Callable[[dict], float]) -> dict[str, float]:
     return {"this": number(one), "other": number(other)}
 
 
@@ -115,7 +121,7 @@ def _words(text: str) -> Iterator[str]:
 def _empathy_in(text: str) -> set[str]:
     """The kinds of empathy expressed in a lower-case text."""
     pattern, index, kinds = _load_empathy()
-    return {kinds[index[match.lastindex - 1]] for match in pattern.finditer(text)}
+    return {kinds[index[(match.lastindex or 0) - 1]] for match in pattern.finditer(text)}
 
 
 @cache

@@ -230,7 +230,8 @@ class Phrases(CleaningStep):
     def find(self, document: Document) -> list[Finding]:
         pattern, groups = _load_phrases(tuple(self.actions))
         return [
-            Finding(groups[match.lastindex - 1], match[0], *match.span()) for match in pattern.finditer(document.text)
+            Finding(groups[(match.lastindex or 0) - 1], match[0], *match.span())
+            for match in pattern.finditer(document.text)
         ]
 
     def _act(self, document: Document, finding: Finding) -> None:
