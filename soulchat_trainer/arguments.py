@@ -7,7 +7,12 @@ import os
 from dataclasses import dataclass, field
 from typing import Literal
 
+import transformers
+from packaging.version import Version
 from transformers import Seq2SeqTrainingArguments
+
+# Before, transformers called it gradient checkpointing, in its arguments and its models' methods.
+SAYS_ACTIVATION_CHECKPOINTING = Version(transformers.__version__) >= Version("5.23")
 
 # Every default that differs from Seq2SeqTrainingArguments, and where it comes from.
 CHANGED_DEFAULTS = {
@@ -32,7 +37,7 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     weight decay, the parent's default, is what its software (transformers 4.28, deepspeed 0.9.3) gives.
     """
 
-    output_dir: str | None = field(default="outputs/soulchat", metadata={"help": "Where checkpoints and results go."})
+    output_dir: str = field(default="outputs/soulchat", metadata={"help": "Where checkpoints and results go."})
     max_steps: int = field(default=30_000, metadata={"help": "Optimizer steps; -1: `num_train_epochs` decides."})
     per_device_train_batch_size: int = field(default=10, metadata={"help": "Samples of a micro-batch."})
     warmup_steps: float = field(default=1000, metadata={"help": "Steps (below 1: share of all) to the full rate."})
@@ -42,6 +47,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep; at least 2 is wise."})
     ddp_find_unused_parameters: bool | None = field(
         default=False, metadata={"help": "Let DDP look for parameters without gradients; there are none here."}
+    )
+    activation_checkpointing: bool | None = field(
+        default=None, metadata={"help": "Compute activations again in the backward pass, which saves their memory."}
     )
 
     max_source_length: int = field(
@@ -78,8 +86,10 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         default=200, metadata={"help": "Held-out turns to reply to at an evaluation with predict_with_generate."}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
+        if not SAYS_ACTIVATION_CHECKPOINTING:
+            self.gradient_checkpointing = bool(self.activation_checkpointing)
         super().__post_init__()
 
     def _keep_global_batch_size(self, num_processes: int) -> None:
@@ -95,7 +105,7 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
                 f"{self.gradient_accumulation_steps} gradient_accumulation_steps do not make it; "
                 f"take a per_device_train_batch_size that divides it, or another global_batch_size"
             )
-        self.gradient_accumulation_steps = steps
+        self.gradient_accumulation_steps: int = steps
 
 
 @dataclass
@@ -132,7 +142,7 @@ class RunArguments:
     )
     prefix_projection: bool = field(default=False, metadata={"help": "Put P-Tuning's prefix through a small MLP."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.model_name_or_path is None) == (self.model_config is None):
             raise ValueError("a recipe needs either model_name_or_path or model_config, not both")
         if self.lora_rank is not None and self.pre_seq_len is not None:

@@ -1,21 +1,22 @@
 """The learning-rate curve of DeepSpeed's WarmupDecayLR without DeepSpeed, and Muon beside AdamW as one optimizer."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+from transformers import PreTrainedModel
 
 
 def warmup_decay_factor(
     step: int, warmup_steps: int, total_steps: int, warmup_type: Literal["log", "linear"]
 ) -> float:
-    """Share of the maximal learning rate at a step: warm-up from 0 to 1, then a straight line down to 0.
+    """Share of the maximal learning rate at a scheduler's step: warm-up from 0 to 1, then a straight line down to 0.
 
     DeepSpeed's WarmupDecayLR (`runtime/lr_schedules.py`, 0.9.3 to 0.19.8), formula by formula. Its warm-up is
-    logarithmic unless told otherwise, never shorter than two steps, and step 0 trains at rate 0.
+    logarithmic unless told otherwise, and never shorter than two steps.
     """
     warmup_steps = max(2, warmup_steps)
     if step < warmup_steps:
@@ -26,11 +27,17 @@ def warmup_decay_factor(
 def warmup_decay_schedule(
     optimizer: torch.optim.Optimizer, warmup_steps: int, total_steps: int, warmup_type: Literal["log", "linear"]
 ) -> LambdaLR:
-    """A scheduler that follows `warmup_decay_factor`."""
-    return LambdaLR(optimizer, lambda step: warmup_decay_factor(step, warmup_steps, total_steps, warmup_type))
+    """A scheduler that gives every optimizer step the rate that it has in a run on DeepSpeed.
+
+    DeepSpeed steps its scheduler after the optimizer and counts from -1, at rate 0: so the first two optimizer steps
+    train at rate 0, and each later one at the factor of the step before it.
+    """
+    return LambdaLR(
+        optimizer, lambda step: warmup_decay_factor(max(0, step - 1), warmup_steps, total_steps, warmup_type)
+    )
 
 
-def split_for_muon(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def split_for_muon(model: PreTrainedModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The trained parameters as (matrices of the layers, all others).
 
     Muon is for hidden matrices; embeddings, the head, norms and biases stay with AdamW (Jordan et al. 2024).
@@ -74,7 +81,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """One step over all parameters that have a gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -120,7 +127,7 @@ class MuonWithAdamW(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts.values() for group in part.param_groups]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
+    def step(self, closure: Any = None) -> Any:
         """One step of both; `closure` re-evaluates the loss first."""
         loss = None
         if closure is not None:

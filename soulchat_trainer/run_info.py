@@ -56,7 +56,9 @@ def describe_training(state: TrainerState, arguments: dict[str, Any], parameters
         "tokens": tokens,
         "tokens_per_second": tokens / seconds if seconds else None,
         "parameters": parameters,
-        "arguments": {key: value for key, value in arguments.items() if value is not None and "token" not in key},
+        "arguments": {
+            key: value for key, value in arguments.items() if value is not None and not key.endswith("_token")
+        },
         "loss_first": steps[0]["loss"] if steps else None,
         "loss_last": steps[-1]["loss"] if steps else None,
     }
