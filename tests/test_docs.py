@@ -1,0 +1,254 @@
+"""The documentation cannot drift: its site builds, its code runs, and its commands are ones that exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+
+from soulchat.cli import app
+from soulchat_trainer.settings import OneLineParser, read_recipe, recipe_names
+from tests.hub.conftest import hub, logged_in  # noqa: F401
+from tests.hub.server import LoopbackHub
+from tests.trainer import training_parts
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+COMMANDS = typer.main.get_command(app)
+PLACEHOLDER_RECIPE = "RECIPE"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    number: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.number}"
+
+
+def blocks(page: Path) -> list[Block]:
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    name = str(page.relative_to(ROOT))
+    return [Block(name, number, language, text) for number, (language, text) in enumerate(found, 1)]
+
+
+ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
+PYTHON = [block for block in ALL_BLOCKS if block.language == "python"]
+
+
+def command_lines() -> Iterator[tuple[str, list[str], bool]]:
+    """Where a command stands, its words, and whether it is whole (in a block) or a mention (in a sentence)."""
+    for block in ALL_BLOCKS:
+        if block.language == "python":
+            continue
+        for line in block.text.replace("\\\n", " ").splitlines():
+            yield str(block), shlex.split(line, comments=True), True
+    for page in PAGES:
+        prose = FENCE.sub("", page.read_text(encoding="utf-8"))
+        for code in INLINE.findall(prose):
+            if "…" not in code and re.match(r"(soulchat|accelerate|make|python|sbatch) ", code):
+                yield str(page.relative_to(ROOT)), shlex.split(code, comments=True), False
+
+
+LINES = list(command_lines())
+
+
+def lines_of(program: str) -> list:
+    found = [(place, words[1:], whole) for place, words, whole in LINES if words[:1] == [program]]
+    return [pytest.param(*line, id=f"{line[0]} {' '.join(line[1])}") for line in found]
+
+
+def parse_soulchat(words: list[str], whole: bool) -> None:
+    """Raises what click raises: no such command or option, a value of the wrong type, something missing."""
+    command, path, rest = COMMANDS, ["soulchat"], list(words)
+    while isinstance(command, typer.core.TyperGroup) and rest:
+        path.append(rest.pop(0))
+        assert path[-1] in command.commands, f"no command {' '.join(path)}"
+        command = command.commands[path[-1]]
+    if whole:
+        assert not isinstance(command, typer.core.TyperGroup), f"{' '.join(path)} is a group of commands"
+        command.make_context(path[-1], rest)
+        return
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in rest if word.startswith("--")} <= options
+
+
+def parse_recipe(words: list[str]) -> None:
+    """A recipe that ships, and flags that are fields."""
+    recipe, *flags = words
+    assert recipe in (*recipe_names(), PLACEHOLDER_RECIPE), f"no recipe {recipe}"
+    parser = OneLineParser()
+    if recipe != PLACEHOLDER_RECIPE:
+        parser.set_defaults(**read_recipe(recipe))
+    assert parser.parse_known_args(flags)[1] == []
+
+
+@pytest.mark.parametrize(("place", "words", "whole"), lines_of("soulchat"))
+def test_soulchat_commands_parse(place: str, words: list[str], whole: bool) -> None:
+    parse_soulchat(words, whole)
+
+
+@pytest.mark.parametrize(("place", "words", "whole"), lines_of("accelerate"))
+def test_training_commands_parse(place: str, words: list[str], whole: bool) -> None:
+    assert words.pop(0) == "launch"
+    if words[0] == "--config_file":
+        assert (ROOT / words[1]).is_file()
+        del words[:2]
+    script = ["-m", "soulchat_trainer.train"] if words[0] == "-m" else ["train.py"]
+    assert words[: len(script)] == script
+    rest = [word for word in words[len(script) :] if word not in ("[--any_field", "value", "…]")]
+    if rest:
+        parse_recipe(rest)
+
+
+@pytest.mark.parametrize(("place", "words", "whole"), lines_of("sbatch"))
+def test_slurm_commands_parse(place: str, words: list[str], whole: bool) -> None:
+    script, *rest = words
+    assert (ROOT / script).is_file()
+    parse_recipe(rest)
+
+
+@pytest.mark.parametrize(("place", "words", "whole"), lines_of("make"))
+def test_make_targets_exist(place: str, words: list[str], whole: bool) -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(words) <= set(targets)
+
+
+@pytest.mark.parametrize(("place", "words", "whole"), lines_of("python"))
+def test_scripts_exist(place: str, words: list[str], whole: bool) -> None:
+    assert (ROOT / words[0]).is_file()
+
+
+@pytest.fixture(scope="module")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where outputs/demo is a ChatGLM of 30,000 weights, and the examples' conversations lie at my.jsonl."""
+    folder = tmp_path_factory.mktemp("reader")
+    demo = folder / "outputs" / "demo"
+    tokenizer = training_parts.make_chatglm_tokenizer(demo)
+    training_parts.make_chatglm(tokenizer, max_sequence_length=512).save_pretrained(demo)
+    tokenizer.save_pretrained(demo)
+    (folder / "my.jsonl").write_bytes((ROOT / "examples/conversations.jsonl").read_bytes())
+    return folder
+
+
+def run_python(text: str, namespace: dict) -> None:
+    exec(compile(text, "documentation", "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}))
+def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run one after the other, in a folder that is not the checkout."""
+    monkeypatch.chdir(demo_folder)
+    namespace = {"__name__": "documentation"}
+    for block in PYTHON:
+        if block.page == page:
+            run_python(block.text, namespace)
+
+
+@pytest.mark.slow
+def test_the_four_usages_of_the_readme(
+    tmp_path: Path,
+    logged_in: LoopbackHub,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Load, train, score, publish, as written there but for the number of steps, one after the other."""
+    usages = (ROOT / "README.md").read_text(encoding="utf-8").split("## Load, train, score, publish")[1]
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "documentation"}
+    ran = []
+    for language, text in FENCE.findall(usages):
+        if language == "python":
+            run_python(text, namespace)
+            continue
+        words = shlex.split(text, comments=True)
+        ran.append(words[0])
+        if words[0] == "accelerate":
+            assert words == ["accelerate", "launch", "train.py", "demo"]
+            launch = [sys.executable, "-m", "accelerate.commands.launch", ROOT / "train.py", "demo"]
+            subprocess.run([*launch, "--max_steps", "2", "--num_test_turns", "2"], check=True)
+        else:
+            app(words[1:], standalone_mode=False)
+    assert ran == ["accelerate", "soulchat"]
+    assert set(namespace["turns"]) == {"train", "validation", "test"}
+    assert "files change" in capsys.readouterr().out
+    assert not logged_in.has("model", "USER/my-model")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README_zh.md"])
+def test_both_readmes_have_the_same_code(name: str) -> None:
+    def code(page: str) -> list[str]:
+        return [re.sub(r"\s*#.*", "", block.text) for block in blocks(ROOT / page)]
+
+    assert code(name) == code("README.md")
+
+
+def test_the_cost_page_counts_as_the_benchmark_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its function is the benchmark's, and its table is what its function gives."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training
+
+    from soulchat_trainer.chatglm import ChatGLMConfig
+
+    page = ROOT / "docs/cost.md"
+    namespace: dict = {}
+    run_python(blocks(page)[0].text, namespace)
+    assert namespace["train_flop"](311, 125_113, 54) == training.train_flops(ChatGLMConfig(), 311, 125_113, 54)
+    rows = re.findall(r"^\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) == 4
+    hours, ours, padded = (namespace[name] for name in ("gpu_hours", "ours", "padded"))
+    for row in rows:
+        mfu, a100, h100, padded_a100 = map(int, row)
+        computed = hours(ours, 312e12, mfu / 100), hours(ours, 989e12, mfu / 100), hours(padded, 312e12, mfu / 100)
+        assert (a100, h100, padded_a100) == tuple(round(value) for value in computed)
+
+
+def test_code_is_in_blocks_that_are_run() -> None:
+    """Python in a block of another name would not be tested."""
+    unnamed = [block for block in ALL_BLOCKS if block.language != "python"]
+    assert [str(block) for block in unnamed if re.search(r"^(import|from) \w+", block.text, re.MULTILINE)] == []
+    assert len(PYTHON) >= 8
+    assert len(LINES) >= 40
+
+
+def test_the_checks_can_fail() -> None:
+    with pytest.raises(AssertionError, match="no command soulchat corpus bake"):
+        parse_soulchat(["corpus", "bake"], True)
+    with pytest.raises(Exception, match="No such option"):
+        parse_soulchat(["chat", "outputs/demo", "--loud"], True)
+    with pytest.raises(Exception, match="Missing"):
+        parse_soulchat(["corpus", "rewrite", "q.jsonl"], True)
+    with pytest.raises(AssertionError):
+        parse_soulchat(["corpus", "rewrite", "--loud"], False)
+    with pytest.raises(AssertionError, match="no recipe papers"):
+        parse_recipe(["papers"])
+    with pytest.raises(AssertionError):
+        parse_recipe(["paper", "--datasets", "x"])
+
+
+def test_the_site_builds_strictly(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "api" / "index.html").stat().st_size > 50_000
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page.name for page in ROOT.glob("docs/*.md") if f": {page.name}" not in navigation] == []
