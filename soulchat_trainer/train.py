@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
 from .checkpoints import check_room
@@ -38,6 +39,8 @@ def run_recipe(argv: Sequence[str]) -> None:
         folder = Path(args.output_dir) / "tokenizer"
         goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
         tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not goes_on)
+    if args.deepspeed is not None:
+        start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
     check_room(model, args)
     run_info = describe_run(recipe, describe_dataset(run.dataset, corpus))
@@ -55,12 +58,20 @@ def run_recipe(argv: Sequence[str]) -> None:
     finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, model.num_parameters())
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
+    unset_hf_deepspeed_config()  # and whole: ZeRO-3 would part it among processes that do not take part
     if args.process_index == 0:
         results = report_run(finished)
         if pusher is not None:
             pusher.submit(finished.folder, results)
             pusher.finish()
         print(format_table(results), next_steps(args.output_dir), sep="\n\n")
+
+
+def start_deepspeed() -> None:
+    """Tell ZeRO-3 of the other processes before it loads weights in parts; transformers sees to it on GPUs only."""
+    import deepspeed
+
+    deepspeed.init_distributed()
 
 
 def next_steps(output_dir: str) -> str:

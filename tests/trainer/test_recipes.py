@@ -25,8 +25,9 @@ TINY = {
     "inner_hidden_size": 64,
     "max_sequence_length": 2048,
 }
-SIZES = ("--max_steps", "3", "--num_test_turns", "3", "--max_new_tokens", "4", "--use_cpu", "--disable_tqdm", "true")
-NO_HALF = ("--fp16", "false", "--torch_dtype", "float32")  # float16 is not for CPUs
+SIZES = ("--max_steps", "3", "--num_test_turns", "3", "--max_new_tokens", "4", "--disable_tqdm", "true")
+CPU = ("--use_cpu",)
+FLOAT32 = ("--fp16", "false", "--torch_dtype", "float32")  # float16 is not for CPUs
 
 
 @pytest.fixture
@@ -77,14 +78,15 @@ def check_run(output_dir: Path, recipe: str) -> dict[str, Any]:
 
 def test_small(rows: str, tmp_path: Path) -> None:
     sizes = ("--model_config", json.dumps(TINY), "--tokenizer_vocab_size", "420")
-    main(["small", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *SIZES, *sizes])
+    main(["small", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *SIZES, *CPU, *sizes])
     arguments = check_run(tmp_path / "out", "small")["training"]["arguments"]
     assert (arguments["max_tokens"], arguments["bf16"], arguments["glm_objective"]) == (65536, True, True)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
 def test_lora(rows: str, base: str, tmp_path: Path) -> None:
-    main(["lora", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *SIZES, "--model_name_or_path", base])
+    flags = (*SIZES, *CPU, "--model_name_or_path", base)
+    main(["lora", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     check_run(tmp_path / "out", "lora")
     saved = load_file(tmp_path / "out/adapter_model.safetensors")
     assert len(saved) == 2 * 4 * 2  # layers, projections, A and B
@@ -94,7 +96,7 @@ def test_lora(rows: str, base: str, tmp_path: Path) -> None:
 
 
 def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
-    flags = (*SIZES, *NO_HALF, "--model_name_or_path", base)
+    flags = (*SIZES, *CPU, *FLOAT32, "--model_name_or_path", base)
     main(["ptuning", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     check_run(tmp_path / "out", "ptuning")
     saved, before = load_file(tmp_path / "out/model.safetensors"), load_file(f"{base}/model.safetensors")
@@ -103,17 +105,17 @@ def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
 
 
 def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
-    flags = (*SIZES, "--model_name_or_path", causal_base)
+    flags = (*SIZES, *CPU, "--model_name_or_path", causal_base)
     main(["causal", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "flags"), [("paper", NO_HALF), ("full-bf16", ())])
-def test_recipes_on_deepspeed(recipe: str, flags: tuple[str, ...], rows: str, base: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("recipe", "precision"), [("paper", FLOAT32), ("full-bf16", ())])
+def test_recipes_on_deepspeed(recipe: str, precision: tuple[str, ...], rows: str, base: str, tmp_path: Path) -> None:
     """ZeRO-2 and ZeRO-3 on two processes, from loading the base to the scores of the saved model."""
-    flags = (*SIZES, *flags, "--model_name_or_path", base, "--dataset", rows, "--output_dir", str(tmp_path / "out"))
-    flags = (*flags, "--logging_steps", "1")
+    flags = (*SIZES, *CPU, *precision, "--model_name_or_path", base, "--dataset", rows, "--logging_steps", "1")
+    flags = (*flags, "--output_dir", str(tmp_path / "out"))
     finish(launch(tmp_path, 2, recipe, *flags), tmp_path)
     arguments = check_run(tmp_path / "out", recipe)["training"]["arguments"]
     assert arguments["gradient_accumulation_steps"] * 2 * 10 == 80
