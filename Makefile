@@ -68,7 +68,7 @@ package: $(INSTALLED)
 	$(BIN)/twine check --strict dist/*
 
 audit: $(INSTALLED)
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-highest build dist *.egg-info outputs site
