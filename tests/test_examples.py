@@ -6,6 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import datasets
 import pytest
 from datasets import load_dataset
 from safetensors.torch import load_file
@@ -59,7 +60,7 @@ def test_an_example_begins_with_its_command(path: Path) -> None:
 
 def test_fine_tuning_on_own_conversations(run, chatglm_folder: Path, tmp_path: Path) -> None:
     data = EXAMPLES / "conversations.jsonl"
-    run("fine_tune_own_jsonl.py", data, "--model", chatglm_folder, "--output", tmp_path, "--steps", 2)
+    run("fine_tune_own_jsonl.py", data, "--model", chatglm_folder, "--output", tmp_path, "--steps", 4)
     assert weights_differ(tmp_path, chatglm_folder)
     assert (tmp_path / "ice_text.model").is_file()
 
@@ -114,14 +115,22 @@ def test_its_questions_make_conversations_where_a_model_can(tmp_path: Path) -> N
     assert (report["accepted"], report["rejected"], report["open"]) == (3, 0, 0)
 
 
+def load_sixteen(name: str, config: str, split: str) -> datasets.Dataset:
+    """Sixteen rows are enough for one step."""
+    return load_dataset(name, config, split=f"{split}[:16]")
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default::FutureWarning")  # trl itself uses names that transformers is about to drop
-def test_a_model_of_recipe_causal_goes_on_in_trl(run, causal_folder: Path, tmp_path: Path) -> None:
+def test_a_model_of_recipe_causal_goes_on_in_trl(
+    run, causal_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("trl", reason="trl is not installed")
     small = ["--max_steps", "1", "--global_batch_size", "2", "--per_device_train_batch_size", "2", "--use_cpu", "true"]
     small += ["--bf16", "false", "--torch_dtype", "float32", "--max_source_length", "512"]
     small += ["--dataset", str(EXAMPLES / "conversations.jsonl"), "--output_dir", str(tmp_path / "causal")]
     train(["causal", "--model_name_or_path", str(causal_folder), *small])
+    monkeypatch.setattr(datasets, "load_dataset", load_sixteen)
     for config in ("conversations", "turns"):
         run("continue_in_trl.py", tmp_path / "causal", "--config", config, "--output", tmp_path / config, "--steps", 1)
         assert weights_differ(tmp_path / config, tmp_path / "causal")
