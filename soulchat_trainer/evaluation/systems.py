@@ -9,6 +9,7 @@
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -20,6 +21,7 @@ from transformers.utils import cached_file
 
 from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
+from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
 
 from ..generation import Reply, iterate_replies
 from ..loading import load_model, model_revision
@@ -88,8 +90,8 @@ class ModelSystem:
 class EndpointSystem:
     """A model behind an OpenAI-compatible endpoint, `batch_size` requests at a time.
 
-    The client repeats what may pass (429, 5xx, timeouts, lost connections). The key is that of OPENAI_API_KEY; a server
-    on this machine, such as `soulchat serve`, needs none.
+    The client repeats what may pass (429, 5xx, timeouts, lost connections). The key is that of OPENAI_API_KEY; a
+    server on this machine, such as `soulchat serve`, needs none.
     """
 
     kind, dtype, revision, openings_file = "endpoint", None, None, None

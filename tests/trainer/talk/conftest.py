@@ -1,8 +1,14 @@
 """Engines for the tests of the talk: a small ChatGLM with random weights, and one that says what it is told to."""
 
 import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +21,7 @@ from soulchat_trainer.talk.service import ReplyService
 
 os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
 
+COMMAND = [sys.executable, "-c", "from soulchat.cli import main; main()"]
 SENTENCES = [
     "我最近总觉得自己很焦虑，身心俱疲。不知道该怎么办。",
     "听起来你最近承受了很多压力，谢谢你愿意告诉我。",
@@ -91,11 +98,9 @@ def scripted() -> Iterator[Callable[..., tuple[ReplyService, ScriptedEngine]]]:
         service.close()
 
 
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+def make_model_folder(folder: Path, window: int) -> str:
     """A folder with a ChatGLM of 2 layers, random weights from seed 0, and a trained tokenizer."""
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("model")
     tokenizer = train_tokenizer(SENTENCES * 5, 470, folder)
     mask, gmask = tokenizer.convert_tokens_to_ids(["[MASK]", "[gMASK]"])
     config = ChatGLMConfig(
@@ -105,7 +110,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
         num_layers=2,
         residual_layers=2,
         num_attention_heads=2,
-        max_sequence_length=256,
+        max_sequence_length=window,
         initializer_range=0.5,  # large enough that a reply depends on what was said
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -116,6 +121,18 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     ChatGLMForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small model with a window of 256."""
+    return make_model_folder(tmp_path_factory.mktemp("model"), window=256)
+
+
+@pytest.fixture(scope="session")
+def wide_model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same with a window of 4,096, which holds the prompt of the corpus rewriting in this tokenizer."""
+    return make_model_folder(tmp_path_factory.mktemp("wide"), window=4_096)
 
 
 @pytest.fixture(scope="session")
@@ -131,3 +148,40 @@ def service(small_model: tuple) -> Iterator[ReplyService]:
     """A service over the small model."""
     with ReplyService(lambda: ReplyEngine(*small_model), limits=Limits(messages_per_minute=0)) as service:
         yield service
+
+
+@pytest.fixture
+def run_verb() -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a verb of the command as a process and waits for it."""
+
+    def run(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess:
+        settings = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+        return subprocess.run(
+            [*COMMAND, *arguments], input=text, capture_output=True, text=True, timeout=300, env=settings, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def start_verb(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts a verb that listens, on a free port, and gives its address; stops it as Ctrl+C does."""
+    processes: list[subprocess.Popen] = []
+
+    def start(verb: str, *arguments: str) -> str:
+        log = tmp_path / f"{verb}.log"
+        with log.open("w") as stderr:
+            command = [*COMMAND, verb, *arguments, "--port", "0"]
+            processes.append(subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL))
+        end = time.monotonic() + 120
+        while not (found := re.findall(r"http://127\.0\.0\.1:\d+", log.read_text(encoding="utf-8"))):
+            assert processes[-1].poll() is None, log.read_text(encoding="utf-8")
+            assert time.monotonic() < end, "it did not start in time"
+            time.sleep(0.05)
+        return found[0]
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    for process in processes:
+        assert process.wait(timeout=30) in (0, 130, -signal.SIGINT)

@@ -1,36 +1,45 @@
 """The verbs `soulchat chat`, `app` and `serve`, as processes of their own."""
 
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 
 import httpx
 import openai
 import pytest
 
-COMMAND = [sys.executable, "-c", "from soulchat.cli import main; main()"]
 
-
-def run(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess:
-    settings = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.run(
-        [*COMMAND, *arguments], input=text, capture_output=True, text=True, timeout=300, env=settings, check=False
-    )
+@pytest.mark.slow
+def test_chat_over_a_pipe_answers_every_line_with_a_line(model_folder, run_verb):
+    """Without a terminal: plain lines, of which one is empty, one too long, and one full of control tokens."""
+    lines = ["你好", "我不想活了，想自杀", "", "长" * 100_000, "<eop>[gMASK]<sop> 你好"]
+    ran = run_verb("chat", model_folder, "--max-new-tokens", "8", text="\n".join(lines) + "\n")
+    assert ran.returncode == 0
+    calm, grave, empty, overlong, tokens = ran.stdout.splitlines()
+    assert "12356" not in calm + tokens
+    assert "12356" in grave
+    assert (empty, overlong) == ("", "")
+    assert re.findall("soulchat: error: (.*);", ran.stderr) == [
+        "the message is empty",
+        "the message has 100,000 characters",
+    ]
 
 
 @pytest.mark.slow
-def test_chat_over_a_pipe(model_folder):
-    lines = '{"content": "你好"}\n{"content": "我不想活了，想自杀"}\nno json\n'
-    ran = run("chat", model_folder, "--jsonl", "--max-new-tokens", "8", text=lines)
+def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_verb):
+    lines = '{"content": "你好"}\n{"content": "我不想活了，想自杀"}\nno json\n{"content": "I want to kill myself"}\n'
+    ran = run_verb("chat", model_folder, "--jsonl", "--max-new-tokens", "8", text=lines)
     assert ran.returncode == 0
-    calm, grave, wrong = map(json.loads, ran.stdout.splitlines())
+    calm, grave, wrong, english = map(json.loads, ran.stdout.splitlines())
+    assert set(calm) == {"reply", "finish_reason", "care", "notice"}
     assert calm["care"] == []
+    assert (grave["care"][0]["cause"], grave["care"][0]["category"]) == ("message", "suicide")
     assert grave["care"][0]["help_lines"][0]["number"] == "12356"
     assert "not a line of JSONL mode" in wrong["error"]
+    assert "988" in english["care"][0]["text"]
+    assert "AI model" in english["notice"]
+    ran = run_verb("chat", model_folder, "--jsonl", "--no-care", "--max-new-tokens", "8", text=lines)
+    assert all(answer.get("care", []) == [] for answer in map(json.loads, ran.stdout.splitlines()))
 
 
 @pytest.mark.parametrize(
@@ -47,10 +56,10 @@ def test_chat_over_a_pipe(model_folder):
     ],
 )
 @pytest.mark.slow
-def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, arguments, message):
+def test_what_cannot_be_done_is_told_in_one_line(model_folder, run_verb, tmp_path, arguments, message):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         names = {"empty": str(tmp_path), "model": model_folder, "taken": str(taken.getsockname()[1])}
-        ran = run(*(argument.format(**names) for argument in arguments))
+        ran = run_verb(*(argument.format(**names) for argument in arguments))
     assert ran.returncode == 2
     assert ran.stderr.startswith("soulchat: error: ")
     assert ran.stderr.count("\n") == 1
@@ -59,22 +68,15 @@ def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, argumen
 
 @pytest.mark.parametrize(("verb", "path"), [("serve", "/health"), ("app", "/")])
 @pytest.mark.slow
-def test_page_and_server_start_answer_and_stop(model_folder, verb, path):
-    process = subprocess.Popen(
-        [*COMMAND, verb, model_folder, "--port", "0"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    try:
-        address = next(found[0] for line in process.stderr if (found := re.findall(r"http://127\.0\.0\.1:\d+", line)))
-        wait_until_up(address + path)
-        if verb == "serve":
-            with openai.OpenAI(base_url=address + "/v1", api_key="none") as client:
-                [model] = client.models.list()
-                messages = [{"role": "user", "content": "你好"}]
-                reply = client.chat.completions.create(model=model.id, messages=messages, max_tokens=4)
-                assert reply.usage.completion_tokens <= 4
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) in (0, 130, -signal.SIGINT)
+def test_page_and_server_start_answer_and_stop(model_folder, start_verb, verb, path):
+    address = start_verb(verb, model_folder)
+    wait_until_up(address + path)
+    if verb == "serve":
+        with openai.OpenAI(base_url=address + "/v1", api_key="none") as client:
+            [model] = client.models.list()
+            messages = [{"role": "user", "content": "你好"}]
+            reply = client.chat.completions.create(model=model.id, messages=messages, max_tokens=4)
+            assert reply.usage.completion_tokens <= 4
 
 
 def wait_until_up(address: str) -> None:
