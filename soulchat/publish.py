@@ -51,7 +51,7 @@ def dataset(
     source = Path(folder)
     if folder == "soulchatcorpus" and not source.is_dir():
         source = _package_folder("soulchatcorpus")
-    checked: Any = gated
+    checked: Any = gated  # None, or one of the two words that a target allows
     target = Target(repo_id, "dataset", revision, private, create_pr, checked, OURS)
     with tempfile.TemporaryDirectory() as staged:
         stage_dataset(
