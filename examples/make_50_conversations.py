@@ -5,8 +5,9 @@
 The questions are the openings of 50 SMILECHAT dialogues with the first answers that they got; `--questions` takes a
 JSON lines file of your own with `id`, `question` and `answer`. MODEL has to follow an instruction of a page and write
 8 to 20 rounds: an instruction-tuned model of several billion parameters, such as Qwen/Qwen2.5-7B-Instruct, on a GPU.
-The model of `make demo` is far too weak: instruction, question and answer do not even fit into its window of 320 tokens,
-so all 50 end in rejected.jsonl. `--no-care` is there because help lines are for people and have no place in a corpus.
+The model of `make demo` is far too weak: instruction, question and answer do not even fit into its window of 320
+tokens, so all 50 end in rejected.jsonl. `--no-care` is there because help lines are for people and have no place in a
+corpus.
 
 A model that is served already, by vLLM for instance, needs the last command only:
 

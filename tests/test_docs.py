@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from soulchat.cli import app
-from soulchat_trainer.settings import OneLineParser, read_recipe, recipe_names
+from soulchat_trainer.settings import OneLineParser, recipe_names
 from tests.hub.conftest import hub, logged_in  # noqa: F401
 from tests.hub.server import LoopbackHub
 from tests.trainer import training_parts
@@ -22,7 +22,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 COMMANDS = typer.main.get_command(app)
-PLACEHOLDER_RECIPE = "RECIPE"
+RECIPES = (*recipe_names(), "RECIPE", "NAME")  # the last two stand for a reader's own
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def blocks(page: Path) -> list[Block]:
 
 ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
 PYTHON = [block for block in ALL_BLOCKS if block.language == "python"]
+FRAGMENTS = ("CONTRIBUTING.md",)  # pages whose code belongs inside a module: it is compiled, not run
 
 
 def command_lines() -> Iterator[tuple[str, list[str], bool]]:
@@ -88,10 +89,8 @@ def parse_soulchat(words: list[str], whole: bool) -> None:
 def parse_recipe(words: list[str]) -> None:
     """A recipe that ships, and flags that are fields."""
     recipe, *flags = words
-    assert recipe in (*recipe_names(), PLACEHOLDER_RECIPE), f"no recipe {recipe}"
+    assert recipe in RECIPES, f"no recipe {recipe}"
     parser = OneLineParser()
-    if recipe != PLACEHOLDER_RECIPE:
-        parser.set_defaults(**read_recipe(recipe))
     assert parser.parse_known_args(flags)[1] == []
 
 
@@ -147,7 +146,7 @@ def run_python(text: str, namespace: dict) -> None:
     exec(compile(text, "documentation", "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON}))
+@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON} - set(FRAGMENTS)))
 def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page run one after the other, in a folder that is not the checkout."""
     monkeypatch.chdir(demo_folder)
@@ -155,6 +154,12 @@ def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPat
     for block in PYTHON:
         if block.page == page:
             run_python(block.text, namespace)
+
+
+def test_fragments_compile() -> None:
+    for block in PYTHON:
+        if block.page in FRAGMENTS:
+            compile(block.text, str(block), "exec")
 
 
 @pytest.mark.slow
@@ -198,14 +203,14 @@ def test_both_readmes_have_the_same_code(name: str) -> None:
 def test_the_cost_page_counts_as_the_benchmark_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its function is the benchmark's, and its table is what its function gives."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import training
+    import training_flops
 
     from soulchat_trainer.chatglm import ChatGLMConfig
 
     page = ROOT / "docs/cost.md"
     namespace: dict = {}
     run_python(blocks(page)[0].text, namespace)
-    assert namespace["train_flop"](311, 125_113, 54) == training.train_flops(ChatGLMConfig(), 311, 125_113, 54)
+    assert namespace["train_flop"](311, 125_113, 54) == training_flops.train_flops(ChatGLMConfig(), 311, 125_113, 54)
     rows = re.findall(r"^\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) == 4
     hours, ours, padded = (namespace[name] for name in ("gpu_hours", "ours", "padded"))
