@@ -3,11 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from soulchat_trainer.generation import ReplyEngine
+from soulchat_trainer.loading import load_model
 from soulchat_trainer.talk.care import Care
+from soulchat_trainer.talk.help_lines import render_help_lines
 from soulchat_trainer.talk.limits import Limits
 from soulchat_trainer.talk.listening import free_port
 from soulchat_trainer.talk.page import launch_page, make_page
@@ -19,6 +22,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
 MESSAGE = "#message textarea"
+OPENING = {language: render_help_lines(language).splitlines()[0] for language in ("zh", "en")}
 HOSTILE = (
     '<script>window.harm=1</script><img src="http://elsewhere.example/a.png" onerror="window.harm=2"> '
     "![x](http://elsewhere.example/b.png) [y](javascript:window.harm=3) <iframe src='http://elsewhere.example/'> "
@@ -88,6 +92,13 @@ def visit(browser) -> Iterator[Callable[..., Visit]]:
         page.close(verbose=False)
 
 
+@pytest.fixture(scope="module")
+def demo_model(small_model: tuple) -> tuple:
+    """The model and tokenizer that the recipe "demo" has trained here, else the small one with random weights."""
+    folder = Path(__file__).parents[3] / "outputs" / "demo"
+    return load_model(str(folder)) if (folder / "model.safetensors").is_file() else small_model
+
+
 @pytest.mark.parametrize(
     ("locale", "words", "screen"),
     [
@@ -103,21 +114,27 @@ def visit(browser) -> Iterator[Callable[..., Visit]]:
         ),
     ],
 )
-def test_three_turns_with_a_model(visit, small_model, tmp_path, locale, words, screen):
-    with ReplyService(lambda: ReplyEngine(*small_model), limits=Limits(messages_per_minute=0)) as service:
+def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, locale, words, screen):
+    with ReplyService(lambda: ReplyEngine(*demo_model), limits=Limits(messages_per_minute=0)) as service:
         opened = visit(service, locale, **screen)
         language = locale[:2]
         opened.page.click("#controls button")
-        opened.page.fill("#controls input[type=number] >> nth=2", "12")
+        opened.page.fill("#controls input[type=number] >> nth=2", "24")
         for turn, text in enumerate(words, start=1):
             opened.say(text)
+            opened.page.wait_for_function(
+                "count => document.querySelectorAll('#talk .message.user').length === count", arg=turn
+            )
             entries = opened.wait_for_replies(turn + (turn >= 2))
             notice = opened.page.locator("#notice")
             assert NOTICE[language] in notice.inner_text()
             box = notice.bounding_box()
             assert 0 <= box["y"] < box["y"] + box["height"] <= screen["viewport"]["height"]
-        assert len(entries) == 4
+        help_lines = [index for index, entry in enumerate(entries) if OPENING[language] in entry]
+        assert help_lines[0] == 1  # below the first reply, above the second; more where a reply calls for them
         assert ("12356" if language == "zh" else "988") in entries[1]
+        assert len(entries) >= 4
+        assert all(entry.strip() for entry in entries)
         assert opened.words_of_user() == words
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
         opened.page.screenshot(path=tmp_path / f"{locale}.png")
