@@ -200,8 +200,10 @@ def test_both_readmes_have_the_same_code(name: str) -> None:
     assert code(name) == code("README.md")
 
 
-def test_the_cost_page_counts_as_the_benchmark_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its function is the benchmark's, and its table is what its function gives."""
+def test_the_cost_page_counts_as_the_benchmark_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its function is the benchmark's, its comments are what its code prints, its table what its function gives."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import training_flops
 
@@ -209,7 +211,9 @@ def test_the_cost_page_counts_as_the_benchmark_does(monkeypatch: pytest.MonkeyPa
 
     page = ROOT / "docs/cost.md"
     namespace: dict = {}
-    run_python(blocks(page)[0].text, namespace)
+    code = blocks(page)[0].text
+    run_python(code, namespace)
+    assert re.findall(r"^# (.*)$", code, re.MULTILINE) == capsys.readouterr().out.splitlines()
     assert namespace["train_flop"](311, 125_113, 54) == training_flops.train_flops(ChatGLMConfig(), 311, 125_113, 54)
     rows = re.findall(r"^\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) == 4
