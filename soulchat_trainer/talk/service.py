@@ -113,17 +113,11 @@ class ReplyService:
     ) -> Generator[Event]:
         """The events of a reply; closing the iterator stops the generation. Raises as `astream` does."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        notice, ticket = self._admit(messages, decoding, client, key, events.put)
+        ticket = self._admit(messages, decoding, client, key, events.put)
         try:
-            if notice:
-                yield notice
-            while True:
-                event = events.get()
-                if isinstance(event, Failed):
-                    raise event.error
+            while not isinstance(event := _unless_failed(events.get()), Done):
                 yield event
-                if isinstance(event, Done):
-                    return
+            yield event
         finally:
             self._cancel(ticket)
 
@@ -149,17 +143,11 @@ class ReplyService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        notice, ticket = self._admit(messages, decoding, client, key, tell)
+        ticket = self._admit(messages, decoding, client, key, tell)
         try:
-            if notice:
-                yield notice
-            while True:
-                event = await events.get()
-                if isinstance(event, Failed):
-                    raise event.error
+            while not isinstance(event := _unless_failed(await events.get()), Done):
                 yield event
-                if isinstance(event, Done):
-                    return
+            yield event
         finally:
             self._cancel(ticket)
 
@@ -170,7 +158,7 @@ class ReplyService:
         client: str,
         key: str | None,
         tell: Callable[[Event], None],
-    ) -> tuple[CareNotice | None, Ticket]:
+    ) -> Ticket:
         if not messages or messages[-1]["role"] != "user":
             raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
         message = messages[-1]["content"]
@@ -185,8 +173,10 @@ class ReplyService:
                     f"{len(self._open)} replies are being made; allowed: {self.limits.replies_at_once} at once"
                 )
             self._open.add(ticket)
+        if notice := self.care.check_message(message):
+            tell(notice)
         self._inbox.put(ticket)
-        return self.care.check_message(message), ticket
+        return ticket
 
     def _cancel(self, ticket: Ticket) -> None:
         ticket.cancelled = True
@@ -260,6 +250,12 @@ def keep_roles_apart(messages: list[Message]) -> list[Message]:
     The corpus is made regular in the same way (`soulchatcorpus.rules`), so no message can speak for the other role.
     """
     return [message | {"content": _ROLE_INSIDE.sub(" ", message["content"])} for message in messages]
+
+
+def _unless_failed(event: Event) -> Event:
+    if isinstance(event, Failed):
+        raise event.error
+    return event
 
 
 def _fault(error: Exception) -> RuntimeError:
