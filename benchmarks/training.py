@@ -2,9 +2,11 @@
 
     python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 8 minutes of two free cores
     python benchmarks/training.py gpu [--dataset smile_50k.parquet]               # ChatGLM-6B's size, needs a GPU
+    python benchmarks/training.py small --dataset smile_50k.parquet [--minutes 15] # recipe small, needs a GPU
 
-Results go to benchmarks/results/training-cpu.json and training-gpu.json. Samples are SMILECHAT's turns as they are; no
-text is made up. CPU seconds are those of all threads, so a busy machine does not change ratios.
+Results go to benchmarks/results/training-cpu.json, training-gpu.json and training-small.json (with its .png). Samples
+are SMILECHAT's turns as they are; no text is made up. CPU seconds are those of all threads, so a busy machine does not
+change ratios. `small` goes on where it was when it is called again; its further flags are those of train.py.
 """
 
 import argparse
@@ -23,6 +25,9 @@ import torch.nn.functional as F
 from datasets import Dataset
 from measuring import circumstances, memory_mb, write_results
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from training_flops import PUBLISHED_LENGTH, arithmetic_6b
+from training_gpu import measure_gpu
+from training_small import prove_small
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils import logging
 
@@ -34,11 +39,6 @@ from soulchat_trainer.data import load_corpus
 from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset, find_targets
 from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
-
-PUBLISHED_LENGTH = 2048  # the published script pads every sample to max_source_length + max_target_length
-PAPER_SAMPLES = 30_000 * 80
-PAPER_GPU_HOURS = 79 * 8
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "A800": 312e12}  # dense bfloat16, NVIDIA's data sheets
 
 
 @dataclass
@@ -153,32 +153,6 @@ def measure_recipes(corpus: Dataset, tokenizer: ChatGLMTokenizer, folder: Path, 
     }
 
 
-def train_flops(config: ChatGLMConfig, tokens: float, attended: float, labelled: float) -> float:
-    """Floating-point operations of forward and backward.
-
-    6 per weight and token in the blocks; 12 h per layer for each pair of a token and a token it is computed against;
-    6 h v for each position that the head runs on.
-    """
-    hidden, layers = config.hidden_size, config.num_layers
-    blocks = layers * (4 * hidden * hidden + 2 * hidden * config.inner_hidden_size)
-    return 6 * blocks * tokens + 12 * layers * hidden * attended + 6 * hidden * config.vocab_size * labelled
-
-
-def arithmetic_6b(samples: SampleDataset, labelled: float) -> dict[str, float]:
-    """What the published padding costs at ChatGLM-6B's size, and the paper's whole run in FLOP."""
-    config = ChatGLMConfig()
-    lengths = samples.lengths.astype(float)
-    ours = train_flops(config, lengths.mean(), (lengths**2).mean(), labelled)
-    published = train_flops(config, PUBLISHED_LENGTH, PUBLISHED_LENGTH**2, PUBLISHED_LENGTH)
-    return {
-        "published_flop_a_sample": published,
-        "our_flop_a_sample": ours,
-        "ratio": published / ours,
-        "real_tokens_of_the_papers_run": lengths.mean() * PAPER_SAMPLES,
-        "flop_of_the_papers_run": ours * PAPER_SAMPLES,
-    }
-
-
 def measure_preparation(corpus: Dataset, tokenizer: ChatGLMTokenizer) -> dict[str, float]:
     """CPU seconds to tokenize 100,000 samples, and the ids stored, against every prompt whole."""
     encoder = ChatGLMEncoder(tokenizer, 1536, 512)
@@ -243,93 +217,6 @@ def measure_every_turn(corpus: Dataset, tokenizer: Any) -> dict[str, float]:
     }
 
 
-def measure_steps(
-    config: ChatGLMConfig,
-    samples: SampleDataset,
-    device: str,
-    steps: int,
-    max_tokens: int,
-    lora_rank: int | None = None,
-) -> dict[str, float]:
-    """Steps of 80 real samples with AdamW in bfloat16: tokens per second, MFU, peak memory, the paper's run in hours.
-
-    MFU = `train_flops` of the real tokens, without recomputation, over seconds and the card's dense bfloat16 peak.
-    """
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = ChatGLMForConditionalGeneration(config).bfloat16().train()
-    model.gradient_checkpointing_enable({"use_reentrant": False})
-    if lora_rank is not None:
-        from peft import LoraConfig, get_peft_model
-
-        targets = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
-        model = get_peft_model(model, LoraConfig(r=lora_rank, target_modules=targets, task_type="CAUSAL_LM"))
-        model.enable_input_require_grads()
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)
-    collate = PaddingCollator(pad_token_id=3, pad_to_multiple_of=8)
-    order = np.random.default_rng(0).permutation(len(samples))
-    lengths, labelled, seconds = [], 0, []
-    for step in range(steps + 3):  # three to warm up
-        chosen = order[np.arange(step * 80, step * 80 + 80) % len(order)]
-        micro_batches = [
-            collate([samples[int(chosen[i])] for i in batch])
-            for batch in LengthBatchSampler(samples.lengths[chosen], 80, max_tokens=max_tokens)
-        ]
-        count = sum(int((batch["labels"] != -100).sum()) for batch in micro_batches)
-        _synchronise(device)
-        start = time.perf_counter()
-        for batch in micro_batches:
-            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-            model(**batch, num_items_in_batch=count).loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        _synchronise(device)
-        if step >= 3:
-            seconds.append(time.perf_counter() - start)
-            lengths.append(samples.lengths[chosen].astype(float))
-            labelled += count
-    tokens, attended = sum(n.sum() for n in lengths), sum((n**2).sum() for n in lengths)
-    flops = train_flops(config, tokens, attended, labelled)
-    peak = peak_flops(device)
-    return {
-        "steps": steps,
-        "seconds_a_step": sum(seconds) / steps,
-        "tokens_per_second": tokens / sum(seconds),
-        "flop_per_second": flops / sum(seconds),
-        "mfu": flops / sum(seconds) / peak if peak else None,
-        "peak_memory_gb": torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else None,
-        "hours_of_the_papers_run": sum(seconds) / steps * 30_000 / 3600,
-        "gpu_hours_of_the_paper": PAPER_GPU_HOURS,
-    }
-
-
-def measure_inference_memory(
-    config: ChatGLMConfig, device: str, prompt_tokens: int = 1536, new_tokens: int = 512
-) -> float:
-    """Peak GB of float16 generation at the paper's lengths (the paper: at least 14 GB)."""
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    with torch.device(device):
-        model = ChatGLMForConditionalGeneration(config).half().eval()
-    ids = torch.randint(10_000, 20_000, (1, prompt_tokens), device=device)
-    ids[0, -2:] = torch.tensor([config.gmask_token_id, config.bos_token_id], device=device)
-    model.generate(ids, max_new_tokens=new_tokens - 1, min_new_tokens=new_tokens - 1, do_sample=False)
-    return torch.cuda.max_memory_allocated() / 1e9
-
-
-def peak_flops(device: str) -> float | None:
-    """Dense bfloat16 peak of the card, or None where it is not known."""
-    name = torch.cuda.get_device_name() if device == "cuda" else ""
-    return next((peak for card, peak in PEAK_FLOPS.items() if card in name), None)
-
-
-def _synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
 def chat_tokenizer(corpus: Dataset) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer with a ChatML template (Qwen 2.5's form), trained on the corpus."""
     tokenizer = Tokenizer(models.BPE())
@@ -357,31 +244,23 @@ def measure_cpu(corpus: Dataset, tokenizer: ChatGLMTokenizer, num_samples: int) 
     return results
 
 
-def measure_gpu(corpus: Dataset, tokenizer: ChatGLMTokenizer, steps: int) -> dict[str, Any]:
-    """ChatGLM-6B's size with random weights on this machine's GPU."""
-    samples = SampleDataset(encode_dataset(corpus, ChatGLMEncoder(tokenizer, 1536, 512)))
-    config = ChatGLMConfig()
-    results = {"inference_float16_peak_gb": measure_inference_memory(config, "cuda")}
-    for name, rank in (("full parameters, bfloat16", None), ("LoRA rank 16, bfloat16", 16)):
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        results[name] = measure_steps(config, samples, "cuda", steps, max_tokens=16384, lora_rank=rank)
-        print(name, json.dumps(results[name]))
-    labelled = float(np.mean([(samples[i]["labels"] != -100).sum() for i in range(0, len(samples), 97)]))
-    return results | {"arithmetic": arithmetic_6b(samples, labelled)}
-
-
 def main() -> None:
     """Measure what was asked for and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["cpu", "gpu"])
+    parser.add_argument("what", choices=["cpu", "gpu", "small"])
     parser.add_argument("--dataset", default="soulchatcorpus", help="conversations: a name or a file")
     parser.add_argument("--tokenizer", help="folder with ChatGLM-6B's ice_text.model; else a small one is trained")
     parser.add_argument("--samples", type=int, default=12, help="samples of the comparison with the published recipe")
     parser.add_argument("--steps", type=int, default=100, help="steps on the GPU")
-    options = parser.parse_args()
-    if options.what == "gpu" and not torch.cuda.is_available():
+    parser.add_argument("--minutes", type=float, default=15, help="how long `small` may train in this call")
+    options, flags = parser.parse_known_args()
+    if flags and options.what != "small":
+        parser.error(f"unknown arguments {' '.join(flags)}; only `small` hands flags to train.py")
+    if options.what != "cpu" and not torch.cuda.is_available() and "--use_cpu" not in flags:
         raise SystemExit("no GPU here: this measures on a CUDA device only; `cpu` measures what a CPU can")
+    if options.what == "small":
+        prove_small(options.dataset, options.minutes, flags)
+        return
     corpus = load_corpus(options.dataset)["train"]
     if options.tokenizer:
         tokenizer = ChatGLMTokenizer(str(Path(options.tokenizer) / "ice_text.model"))
@@ -393,7 +272,10 @@ def main() -> None:
     if options.what == "cpu":
         write_results("training-cpu", head | {**settings, **measure_cpu(corpus, tokenizer, options.samples)})
     else:
-        write_results("training-gpu", head | {**settings, **measure_gpu(corpus, tokenizer, options.steps)})
+        write_results(
+            "training-gpu",
+            head | {**settings, **measure_gpu(corpus, tokenizer, options.steps, "cuda", ChatGLMConfig())},
+        )
 
 
 if __name__ == "__main__":

@@ -226,6 +226,13 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self._clock = time.perf_counter()
         return super().train(resume_from_checkpoint=folder, **kwargs)
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """The parent's, which would train one step too many where a run that is done is resumed."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)
+        else:
+            self.control.should_training_stop = True
+
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
         self._seen += torch.stack(

@@ -111,6 +111,17 @@ def test_a_resumed_run_logs_the_same_losses(
     assert set(losses(whole)) == {3, 4, 6, 8, 9, 12}
 
 
+def test_a_finished_run_is_resumed_to_its_end(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """Not one step beyond; its evaluation may have been what was stopped."""
+    whole = make_trainer(chatglm_tokenizer, tmp_path)
+    whole.train()
+    resumed = make_trainer(chatglm_tokenizer, tmp_path)
+    resumed.train(resume_from_checkpoint=True)
+    assert losses(resumed) == losses(whole)
+    assert resumed.state.global_step == 12
+    torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), rtol=0, atol=0)
+
+
 def test_nothing_to_resume_is_an_error(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no whole checkpoint"):
         make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint=True)

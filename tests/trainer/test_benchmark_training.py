@@ -1,0 +1,156 @@
+"""The benchmark of training at a toy size on the CPU: everything but the calls to CUDA runs."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMTokenizer
+from soulchat_trainer.collator import SampleDataset
+from soulchat_trainer.models import new_config
+from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset
+from tests.trainer.training_parts import make_rows
+
+ROOT = Path(__file__).parents[2]
+TOY = {"hidden_size": 64, "num_layers": 2, "num_attention_heads": 2, "inner_hidden_size": 128}
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training_gpu
+
+    monkeypatch.setattr(training_gpu, "WARM_UP_STEPS", 0)
+    return training_gpu
+
+
+@pytest.fixture
+def flops(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training_flops
+
+    return training_flops
+
+
+@pytest.fixture
+def toy(chatglm_tokenizer: ChatGLMTokenizer) -> ChatGLMConfig:
+    return new_config({**TOY, "max_sequence_length": 2048}, chatglm_tokenizer)
+
+
+@pytest.fixture
+def samples(chatglm_tokenizer: ChatGLMTokenizer) -> SampleDataset:
+    return SampleDataset(encode_dataset(make_rows(60), ChatGLMEncoder(chatglm_tokenizer, 1536, 512)))
+
+
+def test_flop_by_hand(flops: ModuleType, toy: ChatGLMConfig) -> None:
+    """One layer: query, key, value 3 x 64 x 64, output 64 x 64, up and down 2 x 64 x 128: 32,768 weights."""
+    toy.vocab_size = 1000
+    weights, pairs, head = 2 * 32_768 * 10, 2 * 64 * 100, 64_000 * 3
+    assert flops.train_flops(toy, 10, 100, 3) == 6 * weights + 12 * pairs + 6 * head
+    assert flops.train_flops(toy, 10, 100, 3, weights_train=False) == 4 * weights + 12 * pairs + 4 * head
+
+
+def test_chatglm_6b_has_6_billion_weights(flops: ModuleType) -> None:
+    """Blocks and head alone: 28 layers of 12 x 4096 x 4096, and 4096 x 130528; 6 FLOP each and token."""
+    found = flops.train_flops(ChatGLMConfig(), 1, 0, 1)
+    assert found == 6 * (28 * 12 * 4096**2 + 4096 * 130_528)
+    assert found / 6 == pytest.approx(6.17e9, rel=0.01)
+
+
+def test_mfu_and_the_papers_run_by_hand(gpu: ModuleType, flops: ModuleType) -> None:
+    assert gpu.share_of_peak(494.5e12, flops.PEAK_FLOPS["H200"]) == 0.5
+    assert gpu.share_of_peak(1e12, flops.peak_flops("cpu")) is None
+    found = gpu.extrapolate(2.4)
+    assert found["hours_of_the_papers_run"] == pytest.approx(20)
+    assert found["gpu_hours_of_the_paper"] == 632
+    assert found["arithmetic"] == "2.400 s x 30,000 steps of 80 / 3,600 = 20.0 hours"
+
+
+def test_micro_batches_hold_the_step(gpu: ModuleType, samples: SampleDataset) -> None:
+    """All 80 samples, once each, in batches of at most so many padded tokens."""
+    chosen = np.arange(80)
+    batches = gpu.make_micro_batches(samples, chosen, max_tokens=600)
+    assert len(batches) > 1
+    assert max(batch["input_ids"].numel() for batch in batches) <= 600
+    assert sum(len(batch["input_ids"]) for batch in batches) == 80
+    assert sum(int(batch["attention_mask"].sum()) for batch in batches) == samples.lengths[chosen].sum()
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
+def test_gpu_part_on_the_cpu(gpu: ModuleType, toy: ChatGLMConfig, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    found = gpu.measure_gpu(
+        make_rows(60), chatglm_tokenizer, 1, "cpu", toy, max_tokens=600, prompt_tokens=20, new_tokens=5
+    )
+    full, lora = found["full parameters, bfloat16"], found["LoRA rank 16, bfloat16"]
+    assert found["inference_float16_peak_gb"] is None
+    assert full["trained_parameters"] > lora["trained_parameters"] == 2 * 16 * (64 + 192 + 64 + 64 + 2 * (64 + 128))
+    assert full["tokens_per_second"] > 0 < lora["tokens_per_second"]
+    assert full["mfu"] is None
+    assert found["arithmetic"]["ratio"] > 1
+    json.dumps(found)
+
+
+def test_lora_learns_through_checkpointed_blocks(
+    gpu: ModuleType, toy: ChatGLMConfig, samples: SampleDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients reach LoRA's matrices: with checkpointing and a frozen embedding they might not."""
+    seen = {}
+    step = torch.optim.AdamW.step
+
+    def watch(self: torch.optim.AdamW, closure: object = None) -> None:
+        seen["gradients"] = [p.grad for group in self.param_groups for p in group["params"]]
+        step(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watch)
+    with pytest.warns(FutureWarning, match="is_gradient_checkpointing"):
+        gpu.measure_steps(toy, samples, "cpu", 1, 600, gpu.LORA)
+    assert all(gradient is not None for gradient in seen["gradients"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("what", ["gpu", "small"])
+def test_without_a_gpu_it_says_so(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training
+
+    monkeypatch.setattr(sys, "argv", ["training.py", what])
+    with pytest.raises(SystemExit, match="no GPU here"):
+        training.main()
+
+
+@pytest.mark.slow
+def test_small_proof_at_a_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped and called again, it goes on; then everything that the proof shows is there."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import measuring
+    import training_small
+
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    make_rows(80).to_parquet(tmp_path / "rows.parquet")
+    model = json.dumps({**TOY, "max_sequence_length": 1024})
+    flags = ["--use_cpu", "--max_steps", "6", "--save_steps", "3", "--logging_steps", "1", "--model_config", model]
+    flags += [
+        "--tokenizer_vocab_size",
+        "420",
+        "--max_tokens",
+        "2000",
+        "--num_test_turns",
+        "6",
+        "--max_new_tokens",
+        "8",
+    ]
+    training_small.prove_small(str(tmp_path / "rows.parquet"), 0.01, flags, tmp_path / "out")
+    assert not (tmp_path / "training-small.json").exists()
+    for _ in range(2):  # the second time everything is trained, and scored again
+        training_small.prove_small(str(tmp_path / "rows.parquet"), 5, flags, tmp_path / "out")
+        found = json.loads((tmp_path / "training-small.json").read_text())
+        assert [step for step, _ in found["loss_curve"]] == [1, 2, 3, 4, 5, 6]
+        assert [system["name"] for system in found["systems"]] == ["trained", "untrained", "retrieval"]
+        assert len(found["replies"]) == 5
+        assert found["training"]["tokens_per_second"] > 0
+        assert (tmp_path / "training-small.png").stat().st_size > 1000
