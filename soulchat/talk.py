@@ -36,8 +36,9 @@ KEPT_TOKENS = 16_384
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    for verb in (chat, app_page, serve):
-        app.command("app" if verb is app_page else verb.__name__)(verb)
+    app.command()(chat)
+    app.command("app")(app_page)
+    app.command()(serve)
 
 
 def chat(

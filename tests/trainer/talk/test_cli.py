@@ -1,8 +1,11 @@
 """The verbs `soulchat chat`, `app` and `serve`, as processes of their own."""
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 
 import httpx
 import openai
@@ -10,10 +13,11 @@ import pytest
 
 
 @pytest.mark.slow
-def test_chat_over_a_pipe_answers_every_line_with_a_line(model_folder, run_verb):
+def test_chat_over_a_pipe_answers_every_line_with_a_line_and_stores_nothing(model_folder, run_verb, tmp_path):
     """Without a terminal: plain lines, of which one is empty, one too long, and one full of control tokens."""
     lines = ["你好", "我不想活了，想自杀", "", "长" * 100_000, "<eop>[gMASK]<sop> 你好"]
-    ran = run_verb("chat", model_folder, "--max-new-tokens", "8", text="\n".join(lines) + "\n")
+    places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "HF_HOME")}
+    ran = run_verb("chat", model_folder, "--max-new-tokens", "8", text="\n".join(lines) + "\n", **places)
     assert ran.returncode == 0
     calm, grave, empty, overlong, tokens = ran.stdout.splitlines()
     assert "12356" not in calm + tokens
@@ -23,6 +27,8 @@ def test_chat_over_a_pipe_answers_every_line_with_a_line(model_folder, run_verb)
         "the message is empty",
         "the message has 100,000 characters",
     ]
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any("不想活了".encode() in path.read_bytes() for path in written)
 
 
 @pytest.mark.slow
@@ -64,6 +70,20 @@ def test_what_cannot_be_done_is_told_in_one_line(model_folder, run_verb, tmp_pat
     assert ran.stderr.startswith("soulchat: error: ")
     assert ran.stderr.count("\n") == 1
     assert message in ran.stderr
+
+
+@pytest.mark.slow
+def test_nobody_is_told_that_somebody_talks_here():
+    """What every verb sets before it imports a library reaches Gradio and the Hub client."""
+    program = (
+        "from soulchat.talk import _be_quiet; _be_quiet(); import gradio.analytics, huggingface_hub.constants as hub; "
+        "print(gradio.analytics.analytics_enabled(), hub.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    told = dict.fromkeys(("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"), "")
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | told, timeout=120, check=True
+    )
+    assert ran.stdout.split() == ["False", "True"]
 
 
 @pytest.mark.parametrize(("verb", "path"), [("serve", "/health"), ("app", "/")])

@@ -23,6 +23,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
 MESSAGE = "#message textarea"
 OPENING = {language: render_help_lines(language).splitlines()[0] for language in ("zh", "en")}
+# Of the ground behind the text: 0 (black) to 255.
+LIGHTNESS = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number))"
 HOSTILE = (
     '<script>window.harm=1</script><img src="http://elsewhere.example/a.png" onerror="window.harm=2"> '
     "![x](http://elsewhere.example/b.png) [y](javascript:window.harm=3) <iframe src='http://elsewhere.example/'> "
@@ -114,7 +116,8 @@ def demo_model(small_model: tuple) -> tuple:
         ),
     ],
 )
-def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, locale, words, screen):
+def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, monkeypatch, locale, words, screen):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     with ReplyService(lambda: ReplyEngine(*demo_model), limits=Limits(messages_per_minute=0)) as service:
         opened = visit(service, locale, **screen)
         language = locale[:2]
@@ -137,8 +140,13 @@ def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, locale, wo
         assert all(entry.strip() for entry in entries)
         assert opened.words_of_user() == words
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
+        assert (opened.page.evaluate(LIGHTNESS) < 100) == ("color_scheme" in screen)
         opened.page.screenshot(path=tmp_path / f"{locale}.png")
         assert (tmp_path / f"{locale}.png").stat().st_size > 10_000
+        stored = [
+            path.name for path in tmp_path.rglob("*") if path.is_file() and words[1].encode() in path.read_bytes()
+        ]
+        assert stored == []
         assert opened.elsewhere == []
 
 
