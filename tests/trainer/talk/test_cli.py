@@ -1,4 +1,4 @@
-"""The verbs `soulchat chat`, `app` and `serve`, as processes of their own."""
+"""The verbs `soulchat chat`, `app` and `serve`, most of them as processes of their own."""
 
 import json
 import os
@@ -10,6 +10,8 @@ import sys
 import httpx
 import openai
 import pytest
+
+from soulchat.cli import main
 
 
 @pytest.mark.slow
@@ -61,15 +63,17 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
         (["app", "{model}", "--share"], "--share lets others in and needs a password"),
     ],
 )
-@pytest.mark.slow
-def test_what_cannot_be_done_is_told_in_one_line(model_folder, run_verb, tmp_path, arguments, message):
+def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, monkeypatch, capsys, arguments, message):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         names = {"empty": str(tmp_path), "model": model_folder, "taken": str(taken.getsockname()[1])}
-        ran = run_verb(*(argument.format(**names) for argument in arguments))
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("soulchat: error: ")
-    assert ran.stderr.count("\n") == 1
-    assert message in ran.stderr
+        monkeypatch.setattr(sys, "argv", ["soulchat", *(argument.format(**names) for argument in arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told.startswith("soulchat: error: ")
+    assert told.count("\n") == 1
+    assert message in told
 
 
 @pytest.mark.slow
