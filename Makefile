@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 CORE := tests/chatglm tests/corpus tests/metrics tests/hub tests/trainer
 
-.PHONY: install demo benchmark-demo test test-slow coverage test-lowest test-highest style quality docs package audit clean
+.PHONY: install demo benchmark-demo bench test test-slow coverage test-lowest test-highest style quality docs package audit clean
 
 install: $(INSTALLED)
 
@@ -23,6 +23,9 @@ benchmark-demo: $(INSTALLED)
 	test -f outputs/demo/results.json || $(MAKE) demo
 	$(BIN)/soulchat benchmark run --model untrained:outputs/demo --model outputs/demo --model retrieval \
 		--max-new-tokens 120 --output outputs/benchmark-demo
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/bench.py
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -71,4 +74,4 @@ audit: $(INSTALLED)
 	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-highest build dist *.egg-info outputs site
+	rm -rf $(VENV) .venv-lowest .venv-highest .venv-peers build dist *.egg-info outputs site
