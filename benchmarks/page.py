@@ -2,60 +2,149 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 
-# A line of the page: what was compared, with what, result file, keys to the number, and how it is written.
-LINES = [
-    (
-        "Chinese BLEU and ROUGE of 10,000 pairs",
-        "rouge-chinese, jieba, nltk",
-        "metric",
-        "systems/jieba/times_faster",
-        "x",
-    ),
-    ("the same with extra `fast`", "the same", "metric", "systems/rjieba/times_faster", "x"),
-    (
-        "turns of 258,354 conversations",
-        '`load_dataset("json")` and `map`',
+
+class Line(NamedTuple):
+    """A line of a table.
+
+    Attributes:
+        what: was measured; `{}` stands for the number at `size`.
+        peer: it is compared with.
+        file: of results, without its ending.
+        keys: the path to the number.
+        unit: how it is written.
+        over: the path to the number that it is divided by, if any.
+        size: the path to the size that `what` tells, if any.
+    """
+
+    what: str
+    peer: str
+    file: str
+    keys: str
+    unit: str
+    over: str = ""
+    size: str = ""
+
+
+FIELD = "rouge-chinese, jieba, nltk"
+JSON = '`load_dataset("json")` and `map`'
+COMPARED = [
+    Line("Chinese BLEU and ROUGE of {} pairs", FIELD, "metric", "systems/jieba/times_faster", "x", size="pairs"),
+    Line("the same with extra `fast`", "the same", "metric", "systems/rjieba/times_faster", "x"),
+    Line(
+        "turns of {} conversations",
+        JSON,
         "corpus",
         "whole/less_cpu_than_json_and_map",
         "x",
+        size="whole/conversations",
     ),
-    ("the same", "parsing and writing the bytes alone", "corpus", "whole/times_parsing_and_writing", "x the time"),
-    ("peak memory of the same", "", "corpus", "whole/ours/peak_memory_mb", "MB"),
-    ("peak memory of the peer", "", "corpus", "whole/json_and_map/peak_memory_mb", "MB"),
-    ("random reads of `TurnView`", "a stored turns table", "corpus", "whole/turn_view/random_reads_ratio", "x"),
-    ("CPU of a training step", "the original's manner", "model", "training_step/share/cpu_seconds_per_step", "%"),
-    ("memory of a training step", "the same", "model", "training_step/share/peak_mb_above_model", "%"),
-    ("replies a CPU second, batch of 32", "one at a time", "generation", "batch_32/times_one_at_a_time", "x"),
-    ("requests a CPU second while rewriting", "", "making", "requests/rewrite/per_cpu_second", ""),
-    ("the bare client on the same machine", "", "making", "requests/bare_aiohttp/per_cpu_second", ""),
-    ("dialogues cleaned a CPU second", "", "making", "cleaning/rules/per_cpu_second", ""),
-    ("the same with near duplicates", "", "making", "cleaning/with_near_duplicates/per_cpu_second", ""),
+    Line("the same", "parsing and writing the bytes alone", "corpus", "whole/times_parsing_and_writing", "x the time"),
+    Line("peak memory of the same", "", "corpus", "whole/ours/peak_memory_mb", "MB"),
+    Line("peak memory of the peer", "", "corpus", "whole/json_and_map/peak_memory_mb", "MB"),
+    Line("random reads of `TurnView`", "a stored turns table", "corpus", "whole/turn_view/random_reads_ratio", "x"),
+    Line("CPU of a training step", "the original's manner", "model", "training_step/share/cpu_seconds_per_step", "%"),
+    Line("memory of a training step", "the same", "model", "training_step/share/peak_mb_above_model", "%"),
+    Line("replies a CPU second, batch of 32", "one at a time", "generation", "batch_32/times_one_at_a_time", "x"),
+    Line(
+        "tokens a CPU second of one talk, ChatGLM",
+        "the original page's loop",
+        "chat",
+        "chatglm/kept/tokens_per_second",
+        "x",
+        over="chatglm/original/tokens_per_second",
+    ),
+    Line(
+        "the same, causal model",
+        "the same",
+        "chat",
+        "causal/kept/tokens_per_second",
+        "x",
+        over="causal/original/tokens_per_second",
+    ),
+    Line(
+        "the same, all talks at once, with care",
+        "the same",
+        "chat",
+        "causal/at once, with care/tokens_per_second",
+        "x",
+        over="causal/original/tokens_per_second",
+    ),
+    Line("requests a CPU second while rewriting", "", "making", "requests/rewrite/per_cpu_second", ""),
+    Line("the bare client on the same machine", "", "making", "requests/bare_aiohttp/per_cpu_second", ""),
+    Line("dialogues cleaned a CPU second", "", "making", "cleaning/rules/per_cpu_second", ""),
+    Line("the same with near duplicates", "", "making", "cleaning/with_near_duplicates/per_cpu_second", ""),
+]
+
+PUBLISHED = "recipes/variants/published"
+TRAINING = [
+    Line("samples a CPU second", "the published recipe", "training-cpu", f"{PUBLISHED}/speed_of_ours", "x"),
+    Line("peak memory", "the same", "training-cpu", f"{PUBLISHED}/memory_of_ours", "%"),
+    Line(
+        "samples a CPU second",
+        "padding to the longest of a random batch",
+        "training-cpu",
+        "recipes/variants/dynamic padding, random order/speed_of_ours",
+        "x",
+    ),
+    Line(
+        "FLOP of a sample at ChatGLM-6B's size, by arithmetic",
+        "the published recipe",
+        "training-cpu",
+        "recipes/arithmetic_at_chatglm_6b/ratio",
+        "x less",
+    ),
+    Line("tokenizing every turn", "every prompt whole", "training-cpu", "preparation/times_less_cpu", "x"),
+    Line("ids stored", "the same", "training-cpu", "preparation/times_less_storage", "x less"),
+    Line(
+        "turns learned a CPU second, causal model, loss on every turn",
+        "a sample for each turn",
+        "training-cpu",
+        "every_turn/times_faster",
+        "x",
+    ),
 ]
 
 HEAD = """# Benchmarks
 
-Each number stands in `benchmarks/results/`, written by the script of the same name in `benchmarks/`; this page is
-rendered from there by `python benchmarks/page.py`. Peers ran in the same run on the same machine (two cores without a
-GPU, not idle): trust the ratios more than the seconds. x: times as fast, in CPU seconds; %: of what the peer needs.
-
-| what | against | measured |
-| --- | --- | ---: |
+`make bench` runs all of this, at sizes meant for half an hour of two free cores. Each number stands in
+`benchmarks/results/`, written by the script of the same name in `benchmarks/`; `python benchmarks/page.py` renders
+this page from there. Both sides of a comparison ran in the same run on the same machine, not idle: trust the ratios
+more than the seconds. x: times as fast, in CPU seconds; %: of what the peer needs.
 """
 
-TAIL = """
-Nothing was measured on a GPU yet: `benchmarks/training.py gpu` is there for a machine that has one.
+PEERS_TEXT = """Each is installed in an environment of its own and reads the same files as ours. Metrics are compared
+with our preset of the same name; converters start from a file in ShareGPT's form and end in the peer's cache, ours in
+a Parquet file."""
+
+NOT_RUN = """
+## What could not be run
+
+- **Anything on a GPU**: none was there. `benchmarks/training.py gpu` is ready for a machine that has one, and what the
+  [cost page](cost.md) says of GPUs is arithmetic.
+- **The original SoulChat and ChatGLM-6B**: their code and weights (13 GB) come in no Python package, and want a GPU.
+  "The original's manner", "the original page's loop" and "the published recipe" are built of our own parts and do what
+  their code does, on the same weights.
+- **Training with LLaMA-Factory, ms-swift or TRL**: not tried; their speed on two CPU cores says nothing of a GPU's.
+- **LLaMA-Factory with all that it requires**: its torchaudio is built for CUDA and does not load beside torch for the
+  CPU (`OSError: Could not load this library: _torchaudio.abi3.so`). So torchaudio runs without its native libraries,
+  and both peers without the packages that metric and data do not use (gradio, av, torchvision …).
 """
 
 
-def read(name: str, keys: str) -> float:
+def results_of(file: str) -> dict[str, Any]:
+    """A result file."""
+    return json.loads((RESULTS / f"{file}.json").read_text(encoding="utf-8"))
+
+
+def read(file: str, keys: str) -> float:
     """The number at a path of keys in a result file."""
-    value: Any = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    value: Any = results_of(file)
     for key in keys.split("/"):
         value = value[key]
     return value
@@ -70,10 +159,73 @@ def written(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}".strip()
 
 
+def row(line: Line) -> str:
+    """A line of a table."""
+    value = read(line.file, line.keys) / (read(line.file, line.over) if line.over else 1)
+    what = line.what.format(f"{read(line.file, line.size):,}") if line.size else line.what
+    return f"| {what} | {line.peer} | {written(value, line.unit)} |"
+
+
+def table(lines: list[Line]) -> str:
+    """A table of comparisons."""
+    return "\n".join(["", "| what | against | measured |", "| --- | --- | ---: |", *map(row, lines), ""])
+
+
+def training() -> str:
+    """What training costs beside the published recipe."""
+    return "\n## Training on a CPU\n" + table(TRAINING)
+
+
+def peers() -> str:
+    """LLaMA-Factory and ms-swift themselves."""
+    results = results_of("peers")
+    rows = []
+    for name, peer in results["peers"].items():
+        if "failed" in peer:
+            rows.append(f"| {name} | could not be run: `{peer['failed']}` | | | |")
+            continue
+        who = " ".join(next(iter(peer["versions"].items())))
+        metric, converter = peer["metric"], peer["converter"]
+        for cutter, extra in (("jieba", ""), ("rjieba", ", extra `fast`")):
+            ours = metric[cutter]
+            what = f"its metric, {results['pairs']:,} pairs{extra}"
+            same = f"to {ours['largest_difference']:.0e} in {', '.join(ours['scores'])}"
+            rows.append(_peer_row(who, what, metric["peer"], ours, same))
+        what = f"its converter, {converter['peer']['conversations']:,} conversations, our `conversations`"
+        same = "every text" if converter["equal"] else "no"
+        rows.append(_peer_row(who, what, converter["peer"], converter["conversations"], same))
+        same = "it makes none"
+        rows.append(_peer_row(who, "the same, our `turns`", converter["peer"], converter["turns"], same))
+    head = "| peer | what | its CPU seconds | ours | | equal |\n| --- | --- | ---: | ---: | ---: | --- |"
+    return "\n".join(["\n## LLaMA-Factory and ms-swift themselves\n", PEERS_TEXT, "", head, *rows, ""])
+
+
+def _peer_row(who: str, what: str, its: dict[str, float], ours: dict[str, float], same: str) -> str:
+    seconds = f"{its['cpu_seconds']:.2f} | {ours['cpu_seconds']:.2f} | {ours['times_faster']:.1f}x"
+    return f"| {who} | {what} | {seconds} | {same} |"
+
+
+def circumstances(files: list[str]) -> str:
+    """Date, machine and versions of each result file."""
+    rows = []
+    for file in files:
+        results = results_of(file)
+        if "date" not in results:
+            rows.append(f"| {file} | not recorded | | |")
+            continue
+        machine = results["machine"]
+        gpu = machine["gpu"] or "no GPU"
+        hardware = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, {gpu}"
+        versions = ", ".join(" ".join(pair) for pair in results["versions"].items())
+        rows.append(f"| {file} | {results['date']} | {hardware} | {versions} |")
+    head = ["\n## Where and when\n", "| result | date | machine | versions |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows, ""])
+
+
 def render() -> str:
     """The whole page."""
-    rows = (f"| {what} | {peer} | {written(read(name, keys), unit)} |" for what, peer, name, keys, unit in LINES)
-    return HEAD + "\n".join(rows) + "\n" + TAIL
+    files = sorted({line.file for line in COMPARED})
+    return "".join([HEAD, table(COMPARED), circumstances(files), NOT_RUN])
 
 
 if __name__ == "__main__":
