@@ -118,9 +118,10 @@ this page from there. Both sides of a comparison ran in the same run on the same
 more than the seconds. x: times as fast, in CPU seconds; %: of what the peer needs.
 """
 
-PEERS_TEXT = """Each is installed in an environment of its own and reads the same files as ours. Metrics are compared
-with our preset of the same name; converters start from a file in ShareGPT's form and end in the peer's cache, ours in
-a Parquet file."""
+PEERS_TEXT = """\
+Each is installed in an environment of its own, with the versions of `benchmarks/peer_*.txt`, and reads the same files
+as ours. Metrics are compared with our preset of the same name; ms-swift rounds its scores to six decimals.
+Converters start from a file in ShareGPT's form and end in the peer's cache, ours in a Parquet file."""
 
 NOT_RUN = """
 ## What could not be run
@@ -189,7 +190,7 @@ def peers() -> str:
         for cutter, extra in (("jieba", ""), ("rjieba", ", extra `fast`")):
             ours = metric[cutter]
             what = f"its metric, {results['pairs']:,} pairs{extra}"
-            same = f"to {ours['largest_difference']:.0e} in {', '.join(ours['scores'])}"
+            same = f"{', '.join(ours['scores'])} to {ours['largest_difference']:.0e}"
             rows.append(_peer_row(who, what, metric["peer"], ours, same))
         what = f"its converter, {converter['peer']['conversations']:,} conversations, our `conversations`"
         same = "every text" if converter["equal"] else "no"
@@ -224,8 +225,8 @@ def circumstances(files: list[str]) -> str:
 
 def render() -> str:
     """The whole page."""
-    files = sorted({line.file for line in COMPARED})
-    return "".join([HEAD, table(COMPARED), circumstances(files), NOT_RUN])
+    files = sorted({line.file for line in COMPARED} | {"peers"})
+    return "".join([HEAD, table(COMPARED), peers(), circumstances(files), NOT_RUN])
 
 
 if __name__ == "__main__":
