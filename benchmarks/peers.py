@@ -27,6 +27,7 @@ from metric import sample_pairs
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parent / ".venv-peers"
 SAMPLE = HERE.parent / "soulchatcorpus" / "data"
+TORCH = "torch==2.13.0"
 PEERS = {"llamafactory": "llamafactory", "ms_swift": "ms-swift"}  # name of the driver and preset
 
 
@@ -36,8 +37,10 @@ def environment(peer: str) -> Path:
     python, installed = folder / "bin" / "python", folder / "installed.txt"
     if not installed.exists() or installed.read_bytes() != requirements.read_bytes():
         venv.create(folder, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", requirements.name]
-        subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
+        # torch with the libraries that its build wants; the rest as listed, since the peers require more than is used.
+        for wanted in ([TORCH], ["--no-deps", "-r", requirements.name]):
+            command = [python, "-m", "pip", "install", "--quiet", *wanted]
+            subprocess.run(command, check=True, capture_output=True, text=True, cwd=HERE)
         # Built for CUDA, so they do not load beside torch for the CPU; torchaudio goes without where they are absent.
         for library in folder.glob("lib/*/site-packages/torchaudio/lib/*.so"):
             library.unlink()

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import bench
+from benchmarks import bench, page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,3 +78,18 @@ def test_a_peer_that_cannot_be_run_says_why(
 
     monkeypatch.setattr(peers, "environment", fail)
     assert peers.compare("llamafactory", Path(), Path()) == {"failed": expected}
+
+
+@pytest.mark.parametrize("peer", ["llamafactory", "ms_swift"])
+def test_a_peers_environment_is_pinned(peers: ModuleType, peer: str) -> None:
+    assert peer in peers.PEERS
+    first, *lines = (peers.HERE / f"peer_{peer}.txt").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# ")
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    assert not any(line.startswith("torch==") for line in lines)
+
+
+def test_the_page_says_why_a_peer_could_not_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = {"pairs": 10, "peers": {"ms_swift": {"failed": "installing: ERROR: no such version"}}}
+    monkeypatch.setattr(page, "results_of", lambda file: results)
+    assert "| ms_swift | could not be run: `installing: ERROR: no such version` |" in page.peers()
