@@ -30,7 +30,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import get_session, hf_raise_for_status, validate_repo_id
 
 from .check import check_folder
 
@@ -123,7 +123,7 @@ def publish_folder(
             confirm(make_plan(api, folder, target))
             return None
         _check_access(api, target)
-        _retried(lambda: _validate_card(folder, target))
+        _retried(lambda: _validate_card(api, folder, target))
         if not confirm(_retried(lambda: make_plan(api, folder, target))):
             return None
         _retried(lambda: _prepare_repository(api, folder, target))
@@ -242,12 +242,14 @@ def _check_access(api: HfApi, target: Target) -> None:
             raise PublishError(f"{target.repo_id} is a {other} already; take another name for the {target.repo_type}")
 
 
-def _validate_card(folder: Path, target: Target) -> None:
+def _validate_card(api: HfApi, folder: Path, target: Target) -> None:
     """Let the Hub judge the card before anything is sent."""
-    try:
-        RepoCard((folder / CARD).read_text(encoding="utf-8")).validate(target.repo_type)
-    except ValueError as error:
-        raise ValueError(f"the Hub refuses the card: {' '.join(str(error).split())}") from error
+    # RepoCard.validate of huggingface_hub 1 sends the card to huggingface.co, whatever the endpoint.
+    body = {"repoType": target.repo_type, "content": str(RepoCard((folder / CARD).read_text(encoding="utf-8")))}
+    answer = get_session().post(f"{api.endpoint}/api/validate-yaml", json=body, headers={"Accept": "text/plain"})
+    if answer.status_code == 400:
+        raise ValueError(f"the Hub refuses the card: {' '.join(answer.text.split())}")
+    hf_raise_for_status(answer)
 
 
 def _prepare_repository(api: HfApi, folder: Path, target: Target) -> None:
