@@ -84,7 +84,7 @@ COMPARED = [
 PUBLISHED = "recipes/variants/published"
 TRAINING = [
     Line("samples a CPU second", "the published recipe", "training-cpu", f"{PUBLISHED}/speed_of_ours", "x"),
-    Line("peak memory", "the same", "training-cpu", f"{PUBLISHED}/memory_of_ours", "%"),
+    Line("peak memory above the model", "the same", "training-cpu", f"{PUBLISHED}/memory_of_ours", "%"),
     Line(
         "samples a CPU second",
         "padding to the longest of a random batch",
