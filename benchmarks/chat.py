@@ -30,12 +30,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrai
 import soulchatcorpus
 from soulchat_trainer.generation import Decoding, ReplyEngine
 from soulchat_trainer.loading import load_model
-from soulchat_trainer.prompts import encode_prompt
+from soulchat_trainer.prompts import encode_prompt, fit_prompt, prompt_room
 from soulchat_trainer.talk.care import Care
 from soulchat_trainer.talk.limits import Limits
 from soulchat_trainer.talk.service import ReplyService, Text
 from soulchatcorpus import Message
 
+LONGEST_MESSAGE = 150  # characters
 Parts = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 # Gives the pieces of the reply to a talk.
 Answer = Callable[[list[Message]], Iterator[str]]
@@ -61,9 +62,11 @@ def causal_model(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
 def original_loop(parts: Parts, decoding: Decoding) -> Answer:
     """As the original's page does it: the whole prompt anew for every reply, streamed from a thread."""
     model, tokenizer = parts
+    room = prompt_room(model.config.max_position_embeddings, decoding.max_new_tokens)
 
     def answer(messages: list[Message]) -> Iterator[str]:
-        input_ids = torch.tensor([encode_prompt(tokenizer, messages)])
+        ids, _ = fit_prompt(lambda kept: encode_prompt(tokenizer, kept), messages, room, True)
+        input_ids = torch.tensor([ids])
         streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         settings = {
             "inputs": input_ids,
@@ -153,10 +156,11 @@ def open_service(parts: Parts, kept_tokens: int, care: Care) -> ReplyService:
 
 
 def user_words(talks: int, turns: int) -> list[list[str]]:
-    """The users' words of conversations of the embedded sample's test split."""
+    """The users' words of conversations of the embedded sample's test split that fit the demo's window."""
     rows = load_dataset(soulchatcorpus.__name__, "conversations", split="test")
     words = ([message["content"] for message in row["messages"] if message["role"] == "user"] for row in rows)
-    return [row[:turns] for row in words if len(row) >= turns][:talks]
+    found = (row[:turns] for row in words if len(row) >= turns)
+    return [row for row in found if max(map(len, row)) <= LONGEST_MESSAGE][:talks]
 
 
 def main() -> None:

@@ -225,8 +225,8 @@ def circumstances(files: list[str]) -> str:
 
 def render() -> str:
     """The whole page."""
-    files = sorted({line.file for line in COMPARED} | {"peers"})
-    return "".join([HEAD, table(COMPARED), peers(), circumstances(files), NOT_RUN])
+    files = sorted({line.file for line in COMPARED + TRAINING} | {"peers"})
+    return "".join([HEAD, table(COMPARED), peers(), training(), circumstances(files), NOT_RUN])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Training measured: against the published recipe, against random order, on a GPU, and the cost of preparing data.
 
-    python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 8 minutes of two free cores
+    python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 10 minutes, 18 GB of memory
     python benchmarks/training.py gpu [--dataset smile_50k.parquet]               # ChatGLM-6B's size, needs a GPU
     python benchmarks/training.py small --dataset smile_50k.parquet [--minutes 15] # recipe small, needs a GPU
 
 Results go to benchmarks/results/training-cpu.json, training-gpu.json and training-small.json (with its .png). Samples
-are SMILECHAT's turns as they are; no text is made up. CPU seconds are those of all threads, so a busy machine does not
-change ratios. `small` goes on where it was when it is called again; its further flags are those of train.py.
+are SMILECHAT's turns as they are; no text is made up. On the CPU one thread computes, since threads that wait for each
+other would count as work. `small` goes on where it was when it is called again; its further flags are those of
+train.py.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from datasets import Dataset
-from measuring import circumstances, memory_mb, write_results
+from datasets import Dataset, disable_caching
+from measuring import circumstances, forget_peak, memory_mb, write_results
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from training_flops import PUBLISHED_LENGTH, arithmetic_6b
 from training_gpu import measure_gpu
@@ -80,10 +81,12 @@ def make_batches(samples: SampleDataset, chosen: list[int], size: int, variant: 
 def measure_variant(variant: Variant, folder: str, chosen: list[int], size: int, config: dict, queue: Any) -> None:
     """Forward and backward over all batches; CPU seconds of these alone, loss, peak memory of this process."""
     logging.disable_progress_bar()
+    torch.set_num_threads(1)
     samples = SampleDataset(Dataset.load_from_disk(folder))
     torch.manual_seed(0)
     model = ChatGLMForConditionalGeneration(ChatGLMConfig(**config)).train()
-    start_memory = memory_mb()
+    forget_peak()
+    held = memory_mb("VmRSS")
     total, labels, padded, real, seconds = 0.0, 0, 0, 0, 0.0
     for batch in make_batches(samples, chosen, size, variant):
         start = time.process_time()
@@ -107,7 +110,7 @@ def measure_variant(variant: Variant, folder: str, chosen: list[int], size: int,
             "tokens_with_padding": padded,
             "tokens_labelled": labels,
             "peak_memory_mb": peak,
-            "memory_before_mb": start_memory,
+            "peak_mb_above_model": peak - held,
         }
     )
 
@@ -141,7 +144,7 @@ def measure_recipes(corpus: Dataset, tokenizer: ChatGLMTokenizer, folder: Path, 
     ours = rows["ours"]
     for row in rows.values():
         row["speed_of_ours"] = ours["samples_per_cpu_second"] / row["samples_per_cpu_second"]
-        row["memory_of_ours"] = ours["peak_memory_mb"] / row["peak_memory_mb"]
+        row["memory_of_ours"] = ours["peak_mb_above_model"] / row["peak_mb_above_model"]
         row["loss_difference"] = abs(ours["loss"] - row["loss"])
     return {
         "model": config | {"vocab_size": ChatGLMConfig().vocab_size},
@@ -186,6 +189,7 @@ def measure_preparation(corpus: Dataset, tokenizer: ChatGLMTokenizer) -> dict[st
 
 def measure_every_turn(corpus: Dataset, tokenizer: Any) -> dict[str, float]:
     """One pass over a conversation against a sample for each turn, on a small Qwen 2."""
+    torch.set_num_threads(1)
     model = Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=len(tokenizer),
@@ -235,12 +239,13 @@ def chat_tokenizer(corpus: Dataset) -> PreTrainedTokenizerFast:
 
 def measure_cpu(corpus: Dataset, tokenizer: ChatGLMTokenizer, num_samples: int) -> dict[str, Any]:
     """All that needs no GPU."""
+    disable_caching()  # else a second run would find its tokens made
     results: dict[str, Any] = {"preparation": measure_preparation(corpus, tokenizer)}
     print(json.dumps(results["preparation"]))
     results["every_turn"] = measure_every_turn(corpus.select(range(60)), chat_tokenizer(corpus))
     print(json.dumps(results["every_turn"]))
     with tempfile.TemporaryDirectory() as folder:
-        results["recipes"] = measure_recipes(corpus, tokenizer, Path(folder) / "encoded", num_samples, size=2)
+        results["recipes"] = measure_recipes(corpus, tokenizer, Path(folder) / "encoded", num_samples, size=4)
     return results
 
 
