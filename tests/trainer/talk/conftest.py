@@ -21,7 +21,9 @@ from soulchat_trainer.talk.service import ReplyService
 
 os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
 
-COMMAND = [sys.executable, "-c", "from soulchat.cli import main; main()"]
+# A shell that runs the tests in the background lets them, and so the command, ignore Ctrl+C: here it is heard again.
+HEAR_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+COMMAND = [sys.executable, "-c", f"{HEAR_CTRL_C}; from soulchat.cli import main; main()"]
 SENTENCES = [
     "我最近总觉得自己很焦虑，身心俱疲。不知道该怎么办。",
     "听起来你最近承受了很多压力，谢谢你愿意告诉我。",
