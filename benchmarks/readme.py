@@ -28,8 +28,8 @@ WORDS = {
         "references": "the references themselves",
         "unigram": "a unigram model",
         "summary": "{turns} held-out turns of {dataset}. {parameters:.1f} million parameters, {steps} steps, "
-        "{tokens:,} tokens in {minutes:.1f} minutes on {cores} cores of {cpu} without a GPU; all of `make demo` "
-        "after the install took {whole:.1f} minutes.",
+        "{tokens:,} tokens; all of `make demo` after the install took {whole:.1f} minutes on {cores} cores of {cpu} "
+        "without a GPU.",
         "replies": "The replies to the first {replies} of these turns, unpicked:",
         "user": "the user's last words",
         "reply": "reply",
@@ -47,8 +47,7 @@ WORDS = {
         "references": "参考回复本身",
         "unigram": "一元模型",
         "summary": "{dataset} 的 {turns} 个留出轮次；{parameters:.1f} 百万参数，{steps} 步，{tokens:,} 个词元，"
-        "在 {cpu} 的 {cores} 个核上（无 GPU）训练了 {minutes:.1f} 分钟；"
-        "安装之后整个 `make demo` 用了 {whole:.1f} 分钟。",
+        "安装之后整个 `make demo` 在 {cpu} 的 {cores} 个核上（无 GPU）用了 {whole:.1f} 分钟。",
         "replies": "其中前 {replies} 个轮次的回复，未经挑选：",
         "user": "用户的最后一句",
         "reply": "回复",
@@ -75,7 +74,6 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         parameters=training["parameters"] / 1e6,
         steps=training["steps"],
         tokens=training["tokens"],
-        minutes=training["seconds"] / 60,
         whole=seconds / 60,
         cores=hardware["cores"],
         cpu=hardware["cpu"],
