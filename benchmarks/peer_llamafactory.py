@@ -40,7 +40,7 @@ class Texts:
 
 def measure_metric(path: Path) -> dict[str, Any]:
     """The scores that LLaMA-Factory prints; jieba's dictionary is loaded before."""
-    pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    pairs = [json.loads(line) for line in path.read_bytes().splitlines()]
     texts = [pair[key] for key in ("prediction", "reference") for pair in pairs]
     metric = ComputeSimilarity(tokenizer=Texts(texts))
     numbers = np.arange(len(texts)).reshape(2, -1, 1)

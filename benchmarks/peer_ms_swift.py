@@ -28,7 +28,7 @@ def cpu_seconds() -> float:
 
 def measure_metric(path: Path) -> dict[str, Any]:
     """The scores that ms-swift prints; jieba's dictionary is loaded before."""
-    pairs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    pairs = [json.loads(line) for line in path.read_bytes().splitlines()]
     predictions, references = [pair["prediction"] for pair in pairs], [pair["reference"] for pair in pairs]
     compute_rouge_bleu(predictions[:2], references[:2])
     start = cpu_seconds()

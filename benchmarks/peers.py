@@ -62,7 +62,7 @@ def write_conversations(path: Path, copies: int) -> None:
     rows: list[dict[str, Any]] = []
     for split in sorted(SAMPLE.glob("conversations-*.parquet")):
         convert(split, path, to="sharegpt")
-        rows += map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        rows += map(json.loads, path.read_bytes().splitlines())
     with path.open("w", encoding="utf-8") as file:
         for copy in range(copies):
             file.writelines(json.dumps(row | {"id": f"{copy}-{row['id']}"}) + "\n" for row in rows)
@@ -75,7 +75,7 @@ def our_metric(pairs: Path, preset: str, fast: bool) -> dict[str, Any]:
     """The scores of a preset; the dictionary is loaded before."""
     from soulchat_metrics import score
 
-    rows = [json.loads(line) for line in pairs.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in pairs.read_bytes().splitlines()]
     predictions, references = [row["prediction"] for row in rows], [row["reference"] for row in rows]
     score(predictions[:2], references[:2], preset, fast=fast)
     start = time.process_time()

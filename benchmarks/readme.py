@@ -142,7 +142,7 @@ def _cell(text: str) -> str:
 def updated(name: str) -> str:
     """The text of a README with its blocks rendered anew."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    predictions = [json.loads(line) for line in PREDICTIONS.read_text(encoding="utf-8").splitlines()]
+    predictions = [json.loads(line) for line in PREDICTIONS.read_bytes().splitlines()]
     seconds = json.loads(TIME.read_text(encoding="utf-8"))["seconds"]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     text = (ROOT / name).read_text(encoding="utf-8")

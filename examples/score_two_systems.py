@@ -16,7 +16,7 @@ from soulchat_metrics import paired_bootstrap
 
 def read_predictions(folder: Path) -> dict[str, dict]:
     """The rows of a system by id."""
-    lines = (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (folder / "predictions.jsonl").read_bytes().splitlines()
     return {row["id"]: row for row in map(json.loads, lines)}
 
 

@@ -49,7 +49,7 @@ def test_every_benchmark_of_the_list_is_there_and_the_page_is_last() -> None:
 def test_the_copies_of_the_sample_keep_their_texts(peers: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "conversations.jsonl"
     peers.write_conversations(path, copies=2)
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert len({row["id"] for row in rows}) == len(rows) == 2 * 998
     assert [row["conversations"] for row in rows[:998]] == [row["conversations"] for row in rows[998:]]
     assert peers.our_converter(path, "conversations")["rows"] == len(rows)

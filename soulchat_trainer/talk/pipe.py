@@ -67,7 +67,7 @@ def gather(talk: Talk, message: str) -> Answer:
 def _answer_plain(talk: Talk, line: str) -> str:
     answer = gather(talk, line)
     before = [notice.text for notice in answer.care if notice.cause == "message"]
-    return " ".join("\n".join([*before, answer.text]).split("\n"))
+    return " ".join("\n".join([*before, answer.text]).splitlines())  # a model can write any of Unicode's line breaks
 
 
 def _answer_json(talk: Talk, line: str) -> str:

@@ -38,7 +38,7 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
     lines = '{"content": "你好"}\n{"content": "我不想活了，想自杀"}\nno json\n{"content": "I want to kill myself"}\n'
     ran = run_verb("chat", model_folder, "--jsonl", "--max-new-tokens", "8", text=lines)
     assert ran.returncode == 0
-    calm, grave, wrong, english = map(json.loads, ran.stdout.splitlines())
+    calm, grave, wrong, english = map(json.loads, ran.stdout.strip().split("\n"))
     assert set(calm) == {"reply", "finish_reason", "care", "notice"}
     assert calm["care"] == []
     assert (grave["care"][0]["cause"], grave["care"][0]["category"]) == ("message", "suicide")
@@ -47,7 +47,7 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
     assert "988" in english["care"][0]["text"]
     assert "AI model" in english["notice"]
     ran = run_verb("chat", model_folder, "--jsonl", "--no-care", "--max-new-tokens", "8", text=lines)
-    assert all(answer.get("care", []) == [] for answer in map(json.loads, ran.stdout.splitlines()))
+    assert all(answer.get("care", []) == [] for answer in map(json.loads, ran.stdout.strip().split("\n")))
 
 
 @pytest.mark.parametrize(

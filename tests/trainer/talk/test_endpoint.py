@@ -35,7 +35,7 @@ def test_rewriting_decides_every_record(address, run_verb, tmp_path):
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["accepted"] + report["rejected"] == RECORDS
     assert report["open"] == 0
-    rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
+    rejected = [json.loads(line) for line in (out / "rejected.jsonl").read_bytes().splitlines()]
     # Random weights write no dialogue, but each of them did answer: no limit, no window, no fault stood in the way.
     assert all(row["reply"] for row in rejected)
     assert not {"bad_request", "timeout", "connection", "malformed"} & {row["reason"] for row in rejected}
@@ -52,5 +52,5 @@ def test_benchmark_answers_every_turn(address, run_verb, tmp_path):
     assert (system["kind"], system["name"], system["samples"]) == ("endpoint", "small", 20)
     assert set(system["metrics"]) == {"bleu-1", "bleu-2", "bleu-3", "bleu-4", "rouge-1", "rouge-2", "rouge-l"}
     predictions = next(results.rglob("predictions.jsonl"))
-    rows = [json.loads(line) for line in predictions.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in predictions.read_bytes().splitlines()]
     assert len({row["id"] for row in rows}) == 20

@@ -16,7 +16,7 @@ def pipe(scripted):
         service, _ = scripted(script)
         output = io.StringIO()
         run_pipe(Talk(service, Decoding()), [line + "\n" for line in lines], output, jsonl)
-        answers = output.getvalue().splitlines()
+        answers = output.getvalue().removesuffix("\n").split("\n")
         return [json.loads(answer) for answer in answers] if jsonl else answers
 
     return run
@@ -24,6 +24,13 @@ def pipe(scripted):
 
 def test_plain_lines_are_one_talk(pipe):
     assert pipe(lambda messages: f"第{len(messages)}条\n好", ["一", "二"], False) == ["第1条 好", "第3条 好"]
+
+
+def test_every_line_break_of_unicode_within_a_reply_is_a_space(pipe):
+    breaks = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
+    [answer] = pipe("好".join(["", *breaks, ""]), ["你好"], False)
+    assert answer.split() == ["好"] * 10
+    assert answer.splitlines() == [answer]
 
 
 def test_plain_mode_puts_help_lines_before_the_reply(pipe):
