@@ -211,9 +211,6 @@ def circumstances(files: list[str]) -> str:
     rows = []
     for file in files:
         results = results_of(file)
-        if "date" not in results:
-            rows.append(f"| {file} | not recorded | | |")
-            continue
         machine = results["machine"]
         gpu = machine["gpu"] or "no GPU"
         hardware = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:.0f} GB, {gpu}"
