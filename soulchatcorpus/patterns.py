@@ -16,14 +16,20 @@ def first_character_index(groups: list[list[str]]) -> tuple[re.Pattern[str], lis
     `ValueError`.
     """
     rests: dict[str, dict[int, list[str]]] = {}
+    seconds: list[re.Match[str] | None] = []
     for number, patterns in enumerate(groups):
         for pattern in patterns:
             head = _HEAD.match(pattern)
             if head is None:
                 raise ValueError(f"rule {pattern!r} begins with neither a plain character nor a class such as [不没]")
+            rest = pattern[head.end() :]
+            seconds.append(_HEAD.match(rest))
             for character in head[1] or head[2]:
-                rests.setdefault(character, {}).setdefault(number, []).append(pattern[head.end() :])
-    whole = re.compile(f"[{''.join(rests)}](?:{_tree(list(rests), rests)})")
+                rests.setdefault(character, {}).setdefault(number, []).append(rest)
+    # Where all rules have a known second character, too, a look at it spares most of the tree.
+    known = re.escape("".join(head[1] or head[2] for head in seconds if head))
+    second = f"(?=[{known}])" if known and all(seconds) else ""
+    whole = re.compile(f"[{''.join(rests)}]{second}(?:{_tree(list(rests), rests)})")
     return whole, [number for numbered in rests.values() for number in numbered]
 
 

@@ -184,7 +184,7 @@ class Language(CleaningStep):
     """Records of another language than the corpus's, told by their scripts."""
 
     name = "language"
-    _other = re.compile(r"[ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff]{3}")
+    _other = re.compile("[{scripts}][{scripts}]{{2}}".format(scripts=r"ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff"))
 
     def __init__(self, action: str, language: str) -> None:
         super().__init__(language=action)

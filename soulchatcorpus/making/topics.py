@@ -28,7 +28,7 @@ def find_topic_by_words(record: Record) -> str | None:
             seen.add(match[0])
             topic, value = points[index[match.lastindex - 1]]
             score[topic] += value
-    return max(score, key=lambda topic: score[topic]) if score else None
+    return score.most_common(1)[0][0] if score else None
 
 
 @cache
