@@ -22,7 +22,7 @@ def test_shape_and_white_space(tmp_path):
 def test_too_short_for_a_shingle(tmp_path):
     shingles = sign(tmp_path).get_shingles("四个字啊")
     assert shingles.shape == (0, 1)
-    assert shingles.dtype == np.uint64
+    assert shingles.dtype == np.uint32
 
 
 def test_similar_texts_share_a_bucket_as_often_as_theory_says(tmp_path):
