@@ -44,9 +44,9 @@ class BulkReader:
             records.validate(full=True)  # the parser lets through what is not UTF-8
         except pa.ArrowInvalid:
             return None
-        return self._table(records.to_batches()[0], may_have_newlines=b"\\n" in slab or b"\\u000" in slab)
+        return self._table(records.to_batches()[0])
 
-    def _table(self, records: pa.RecordBatch, may_have_newlines: bool) -> pa.Table | None:
+    def _table(self, records: pa.RecordBatch) -> pa.Table | None:
         id, topic, messages = (records.column(name) for name in CONVERSATION_SCHEMA.names)
         flat = messages.flatten()
         role, content = flat.flatten()
@@ -55,7 +55,7 @@ class BulkReader:
         offsets, is_counsellor, _ = message_arrays(messages)
         if not (is_counsellor | pc.equal(role, "user").to_numpy(zero_copy_only=False)).all():
             return None
-        if (np.diff(offsets) == 0).any() or not _are_clean(content, may_have_newlines):
+        if (np.diff(offsets) == 0).any() or not _are_clean(content):
             return None
         id = id.cast(pa.string())
         if not self._regularise.take_ids(id.to_pylist()):
@@ -85,10 +85,11 @@ class BulkReader:
         return found
 
 
-def _are_clean(content: pa.StringArray, may_have_newlines: bool) -> bool:
+def _are_clean(content: pa.StringArray) -> bool:
     """No message is blank, and none has a role's prefix at the start of a line inside it."""
-    offsets, _ = string_buffers(content)
+    offsets, text = string_buffers(content)
     if (np.diff(offsets) == 0).any() or pc.any(pc.utf8_is_space(content)).as_py():
         return False
-    prefixes = [f"\n{prefix}" for prefix in ROLE_PREFIXES.values()] if may_have_newlines else []
+    has_newlines = (np.frombuffer(text, np.uint8) == ord("\n")).any()
+    prefixes = [f"\n{prefix}" for prefix in ROLE_PREFIXES.values()] if has_newlines else []
     return not any(pc.any(pc.match_substring(content, prefix)).as_py() for prefix in prefixes)

@@ -293,7 +293,7 @@ class _OwnGradient(torch.autograd.Function):
 
 
 class LanguageModelHead(nn.Linear):
-    """A linear layer without bias whose weight is the embedding's table."""
+    """A linear layer without bias. Where its weight is the embedding's table, both add to one gradient in place."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         return F.linear(hidden_states, _OwnGradient.apply(self.weight))

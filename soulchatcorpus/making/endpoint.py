@@ -17,6 +17,7 @@ import openai
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MAX_ATTEMPTS = 8
+_DETAIL_CHARACTERS = 1_000
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0  # seconds
 
 
@@ -42,11 +43,13 @@ class Failure:
         reason: "http_429", "http_500", "timeout", "connection", "malformed" or "bad_request".
         again: whether repeating it can help.
         wait: seconds that the endpoint asked to wait (Retry-After), or None.
+        detail: what the endpoint says of a request that it refuses, e.g. that it is longer than the model's window.
     """
 
     reason: str
     again: bool
     wait: float | None = None
+    detail: str | None = None
 
 
 def check_address(base_url: str) -> None:
@@ -136,7 +139,10 @@ class Endpoint:
         except openai.APIStatusError as error:
             code = error.status_code
             again = code in (408, 409, 429) or code >= 500
-            return Failure(f"http_{code}" if again else "bad_request", again, _retry_after(error.response.headers))
+            wait = _retry_after(error.response.headers)
+            if again:
+                return Failure(f"http_{code}", again, wait)
+            return Failure("bad_request", again, wait, self._redact(error.message)[:_DETAIL_CHARACTERS])
         except openai.APIConnectionError:
             return Failure("connection", again=True)
         except (JSONDecodeError, openai.APIResponseValidationError, AttributeError, IndexError, TypeError):

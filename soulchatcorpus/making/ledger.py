@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 # A record is done when it has a row of one of these; "error" rows are attempts that were or will be repeated.
 FINAL = ("accepted", "rejected")
 
@@ -29,7 +29,8 @@ CREATE TABLE requests (
     finish_reason TEXT,
     started REAL NOT NULL,          -- Unix time
     seconds REAL NOT NULL,
-    reply TEXT                      -- raw, as it came
+    reply TEXT,                     -- raw, as it came
+    detail TEXT                     -- what the endpoint said of a request that it refused
 );
 CREATE INDEX requests_by_record ON requests (record_id, content);
 """
@@ -52,6 +53,7 @@ class Entry:
     started: float = 0.0
     seconds: float = 0.0
     reply: str | None = None
+    detail: str | None = None
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Entry))

@@ -148,7 +148,7 @@ class _Run:
             if isinstance(outcome, Completion):
                 self._take(outcome, entry)
                 return entry
-            entry.reason = outcome.reason
+            entry.reason, entry.detail = outcome.reason, outcome.detail
             if not outcome.again or attempt == MAX_ATTEMPTS:
                 self._give_up(outcome, answers)
                 entry.status = "rejected"

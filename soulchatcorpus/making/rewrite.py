@@ -130,8 +130,8 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
                 continue
             if entry.status == "rejected":
                 reasons[entry.reason or ""] += 1
-                line = {"id": record["id"], "reason": entry.reason, "model": entry.model, "reply": entry.reply}
-                rejected.write(line)
+                told = {"reason": entry.reason, "detail": entry.detail, "model": entry.model, "reply": entry.reply}
+                rejected.write({"id": record["id"], **told})
                 continue
             parsed = parse_reply(entry.reply or "", entry.finish_reason or "stop", options.min_rounds)
             assert isinstance(parsed, Parsed)

@@ -187,6 +187,20 @@ def test_the_head_runs_on_labelled_rows_in_chunks_only(monkeypatch):
     assert seen == [4, 3]
 
 
+def test_the_head_gives_the_gradients_of_a_linear_layer_in_memory_of_their_own():
+    """A gradient that is a view makes autograd keep another table when it adds the embedding's (see `_OwnGradient`)."""
+    hidden_states = torch.randn(5, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    head = modeling_chatglm.LanguageModelHead(8, 30, bias=False)
+    linear = torch.nn.Linear(8, 30, bias=False)
+    linear.weight = torch.nn.Parameter(head.weight.detach().clone())
+    views, gradients = [], []
+    for layer in (head, linear):
+        layer.weight.register_hook(lambda gradient: views.append(gradient._is_view()))
+        gradients.append(torch.autograd.grad(layer(hidden_states).exp().sum(), [hidden_states, layer.weight]))
+    assert views == [False, True]
+    assert all(map(torch.equal, *gradients))
+
+
 def test_a_batch_without_labels_has_no_loss_and_no_gradient():
     model = small_model()
     loss = model(**PADDED, labels=torch.full_like(PADDED["input_ids"], -100)).loss

@@ -37,7 +37,8 @@ class StubEndpoint:
         self.answered: Counter[str] = Counter()  # well or with a refusal, that is: paid
         self.models: Counter[str] = Counter()
         self.contents: list[str] = []
-        self.status: int | None = None  # answer everything with this
+        self.status: int | None = None  # answer everything with this, and with the message
+        self.message = "no"
         self.finish_reason = "stop"
 
     @property
@@ -64,7 +65,7 @@ class StubEndpoint:
             message = f"Incorrect API key provided: {request.headers.get('Authorization')}"
             return web.json_response({"error": {"message": message}}, status=401)
         if self.status:
-            return web.json_response({"error": {"message": "no"}}, status=self.status)
+            return web.json_response({"error": {"message": self.message}}, status=self.status)
         fault = self._fault(record, self.asked[record])
         if fault == "http_429":
             return web.json_response({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "0.02"})

@@ -36,9 +36,12 @@ def test_failures_by_name(endpoint, fault, failure):
     assert ask(endpoint.base_url, timeout=0.3) == failure
 
 
-def test_statuses_that_repeating_does_not_help(endpoint):
-    endpoint.status = 400
-    assert ask(endpoint.base_url) == Failure("bad_request", again=False)
+def test_statuses_that_repeating_does_not_help(endpoint, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    endpoint.status, endpoint.message = 400, "secret: 9 tokens, but only 8 fit"
+    failure = ask(endpoint.base_url)
+    assert (failure.reason, failure.again) == ("bad_request", False)
+    assert "[key]: 9 tokens, but only 8 fit" in failure.detail
     for status in (401, 403):
         endpoint.status = status
         with pytest.raises(EndpointError, match="refuses the key"):
