@@ -241,7 +241,9 @@ def _in_process(step: str, path: Path, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--conversations", type=int, default=RELEASE_CONVERSATIONS)
-    parser.add_argument("--repeats", type=int, default=3, help="runs of ours and json_and_map; the best of each counts")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="runs of ours and json_and_map; the best of each counts"
+    )
     parser.add_argument("--folder", type=Path, help="where the temporary files go")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)

@@ -61,7 +61,11 @@ def sign(folder: Path) -> PipelineStep:
 def find_pairs(folder: Path) -> PipelineStep:
     """Stage 2, `BUCKETS` tasks: pairs that share a bucket."""
     return MinhashDedupBuckets(
-        str(folder / "signatures"), str(folder / "pairs"), config=CONFIG, only_dedup_in_index=False, lines_to_buffer=1000
+        str(folder / "signatures"),
+        str(folder / "pairs"),
+        config=CONFIG,
+        only_dedup_in_index=False,
+        lines_to_buffer=1000,
     )
 
 

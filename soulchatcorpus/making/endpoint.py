@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import openai
+from openai.types.chat import ChatCompletion
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MAX_ATTEMPTS = 8
@@ -121,8 +122,11 @@ class Endpoint:
         """
         started = time.monotonic()
         try:
-            answer = await self._client.chat.completions.create(
-                model=model, messages=[{"role": "user", "content": content}], **self._options
+            # What `chat.completions.create` sends, less its pass over the types of all parameters: a fifth of its CPU.
+            answer = await self._client.post(
+                "/chat/completions",
+                body={"model": model, "messages": [{"role": "user", "content": content}], **self._options},
+                cast_to=ChatCompletion,
             )
             choice = answer.choices[0]
             text = choice.message.content

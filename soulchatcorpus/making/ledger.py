@@ -6,7 +6,8 @@ It is what makes a run safe to kill: a reply that is in the ledger is never aske
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 SCHEMA_VERSION = "2"
@@ -56,8 +57,10 @@ class Entry:
     detail: str | None = None
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Entry))
-_PLACES = ", ".join("?" * len(fields(Entry)))
+_NAMES = [field.name for field in fields(Entry)]
+_COLUMNS = ", ".join(_NAMES)
+_PLACES = ", ".join("?" * len(_NAMES))
+_values = attrgetter(*_NAMES)
 
 
 class Ledger:
@@ -104,7 +107,7 @@ class Ledger:
     def add(self, entry: Entry) -> None:
         """Write one row; it is on the file when this returns."""
         try:
-            self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", astuple(entry))
+            self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", _values(entry))
         except sqlite3.OperationalError as error:
             raise OSError(f"{self.path}: {error}; what was written before is kept, run again to go on") from None
 

@@ -188,7 +188,7 @@ def test_the_head_runs_on_labelled_rows_in_chunks_only(monkeypatch):
 
 
 def test_the_head_gives_the_gradients_of_a_linear_layer_in_memory_of_their_own():
-    """A gradient that is a view makes autograd keep another table when it adds the embedding's (see `_OwnGradient`)."""
+    """Where a gradient is a view, autograd keeps another table to add the embedding's (see `_OwnGradient`)."""
     hidden_states = torch.randn(5, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
     head = modeling_chatglm.LanguageModelHead(8, 30, bias=False)
     linear = torch.nn.Linear(8, 30, bias=False)

@@ -184,7 +184,7 @@ def test_a_bad_request_rejects_the_record_only(endpoint, make_questions, tmp_pat
     endpoint.status = 400
     report = rewrite(make_questions(3), tmp_path / "out", options_for(endpoint))
     assert report["reasons"] == {"bad_request": 3}
-    assert all("'message': 'no'" in row["detail"] for row in read_lines(tmp_path / "out" / "rejected.jsonl"))
+    assert all(row["detail"] == "Error code: 400 - no" for row in read_lines(tmp_path / "out" / "rejected.jsonl"))
     assert set(endpoint.asked.values()) == {1}
 
 
