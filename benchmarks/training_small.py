@@ -10,8 +10,9 @@ from typing import Any
 import measuring
 import orjson
 
+from hub_cards.results import RESULTS_FILE
 from soulchat_trainer.checkpoints import find_last_whole_checkpoint
-from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, read_predictions
+from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT_DIR = ROOT / "outputs" / "small"

@@ -212,8 +212,11 @@ def last_user_message(prompt: str) -> str:
 
 
 def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `SETTINGS` that the run recorded, in that order."""
-    return {name: arguments[name] for name in SETTINGS if arguments.get(name) not in (None, "", False)}
+    """Those of `SETTINGS` that the run recorded, in that order; a 0 is one, what is off is not."""
+    shown = {name: arguments.get(name) for name in SETTINGS}
+    if not shown["lora_rank"]:
+        shown["lora_alpha"] = None
+    return {name: value for name, value in shown.items() if value not in (None, "") and value is not False}
 
 
 def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str:

@@ -22,7 +22,7 @@ def check_model_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Fin
     yield from _licence(metadata, folder)
     yield from _languages(metadata)
     yield from _known(metadata, "pipeline_tag", VOCABULARY["tasks"])
-    for base in _as_list(metadata.get("base_model")):
+    for base in as_list(metadata.get("base_model")):
         if not _is_repo_id(base):
             yield Finding(CARD, 1, f"base_model is {base!r}; the id of a repository on the Hub is needed")
     relation = metadata.get("base_model_relation")
@@ -43,9 +43,9 @@ def check_dataset_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[F
     yield from _languages(metadata)
     yield from _known(metadata, "task_categories", VOCABULARY["tasks"])
     yield from _known(metadata, "size_categories", VOCABULARY["size_categories"])
-    for config in _as_list(metadata.get("configs")):
-        for files in _as_list(config.get("data_files")):
-            for pattern in _as_list(files["path"] if isinstance(files, dict) else files):
+    for config in as_list(metadata.get("configs")):
+        for files in as_list(config.get("data_files")):
+            for pattern in as_list(files["path"] if isinstance(files, dict) else files):
                 if not any(folder.glob(pattern)):
                     yield Finding(CARD, 1, f"config {config.get('config_name')}: no file fits {pattern}")
 
@@ -87,20 +87,20 @@ def _licence(metadata: dict[str, Any], folder: Path) -> Iterator[Finding]:
 
 
 def _languages(metadata: dict[str, Any]) -> Iterator[Finding]:
-    for language in _as_list(metadata.get("language")):
+    for language in as_list(metadata.get("language")):
         if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
             yield Finding(CARD, 1, f"language is {language!r}; an ISO 639 code such as zh is needed")
 
 
 def _known(metadata: dict[str, Any], key: str, allowed: list[str]) -> Iterator[Finding]:
-    for value in _as_list(metadata.get(key)):
+    for value in as_list(metadata.get(key)):
         if value not in allowed:
             yield Finding(CARD, 1, f"{key} is {value!r}; the Hub does not know it")
 
 
 def _model_index(index: Any) -> Iterator[Finding]:
     """The parts of `model-index` that the Hub requires (hub-docs modelcard.md)."""
-    for model in _as_list(index):
+    for model in as_list(index):
         if not isinstance(model, dict) or not model.get("name") or not isinstance(model.get("results"), list):
             yield Finding(CARD, 1, "model-index: every entry needs a name and a list of results")
             continue
@@ -108,7 +108,7 @@ def _model_index(index: Any) -> Iterator[Finding]:
             for part, key in (("task", "type"), ("dataset", "type"), ("dataset", "name")):
                 if not (result.get(part) or {}).get(key):
                     yield Finding(CARD, 1, f"model-index: {part}.{key} is missing")
-            for metric in _as_list(result.get("metrics")):
+            for metric in as_list(result.get("metrics")):
                 if not metric.get("type") or not isinstance(metric.get("value"), int | float):
                     yield Finding(CARD, 1, f"model-index: a metric needs type and a number as value, found {metric}")
 
@@ -121,5 +121,5 @@ def _is_repo_id(name: Any) -> bool:
     return name.count("/") == 1
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]

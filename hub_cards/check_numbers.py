@@ -12,6 +12,7 @@ from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData
 
 from .cards import BUILD_FILE, model_card_of, render_dataset_card
+from .check_metadata import as_list
 from .finding import Finding, numbered_prose
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml, size_category
 from .results import RESULTS_FILE, read_results
@@ -58,7 +59,10 @@ def check_dataset_numbers(metadata: dict[str, Any], text: str, folder: Path) -> 
     for config in metadata.get("configs") or []:
         name = config.get("config_name", "default")
         stated = {split["name"]: split["num_examples"] for split in infos.get(name, {}).get("splits", [])}
-        for files in config.get("data_files") or []:
+        for files in as_list(config.get("data_files")):
+            if not isinstance(files, dict) or not isinstance(files.get("path"), str) or "split" not in files:
+                yield Finding(CARD, 1, f"config {name}: data_files has {files!r}; needed are a split and its path")
+                continue
             split = f"{name}/{files['split']}"
             rows_of[split] = sum(pq.ParquetFile(path).metadata.num_rows for path in folder.glob(files["path"]))
             if stated.get(files["split"]) != rows_of[split]:

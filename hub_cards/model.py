@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from .cards import data_terms, describe_model, render_described
+from .cards import SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
 from .results import RESULTS_FILE, lookup, read_results
 
@@ -37,6 +37,7 @@ PUBLISHED = (
     "training_openings.txt",  # hashes that tell a benchmark which dialogues the model has seen
     RESULTS_FILE,
 )
+PUBLISHED_ARGUMENTS = (*SETTINGS, "model_name_or_path")
 # Publishing again removes these where the folder no longer has them.
 OURS = ("*.safetensors", "*.safetensors.index.json", ".eval_results/*", RESULTS_FILE, "loss.png", LICENCE_FILE)
 
@@ -89,10 +90,13 @@ def stage_model(
             (staged / path.name).symlink_to(path.resolve())
     if config.get("pre_seq_len"):
         _keep_prefix_only(staged)
+    if arguments := lookup(results, "training.arguments"):
+        # The others are of the machine: folders, workers, services.
+        results["training"]["arguments"] = {n: v for n, v in arguments.items() if n in PUBLISHED_ARGUMENTS}
     _name_base_model(staged, results, base_model)
     if dataset is not None:
         results["dataset"] |= {"hub_id": dataset[0], "revision": dataset[1]}
-        _replace_json(staged / RESULTS_FILE, results)
+    _replace_json(staged / RESULTS_FILE, results)
     _write_decoding(staged, results)
     predictions = folder / "predictions.jsonl"
     if predictions.is_file():
@@ -127,7 +131,6 @@ def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | No
         _replace_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
     if base_model is not None and arguments:
         arguments["model_name_or_path"] = base_model
-        _replace_json(staged / RESULTS_FILE, results)
 
 
 def _write_decoding(staged: Path, results: dict[str, Any]) -> None:

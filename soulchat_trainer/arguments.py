@@ -87,6 +87,8 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     )
 
     def __post_init__(self) -> None:
+        if self.max_eval_replies < 1:
+            raise ValueError(f"max_eval_replies is {self.max_eval_replies}; allowed: 1 or more")
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
         if not SAYS_ACTIVATION_CHECKPOINTING:
             self.gradient_checkpointing = bool(self.activation_checkpointing)
@@ -96,6 +98,8 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         """Set the accumulation steps so that a step sees `global_batch_size` samples on any number of processes."""
         if self.max_tokens is not None or self.global_batch_size is None:
             return
+        if self.per_device_train_batch_size < 1:
+            raise ValueError(f"per_device_train_batch_size is {self.per_device_train_batch_size}; allowed: 1 or more")
         at_once = self.per_device_train_batch_size * num_processes
         steps, rest = divmod(self.global_batch_size, at_once)
         if rest or self.gradient_accumulation_steps not in (1, steps):
@@ -124,7 +128,7 @@ class RunArguments:
     )
     dataset: str = field(
         default="soulchatcorpus",
-        metadata={"help": "Name for load_dataset, or a .json, .jsonl or .parquet file of conversations or turns."},
+        metadata={"help": "Name for load_dataset, or a file of conversations in any format of soulchatcorpus."},
     )
     num_test_turns: int = field(
         default=500, metadata={"help": "Held-out test turns to reply to and score after training; 0: none."}
@@ -145,5 +149,11 @@ class RunArguments:
     def __post_init__(self) -> None:
         if (self.model_name_or_path is None) == (self.model_config is None):
             raise ValueError("a recipe needs either model_name_or_path or model_config, not both")
+        if self.model_config is not None and (self.lora_rank is not None or self.pre_seq_len is not None):
+            raise ValueError(
+                "model_config is a new model and trains whole; lora_rank and pre_seq_len need a loaded one"
+            )
+        if self.model_name_or_path is not None and self.tokenizer_vocab_size is not None:
+            raise ValueError("tokenizer_vocab_size is for model_config; a loaded model has its tokenizer")
         if self.lora_rank is not None and self.pre_seq_len is not None:
             raise ValueError("lora_rank and pre_seq_len are two ways of training; take one")

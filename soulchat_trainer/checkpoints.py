@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from transformers import TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments
+from transformers.trainer_pt_utils import get_model_param_count
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
@@ -65,8 +66,11 @@ def check_room(model: torch.nn.Module, args: TrainingArguments) -> None:
     Raises:
         OSError: there is too little room in `args.output_dir`.
     """
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    moments = 0 if args.save_only_model else sum(8 * p.numel() for p in model.parameters() if p.requires_grad)
+    # Counted so that the parts of ZeRO-3 are whole; of a PEFT model the adapter alone is saved.
+    trained = get_model_param_count(model, trainable_only=True)
+    saved = get_model_param_count(model) if isinstance(model, PreTrainedModel) else trained
+    weights = saved * max(parameter.element_size() for parameter in model.parameters())
+    moments = 0 if args.save_only_model else 8 * trained
     # While the newest is written, as many as are kept lie beside it; and the model itself at the end.
     number = 1 if args.save_total_limit is None else args.save_total_limit + 1
     needed = number * (weights + moments) + weights

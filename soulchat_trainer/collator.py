@@ -90,7 +90,7 @@ class LengthBatchSampler:
         process_index: int = 0,
     ):
         if len(lengths) == 0:
-            raise ValueError("the training set has no samples: no counsellor message follows another message in it")
+            raise ValueError("the data set has no samples: no counsellor message follows another message in it")
         self.buckets = -(-np.asarray(lengths) // LENGTH_BUCKET)
         self.batch_size = batch_size
         self.max_tokens = max_tokens

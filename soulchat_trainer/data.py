@@ -9,12 +9,10 @@ import orjson
 from datasets import Dataset, DatasetDict
 
 import soulchatcorpus  # makes its name known to load_dataset
-from soulchatcorpus.splits import SPLITS, opening_key, split_all
 
 from .evaluation.turns import list_turns
-from .tokenize import find_targets
 
-FILE_BUILDERS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
+FILE_SUFFIXES = (".json", ".jsonl", ".parquet")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 
@@ -23,28 +21,23 @@ def load_corpus(name: str) -> DatasetDict:
     """Conversations in splits train, validation and test.
 
     Args:
-        name: a name for `load_dataset`, or a .json, .jsonl or .parquet file of conversations (`messages`), which is
+        name: a name for `load_dataset`, or a file of conversations in any format that `soulchatcorpus` reads, which is
             split by opening here, so that no first message stands on two sides.
 
     Raises:
         OSError, ValueError: there is no such data set or file, or it is no corpus of conversations.
     """
-    suffix = Path(name).suffix
-    if suffix not in FILE_BUILDERS:
-        return _check(load_named(name), name)
-    if not Path(name).is_file():
+    if Path(name).is_file():
+        return datasets.load_dataset(soulchatcorpus.__name__, "conversations", data_files=name)
+    if Path(name).suffix in FILE_SUFFIXES:
         raise FileNotFoundError(f"dataset {name}: no such file")
-    rows = datasets.load_dataset(FILE_BUILDERS[suffix], data_files=name, split="train")
-    return _check(split_by_opening(rows) if "messages" in rows.column_names else DatasetDict(train=rows), name)
+    return load_named(name)
 
 
 def load_named(name: str) -> DatasetDict:
-    """`load_dataset` by name; our own corpora as conversations."""
+    """`load_dataset` by name; our own corpora as conversations, others as conversations or turns."""
     configs = datasets.get_dataset_config_names(name)
-    return datasets.load_dataset(name, "conversations" if "conversations" in configs else configs[0])
-
-
-def _check(corpus: DatasetDict, name: str) -> DatasetDict:
+    corpus = datasets.load_dataset(name, "conversations" if "conversations" in configs else configs[0])
     columns = corpus["train"].column_names if "train" in corpus else []
     if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
         raise ValueError(
@@ -52,19 +45,6 @@ def _check(corpus: DatasetDict, name: str) -> DatasetDict:
             f"{', '.join(corpus)} with columns {', '.join(columns)}"
         )
     return corpus
-
-
-def split_by_opening(rows: Dataset) -> DatasetDict:
-    """Rows of conversations in train, validation and test, disjoint by first message."""
-    indices: dict[str, list[int]] = {split: [] for split in SPLITS}
-    keyed = (
-        (opening_key(messages[0]["content"]), len(find_targets(messages)), index)
-        for index, messages in enumerate(rows["messages"])
-        if messages
-    )
-    for split, index in split_all(keyed):
-        indices[split].append(index)
-    return DatasetDict({split: rows.select(sorted(chosen)) for split, chosen in indices.items()})
 
 
 def corpus_fingerprint(corpus: DatasetDict) -> str:

@@ -324,12 +324,11 @@ def generate_replies(
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
-    window: int | None = None,
 ) -> list[Reply]:
     """A reply to each prompt, in their order, with a progress bar; see `iterate_replies`."""
     replies: dict[int, Reply] = {}
     for index, reply in tqdm(
-        iterate_replies(model, tokenizer, prompts, keys, decoding, batch_size, window),
+        iterate_replies(model, tokenizer, prompts, keys, decoding, batch_size),
         total=len(prompts),
         desc="Generating",
         unit="reply",
@@ -345,7 +344,6 @@ def iterate_replies(
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
-    window: int | None = None,
     encode: Callable[[Sequence[Message]], list[int]] | None = None,
 ) -> Iterator[tuple[int, Reply]]:
     """Yield (index of the prompt, reply) as replies are done, longest prompts first.
@@ -357,7 +355,7 @@ def iterate_replies(
     Raises:
         ValueError: a prompt is no dialogue; told before anything is generated.
     """
-    engine = ReplyEngine(model, tokenizer, batch_size, window, encode)
+    engine = ReplyEngine(model, tokenizer, batch_size, encode=encode)
     requests = {}
     for index, (prompt, key) in enumerate(zip(prompts, keys, strict=True)):
         messages = parse(prompt) if isinstance(prompt, str) else prompt

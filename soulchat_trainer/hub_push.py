@@ -51,7 +51,7 @@ class HubPusher:
             try:
                 stage_model(Path(snapshot.name), Path(staged), repo_id=self.target.repo_id, base_model=self.base_model)
                 publish_folder(Path(staged), self.target)
-            except (OSError, ValueError) as error:
+            except Exception as error:  # nobody reads the future's result, and no push may cost the training
                 logger.warning(
                     f"push to {self.target.repo_id} failed ({' '.join(str(error).split())}); training goes on, and "
                     f"the files are in {folder}"

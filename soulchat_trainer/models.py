@@ -33,7 +33,7 @@ def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) 
         raise ValueError(
             "model_config is given without a tokenizer; name tokenizer_vocab_size or tokenizer_name_or_path"
         )
-    return AutoTokenizer.from_pretrained(_existing(name))
+    return AutoTokenizer.from_pretrained(name)
 
 
 def _texts(rows: Dataset) -> Iterator[str]:
@@ -44,23 +44,13 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield "\n".join(render_line(message) for message in messages)
 
 
-def _existing(name: str) -> str:
-    """Tells a mistyped folder from a Hub name before the network is asked."""
-    path = Path(name)
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise FileNotFoundError(f"model folder {name} has no config.json; a checkpoint holds config and weights")
-    if not path.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        raise FileNotFoundError(f"model folder {name}: no such folder")
-    return name
-
-
 def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
     """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for."""
     set_seed(seed)
     if run.model_config is not None:
         values = json.loads(run.model_config) if isinstance(run.model_config, str) else run.model_config
         return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
-    name = _existing(str(run.model_name_or_path))
+    name = str(run.model_name_or_path)
     changes = {}
     if run.pre_seq_len is not None:
         changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}
@@ -68,7 +58,7 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     config = AutoConfig.from_pretrained(name, **changes)
     model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype)
     if run.pre_seq_len is not None:
-        return freeze_all_but_prefix(model)
+        return train_prefix(model)
     return add_lora(model, run) if run.lora_rank is not None else model
 
 
@@ -93,12 +83,11 @@ def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfi
     return ChatGLMConfig(**{**own, **values})
 
 
-def freeze_all_but_prefix(model: PreTrainedModel) -> PreTrainedModel:
-    """P-Tuning v2: only the prefix encoder trains, in float32 (as in the original script)."""
+def train_prefix(model: PreTrainedModel) -> PreTrainedModel:
+    """P-Tuning v2: the prefix encoder, the one part that ChatGLM leaves to train, in float32 (the original's way)."""
     if model.config.model_type != "chatglm":
         raise ValueError(f"pre_seq_len (P-Tuning v2) is built into ChatGLM; {model.config.model_type} has no prefix")
-    model.requires_grad_(False)
-    model.transformer.prefix_encoder.float().requires_grad_(True)
+    model.transformer.prefix_encoder.float()
     return model
 
 

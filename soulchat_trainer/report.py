@@ -9,12 +9,13 @@ from datasets import DatasetDict
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerState
 
 from hub_cards.model import write_model_card
+from hub_cards.results import RESULTS_FILE
 
 from .arguments import RunArguments, SoulChatTrainingArguments
 from .data import draw_turns
 from .evaluation.openings import write_openings
 from .evaluation.perplexity import unigram_loss
-from .evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, write_predictions, write_results
+from .evaluation.results import PREDICTIONS_FILE, replacing, write_predictions, write_results
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
 from .evaluation.turns import list_turns
 from .models import make_model
@@ -76,7 +77,7 @@ def evaluate_systems(
 ) -> list[dict[str, Any]]:
     """Score the saved model, the one that training started from, and retrieval on the same turns."""
     systems = []
-    for name in ("trained", "untrained"):
+    for name in ("trained", "base" if finished.run.model_name_or_path else "untrained"):
         if name == "trained":
             model = AutoModelForCausalLM.from_pretrained(finished.folder)
         else:
@@ -110,9 +111,8 @@ def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
     axes.grid(alpha=0.3)
     axes.legend()
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, format="png", dpi=150)
-    temporary.replace(path)
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=150)
 
 
 def format_table(results: dict[str, Any]) -> str:

@@ -42,7 +42,7 @@ def describe_rows(rows: Any) -> dict[str, Any]:
     if not isinstance(rows, Dataset):
         return {"name": "unnamed"}
     corpus = DatasetDict(train=rows)
-    return {**describe_dataset(rows.info.dataset_name or "unnamed", corpus), "revision": None}
+    return describe_dataset(rows.info.dataset_name or "unnamed", corpus)
 
 
 def describe_training(state: TrainerState, arguments: dict[str, Any], parameters: int) -> dict[str, Any]:

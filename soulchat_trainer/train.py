@@ -7,10 +7,12 @@ from pathlib import Path
 
 import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
 from .checkpoints import check_room
 from .data import load_corpus
+from .loading import check_model_folder
 from .models import make_model, make_tokenizer
 from .report import FinishedRun, format_table, report_run
 from .run_info import describe_dataset, describe_run
@@ -34,6 +36,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     recipe, run, args = parse_arguments(argv)
     if args.device.type == "cpu" and args.world_size == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
+    if run.model_name_or_path is not None:
+        check_model_folder(run.model_name_or_path)
     corpus = load_corpus(run.dataset)
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
@@ -55,7 +59,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
     trainer.save_model(_internal_call=True)
     trainer.save_state()
-    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, model.num_parameters())
+    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, get_model_param_count(model))
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
     unset_hf_deepspeed_config()  # and whole: ZeRO-3 would part it among processes that do not take part

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_pt_utils import get_model_param_count
 from transformers.trainer_utils import HubStrategy, SchedulerType, rotate_checkpoints
 from transformers.utils import logging
 
@@ -57,15 +58,16 @@ class SoulChatTrainer(Seq2SeqTrainer):
         args: how to train; the paper's values by default.
         train_dataset: rows of conversations or turns; a stream of them; or samples that are ready
             (`SampleDataset`).
-        eval_dataset: the same, for the held-out loss; with `predict_with_generate` also for replies and their scores,
-            which needs rows.
+        eval_dataset: rows or samples for the held-out loss; with `predict_with_generate` also for replies and their
+            scores, which needs rows.
         processing_class: the model's tokenizer.
         run_info: what trainer_state.json and the model card tell of the run (recipe, dataset, versions, git_revision);
             by default what can be known from here.
         **kwargs: everything else that `Seq2SeqTrainer` takes.
 
     Raises:
-        ValueError: the model cannot be trained as `args` ask (for instance `loss_on="every_turn"` on ChatGLM).
+        ValueError: the model cannot be trained as `args` ask (for instance `loss_on="every_turn"` on ChatGLM), or
+            `eval_dataset` is a stream, which has no end.
     """
 
     args: SoulChatTrainingArguments
@@ -81,6 +83,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         **kwargs: Any,
     ):
         args = args or SoulChatTrainingArguments()
+        if isinstance(eval_dataset, datasets.IterableDataset):
+            raise ValueError("eval_dataset is a stream; allowed: rows, or samples that are ready (SampleDataset)")
         self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
         self.pusher: HubPusher | None = None
         self.encoder = make_encoder(model, processing_class, args)
@@ -137,9 +141,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """Batches by length, always in the same order."""
-        return self._length_dataloader(
-            self.eval_dataset if eval_dataset is None else eval_dataset, self.args.per_device_eval_batch_size
-        )
+        samples = self.eval_dataset
+        if eval_dataset is not None:
+            samples = self._samples(eval_dataset, self.args, self.data_collator)
+        return self._length_dataloader(samples, self.args.per_device_eval_batch_size)
 
     def _length_dataloader(self, samples: Any, batch_size: int) -> DataLoader:
         args = self.args
@@ -354,7 +359,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def describe_so_far(self) -> dict[str, Any]:
         """results.json of a model that is not evaluated yet."""
-        training = describe_training(self.state, self.args.to_dict(), self.model.num_parameters())
+        training = describe_training(self.state, self.args.to_dict(), get_model_param_count(self.model))
         return {"schema_version": SCHEMA_VERSION, **self.run_info, "training": training, "systems": []}
 
     # Checkpoints

@@ -110,11 +110,11 @@ def read_sharegpt(record: dict, default_id: str) -> list[Conversation]:
 
 
 def read_alpaca(record: dict, default_id: str) -> list[Conversation]:
+    question = _lines(_text(record, "instruction"), _optional_text(record, "input"))
     messages = _system(record)
     history = record.get("history") or []
     if type(history) is not list or not all(type(pair) is list and len(pair) == 2 for pair in history):
         raise BadRecord("'history' is not a list of [user, assistant] pairs")
-    question = _lines(_text(record, "instruction"), _optional_text(record, "input"))
     for user, assistant in [*history, (question, _text(record, "output"))]:
         if type(user) is not str or type(assistant) is not str:
             raise BadRecord(f"'history' holds {_kind(user)} and {_kind(assistant)}, expected texts")
@@ -125,6 +125,8 @@ def read_alpaca(record: dict, default_id: str) -> list[Conversation]:
 
 def read_cpsycound(record: str, default_id: str) -> list[Conversation]:
     """`record` is the text of a file; a line without a speaker goes on with the message before it."""
+    if type(record) is not str:
+        raise BadRecord(f"the record is {_kind(record)}, expected the text of a file")
     lines = [_speaker_line(line) for line in record.split("\n") if line.strip()]
     try:
         return [Conversation(default_id, parse("\n".join(lines)))]

@@ -126,8 +126,7 @@ class Stream:
         for split, table in self.source.tables(report):
             if split == self.split:
                 yield _rows(table, config)
-        if self.split == self.source.splits[-1]:
-            self.source.log(report)
+        self.source.log(report)
 
 
 class ShardWriter:

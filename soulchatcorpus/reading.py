@@ -192,7 +192,7 @@ def _read(
                 report.count(item)
                 yield item
     if report.conversations == before:
-        reason = report.examples[0].error() if report.examples else "no record in it"
+        reason = report.examples[0].error() if report.examples else "no record with a message in it"
         raise CorpusError(f"no conversation in {', '.join(map(str, paths))}: {reason}")
 
 
@@ -210,7 +210,12 @@ def _read_file(
 
     With `bulk`, tables of conversations that are regular already may take their places.
     """
-    start, stem = _first_bytes(file), file.name.split(".")[0]
+    stem = file.name.split(".")[0]
+    try:
+        start = _first_bytes(file)
+    except OSError as error:  # damaged gzip or zstd
+        yield Record(str(file), 0, problem=str(error))
+        return
     if start.startswith(b"PAR1"):
         records = _read_parquet(file)
     elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{", b""):
@@ -286,11 +291,19 @@ def _read_parquet(file: Path) -> Iterator[Record]:
             for batch in table.iter_batches(batch_size=1000):
                 for row in batch.to_pylist():
                     number += 1
-                    if type(row.get("topic")) is int:
-                        row["topic"] = list(TOPICS)[row["topic"]]
-                    yield Record(str(file), number, row)
+                    yield _with_topic_name(Record(str(file), number, row))
     except (OSError, pa.ArrowInvalid) as error:
         yield Record(str(file), 0, problem=f"broken Parquet: {error}")
+
+
+def _with_topic_name(record: Record) -> Record:
+    """A topic that is a number, as `ClassLabel` stores it, by its name; -1 is a missing label there."""
+    topic = record.value.get("topic")
+    if type(topic) is int:
+        if not -1 <= topic < len(TOPICS):
+            record.problem = f"topic is {topic}, allowed are -1 to {len(TOPICS) - 1} or a name"
+        record.value["topic"] = list(TOPICS)[topic] if 0 <= topic < len(TOPICS) else None
+    return record
 
 
 def _describe(value: Any) -> str:

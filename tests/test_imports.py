@@ -19,7 +19,7 @@ FOLDERS = {
 ALLOWED = {
     "soulchatcorpus": set(),
     "soulchat_metrics": set(),
-    "hub_cards": {"soulchatcorpus.schema"},
+    "hub_cards": set(),
     "soulchat_trainer": {"soulchatcorpus", "soulchat_metrics", "hub_cards"},
     "soulchat": {"soulchatcorpus", "soulchat_metrics", "hub_cards", "soulchat_trainer"},
 }

@@ -28,7 +28,7 @@ COLOURS = {"1-gram": "#fde68a", "2-gram": "#bbf7d0", "3-gram": "#86efac", "4-gra
 Highlights = list[tuple[str, str | None]]
 
 
-def score_page(predictions: str, references: str, preset: str, pair: float) -> tuple:
+def score_page(predictions: str, references: str, preset: str, pair: float | None) -> tuple:
     """All outputs of the page: means, scores of each pair, signature, and the matches of one pair."""
     texts = predictions.splitlines(), references.splitlines()
     try:
@@ -41,11 +41,12 @@ def score_page(predictions: str, references: str, preset: str, pair: float) -> t
     return means, rows, result["signature"], *show_matches(predictions, references, preset, pair)
 
 
-def show_matches(predictions: str, references: str, preset: str, pair: float) -> tuple[Highlights, Highlights]:
+def show_matches(predictions: str, references: str, preset: str, pair: float | None) -> tuple[Highlights, Highlights]:
     """The tokens of BLEU and of ROUGE of one pair's prediction, each with its longest match in the reference."""
-    texts = [lines.splitlines()[int(pair) - 1 : int(pair)] for lines in (predictions, references)]
+    number = int(pair or 1)
+    texts = [lines.splitlines()[number - 1 : number] for lines in (predictions, references)]
     if not all(texts):
-        raise gr.Error(f"there is no pair {int(pair)}")
+        raise gr.Error(f"there is no pair {number}")
     [prediction], [reference] = texts
     settings = PRESETS[preset]
     bleu, rouge = (

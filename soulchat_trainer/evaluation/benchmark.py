@@ -9,6 +9,8 @@ from typing import Any
 from accelerate import PartialState
 from tqdm.auto import tqdm
 
+from hub_cards.results import RESULTS_FILE
+
 from ..data import DATASET_NAMES, load_corpus
 from ..loading import check_model_folder, choose_device
 from ..prompts import renderer
@@ -16,7 +18,7 @@ from ..sampling import Decoding
 from .journal import Journal
 from .openings import count_seen
 from .perplexity import HeldOutLoss
-from .results import PREDICTIONS_FILE, RESULTS_FILE, fingerprint, write_predictions, write_results
+from .results import PREDICTIONS_FILE, fingerprint, write_predictions, write_results
 from .systems import ENDPOINT, RETRIEVAL, UNTRAINED, EndpointSystem, ModelSystem, RetrievalSystem, System
 from .table1 import describe_references, system_row
 from .turns import list_turns, sample_turns
@@ -117,6 +119,7 @@ def benchmark_system(
         "decoding": asdict(options.decoding),
         "prompt": options.prompt,
         "dtype": system.dtype,
+        "base_url": options.base_url if system.kind == "endpoint" else None,
     }
     with state.main_process_first():
         journal = Journal(folder, settings, state.process_index)

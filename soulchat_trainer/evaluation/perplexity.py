@@ -41,7 +41,6 @@ def held_out_loss(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     references: Sequence[str],
-    window: int | None = None,
     encode: Callable[[Sequence[Message]], list[int]] | None = None,
 ) -> HeldOutLoss:
     """The model's loss on the references after the prompts.
@@ -49,11 +48,10 @@ def held_out_loss(
     Args:
         prompts: as `dialogue.render_prompt` writes them; too long ones lose their oldest turns, as in generation.
         references: the replies; one that is longer than a quarter of the window is cut.
-        window: most tokens of prompt and reply together; by default what the model's config says.
         encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
     """
     model.eval()
-    window = window or model.config.max_position_embeddings
+    window = model.config.max_position_embeddings
     encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
     room = prompt_room(window, window)
     rows = []

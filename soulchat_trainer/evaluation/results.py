@@ -15,10 +15,10 @@ from typing import IO, Any
 import orjson
 import torch
 
+from hub_cards.results import SCHEMA_VERSION
+
 from ..sampling import Decoding
 
-SCHEMA_VERSION = 1
-RESULTS_FILE = "results.json"
 PREDICTIONS_FILE = "predictions.jsonl"
 PREDICTION_KEYS = ("id", "prompt", "reference", "prediction")
 PACKAGES = ("soulchat", "torch", "transformers", "datasets", "evaluate", "jieba", "rapidfuzz")

@@ -62,7 +62,6 @@ def evaluate_model(
     turns: Sequence[Row],
     decoding: Decoding,
     batch_size: int = 16,
-    window: int | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Answer held-out turns (rows with id, prompt, completion) and score the replies.
 
@@ -71,9 +70,9 @@ def evaluate_model(
     """
     prompts, references = [turn["prompt"] for turn in turns], [turn["completion"] for turn in turns]
     start = time.perf_counter()
-    replies = generate_replies(model, tokenizer, prompts, [turn["id"] for turn in turns], decoding, batch_size, window)
+    replies = generate_replies(model, tokenizer, prompts, [turn["id"] for turn in turns], decoding, batch_size)
     seconds = time.perf_counter() - start
-    held_out = held_out_loss(model, tokenizer, prompts, references, window)
+    held_out = held_out_loss(model, tokenizer, prompts, references)
     row = system_row(name, "model", replies, references, seconds)
     row |= {"loss": held_out.loss, "perplexity": held_out.perplexity}
     return row, [reply.text for reply in replies]

@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 
 import soulchat_metrics
-from hub_cards.results import METRICS, read_results
+from hub_cards.results import METRICS, RESULTS_FILE, read_results
 
 from .empathy import claims
-from .results import PREDICTIONS_FILE, RESULTS_FILE, read_predictions, replacing
+from .results import PREDICTIONS_FILE, read_predictions, replacing
 
 SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
 P_VALUE = 0.05

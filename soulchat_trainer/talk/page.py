@@ -65,13 +65,13 @@ def make_page(service: ReplyService) -> gr.Blocks:
         temperature: float,
         top_p: float,
         max_new_tokens: float,
-        seed: float,
+        seed: float | None,
         request: gr.Request,
     ) -> AsyncGenerator[Entries]:
         if not talk or talk[-1]["role"] != "user":
             return
         try:
-            decoding = Decoding(float(top_p), float(temperature), int(max_new_tokens), seed=int(seed))
+            decoding = Decoding(float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0))
             messages = with_system(system.strip(), read_talk(talk))
             async with aclosing(show_reply(service, messages, decoding, _client(request))) as states:
                 async for entries in states:

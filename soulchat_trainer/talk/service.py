@@ -69,7 +69,6 @@ class Ticket:
     def __init__(self, messages: list[Message], decoding: Decoding, key: str, tell: Callable[[Event], None]) -> None:
         self.messages, self.decoding, self.key, self.tell = messages, decoding, key, tell
         self.cancelled = False
-        self.request: Request | None = None
         self.held: HeldStream | None = None
 
 
@@ -78,6 +77,7 @@ class ReplyService:
 
     Args:
         make_engine: makes the engine; called again after a fault, so that one bad batch does not end the service.
+            What it raises the first time is raised here.
         care: what is checked.
         limits: how much may be asked for.
     """
@@ -89,7 +89,7 @@ class ReplyService:
         self._open: set[Ticket] = set()
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="replies", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=[make_engine()], name="replies", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> "ReplyService":
@@ -183,8 +183,7 @@ class ReplyService:
         with self._lock:
             self._open.discard(ticket)
 
-    def _run(self) -> None:
-        engine = self._make_engine()
+    def _run(self, engine: Engine) -> None:
         running: dict[Request, Ticket] = {}
         while True:
             if not self._take_new(engine, running, wait=not engine.busy):

@@ -29,16 +29,14 @@ class Talk:
         messages = [*self.messages, Message(role="user", content=text)]
         reply = ""
         events = self.service.stream(with_system(self.system, messages), self.decoding, self.client)
-        started = False
         try:
             for event in events:
-                started = True
                 if isinstance(event, Text):
                     reply += event.text
                 yield event
         finally:
             events.close()
-            if started and reply:
+            if reply:
                 self.messages = [*messages, Message(role="assistant", content=reply)]
 
     def undo(self) -> str | None:

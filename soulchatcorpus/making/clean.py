@@ -14,7 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from .duplicates import BUCKETS, RemoveNearDuplicates, find_pairs, join_pairs, sign
-from .records import find_file, kind_of, replacing, write_json
+from .records import check_unknown_topics, find_file, kind_of, replacing, write_json
 from .steps import (
     STEPS,
     Crisis,
@@ -45,6 +45,7 @@ class CleanOptions:
         recogniser: also look for names and places with jieba's tagger.
         topics: "words" fills missing topics by keywords, "none" leaves them.
         asked_topics: id to topic, as a model gave them before.
+        unknown_topics: "refuse" a topic that is none of the twelve, or "relabel" it.
         tasks: into how many parts the work is cut; duplicates are found across all of them.
     """
 
@@ -65,6 +66,9 @@ class CleanOptions:
                 raise ValueError(f"--action {step}={action}: allowed are {allowed}")
         if self.language not in ("zh", "en", "any"):
             raise ValueError(f"--language {self.language!r}: allowed are zh, en, any")
+        if self.topics not in ("words", "none"):
+            raise ValueError(f"topics {self.topics!r}: allowed are words, none")
+        check_unknown_topics(self.unknown_topics)
         if self.tasks < 1:
             raise ValueError(f"--tasks {self.tasks}: at least 1 is wanted")
 

@@ -1,5 +1,6 @@
 """What a rewriting takes in tokens and money, before and while it runs."""
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def read_models(models: str, prices: list[str]) -> Models:
     """From `NAME[=WEIGHT],…` and `NAME=IN,OUT` (US dollars for a million tokens), the forms of the command line.
 
     Raises:
-        ValueError: a weight or price that is no positive number.
+        ValueError: a weight that is not above 0, or a price that is no number from 0 on.
     """
     weights: dict[str, float] = {}
     for part in models.split(","):
@@ -77,6 +78,9 @@ def read_models(models: str, prices: list[str]) -> Models:
 
 def _number(text: str, wanted: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise ValueError(f"{wanted} is wanted, found {text!r}") from None
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{wanted} is wanted, found {text!r}")
+    return number

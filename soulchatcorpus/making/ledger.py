@@ -11,8 +11,6 @@ from operator import attrgetter
 from pathlib import Path
 
 SCHEMA_VERSION = "2"
-# A record is done when it has a row of one of these; "error" rows are attempts that were or will be repeated.
-FINAL = ("accepted", "rejected")
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

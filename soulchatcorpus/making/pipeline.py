@@ -29,7 +29,8 @@ from .build import build
 from .clean import CleanOptions, clean
 from .costs import read_models
 from .describe import write_statistics
-from .prompts import load_prompt
+from .endpoint import is_loopback
+from .prompts import NAMED_PROMPTS, load_prompt
 from .records import find_file
 from .requests import RequestOptions
 from .review import ReviewStore
@@ -64,11 +65,11 @@ def run_pipeline(
 
 def _run_step(verb: str, source: Path, folder: Path, options: dict[str, Any]) -> dict:
     """Run one step, or take its report from the last time if neither its options nor its input have changed."""
-    file = find_file(source)
     digest = blake2b(orjson.dumps([verb, options], option=orjson.OPT_SORT_KEYS), digest_size=16)
-    with file.open("rb") as lines:
-        while block := lines.read(1 << 20):
-            digest.update(block)
+    for file in [find_file(source), *_files_of(options)]:
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
     done = folder / "done.json"
     if done.exists() and (before := orjson.loads(done.read_bytes()))["state"] == digest.hexdigest():
         return before["report"]
@@ -76,6 +77,18 @@ def _run_step(verb: str, source: Path, folder: Path, options: dict[str, Any]) ->
     folder.mkdir(parents=True, exist_ok=True)
     done.write_bytes(orjson.dumps({"state": digest.hexdigest(), "report": report}))
     return report
+
+
+def _find_option(config: Path, name: str, value: Any) -> Any:
+    """An option as it is, or the path from here where it names a file beside the config, as source and out do."""
+    beside = config.parent / str(value)
+    return str(beside) if name in _FILES and value not in NAMED_PROMPTS and beside.exists() else value
+
+
+def _files_of(options: dict[str, Any]) -> list[Path]:
+    """The files that options name: a prompt of one's own, another corpus, a font."""
+    named = [Path(str(options[name])) for name in _FILES if options.get(name) not in (None, *NAMED_PROMPTS)]
+    return [find_file(path) for path in named if path.exists()]
 
 
 def _clean(source: Path, out: Path, options: dict[str, Any]) -> dict:
@@ -100,11 +113,14 @@ def _review(source: Path, out: Path, options: dict[str, Any]) -> dict:
 
 
 def _rewrite(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    given = {"prompt": "soulchat", "price": []} | options
-    try:
-        given["models"] = read_models(given.pop("model"), given.pop("price"))
-    except KeyError:
-        raise ValueError("rewrite: base_url and model are wanted") from None
+    given: dict[str, Any] = {"prompt": "soulchat", "price": [], "yes": False} | options
+    if not {"base_url", "model"} <= given.keys():
+        raise ValueError("rewrite: base_url and model are wanted")
+    if not given.pop("yes") and not is_loopback(given["base_url"]):
+        raise ValueError(
+            f"rewrite: questions with answers would be sent to {given['base_url']}; allow it with yes: true"
+        )
+    given["models"] = read_models(given.pop("model"), given.pop("price"))
     given["prompt"] = load_prompt(given["prompt"])
     report = rewrite(source, out, RewriteOptions(**_known(given, RewriteOptions, "rewrite")))
     if report["open"]:
@@ -125,6 +141,7 @@ def _build(source: Path, out: Path, options: dict[str, Any]) -> dict:
     return build(source, out)
 
 
+_FILES = ("prompt", "other", "font")  # options that can name one
 STEPS: dict[str, Step] = {"clean": _clean, "review": _review, "rewrite": _rewrite, "stats": _stats, "build": _build}
 _PASSING = ("clean", "review", "rewrite")  # leave records for the next step
 
@@ -145,6 +162,8 @@ def _read_plan(config: Path) -> dict[str, Any]:
     if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
         found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
         raise ValueError(f"{config}: source, out and steps are wanted, found {found}")
+    if not isinstance(plan["steps"], list) or not all(isinstance(plan[key], str) for key in ("source", "out")):
+        raise ValueError(f"{config}: source and out are paths, and steps is a list")
     steps = []
     for step in plan["steps"]:
         verb, options = next(iter(step.items())) if isinstance(step, dict) and len(step) == 1 else (str(step), None)
@@ -152,5 +171,5 @@ def _read_plan(config: Path) -> dict[str, Any]:
             raise ValueError(
                 f"{config}: step {step!r}; allowed are {', '.join(STEPS)}, each with its options in braces"
             )
-        steps.append((verb, options or {}))
+        steps.append((verb, {name: _find_option(config, name, value) for name, value in (options or {}).items()}))
     return plan | {"steps": steps}

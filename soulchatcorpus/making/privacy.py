@@ -130,10 +130,15 @@ def find_private(text: str, recogniser: bool = False) -> list[PrivateSpan]:
     return sorted(found, key=lambda span: span.start)
 
 
-def mask_private(text: str, recogniser: bool = False) -> str:
+def mask_private(text: str) -> str:
     """`text` with every private detail replaced by its kind in brackets: `[phone]`."""
+    return mask_spans(text, find_private(text))
+
+
+def mask_spans(text: str, spans: list[PrivateSpan]) -> str:
+    """`text` with these spans, as `find_private` gives them, replaced by their kinds in brackets."""
     parts, end = [], 0
-    for span in find_private(text, recogniser):
+    for span in spans:
         parts += [text[end : span.start], f"[{span.kind}]"]
         end = span.end
     return "".join(parts) + text[end:] if parts else text

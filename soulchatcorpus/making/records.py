@@ -53,6 +53,12 @@ def kind_of(path: Path) -> Kind:
     raise ValueError(f"{path}: the file is empty")
 
 
+def check_unknown_topics(value: str) -> None:
+    """Raise `ValueError` unless it is "refuse" or "relabel"."""
+    if value not in ("refuse", "relabel"):
+        raise ValueError(f"unknown_topics {value!r}: allowed are refuse, relabel")
+
+
 def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterator[Record]:
     """The records of a file in order, checked: needed columns, distinct ids (as strings), topics of `schema.TOPICS`.
 
@@ -69,12 +75,32 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         missing = [name for name in needed if not isinstance(record, dict) or record.get(name) in (None, "", [])]
         if missing:
             raise ValueError(f"{where}: no {' and no '.join(missing)}; a record of {kind} has {', '.join(needed)}")
+        if problem := _find_fault(record, kind):
+            raise ValueError(f"{where}: {problem}")
         record["id"] = str(record["id"])
         if record["id"] in seen:
             raise ValueError(f"{where}: the id {record['id']!r} occurs twice; every record needs an id of its own")
         seen.add(record["id"])
         _unify_topic(record, where, unknown_topics)
         yield record
+
+
+def _find_fault(record: Record, kind: Kind) -> str | None:
+    """What is not of its type in a record with the needed columns, in words."""
+    if not isinstance(record.get("topic"), str | None):
+        return f"topic is {record['topic']!r}, allowed is text"
+    if kind == "questions":
+        if all(isinstance(record[name], str) for name in ("question", "answer")):
+            return None
+        return "question and answer are not both text"
+    if not isinstance(record["messages"], list):
+        return f"messages is {type(record['messages']).__name__}, allowed is a list"
+    for message in record["messages"]:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            return "a message is no object with a role and a text as content"
+        if message.get("role") not in ("user", "assistant"):
+            return f"a message has the role {message.get('role')!r}, allowed are user, assistant (see corpus convert)"
+    return None
 
 
 def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -21,6 +21,7 @@ from .records import LinesWriter, Record, find_file, kind_of, read_pipeline_reco
 
 Decision = Literal["keep", "edit", "remove"]
 DECISIONS: tuple[Decision, ...] = ("keep", "edit", "remove")
+_DECISION_KEYS = {"id", "reviewer", "decision", "reason", "record", "at"}
 LEASE_SECONDS = 1800  # an item that its reviewer has left open so long is handed to another
 SCHEMA_VERSION = 1
 
@@ -186,10 +187,13 @@ class ReviewStore:
     def standing(self, reviewer: str = "") -> Standing:
         """Progress of the queue and of one reviewer."""
         with self._transaction() as database:
-            done, own = database.execute(
-                "SELECT count(*), coalesce(sum(reviewer = ?), 0) FROM decisions", (reviewer,)
+            # An import can bring an item more decisions than it wants; they do not stand for another item's.
+            done, total = database.execute(
+                "SELECT coalesce(sum(min(readers, (SELECT count(*) FROM decisions AS d WHERE d.id = items.id))), 0), "
+                "coalesce(sum(readers), 0) FROM items"
             ).fetchone()
-            total = database.execute("SELECT coalesce(sum(readers), 0) FROM items").fetchone()[0]
+            query = "SELECT count(*) FROM decisions WHERE reviewer = ?"
+            own = database.execute(query, (reviewer,)).fetchone()[0]
         return Standing(done, total, own)
 
     def agreement(self) -> dict[str, float | int]:
@@ -208,11 +212,15 @@ class ReviewStore:
         return {"items": len(pairs), "agreement": share, "kappa": kappa}
 
     def import_decisions(self, path: Path) -> int:
-        """Take over a decisions.jsonl from elsewhere for the items queued here; returns how many were new."""
+        """Take over a decisions.jsonl from elsewhere for the items queued here; returns how many were new.
+
+        Raises:
+            ValueError: a line is no decision; nothing is taken over then.
+        """
         new = 0
         with self._transaction() as database:
-            for line in path.read_bytes().splitlines():
-                row = orjson.loads(line)
+            for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+                row = _read_decision(line, f"{path}, line {number}")
                 record = orjson.dumps(row["record"]) if row["record"] else None
                 if database.execute("SELECT 1 FROM items WHERE id = ?", (row["id"],)).fetchone():
                     new += database.execute(
@@ -284,6 +292,18 @@ def _log(
     row = (time.time(), reviewer, action, id_, reason, before, after)
     columns = "(at, reviewer, action, id, reason, before, after)"
     database.execute(f"INSERT INTO audit {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _read_decision(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{where}: not JSON ({error})") from None
+    if not isinstance(row, dict) or not row.keys() >= _DECISION_KEYS:
+        raise ValueError(f"{where}: a decision has {', '.join(sorted(_DECISION_KEYS))}")
+    if row["decision"] not in DECISIONS:
+        raise ValueError(f"{where}: decision {row['decision']!r}, allowed are {', '.join(DECISIONS)}")
+    return row
 
 
 def _outcome(decisions: list[dict]) -> dict | None:

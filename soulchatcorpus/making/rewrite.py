@@ -14,7 +14,16 @@ from .ledger import Entry, Ledger
 from .parse import MIN_ROUNDS, PROMPT_ROUNDS, Parsed, parse_reply
 from .privacy import mask_private
 from .prompts import Prompt
-from .records import LinesWriter, Record, find_file, kind_of, read_pipeline_records, to_record, write_json
+from .records import (
+    LinesWriter,
+    Record,
+    check_unknown_topics,
+    find_file,
+    kind_of,
+    read_pipeline_records,
+    to_record,
+    write_json,
+)
 from .requests import Progress, RequestOptions, hash_content, send_all
 
 # What a conversation does not carry over from its question; the rest stands in its provenance under `source`.
@@ -29,6 +38,10 @@ class RewriteOptions(RequestOptions):
     min_rounds: int = MIN_ROUNDS
     retry_rejected: bool = False
     unknown_topics: str = "refuse"
+
+    def __post_init__(self) -> None:
+        RequestOptions.__post_init__(self)
+        check_unknown_topics(self.unknown_topics)
 
 
 @dataclass(slots=True, frozen=True)

@@ -25,7 +25,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from ..crisis import find_crisis
 from ..patterns import first_character_index
-from .privacy import find_private
+from .privacy import find_private, mask_spans
 from .records import LinesWriter, Record, passages, read_pipeline_records, set_passages, write_json
 from .topics import find_topic_by_words
 
@@ -260,29 +260,18 @@ class Privacy(CleaningStep):
         self.recogniser = recogniser
 
     def find(self, document: Document) -> list[Finding]:
-        spans = find_private(document.text, self.recogniser)
-        findings = [Finding("privacy", span.kind, span.start, span.end) for span in spans]
-        if findings and self.actions["privacy"] == "mask":
-            parts, end = [], 0
-            for span in spans:
-                parts += [document.text[end : span.start], f"[{span.kind}]"]
-                end = span.end
-            self._replace(document, "".join(parts) + document.text[end:])
-        return findings
-
-    def _replace(self, document: Document, masked: str) -> None:
-        """Put the masked text back, passage by passage: no rule but the address's reaches over a line."""
+        """Looks at each passage by itself: what a rule reaches over stays with who said it."""
+        findings, masked, start = [], [], 0
         record = document.metadata["record"]
-        texts, start = [], 0
         for _, text in passages(record):
-            lines = text.count("\n") + 1
-            end = start
-            for _ in range(lines):
-                end = masked.find("\n", end) + 1 or len(masked) + 1
-            texts.append(masked[start : end - 1])
-            start = end
-        set_passages(record, texts)
-        document.text = masked
+            spans = find_private(text, self.recogniser)
+            findings += [Finding("privacy", span.kind, start + span.start, start + span.end) for span in spans]
+            masked.append(mask_spans(text, spans))
+            start += len(text) + 1
+        if findings and self.actions["privacy"] == "mask":
+            set_passages(record, masked)
+            document.text = "\n".join(masked)
+        return findings
 
 
 class Crisis(CleaningStep):
@@ -303,7 +292,7 @@ class Crisis(CleaningStep):
 
 
 class ExactDuplicates(CleaningStep):
-    """Records whose text another had before, white space aside."""
+    """Records whose text another had before."""
 
     name = "exact_duplicate"
 

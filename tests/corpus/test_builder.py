@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -161,6 +162,14 @@ def test_skipped_records_and_the_report_lie_beside_the_data(elsewhere, source):
     (rejected,) = (json.loads(line) for line in (folder / "rejected.jsonl").read_text().splitlines())
     assert (rejected["text"], rejected["place"]) == ("{", "line 1")
     assert json.loads((folder / "report.json").read_text())["conversations"] == 50
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_what_streaming_skips_is_told(elsewhere, source, caplog, monkeypatch, split):
+    monkeypatch.setattr(logging.getLogger("datasets"), "propagate", True)
+    Path("a.jsonl").write_text("{\n" + "\n".join(json.dumps(row) for row in json.loads(source.read_text())[:50]))
+    list(load_dataset("soulchatcorpus", data_files="a.jsonl", on_error="skip", streaming=True, split=split))
+    assert "1 records were left out, the first: " in caplog.text
 
 
 def test_a_smaller_test_split_is_stated(elsewhere, caplog, monkeypatch):

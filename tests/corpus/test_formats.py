@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from soulchatcorpus.reading import Report, read_corpus
@@ -152,3 +154,36 @@ def test_an_array_of_something_else(tmp_path):
     (tmp_path / "a.json").write_text("[1, 2]")
     with pytest.raises(CorpusError, match=r"a\.json: record 1: no known format, found int 1; known: psydt, release"):
         read(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "cause"),
+    [
+        ('[{"instruction": "一", "output": "二"}, null]', None, "record 2"),
+        ('{"id": 1, "messages": []}', "cpsycound", "the record is an object, expected the text of a file"),
+    ],
+)
+def test_a_record_of_another_kind_is_refused_by_name(tmp_path, text, format, cause):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(CorpusError, match=cause):
+        read(tmp_path / "a.json", format=format)
+
+
+def test_topics_of_parquet_files_are_numbers_of_the_twelve_or_missing(tmp_path):
+    messages = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
+    rows = [{"id": str(topic), "topic": topic, "messages": messages} for topic in (0, -1)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert [conversation.topic for conversation in read(tmp_path / "a.parquet")] == ["家庭", None]
+    pq.write_table(pa.Table.from_pylist([rows[0] | {"topic": 12}]), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="topic is 12, allowed are -1 to 11 or a name"):
+        read(tmp_path / "a.parquet")
+
+
+def test_a_compressed_file_damaged_at_its_start_is_named_and_can_be_skipped(tmp_path):
+    (tmp_path / "a.json.gz").write_bytes(b"\x1f\x8b" + b"no gzip" * 20)
+    (tmp_path / "b.jsonl").write_text('{"id": 1, "messages": [{"role": "user", "content": "一"}]}')
+    with pytest.raises(CorpusError, match=r"a\.json\.gz: "):
+        read(tmp_path)
+    report = Report()
+    assert len(read(tmp_path, on_error="skip", report=report)) == 1
+    assert report.rejected == 1

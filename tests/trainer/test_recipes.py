@@ -67,8 +67,9 @@ def check_run(output_dir: Path, recipe: str) -> dict[str, Any]:
     results = orjson.loads((output_dir / "results.json").read_bytes())
     assert (results["recipe"], results["training"]["steps"]) == (recipe, 3)
     scored = {system["name"]: system for system in results["systems"]}
-    assert set(scored) == {"trained", "untrained", "retrieval"}
-    assert scored["trained"]["loss"] != scored["untrained"]["loss"]
+    before = "untrained" if recipe == "small" else "base"
+    assert set(scored) == {"trained", before, "retrieval"}
+    assert scored["trained"]["loss"] != scored[before]["loss"]
     model, tokenizer = load_model(str(output_dir), "cpu")
     reply = model.generate(**tokenizer("用户：我很难过\n心理咨询师：", return_tensors="pt"), max_new_tokens=3)
     assert reply.shape[0] == 1

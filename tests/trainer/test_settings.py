@@ -83,7 +83,11 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
         (["demo", "--deepspeed", "zero9.json"], "neither a file nor one that ships: zero2.json, zero3-offload.json"),
         (["demo", "--model_name_or_path", "x"], "either model_name_or_path or model_config"),
         (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "EMPTY"], "has no config.json"),
-        (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "./gone"], "no such folder"),
+        (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "./gone"], "./gone is no folder"),
+        (["demo", "--lora_rank", "8"], "lora_rank and pre_seq_len need a loaded one"),
+        (["lora", "--model_name_or_path", "x", "--tokenizer_vocab_size", "9"], "a loaded model has its tokenizer"),
+        (["demo", "--max_eval_replies", "0"], "max_eval_replies is 0; allowed: 1 or more"),
+        (["paper", "--per_device_train_batch_size", "0"], "per_device_train_batch_size is 0; allowed: 1 or more"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

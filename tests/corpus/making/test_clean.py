@@ -101,6 +101,18 @@ def test_private_details_are_masked_passage_by_passage(run):
     assert report["steps"]["privacy"]["mask"] == {"phone": 1, "email": 1}
 
 
+def test_masking_leaves_every_word_with_who_said_it(run):
+    """A number at the end of a message and one at the start of the next are two."""
+    texts = ["我的QQ：123456789", "1. 首先，" + LONG, "我的卡是6222021234567894", "2. 然后，" + LONG]
+    _, kept, _ = run(conversation(*texts), actions=NO_NEAR)
+    assert [m["content"] for m in kept[0]["messages"]] == [
+        "我的QQ：[handle]",
+        texts[1],
+        "我的卡是[bank_card]",
+        texts[3],
+    ]
+
+
 def test_private_details_flagged_for_a_person(run):
     _, kept, _ = run(question("我的电话是13812345678，" + LONG), actions={"privacy": "flag", **NO_NEAR})
     assert kept[0]["question"].startswith("我的电话是13812345678")
@@ -201,6 +213,8 @@ def check_untouched(part, before: int) -> None:
         ({"actions": {"sweep": "drop"}}, "--action sweep=drop"),
         ({"language": "fr"}, "allowed are zh, en, any"),
         ({"tasks": 0}, "at least 1"),
+        ({"topics": "endpoint"}, "topics 'endpoint': allowed are words, none"),
+        ({"unknown_topics": "relable"}, "allowed are refuse, relabel"),
     ],
 )
 def test_bad_options(options, message):

@@ -24,7 +24,17 @@ def test_prices_in_dollars_for_a_million_tokens():
 
 @pytest.mark.parametrize(
     ("models", "prices"),
-    [("a=x", []), ("a=0", []), ("a=-1", []), ("", []), ("a", ["a=1"]), ("a", ["a=x,2"]), ("a", ["1,2"])],
+    [
+        ("a=x", []),
+        ("a=0", []),
+        ("a=-1", []),
+        ("", []),
+        ("a", ["a=1"]),
+        ("a", ["a=x,2"]),
+        ("a", ["1,2"]),
+        ("a", ["a=-1,2"]),
+        ("a", ["a=inf,2"]),
+    ],
 )
 def test_what_is_no_model_or_price(models, prices):
     with pytest.raises(ValueError, match=r"^--(model|price) "):

@@ -105,6 +105,17 @@ def test_openings_are_not_in_two_splits(replayed, endpoint, tmp_path):
     assert sum(1 for split in openings if split) == 3
 
 
+def test_a_changed_prompt_is_asked_again(replayed, endpoint):
+    """The prompt is named as the plan names it: beside the plan."""
+    (replayed / "my.txt").write_text("改写：{single_turn}")
+    step = f"{{rewrite: {{base_url: '{endpoint.base_url}', model: stub, prompt: my.txt}}}}"
+    (replayed / "p.yaml").write_text(f"source: questions.jsonl\nout: prompts\nsteps: [{step}]")
+    first = run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"]
+    assert run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"] == first
+    (replayed / "my.txt").write_text("再改写：{single_turn}")
+    assert run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"] != first
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -114,6 +125,13 @@ def test_openings_are_not_in_two_splits(replayed, endpoint, tmp_path):
         ("source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]", "clean: unknown langauge; allowed are"),
         ("source: q.jsonl\nout: b\nsteps: [{clean: {language: fr}}]", "allowed are zh, en, any"),
         ("source: q.jsonl\nout: b\nsteps: [rewrite]", "base_url and model are wanted"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m}}]", "base_url and model are wanted"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m, base_url: 'http://far.example/v1'}}]",
+            "would be sent to http://far.example/v1; allow it with yes: true",
+        ),
+        ("source: q.jsonl\nout: b\nsteps:", "steps is a list"),
+        ("source: 5\nout: b\nsteps: []", "source and out are paths"),
         ("source: none.jsonl\nout: b\nsteps: [clean]", "no such file"),
     ],
 )

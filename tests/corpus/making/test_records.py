@@ -42,6 +42,12 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
         ('{"id": 1, "question": "问", "answer": "答", "topic": "天气"}', "unknown topic '天气'; allowed are 家庭"),
         ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2,', "record 2"),
         ("", "empty"),
+        ('{"id": 1, "question": "问", "answer": 5}', "record 1: question and answer are not both text"),
+        ('{"id": 1, "question": "问", "answer": "答", "topic": ["x"]}', "record 1: topic is"),
+        ('{"id": 1, "messages": {"role": "user"}}', "record 1: messages is dict, allowed is a list"),
+        ('{"id": 1, "messages": [{"role": "user", "content": 5}]}', "no object with a role and a text"),
+        ('{"id": 1, "messages": ["hello"]}', "no object with a role and a text"),
+        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "role 'system', allowed are user, assistant"),
     ],
 )
 def test_broken_files_are_one_clear_line(tmp_path, lines, message):

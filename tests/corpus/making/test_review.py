@@ -144,6 +144,34 @@ def test_export_audit_and_import(store, source, tmp_path):
     assert other.export(source, tmp_path / "other")["remove"] == 1
 
 
+def test_an_import_does_not_decide_what_it_does_not_name(store, source, tmp_path):
+    decision = {"id": "0", "decision": "keep", "reason": "", "record": None, "at": 1.0}
+    rows = [decision | {"reviewer": reviewer} for reviewer in ("r1", "r2", "r3")]
+    (tmp_path / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    total = store.standing().total
+    assert store.import_decisions(tmp_path / "d.jsonl") == 3
+    assert store.standing() == review.Standing(done=1, total=total, own=0)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 2: not JSON"),
+        ('{"id": "2"}', "line 2: a decision has at, decision, id"),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "perhaps", "reason": "", "record": null, "at": 1}',
+            "'perhaps', allowed are keep, edit, remove",
+        ),
+    ],
+)
+def test_an_import_with_a_broken_line_takes_over_nothing(store, tmp_path, line, message):
+    good = {"id": "0", "reviewer": "r", "decision": "keep", "reason": "", "record": None, "at": 1.0}
+    (tmp_path / "d.jsonl").write_text(f"{orjson.dumps(good).decode()}\n{line}\n")
+    with pytest.raises(ValueError, match=message):
+        store.import_decisions(tmp_path / "d.jsonl")
+    assert store.standing().done == 0
+
+
 def test_shared_items_are_decided_twice_and_agreement_is_reported(source, tmp_path):
     store = ReviewStore(tmp_path / "r.sqlite")
     store.fill(source, flagged=True, sample=1.0, shared=1.0)

@@ -199,7 +199,7 @@ def test_a_broken_source_is_found_before_anything_is_sent(endpoint, make_questio
 
 def test_faults_of_every_kind(endpoint, make_questions, tmp_path):
     endpoint.faults = FAULTS
-    report = rewrite(make_questions(120), tmp_path / "out", options_for(endpoint, timeout=0.5, concurrency=60))
+    report = rewrite(make_questions(120), tmp_path / "out", options_for(endpoint, timeout=2, concurrency=60))
     assert report["accepted"] + report["rejected"] == 120
     assert report["open"] == 0
     assert set(report["reasons"]) == {"refusal"}

@@ -31,6 +31,11 @@ def test_reply_is_that_of_the_generation(service, small_model):
     assert events[-1].finish_reason == ("stop" if expected.finished else "length")
 
 
+def test_an_engine_that_cannot_be_made_is_told_at_once(small_model):
+    with pytest.raises(ValueError, match="batch"):
+        ReplyService(lambda: ReplyEngine(*small_model, max_batch_size=0))
+
+
 def test_help_lines_come_before_the_reply(scripted):
     service, _ = scripted("我在听。")
     events = list(service.stream(user("我不想活了，想自杀"), DECODING))
