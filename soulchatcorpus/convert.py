@@ -22,12 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .dialogue import split_turns
-from .reading import OnError, Report, read_corpus
+from .reading import BATCH_CONVERSATIONS, OnError, Report, read_corpus
 from .records import CorpusError
 from .schema import Conversation
 from .tables import CONVERSATION_SCHEMA, TURN_SCHEMA, conversation_table, turn_table
 
-BATCH_CONVERSATIONS = 500
 _TEXT_PAIR = pa.struct([("from", pa.string()), ("value", pa.string())])
 SCHEMAS = {
     "turns": TURN_SCHEMA,
@@ -138,14 +137,7 @@ def _system(conversation: Conversation) -> str:
 def _rows(conversation: Conversation, to: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     if to == "turns":
         for turn in split_turns(conversation):
-            yield {
-                "id": turn.id,
-                "conversation_id": turn.conversation_id,
-                "turn": turn.turn,
-                "topic": turn.topic,
-                "prompt": turn.prompt,
-                "completion": turn.completion,
-            }
+            yield turn.row()
     elif to == "conversations":
         yield {"id": conversation.id, "topic": conversation.topic, "messages": conversation.messages}
     else:

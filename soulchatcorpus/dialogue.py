@@ -8,6 +8,7 @@ that no message breaks this, so rendering and parsing are exact inverses of each
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .schema import Conversation, Message, Role
 
@@ -39,6 +40,17 @@ class Turn:
     @property
     def id(self) -> str:
         return f"{self.conversation_id}-{self.turn}"
+
+    def row(self) -> dict[str, Any]:
+        """The columns of config `turns`, with the topic's name."""
+        return {
+            "id": self.id,
+            "conversation_id": self.conversation_id,
+            "turn": self.turn,
+            "topic": self.topic,
+            "prompt": self.prompt,
+            "completion": self.completion,
+        }
 
 
 def render_line(message: Message) -> str:

@@ -71,14 +71,7 @@ class TurnSplitter(PipelineStep):
         for document in data:
             row = document.metadata["row"]
             for turn in split_turns(Conversation(row["id"], row["messages"])):
-                turn_row = {
-                    "id": turn.id,
-                    "conversation_id": turn.conversation_id,
-                    "turn": turn.turn,
-                    "topic": row["topic"],
-                    "prompt": turn.prompt,
-                    "completion": turn.completion,
-                }
+                turn_row = turn.row() | {"topic": row["topic"]}
                 self.stat_update("turns")
                 yield Document(turn.prompt + turn.completion, turn.id, metadata={"row": turn_row})
 

@@ -18,7 +18,7 @@ from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
-from .dialogue import split_turns
+from .dialogue import count_turns, split_turns
 from .schema import FEATURES, Conversation
 from .splits import SPLITS, opening_key, split_all
 
@@ -32,7 +32,7 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
     """
     records = [orjson.loads(line) for line in source.read_bytes().splitlines()]
     conversations = [Conversation(str(record["id"]), record["messages"], record["topic"]) for record in records]
-    keyed = [(opening_key(c.messages[0]["content"]), sum(1 for _ in split_turns(c)), c) for c in conversations]
+    keyed = [(opening_key(c.messages[0]["content"]), count_turns(c.messages), c) for c in conversations]
     members: dict[str, list[Conversation]] = {split: [] for split in SPLITS}
     for split, conversation in split_all(keyed):
         members[split].append(conversation)
@@ -40,18 +40,7 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
     for split, chosen in members.items():
         rows: list[dict[str, Any]] = [{"id": c.id, "topic": None, "messages": c.messages} for c in chosen]
         _write_parquet(folder / "data" / f"conversations-{split}.parquet", rows, "conversations")
-        rows = [
-            {
-                "id": turn.id,
-                "conversation_id": turn.conversation_id,
-                "turn": turn.turn,
-                "topic": None,
-                "prompt": turn.prompt,
-                "completion": turn.completion,
-            }
-            for conversation in chosen
-            for turn in split_turns(conversation)
-        ]
+        rows = [turn.row() | {"topic": None} for conversation in chosen for turn in split_turns(conversation)]
         _write_parquet(folder / "data" / f"turns-{split}.parquet", rows, "turns")
     _update_card(folder)
 

@@ -7,16 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Value
 
-from ..dialogue import split_turns
-from ..schema import FEATURES, TOPICS
+from ..dialogue import count_turns, split_turns
+from ..schema import FEATURES
 from ..splits import SPLITS, Splitter, opening_key
+from ..tables import TOPIC_NUMBERS
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation, write_json
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
 PROVENANCE = ("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis")
 ROW_GROUP = 1_000  # conversations
-
-_TOPIC_NUMBER = {topic: number for number, topic in enumerate(TOPICS)}
 
 
 def features(config: str) -> Features:
@@ -38,7 +37,7 @@ def build(source: Path, out: Path) -> dict:
     with _Tables(out / "data") as tables:
         splitter: Splitter[Record] = Splitter()
         for record in read_pipeline_records(file, "relabel"):
-            turns = sum(1 for _ in split_turns(to_conversation(record)))
+            turns = count_turns(record["messages"])
             key = opening_key(record["messages"][0]["content"])
             for released in splitter.keep(key, turns, record) if splitter.count(key, turns) else [record]:
                 tables.add("train", released)
@@ -126,19 +125,11 @@ def _origin(record: Record) -> dict[str, str | None]:
 
 
 def _conversation_row(record: Record) -> dict:
-    topic = _TOPIC_NUMBER.get(record.get("topic") or "")
+    topic = TOPIC_NUMBERS.get(record.get("topic"))
     return {"id": record["id"], "topic": topic, "messages": record["messages"], **_origin(record)}
 
 
 def _turn_rows(record: Record) -> Iterator[dict]:
-    origin, topic = _origin(record), _TOPIC_NUMBER.get(record.get("topic") or "")
+    origin, topic = _origin(record), TOPIC_NUMBERS.get(record.get("topic"))
     for turn in split_turns(to_conversation(record)):
-        yield {
-            "id": turn.id,
-            "conversation_id": turn.conversation_id,
-            "turn": turn.turn,
-            "topic": topic,
-            "prompt": turn.prompt,
-            "completion": turn.completion,
-            **origin,
-        }
+        yield turn.row() | {"topic": topic} | origin

@@ -11,9 +11,9 @@ from pathlib import Path
 import jieba
 import numpy as np
 
-from ..dialogue import split_turns
+from ..dialogue import count_turns
 from ..patterns import first_character_index
-from .records import Record, find_file, passages, read_pipeline_records, to_conversation
+from .records import Record, find_file, passages, read_pipeline_records
 
 MOST_WORDS = 2_000  # kept for the word cloud
 
@@ -99,7 +99,7 @@ def _records(source: Path) -> Iterator[Record]:
 
 
 def _replies(record: Record) -> int:
-    return sum(1 for _ in split_turns(to_conversation(record))) if "messages" in record else 1
+    return count_turns(record["messages"]) if "messages" in record else 1
 
 
 def _summary(values: list[int]) -> dict[str, float]:
