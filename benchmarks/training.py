@@ -37,6 +37,7 @@ from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGenerat
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
 from soulchat_trainer.collator import LengthBatchSampler, PaddingCollator, SampleDataset
 from soulchat_trainer.data import load_corpus
+from soulchat_trainer.models import new_config
 from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset, find_targets
 from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
@@ -130,16 +131,22 @@ def in_own_process(target: Callable, *args: Any) -> dict[str, Any]:
     return result
 
 
+def full_vocabulary(tokenizer: ChatGLMTokenizer, **sizes: int) -> ChatGLMConfig:
+    """ChatGLM-6B, or other `sizes`, with its own 130,528 logits whatever tokenizer the special ids come from."""
+    return new_config(sizes | {"vocab_size": ChatGLMConfig().vocab_size}, tokenizer)
+
+
 def measure_recipes(corpus: Dataset, tokenizer: ChatGLMTokenizer, folder: Path, num_samples: int, size: int) -> dict:
     """The three variants over the same real samples, and ratios against the published recipe."""
     encoded = encode_dataset(corpus, ChatGLMEncoder(tokenizer, 1536, 512))
     encoded.save_to_disk(folder)
     samples = SampleDataset(encoded)
     chosen = np.random.default_rng(0).choice(len(samples), num_samples, replace=False).tolist()
-    config = {"hidden_size": 512, "inner_hidden_size": 2048, "num_layers": 4, "num_attention_heads": 8}
+    sizes = {"hidden_size": 512, "inner_hidden_size": 2048, "num_layers": 4, "num_attention_heads": 8}
+    config = full_vocabulary(tokenizer, **sizes)
     rows = {}
     for variant in VARIANTS:
-        rows[variant.name] = in_own_process(measure_variant, variant, str(folder), chosen, size, config)
+        rows[variant.name] = in_own_process(measure_variant, variant, str(folder), chosen, size, config.to_diff_dict())
         print(variant.name, json.dumps(rows[variant.name]))
     ours = rows["ours"]
     for row in rows.values():
@@ -147,7 +154,7 @@ def measure_recipes(corpus: Dataset, tokenizer: ChatGLMTokenizer, folder: Path, 
         row["memory_of_ours"] = ours["peak_mb_above_model"] / row["peak_mb_above_model"]
         row["loss_difference"] = abs(ours["loss"] - row["loss"])
     return {
-        "model": config | {"vocab_size": ChatGLMConfig().vocab_size},
+        "model": sizes | {"vocab_size": config.vocab_size},
         "micro_batch": size,
         "samples": num_samples,
         "mean_tokens_of_the_corpus": float(samples.lengths.mean()),
@@ -279,7 +286,7 @@ def main() -> None:
     else:
         write_results(
             "training-gpu",
-            head | {**settings, **measure_gpu(corpus, tokenizer, options.steps, "cuda", ChatGLMConfig())},
+            head | {**settings, **measure_gpu(corpus, tokenizer, options.steps, "cuda", full_vocabulary(tokenizer))},
         )
 
 

@@ -1,6 +1,7 @@
 """The benchmark of training at a toy size on the CPU: everything but the calls to CUDA runs."""
 
 import json
+import queue
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,14 @@ def flops(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import training_flops
 
     return training_flops
+
+
+@pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training
+
+    return training
 
 
 @pytest.fixture
@@ -111,12 +120,32 @@ def test_lora_learns_through_checkpointed_blocks(
     assert all(gradient is not None for gradient in seen["gradients"])
 
 
+def test_every_variant_has_the_same_loss(
+    toy: ChatGLMConfig, chatglm_tokenizer: ChatGLMTokenizer, training: ModuleType, tmp_path: Path
+) -> None:
+    """The published way, dynamic padding and ours differ in what they cost, not in what they compute."""
+    encode_dataset(make_rows(60), ChatGLMEncoder(chatglm_tokenizer, 1536, 512)).save_to_disk(tmp_path / "encoded")
+    results: queue.Queue[dict[str, float]] = queue.Queue()
+    for variant in training.VARIANTS:
+        training.measure_variant(variant, str(tmp_path / "encoded"), [0, 7, 3, 12], 2, toy.to_diff_dict(), results)
+    published, dynamic, ours = (results.get() for _ in training.VARIANTS)
+    assert published["loss"] == pytest.approx(ours["loss"], rel=1e-5)
+    assert dynamic["loss"] == pytest.approx(ours["loss"], rel=1e-5)
+    assert published["tokens_with_padding"] == 4 * 2048 > dynamic["tokens_with_padding"] >= ours["tokens_with_padding"]
+
+
+def test_the_measured_model_has_all_logits_and_the_special_ids_of_the_tokenizer(
+    chatglm_tokenizer: ChatGLMTokenizer, training: ModuleType
+) -> None:
+    config = training.full_vocabulary(chatglm_tokenizer, num_layers=4)
+    assert (config.vocab_size, config.num_layers, config.hidden_size) == (130_528, 4, 4096)
+    assert config.bos_token_id == chatglm_tokenizer.bos_token_id < 130_000
+    assert config.gmask_token_id == chatglm_tokenizer.convert_tokens_to_ids("[gMASK]")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.parametrize("what", ["gpu", "small"])
-def test_without_a_gpu_it_says_so(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import training
-
+def test_without_a_gpu_it_says_so(what: str, training: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["training.py", what])
     with pytest.raises(SystemExit, match="no GPU here"):
         training.main()
