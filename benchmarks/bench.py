@@ -14,12 +14,12 @@ HERE = Path(__file__).resolve().parent
 DEMO = "outputs/demo"
 COMMANDS = {
     "metric": ["metric.py"],
-    "corpus": ["corpus.py", "--conversations", "100000"],
+    "corpus": ["corpus.py", "--conversations", "100000", "--repeats", "1"],
     "model": ["model.py", "--repeats", "2"],
     "generation": ["generation.py", "--threads", "1", "--replies", "64"],
     "chat": ["chat.py"],
     "making": ["making.py", "--requests", "3000", "--records", "20000", "--dialogues", "10000"],
-    "training": ["training.py", "cpu"],
+    "training": ["training.py", "cpu", "--samples", "8"],
     "peers": ["peers.py"],
     "page": ["page.py"],
 }

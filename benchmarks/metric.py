@@ -1,4 +1,4 @@
-"""Times soulchat_metrics against the field's stack (jieba, rouge-chinese, nltk) on the same pairs, in one process.
+"""Times soulchat_metrics against the field's stack (jieba, rouge-chinese, nltk) on the same pairs.
 
     python benchmarks/metric.py [--pairs 10000]
 

@@ -127,7 +127,7 @@ def compare_tokenizers(ice_text_model: Path) -> dict:
     import soulchatcorpus  # noqa: F401  (lets load_dataset find the sample)
     from soulchat_metrics import score
     from soulchat_trainer.chatglm import ChatGLMTokenizer
-    from soulchat_trainer.chatglm.tokenization_chatglm import restore_punctuation
+    from soulchat_trainer.chatglm.punctuation import restore_punctuation
 
     replies = [row["completion"] for split in load_dataset("soulchatcorpus", "turns").values() for row in split]
     tokenizer = ChatGLMTokenizer(str(ice_text_model))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from .chatglm.tokenization_chatglm import restore_punctuation
+from .chatglm.punctuation import restore_punctuation
 
 # What may still change when the next token comes: a character that is cut in its bytes, punctuation, whose full-width
 # form depends on the character after it, and white space, which is cut off where it ends the reply.

@@ -14,7 +14,6 @@ from transformers import BatchEncoding
 from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
-from .punctuation import restore_punctuation
 from .sentencepiece_training import train_sentencepiece
 
 # The form of soulchatcorpus.dialogue.render_prompt, in the template language that other tools read.
@@ -80,20 +79,10 @@ class ChatGLMTokenizer(SentencePieceBackend):
         except RuntimeError as error:
             raise ValueError(f"{vocab_file} is not a sentencepiece model: {error}") from error
 
-    @property
-    def normalises(self) -> bool:
-        """True if encoding turns full-width punctuation into ASCII, so that replies need `restore_punctuation`."""
-        return self.sp_model.decode(self.sp_model.encode("，")) != "，"
-
     def get_vocab(self) -> dict[str, int]:
         """Every piece and its id."""
         ids = range(self.vocab_size)
         return dict(zip(self.sp_model.id_to_piece(list(ids)), ids, strict=True)) | self.added_tokens_encoder
-
-    def decode_reply(self, token_ids: Sequence[int]) -> str:
-        """The text of generated ids, without control tokens and with its full-width punctuation restored."""
-        text = self.decode(token_ids, skip_special_tokens=True)
-        return restore_punctuation(text) if self.normalises else text
 
     def tokenize(self, text: str, **kwargs: Any) -> list[str]:
         """The pieces of a text; control tokens written in it are not recognised."""
@@ -281,4 +270,4 @@ def _show_whitespace(text: str) -> str:
     return re.sub(r"<\|blank_(\d+)\|>", lambda blank: " " * int(blank[1]), text)
 
 
-__all__ = ["ChatGLMTokenizer", "restore_punctuation", "train_tokenizer"]
+__all__ = ["ChatGLMTokenizer", "train_tokenizer"]

@@ -138,7 +138,7 @@ def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
             store.undo(name)
             return show(name)
 
-        def write(name: str) -> str:
+        def write() -> str:
             report = store.export(source, out)
             made = f"{report['keep']} kept, {report['edit']} edited, {report['remove']} removed"
             return f"{made}; shared: {report['shared']}"
@@ -156,7 +156,7 @@ def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
             outputs,
         )
         undo.click(_telling(take_back), reviewer, outputs)
-        export.click(_telling(write), reviewer, exported)
+        export.click(_telling(write), None, exported)
     return page
 
 

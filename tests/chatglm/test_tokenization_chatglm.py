@@ -15,7 +15,9 @@ from transformers import AutoTokenizer
 import soulchatcorpus  # noqa: F401  (lets load_dataset find the sample)
 from soulchat_metrics import score
 from soulchat_trainer.chatglm import ChatGLMTokenizer
-from soulchat_trainer.chatglm.tokenization_chatglm import restore_punctuation, train_tokenizer
+from soulchat_trainer.chatglm.punctuation import restore_punctuation
+from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
+from soulchat_trainer.replies import ReplyDecoder
 from soulchatcorpus.dialogue import render_prompt
 from tests.chatglm.samples import FIXTURES, ICE_TEXT_MODEL, TALK
 
@@ -229,12 +231,12 @@ def test_a_folder_without_its_model_file_or_with_a_damaged_one_is_refused(tmp_pa
 def test_a_reply_is_decoded_without_control_tokens_and_with_its_punctuation(tokenizer):
     reply = "你好，请问有什么可以帮到你的吗？（不急）"
     ids = [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-    assert tokenizer.decode_reply(ids) == reply
+    assert ReplyDecoder(tokenizer).decode(ids, final=True) == reply
 
 
 def test_only_the_released_tokenizer_normalises(small_tokenizer, request):
-    assert not small_tokenizer.normalises
-    assert request.getfixturevalue("ice_tokenizer").normalises
+    assert not ReplyDecoder(small_tokenizer).normalises
+    assert ReplyDecoder(request.getfixturevalue("ice_tokenizer")).normalises
 
 
 def test_the_round_trip_of_the_samples_replies_keeps_all_but_a_little(ice_tokenizer):
