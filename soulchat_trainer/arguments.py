@@ -3,6 +3,7 @@
 Both are filled from a YAML recipe and overridden by command-line flags; every field is a key of either.
 """
 
+import json
 import os
 from dataclasses import dataclass, field
 from typing import Literal
@@ -140,7 +141,9 @@ class RunArguments:
     lora_rank: int | None = field(default=None, metadata={"help": "Train LoRA matrices of this rank (PEFT) instead."})
     lora_alpha: int = field(default=16, metadata={"help": "LoRA's scale."})
     lora_dropout: float = field(default=0.05, metadata={"help": "Dropout before LoRA's matrices."})
-    lora_target_modules: list[str] | None = field(default=None, metadata={"help": "Default: PEFT's for the model."})
+    lora_target_modules: list[str] | None = field(
+        default=None, metadata={"help": "Default: PEFT's for the model; all-linear: every layer."}
+    )
     pre_seq_len: int | None = field(
         default=None, metadata={"help": "Train so many prefix tokens in each layer (P-Tuning v2) instead."}
     )
@@ -149,6 +152,8 @@ class RunArguments:
     def __post_init__(self) -> None:
         if (self.model_name_or_path is None) == (self.model_config is None):
             raise ValueError("a recipe needs either model_name_or_path or model_config, not both")
+        if self.model_config is not None:
+            self.model_config = _read_mapping(self.model_config)
         if self.model_config is not None and (self.lora_rank is not None or self.pre_seq_len is not None):
             raise ValueError(
                 "model_config is a new model and trains whole; lora_rank and pre_seq_len need a loaded one"
@@ -157,3 +162,13 @@ class RunArguments:
             raise ValueError("tokenizer_vocab_size is for model_config; a loaded model has its tokenizer")
         if self.lora_rank is not None and self.pre_seq_len is not None:
             raise ValueError("lora_rank and pre_seq_len are two ways of training; take one")
+
+
+def _read_mapping(value: object) -> dict:
+    try:
+        mapping = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        mapping = None
+    if not isinstance(mapping, dict):
+        raise ValueError(f"model_config is {value!r}; allowed: a mapping of ChatGLMConfig values, in JSON as a flag")
+    return mapping

@@ -4,17 +4,36 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
-
 MANIFEST_NAME = "manifest.json"
+
+
+class NotFiniteError(ValueError):
+    """A loss or a weight is no number any more: one process may find that alone, and then has to tell it."""
+
+
+class NotSavedError(OSError):
+    """Weights or states could not be written: one process may find that alone, and then has to tell it."""
+
+
+@contextmanager
+def saving(what: str, folder: Path, otherwise: str) -> Iterator[None]:
+    """Say of everything that writing weights raises what could not be saved where, and what is there `otherwise`."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise NotSavedError(f"{what} could not be written to {folder} ({error}); {otherwise}") from error
 
 
 def write_manifest(checkpoint: str | Path) -> None:
@@ -99,6 +118,12 @@ def find_last_whole_checkpoint(output_dir: str | Path) -> Path | None:
             return checkpoint
         logger.warning(f"{checkpoint.name} is torn ({torn}); looking for the one before it")
     return None
+
+
+def describe_last_whole(output_dir: str | Path) -> str:
+    """What a run that must stop can go on from, in words."""
+    checkpoint = find_last_whole_checkpoint(output_dir)
+    return f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was saved before"
 
 
 def _files(folder: Path) -> list[Path]:

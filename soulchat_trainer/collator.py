@@ -1,6 +1,7 @@
 """Token ids to batches: samples put together from their conversation's pool, batches by length, right padding."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,16 @@ def assemble_sample(ids: np.ndarray, spans: Sequence[int]) -> dict[str, np.ndarr
     }
 
 
+def describe_cuts(counts: Mapping[str, int], max_source_length: int, max_target_length: int) -> str:
+    """One line on how much was cut to fit, from the numbers of samples, conversations, tokens and `CUT_COLUMNS`."""
+    return (
+        f"{counts['samples']:,} samples of {counts['conversations']:,} conversations, {counts['tokens']:,} tokens; "
+        f"{counts['cut_contexts']:,} contexts beyond {max_source_length} tokens lost their oldest turns, "
+        f"{counts['cut_user_turns']:,} of them kept only the last tokens of a user turn, "
+        f"{counts['cut_targets']:,} targets were cut to {max_target_length} tokens"
+    )
+
+
 class SampleDataset(torch.utils.data.Dataset):
     """The samples of encoded conversations (`ENCODED_FEATURES`), each put together when it is asked for.
 
@@ -53,12 +64,10 @@ class SampleDataset(torch.utils.data.Dataset):
 
     def describe_cuts(self, max_source_length: int, max_target_length: int) -> str:
         """One line on how much was cut to fit."""
-        return (
-            f"{len(self):,} samples of {len(self.conversations):,} conversations, {self.lengths.sum():,} tokens; "
-            f"{self.cuts['cut_contexts']:,} contexts beyond {max_source_length} tokens lost their oldest turns, "
-            f"{self.cuts['cut_user_turns']:,} of them kept only the last tokens of a user turn, "
-            f"{self.cuts['cut_targets']:,} targets were cut to {max_target_length} tokens"
+        counts = Counter(
+            self.cuts, samples=len(self), conversations=len(self.conversations), tokens=self.lengths.sum()
         )
+        return describe_cuts(counts, max_source_length, max_target_length)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         row = self.conversations[int(self.rows[index])]
@@ -117,14 +126,16 @@ class LengthBatchSampler:
         return -(-(len(self.edges) - 1) // self.num_processes)
 
     def __iter__(self) -> Iterator[list[int]]:
+        return (batch for batch, _ in self.with_repeats())
+
+    def with_repeats(self) -> Iterator[tuple[list[int], bool]]:
+        """The batches, and True with one that completes the last unit: another process has it too."""
         random = np.random.default_rng([self.seed, self.epoch])
         order = np.lexsort((random.random(len(self.buckets)), self.buckets))
         batches = [order[start:end] for start, end in zip(self.edges, self.edges[1:], strict=False)]
-        units = [batches[i : i + self.num_processes] for i in range(0, len(batches), self.num_processes)]
-        for i in range(self.num_processes - len(units[-1])):
-            units[-1].append(batches[i % len(batches)])
-        for unit in random.permutation(len(units)):
-            yield units[unit][self.process_index].tolist()
+        for unit in random.permutation(len(self)):
+            place = unit * self.num_processes + self.process_index
+            yield batches[place % len(batches)].tolist(), place >= len(batches)
 
 
 class PaddingCollator:

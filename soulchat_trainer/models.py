@@ -1,11 +1,11 @@
 """The tokenizer and the model that a recipe asks for."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -48,8 +48,7 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for."""
     set_seed(seed)
     if run.model_config is not None:
-        values = json.loads(run.model_config) if isinstance(run.model_config, str) else run.model_config
-        return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
+        return ChatGLMForConditionalGeneration(new_config(run.model_config, tokenizer))
     name = str(run.model_name_or_path)
     changes = {}
     if run.pre_seq_len is not None:
@@ -64,7 +63,7 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
 
 def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfig:
     """A ChatGLM configuration whose vocabulary is the tokenizer's; the residual factor fits its own depth."""
-    unknown = sorted(set(values) - set(ChatGLMConfig().to_dict()))
+    unknown = sorted(map(str, set(values) - set(ChatGLMConfig().to_dict())))
     if unknown:
         raise ValueError(
             f"model_config has unknown keys {', '.join(unknown)}; allowed are the fields of ChatGLMConfig"
@@ -80,7 +79,10 @@ def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfi
     }
     if "num_layers" in values:
         own["residual_layers"] = values["num_layers"]
-    return ChatGLMConfig(**{**own, **values})
+    try:
+        return ChatGLMConfig(**{**own, **values})
+    except (StrictDataclassFieldValidationError, TypeError) as error:
+        raise ValueError(f"model_config does not fit the fields of ChatGLMConfig: {error}") from error
 
 
 def train_prefix(model: PreTrainedModel) -> PreTrainedModel:
@@ -103,6 +105,6 @@ def add_lora(model: PreTrainedModel, run: RunArguments) -> PreTrainedModel:
         r=run.lora_rank,
         lora_alpha=run.lora_alpha,
         lora_dropout=run.lora_dropout,
-        target_modules=targets,
+        target_modules="all-linear" if targets == ["all-linear"] else targets,  # PEFT knows it as a lone word
     )
     return get_peft_model(model, config)

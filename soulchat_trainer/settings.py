@@ -1,8 +1,9 @@
 """From `demo --max_steps 4` to arguments: a recipe by name or path, overridden by flags, all checked."""
 
 import difflib
+import json
 import shutil
-from argparse import HelpFormatter
+from argparse import HelpFormatter, Namespace
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
@@ -32,6 +33,24 @@ class OneLineParser(HfArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
+
+    def read_values(self, values: dict[str, Any], flags: Sequence[str]) -> tuple[Namespace, list[str]]:
+        """Parse the keys of a recipe and then the flags, both checked by the types of the fields; and what is left.
+
+        What no flag can say, None and a list where a flag takes one word, becomes a default as it is.
+        """
+        takes_many = {action.dest for action in self._actions if action.nargs == "+"}
+        words: list[str] = []
+        for key, value in values.items():
+            if key in takes_many and isinstance(value, list):
+                words += [f"--{key}", *map(str, value)]
+            elif isinstance(value, dict):
+                words.append(f"--{key}={json.dumps(value)}")
+            elif value is None or isinstance(value, list):
+                self.set_defaults(**{key: value})
+            else:
+                words.append(f"--{key}={value}")
+        return self.parse_known_args([*words, *flags])
 
 
 def recipe_names() -> list[str]:
@@ -79,8 +98,8 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, RunArguments, SoulChatTra
         raise ValueError(f"the first argument must be a recipe, a YAML file or one of {', '.join(recipe_names())}")
     recipe, *flags = argv
     name = Path(recipe).stem
-    parser.set_defaults(**{"output_dir": f"outputs/{name}", **read_recipe(recipe)})
-    values, rest = parser.parse_known_args(flags)
+    chosen = {"output_dir": f"outputs/{name}", **read_recipe(recipe)}
+    values, rest = parser.read_values(chosen, flags)
     if rest:
         raise ValueError(f"unknown arguments {' '.join(rest)}; --help lists the known ones")
     values.deepspeed = find_deepspeed_file(values.deepspeed)

@@ -1,14 +1,15 @@
 """Batches of a stream of conversations or turns: too large to tokenize first, or still being written."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import IterableDataset
 
-from .collator import LengthBatchSampler, PaddingCollator, assemble_sample
-from .tokenize import read_batch
+from .collator import LengthBatchSampler, PaddingCollator, assemble_sample, describe_cuts
+from .tokenize import CUT_COLUMNS, EncodedConversation, read_batch
 
 ROWS_AT_A_TIME = 1000
 
@@ -24,6 +25,10 @@ class StreamedBatches(torch.utils.data.IterableDataset):
         encoder: as for `encode_dataset`.
         collator: batches the samples.
         batch_size, max_tokens, seed, num_processes, process_index: as for `LengthBatchSampler`.
+
+    Attributes:
+        counts: samples, conversations and tokens that were read so far, and what was cut, by the names of
+            `CUT_COLUMNS`; a row that is read again counts again.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class StreamedBatches(torch.utils.data.IterableDataset):
         self.seed = seed
         self.num_processes = num_processes
         self.process_index = process_index
+        self.counts: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         place = 0
@@ -59,8 +65,9 @@ class StreamedBatches(torch.utils.data.IterableDataset):
                 raise ValueError("the streamed training set has no samples: no counsellor message follows another one")
 
     def _batches(self, rows: dict[str, list[Any]], place: int) -> Iterator[dict[str, torch.Tensor]]:
-        encoded = [(np.asarray(c.ids), c.samples) for c in self.encoder(read_batch(rows))]
-        samples = [assemble_sample(ids, spans) for ids, all_spans in encoded for spans in all_spans]
+        encoded = self.encoder(read_batch(rows))
+        samples = [assemble_sample(np.asarray(c.ids), spans) for c in encoded for spans in c.samples]
+        self._count(encoded, samples)
         if not samples:
             return
         sampler = LengthBatchSampler(
@@ -74,3 +81,14 @@ class StreamedBatches(torch.utils.data.IterableDataset):
         sampler.set_epoch(place)
         for batch in sampler:
             yield self.collator([samples[index] for index in batch])
+
+    def _count(self, encoded: Sequence[EncodedConversation], samples: Sequence[dict[str, np.ndarray]]) -> None:
+        self.counts["conversations"] += len(encoded)
+        self.counts["samples"] += len(samples)
+        self.counts["tokens"] += sum(len(sample["input_ids"]) for sample in samples)
+        for column in CUT_COLUMNS:
+            self.counts[column] += sum(getattr(conversation, column) for conversation in encoded)
+
+    def describe_cuts(self, max_source_length: int, max_target_length: int) -> str:
+        """One line on how much of what was read so far was cut to fit."""
+        return describe_cuts(self.counts, max_source_length, max_target_length)

@@ -10,7 +10,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
-from .checkpoints import check_room
+from .checkpoints import NotFiniteError, NotSavedError, check_room, describe_last_whole, saving
 from .data import load_corpus
 from .loading import check_model_folder
 from .models import make_model, make_tokenizer
@@ -21,11 +21,14 @@ from .trainer import SoulChatTrainer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a recipe. What is wrong with the input is told in one line, by one process; the exit code is 2."""
+    """Run a recipe. What is wrong is told in a line; the exit code is 2.
+
+    Wrong input is found by all processes and told by the first; what one of them may find alone, it tells itself.
+    """
     try:
         run_recipe(sys.argv[1:] if argv is None else argv)
     except (ValueError, OSError) as error:
-        if os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") == "0" or isinstance(error, NotFiniteError | NotSavedError):
             print(f"soulchat: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
 
@@ -57,8 +60,9 @@ def run_recipe(argv: Sequence[str]) -> None:
         run_info=run_info,
     )
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
-    trainer.save_model(_internal_call=True)
-    trainer.save_state()
+    with saving("the trained model", Path(args.output_dir), describe_last_whole(args.output_dir)):
+        trainer.save_model(_internal_call=True)
+        trainer.save_state()
     finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, get_model_param_count(model))
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would

@@ -10,6 +10,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,6 @@ import datasets
 import torch
 from accelerate.data_loader import DataLoaderShard
 from accelerate.utils import gather_object
-from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
@@ -32,7 +32,15 @@ from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
 
 from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
-from .checkpoints import find_last_whole_checkpoint, remove_manifest, what_is_torn, write_manifest
+from .checkpoints import (
+    NotFiniteError,
+    describe_last_whole,
+    find_last_whole_checkpoint,
+    remove_manifest,
+    saving,
+    what_is_torn,
+    write_manifest,
+)
 from .collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from .data import draw_turns
 from .encoders import make_encoder
@@ -110,7 +118,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             raise ValueError(
                 "predict_with_generate needs whole weights; ZeRO-3 has them in parts: use ZeRO-2, or leave it"
             )
-        self._eval_sums = torch.zeros(2)
+        self._eval_sums = torch.zeros(2)  # of losses, of labelled tokens
+        self._eval_repeats: Iterator[bool] = iter(())
         self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
         self._clock = time.perf_counter()
 
@@ -122,7 +131,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 collator,
                 batch_size=args.per_device_train_batch_size,
                 max_tokens=args.max_tokens,
-                seed=args.seed,
+                seed=_data_seed(args),
                 num_processes=args.world_size,
                 process_index=args.process_index,
             )
@@ -165,7 +174,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             samples.lengths,
             batch_size,
             args.max_tokens,
-            seed=args.seed if args.data_seed is None else args.data_seed,
+            seed=_data_seed(args),
             num_processes=args.world_size,
             process_index=args.process_index,
         )
@@ -213,8 +222,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
         Raises:
-            ValueError: no whole checkpoint is there, or a loss was not finite.
-            OSError: a checkpoint could not be written.
+            ValueError: no whole checkpoint is there; its kind NotFiniteError: a loss or weight was not finite.
+            NotSavedError: a checkpoint could not be written.
         """
         if resume_from_checkpoint is True:
             found = find_last_whole_checkpoint(self.args.output_dir)
@@ -229,7 +238,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
             logger.warning(f"going on from {resume_from_checkpoint}")
         folder = str(resume_from_checkpoint) if resume_from_checkpoint else None
         self._clock = time.perf_counter()
-        return super().train(resume_from_checkpoint=folder, **kwargs)
+        output = super().train(resume_from_checkpoint=folder, **kwargs)
+        if isinstance(self.train_dataset, StreamedBatches) and self.args.process_index == 0:
+            logger.warning(self.train_dataset.describe_cuts(self.args.max_source_length, self.args.max_target_length))
+        return output
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         """The parent's, which would train one step too many where a run that is done is resumed."""
@@ -239,21 +251,17 @@ class SoulChatTrainer(Seq2SeqTrainer):
             self.control.should_training_stop = True
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
+        """Forward and backward of a micro-batch; raises NotFiniteError for a loss that is not finite."""
         self._seen += torch.stack(
             [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]
         )
         loss = super().training_step(model, inputs, *args, **kwargs)
         if not torch.isfinite(loss):
-            raise ValueError(
+            raise NotFiniteError(
                 f"the loss is {loss.item()} after step {self.state.global_step}; training stops here and "
-                f"{self._last_good_checkpoint()}"
+                f"{describe_last_whole(self.args.output_dir)}"
             )
         return loss
-
-    def _last_good_checkpoint(self) -> str:
-        checkpoint = find_last_whole_checkpoint(self.args.output_dir)
-        return f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was saved before"
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, adding tokens (without padding), samples and seconds since the last log, over all processes."""
@@ -299,16 +307,25 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
     ) -> tuple[torch.Tensor, None, None]:
-        """The loss of a batch; replies are generated by `evaluate`, apart from it."""
-        loss, _, _ = super().prediction_step(model, inputs, prediction_loss_only=True, **kwargs)
-        labels = (inputs["labels"][:, 1:] != IGNORED_LABEL).sum()
-        self._eval_sums += torch.stack([loss.cpu() * labels.cpu(), labels.cpu()])
+        """The loss of a batch; replies are generated by `evaluate`, apart from it.
+
+        The parent's is divided by the labels of all processes, so it says nothing of this process's batch.
+        """
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = model(**inputs).loss.detach()
+        if not next(self._eval_repeats):
+            labels = (inputs["labels"][:, 1:] != IGNORED_LABEL).sum()
+            self._eval_sums += torch.stack([loss.cpu() * labels.cpu(), labels.cpu()])
         return loss, None, None
 
-    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+    def evaluation_loop(
+        self, dataloader: DataLoader, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
+    ) -> Any:
         """The parent's, with the loss as the mean over all labelled tokens instead of the mean of batch means."""
         self._eval_sums = torch.zeros(2)
-        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        self._eval_repeats = (repeated for _, repeated in dataloader.batch_sampler.with_repeats())
+        output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         total, tokens = self.accelerator.reduce(self._eval_sums.to(self.args.device)).tolist()
         output.metrics[f"{metric_key_prefix}_loss"] = total / tokens
         output.metrics[f"{metric_key_prefix}_perplexity"] = math.exp(min(total / tokens, 100))
@@ -322,6 +339,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if args.hub_token or token:
             raise ValueError(
                 "hub_token: log in with `hf auth login` or set HF_TOKEN; a token in arguments is written down"
+            )
+        if args.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+            raise ValueError(
+                f"hub_strategy is {args.hub_strategy.value}; allowed: end or every_save. Optimizer states stay here"
             )
         if args.hub_model_id is None or "/" not in args.hub_model_id:
             raise ValueError(f"push_to_hub needs hub_model_id as user/name, found {args.hub_model_id}")
@@ -369,23 +390,21 @@ class SoulChatTrainer(Seq2SeqTrainer):
         args = self.args
         folder = Path(args.output_dir) / f"checkpoint-{self.state.global_step}"
         if not all(torch.isfinite(p.detach()).all() for p in self.model.parameters() if p.requires_grad):
-            raise ValueError(
+            raise NotFiniteError(
                 f"weights are not finite at step {self.state.global_step}; training stops here and "
-                f"{self._last_good_checkpoint()}"
+                f"{describe_last_whole(self.args.output_dir)}"
             )
         if args.should_save:
             remove_manifest(folder)
         limit, args.save_total_limit = args.save_total_limit, None
         try:
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if args.should_save:
-                write_manifest(folder)
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise OSError(
-                f"checkpoint of step {self.state.global_step} could not be written to {folder} ({error}); "
-                f"{self._last_good_checkpoint()}"
-            ) from error
+            with saving(
+                f"checkpoint of step {self.state.global_step}", folder, describe_last_whole(self.args.output_dir)
+            ):
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if args.should_save:
+                    write_manifest(folder)
         finally:
             args.save_total_limit = limit
         if args.should_save:
@@ -395,6 +414,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 best_model_checkpoint=self.state.best_model_checkpoint,
                 use_mtime=True,
             )
+
+
+def _data_seed(args: SoulChatTrainingArguments) -> int:
+    return args.seed if args.data_seed is None else args.data_seed
 
 
 def make_collator(tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments) -> PaddingCollator:

@@ -6,14 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from safetensors import SafetensorError
 
 from soulchat_trainer.arguments import SoulChatTrainingArguments
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.checkpoints import (
+    NotSavedError,
     check_room,
+    describe_last_whole,
     find_last_whole_checkpoint,
     list_checkpoints,
     remove_manifest,
+    saving,
     what_is_torn,
     write_manifest,
 )
@@ -61,6 +65,18 @@ def test_none_whole(run: Path) -> None:
     for folder in list_checkpoints(run):
         remove_manifest(folder)
     assert find_last_whole_checkpoint(run) is None
+
+
+def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path) -> None:
+    assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-10'}"
+    assert describe_last_whole(tmp_path / "none") == "no checkpoint was saved before"
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("write failed"), SafetensorError("I/O")])
+def test_whatever_saving_raises_becomes_one_line(error: Exception, tmp_path: Path) -> None:
+    told = pytest.raises(NotSavedError, match=r"the model could not be written to .* \(.*\); go on from 4")
+    with told, saving("the model", tmp_path, "go on from 4"):
+        raise error
 
 
 def test_too_little_disk_is_told_before_training(

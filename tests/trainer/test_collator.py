@@ -71,6 +71,17 @@ def test_every_sample_is_seen_once_an_epoch(
             assert len(batch) == 1 or len(batch) * longest <= max_tokens
 
 
+def test_repeats_are_told_apart() -> None:
+    """Five batches for two processes: the sixth place is the first batch again."""
+    samplers = [LengthBatchSampler(range(1, 11), 2, num_processes=2, process_index=rank) for rank in (0, 1)]
+    shares = [list(sampler.with_repeats()) for sampler in samplers]
+    own = [batch for share in shares for batch, repeated in share if not repeated]
+    again = [batch for share in shares for batch, repeated in share if repeated]
+    assert sorted(index for batch in own for index in batch) == list(range(10))
+    assert len(again) == 1
+    assert again[0] in own
+
+
 def test_order_is_a_function_of_seed_and_epoch() -> None:
     lengths = list(range(1, 200))
 

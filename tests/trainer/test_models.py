@@ -33,6 +33,15 @@ def test_unknown_sizes_are_refused(chatglm_tokenizer: ChatGLMTokenizer) -> None:
         new_config({"hiden_size": 3}, chatglm_tokenizer)
 
 
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [({"hidden_size": "wide"}, "does not fit the fields of ChatGLMConfig.*hidden_size"), ({3: 4}, "unknown keys 3")],
+)
+def test_sizes_of_the_wrong_type_are_refused(values: dict, line: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    with pytest.raises(ValueError, match=f"(?s){line}"):
+        new_config(values, chatglm_tokenizer)
+
+
 def test_the_same_seed_makes_the_same_model(chatglm_tokenizer: ChatGLMTokenizer) -> None:
     run = RunArguments(model_config=SIZES)
     first, second, other = (make_model(run, chatglm_tokenizer, seed) for seed in (1, 1, 2))
@@ -53,6 +62,17 @@ def test_lora_trains_only_its_matrices(saved: str, chatglm_tokenizer: ChatGLMTok
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert len(trained) == 2 * 4 * 2  # layers, projections, A and B
     assert all("lora_" in name for name in trained)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_lora_on_all_layers(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    run = RunArguments(saved, lora_rank=4, lora_target_modules=["all-linear"])
+    names = {
+        name.split(".lora_")[0].split(".")[-1]
+        for name, _ in make_model(run, chatglm_tokenizer, 0).named_parameters()
+        if ".lora_" in name
+    }
+    assert names == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
 
 
 def test_ptuning_trains_only_its_prefix(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:

@@ -1,5 +1,6 @@
 """A run killed with SIGKILL goes on from its last whole checkpoint and prints the same losses, bit for bit on CPU."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -65,3 +66,20 @@ def test_a_killed_run_goes_on_bit_for_bit(launcher: str, tmp_path: Path) -> None
     assert re.search(r"checkpoint-10 is torn \(no manifest", resumed)
     assert re.search(r"going on from \S+checkpoint-8", resumed)
     assert losses(tmp_path / "killed") == expected
+
+
+@pytest.mark.slow
+def test_held_out_loss_is_the_same_on_two_processes(tmp_path: Path) -> None:
+    """Also where a batch is repeated to give both equally many; the first two steps, at rate 0, change no weight."""
+    make_rows(200).to_json(tmp_path / "rows.jsonl", force_ascii=False)
+    changes = {"max_steps": 2, "save_strategy": "no", "eval_strategy": "steps", "eval_steps": 2}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**RECIPE, **changes, "dataset": str(tmp_path / "rows.jsonl")}))
+    found = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        flags = ("--output_dir", str(folder), "--per_device_eval_batch_size", "8")
+        finish(launch(tmp_path, processes, str(path), *flags), tmp_path)
+        log = json.loads((folder / "trainer_state.json").read_text())["log_history"]
+        found[processes] = next(entry["eval_loss"] for entry in log if "eval_loss" in entry)
+    assert found[1] == pytest.approx(found[2], rel=1e-6)

@@ -9,6 +9,7 @@ import yaml
 from transformers import Seq2SeqTrainingArguments
 
 from soulchat_trainer.arguments import CHANGED_DEFAULTS, SoulChatTrainingArguments
+from soulchat_trainer.checkpoints import NotFiniteError, NotSavedError
 from soulchat_trainer.settings import RECIPES, find_deepspeed_file, parse_arguments, read_recipe, recipe_names
 from soulchat_trainer.train import main
 
@@ -112,7 +113,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
         ("a: [", "is not YAML"),
     ],
 )
-def test_bad_recipes(content: str, line: str, tmp_path: Path) -> None:
+def test_recipes_that_cannot_be_read(content: str, line: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(content)
     with pytest.raises(ValueError, match="recipe") as error:
@@ -121,11 +122,63 @@ def test_bad_recipes(content: str, line: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("max_steps: three", "argument --max_steps/--max-steps: invalid int value: 'three'"),
+        ("max_steps: 2.5", "invalid int value: '2.5'"),
+        ("use_cpu: perhaps", "use_cpu"),
+        ("loss_on: first_turn", "invalid choice: 'first_turn' (choose from"),
+        ("model_config: [256, 3]", "model_config is [256, 3]; allowed: a mapping of ChatGLMConfig values"),
+        ("model_config: '{256'", "model_config is '{256'; allowed: a mapping of ChatGLMConfig values"),
+    ],
+)
+def test_values_of_a_recipe_are_checked_as_those_of_flags(
+    content: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(content)
+    with pytest.raises(SystemExit):
+        main([str(path)])
+    told = [text for text in capsys.readouterr().err.splitlines() if text.startswith("soulchat: error: ")]
+    assert len(told) == 1
+    assert line in told[0]
+
+
+def test_what_a_recipe_can_say(tmp_path: Path) -> None:
+    """Numbers that YAML takes for words, words of both kinds, lists, mappings, and nothing."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "model_name_or_path: -base\nlearning_rate: 1e-4\nglobal_batch_size: null\nuse_cpu: yes\n"
+        "lora_target_modules: [a, b]\nreport_to: [tensorboard, wandb]\nlr_scheduler_kwargs: {power: 2}\n"
+        f"output_dir: {tmp_path}\n"
+    )
+    name, run, args = parse_arguments([str(path), "--lora_rank", "4"])
+    assert name == "recipe"
+    assert (run.model_name_or_path, run.lora_target_modules, run.lora_rank) == ("-base", ["a", "b"], 4)
+    assert (args.learning_rate, args.global_batch_size, args.use_cpu) == (1e-4, None, True)
+    assert (args.report_to, args.lr_scheduler_kwargs) == (["tensorboard", "wandb"], {"power": 2})
+
+
 def test_only_the_main_process_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [NotFiniteError, NotSavedError])
+def test_what_another_process_finds_alone_it_tells(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(argv: list[str]) -> None:
+        raise error("only here")
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("soulchat_trainer.train.run_recipe", fail)
+    with pytest.raises(SystemExit):
+        main(["demo"])
+    assert capsys.readouterr().err == "soulchat: error: only here\n"
 
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3", "zero3-offload"])

@@ -1,6 +1,7 @@
 """SoulChatTrainer as a library class: data in, a trained model and whole checkpoints out."""
 
 import json
+import logging
 import math
 import resource
 from collections.abc import Iterator
@@ -195,6 +196,21 @@ def test_held_out_loss_is_the_mean_over_tokens(chatglm_tokenizer: ChatGLMTokeniz
     assert found[0] == pytest.approx(found[1], rel=1e-6) == pytest.approx(found[2], rel=1e-6)
 
 
+def test_a_stream_tells_what_it_cut(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the words that rows which are tokenized first have, counted over what was read."""
+    limits = {"max_source_length": 24, "max_target_length": 8, "max_steps": 1, "save_strategy": "no"}
+    whole = make_trainer(chatglm_tokenizer, tmp_path, **limits)
+    streamed = make_trainer(chatglm_tokenizer, tmp_path, make_rows(60).to_iterable_dataset(), **limits)
+    caplog.clear()
+    logging.getLogger("transformers").propagate = True
+    streamed.train()
+    line = whole.train_dataset.describe_cuts(24, 8)
+    assert " 0 targets" not in line
+    assert line in caplog.text
+
+
 def test_evaluation_replies_and_scores(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     metrics = make_trainer(chatglm_tokenizer, tmp_path, predict_with_generate=True, max_eval_replies=5).evaluate()
     assert {"eval_loss", "eval_perplexity", "eval_bleu-4", "eval_rouge-l"} <= set(metrics)
@@ -260,6 +276,11 @@ def test_a_hub_that_is_away_costs_no_step(
     trainer.push_to_hub()
     assert trainer.state.global_step == 12
     assert f"the files are in {tmp_path}" in caplog.text
+
+
+def test_optimizer_states_are_not_pushed(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="hub_strategy is all_checkpoints; allowed: end or every_save"):
+        make_trainer(chatglm_tokenizer, tmp_path, **push_arguments(hub_strategy="all_checkpoints"))
 
 
 def test_a_token_in_arguments_is_refused(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
