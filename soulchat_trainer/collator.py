@@ -1,6 +1,5 @@
 """Token ids to batches: samples put together from their conversation's pool, batches by length, right padding."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -64,10 +63,8 @@ class SampleDataset(torch.utils.data.Dataset):
 
     def describe_cuts(self, max_source_length: int, max_target_length: int) -> str:
         """One line on how much was cut to fit."""
-        counts = Counter(
-            self.cuts, samples=len(self), conversations=len(self.conversations), tokens=self.lengths.sum()
-        )
-        return describe_cuts(counts, max_source_length, max_target_length)
+        counts = {"samples": len(self), "conversations": len(self.conversations), "tokens": int(self.lengths.sum())}
+        return describe_cuts(counts | self.cuts, max_source_length, max_target_length)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         row = self.conversations[int(self.rows[index])]

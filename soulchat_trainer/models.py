@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -48,7 +49,8 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for."""
     set_seed(seed)
     if run.model_config is not None:
-        return ChatGLMForConditionalGeneration(new_config(run.model_config, tokenizer))
+        values: Any = run.model_config  # a mapping: RunArguments reads JSON
+        return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
     name = str(run.model_name_or_path)
     changes = {}
     if run.pre_seq_len is not None:

@@ -55,6 +55,8 @@ from .tokenize import encode_dataset
 
 logger = logging.get_logger(__name__)
 
+STREAM_HAS_NO_END = "eval_dataset is a stream; allowed: rows, or samples that are ready (SampleDataset)"
+
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 
@@ -92,7 +94,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
     ):
         args = args or SoulChatTrainingArguments()
         if isinstance(eval_dataset, datasets.IterableDataset):
-            raise ValueError("eval_dataset is a stream; allowed: rows, or samples that are ready (SampleDataset)")
+            raise ValueError(STREAM_HAS_NO_END)
         self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
         self.pusher: HubPusher | None = None
         self.encoder = make_encoder(model, processing_class, args)
@@ -151,9 +153,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """Batches by length, always in the same order."""
         samples = self.eval_dataset
+        if isinstance(eval_dataset, datasets.IterableDataset):
+            raise ValueError(STREAM_HAS_NO_END)
         if eval_dataset is not None:
             samples = self._samples(eval_dataset, self.args, self.data_collator)
         return self._length_dataloader(samples, self.args.per_device_eval_batch_size)
+
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+        """For `predict`: the same."""
+        return self.get_eval_dataloader(test_dataset)
 
     def _length_dataloader(self, samples: Any, batch_size: int) -> DataLoader:
         args = self.args
@@ -324,7 +332,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
     ) -> Any:
         """The parent's, with the loss as the mean over all labelled tokens instead of the mean of batch means."""
         self._eval_sums = torch.zeros(2)
-        self._eval_repeats = (repeated for _, repeated in dataloader.batch_sampler.with_repeats())
+        sampler: Any = dataloader.batch_sampler
+        self._eval_repeats = (repeated for _, repeated in sampler.with_repeats())
         output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         total, tokens = self.accelerator.reduce(self._eval_sums.to(self.args.device)).tolist()
         output.metrics[f"{metric_key_prefix}_loss"] = total / tokens

@@ -196,6 +196,15 @@ def test_held_out_loss_is_the_mean_over_tokens(chatglm_tokenizer: ChatGLMTokeniz
     assert found[0] == pytest.approx(found[1], rel=1e-6) == pytest.approx(found[2], rel=1e-6)
 
 
+def test_predict_and_evaluate_take_rows_of_ones_own(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path)
+    other = make_rows(7, seed=6)
+    assert trainer.predict(other).metrics["test_loss"] == trainer.evaluate(other)["eval_loss"]
+    assert trainer.evaluate(other)["eval_loss"] != trainer.evaluate()["eval_loss"]
+    with pytest.raises(ValueError, match="eval_dataset is a stream"):
+        trainer.evaluate(other.to_iterable_dataset())
+
+
 def test_a_stream_tells_what_it_cut(
     chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
