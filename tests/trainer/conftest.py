@@ -1,5 +1,7 @@
 """Fixtures of the training tests: one small tokenizer of each kind for the session."""
 
+import logging
+
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -15,3 +17,10 @@ def chatglm_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatGLMTokeni
 @pytest.fixture(scope="session")
 def causal_tokenizer() -> PreTrainedTokenizerFast:
     return training_parts.make_causal_tokenizer()
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What is logged through transformers, whose logger keeps it from the root's."""
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    return caplog

@@ -1,15 +1,11 @@
 """Recipes and flags: what ships can be read, what is wrong is told in one line."""
 
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
-from transformers import Seq2SeqTrainingArguments
 
-from soulchat_trainer.arguments import CHANGED_DEFAULTS, SoulChatTrainingArguments
-from soulchat_trainer.checkpoints import NotFiniteError, NotSavedError
 from soulchat_trainer.settings import RECIPES, find_deepspeed_file, parse_arguments, read_recipe, recipe_names
 from soulchat_trainer.train import main
 
@@ -44,26 +40,6 @@ def test_the_papers_numbers(tmp_path: Path) -> None:
     config = json.loads(Path(args.deepspeed).read_text())
     assert config["scheduler"]["type"] == "WarmupDecayLR"
     assert config["zero_optimization"]["stage"] == 2
-
-
-def test_every_changed_default_has_its_source() -> None:
-    ours = {field.name: field.default for field in fields(SoulChatTrainingArguments)}
-    changed = {f.name for f in fields(Seq2SeqTrainingArguments) if f.default != ours[f.name]}
-    assert changed == set(CHANGED_DEFAULTS)
-
-
-@pytest.mark.parametrize(("processes", "steps"), [(1, 8), (2, 4), (4, 2), (8, 1)])
-def test_batch_80_is_kept(processes: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    args = SoulChatTrainingArguments(use_cpu=True)
-    args.gradient_accumulation_steps = 1
-    args._keep_global_batch_size(processes)
-    assert args.gradient_accumulation_steps == steps
-
-
-def test_a_number_of_processes_that_cannot_make_80_is_refused() -> None:
-    args = SoulChatTrainingArguments(use_cpu=True)
-    with pytest.raises(ValueError, match=r"global_batch_size is 80, but 3 processes x 10"):
-        args._keep_global_batch_size(3)
 
 
 def test_flags_override_the_recipe(tmp_path: Path) -> None:
@@ -158,27 +134,6 @@ def test_what_a_recipe_can_say(tmp_path: Path) -> None:
     assert (run.model_name_or_path, run.lora_target_modules, run.lora_rank) == ("-base", ["a", "b"], 4)
     assert (args.learning_rate, args.global_batch_size, args.use_cpu) == (1e-4, None, True)
     assert (args.report_to, args.lr_scheduler_kwargs) == (["tensorboard", "wandb"], {"power": 2})
-
-
-def test_only_the_main_process_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setenv("RANK", "1")
-    with pytest.raises(SystemExit):
-        main(["nothing"])
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("error", [NotFiniteError, NotSavedError])
-def test_what_another_process_finds_alone_it_tells(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    def fail(argv: list[str]) -> None:
-        raise error("only here")
-
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setattr("soulchat_trainer.train.run_recipe", fail)
-    with pytest.raises(SystemExit):
-        main(["demo"])
-    assert capsys.readouterr().err == "soulchat: error: only here\n"
 
 
 @pytest.mark.parametrize("stage", ["zero2", "zero3", "zero3-offload"])

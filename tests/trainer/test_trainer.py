@@ -1,7 +1,6 @@
 """SoulChatTrainer as a library class: data in, a trained model and whole checkpoints out."""
 
 import json
-import logging
 import math
 import resource
 from collections.abc import Iterator
@@ -206,18 +205,17 @@ def test_predict_and_evaluate_take_rows_of_ones_own(chatglm_tokenizer: ChatGLMTo
 
 
 def test_a_stream_tells_what_it_cut(
-    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, told: pytest.LogCaptureFixture
 ) -> None:
     """In the words that rows which are tokenized first have, counted over what was read."""
     limits = {"max_source_length": 24, "max_target_length": 8, "max_steps": 1, "save_strategy": "no"}
     whole = make_trainer(chatglm_tokenizer, tmp_path, **limits)
     streamed = make_trainer(chatglm_tokenizer, tmp_path, make_rows(60).to_iterable_dataset(), **limits)
-    caplog.clear()
-    logging.getLogger("transformers").propagate = True
+    told.clear()
     streamed.train()
     line = whole.train_dataset.describe_cuts(24, 8)
     assert " 0 targets" not in line
-    assert line in caplog.text
+    assert line in told.text
 
 
 def test_evaluation_replies_and_scores(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
