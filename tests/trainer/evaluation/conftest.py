@@ -7,21 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from transformers import PreTrainedTokenizerFast
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 
 from .. import training_parts
-
-
-@pytest.fixture(scope="session")
-def chatglm_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatGLMTokenizer:
-    return training_parts.make_chatglm_tokenizer(tmp_path_factory.mktemp("tokenizer"))
-
-
-@pytest.fixture(scope="session")
-def causal_tokenizer() -> PreTrainedTokenizerFast:
-    return training_parts.make_causal_tokenizer()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,73 @@
+"""Sending records with any task: what the ledger holds is not asked again; rewriting's own task is in test_rewrite."""
+
+import pytest
+
+from soulchatcorpus.making.costs import read_models
+from soulchatcorpus.making.ledger import Entry, Ledger
+from soulchatcorpus.making.requests import Progress, RequestOptions, hash_content, send_all
+
+
+class Echo:
+    """Accepts every reply but that on record 2."""
+
+    version = "echo-1"
+
+    def render(self, record: dict) -> str:
+        return record["text"]
+
+    def content_hash(self, record: dict) -> str:
+        return hash_content(self.version, record["text"])
+
+    def judge(self, entry: Entry) -> tuple[str, str | None]:
+        return ("rejected", "unwanted") if entry.record_id == "2" else ("accepted", None)
+
+
+def records(count: int) -> list[dict]:
+    return [{"id": str(n), "text": f"记录{n}"} for n in range(1, count + 1)]
+
+
+@pytest.fixture
+def send(endpoint, tmp_path):
+    def send(*some: dict, **more) -> Progress:
+        seen: list[Progress] = []
+        options = RequestOptions(base_url=endpoint.base_url, models=read_models("stub", []), **more)
+        ledger = Ledger(tmp_path / "ledger.sqlite")
+        try:
+            send_all(iter(some), len(some), ledger, Echo(), options, seen.append)
+        finally:
+            ledger.close()
+        return seen[-1]
+
+    return send
+
+
+def test_every_record_has_an_outcome_and_is_asked_once(send, endpoint):
+    progress = send(*records(5), concurrency=2)
+    assert (progress.done, progress.counts) == (5, {"accepted": 4, "unwanted": 1})
+    send(*records(6))
+    assert endpoint.asked == {str(n): 1 for n in range(1, 7)}
+
+
+def test_another_content_of_the_same_id_is_asked(send, endpoint):
+    send({"id": "1", "text": "记录1"})
+    send({"id": "1", "text": "记录1，改过的"})
+    assert endpoint.asked == {"1": 2}
+
+
+def test_a_hash_tells_where_one_part_ends():
+    assert hash_content("ab", "c") != hash_content("a", "bc")
+    assert hash_content("ab", "c") == hash_content("ab", "c")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"concurrency": 0}, "--concurrency 0"),
+        ({"base_url": "ftp://here"}, "--base-url"),
+        ({"max_cost": 1.0}, "--max-cost needs the price of stub"),
+    ],
+)
+def test_options_that_cannot_be_sent_with(change, message):
+    options = {"base_url": "http://127.0.0.1:1/v1", "models": read_models("stub", [])}
+    with pytest.raises(ValueError, match=message):
+        RequestOptions(**options | change)

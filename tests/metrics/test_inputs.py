@@ -1,0 +1,38 @@
+import pytest
+
+from soulchat_metrics.inputs import check_pairs, is_blank
+
+
+def test_references_may_be_lists_of_one():
+    assert check_pairs(("我",), [["你"]]) == (["我"], ["你"])
+    assert check_pairs(iter(["我", ""]), ["你", ("他",)]) == (["我", ""], ["你", "他"])
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "message"),
+    [
+        (["我"], ["你", "他"], "1 predictions but 2 references"),
+        ("我", ["你"], "predictions is one str; it must be a list of strings"),
+        (["我"], b"x", "references is one bytes"),
+        ({"a": 1}, ["你"], "predictions is one dict"),
+        (5, ["你"], "predictions is one int"),
+        (["我", None], ["你", "他"], r"prediction 1 is NoneType \(None\); it must be a string"),
+        (["我"], [3.5], r"reference 0 is float \(3.5\)"),
+        (["我"], [["你", "他"]], "reference 0 is a list of 2; each prediction has exactly one"),
+        (["我"], [[]], "reference 0 is a list of 0"),
+        (["我\ud800"], ["你"], "prediction 0 has a lone surrogate at character 1"),
+    ],
+)
+def test_what_is_no_pair_of_texts_is_named_by_its_row(predictions, references, message):
+    with pytest.raises(ValueError, match=message):
+        check_pairs(predictions, references)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "　"])
+def test_blank(text):
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["。", " a ", "\u200b"])
+def test_not_blank(text):
+    assert not is_blank(text)
