@@ -128,8 +128,6 @@ def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | No
         if named is not None and (Path(named).exists() or named.count("/") != 1):
             raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
         return named
-    if arguments and named is None:
-        raise ValueError(f"base model is {base_model!r}, but {RESULTS_FILE} is of a run that started from nothing")
     if adapter:
         _replace_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
     results["training"] = (results.get("training") or {}) | {
