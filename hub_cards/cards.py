@@ -16,7 +16,15 @@ from huggingface_hub import ModelCardData
 
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
-from .results import METRICS, RESULTS_FILE, check_results, lookup, own_system, read_results
+from .results import (
+    METRICS,
+    RESULTS_FILE,
+    check_results,
+    lookup,
+    own_system,
+    read_results,
+    sampling_arguments,
+)
 from .sources import Origin
 
 BUILD_FILE = "build.json"
@@ -101,6 +109,7 @@ def render_model_card(
             replies=[{**row, "last_user": last_user_message(row["prompt"])} for row in predictions[:NUM_REPLIES]],
             may_show_data=(lookup(results, "dataset.licence") or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
+            decoding="".join(f", {name}={value!r}" for name, value in sampling_arguments(results).items()),
             arguments=_shown_arguments(lookup(results, "training.arguments") or {}),
         )
     )
@@ -259,6 +268,10 @@ def _first_predictions(path: Path) -> list[dict[str, str]]:
         return []
     with path.open("rb") as lines:
         try:
-            return [orjson.loads(line) for line in islice(lines, NUM_REPLIES)]
+            rows = [orjson.loads(line) for line in islice(lines, NUM_REPLIES)]
         except orjson.JSONDecodeError as error:
             raise ValueError(f"{path}: not JSON lines ({error})") from error
+    for row in rows:
+        if not isinstance(row, dict) or not {"id", "prompt", "prediction"} <= row.keys():
+            raise ValueError(f"{path}: every line needs id, prompt and prediction")
+    return rows

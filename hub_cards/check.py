@@ -9,6 +9,7 @@ import yaml
 
 from .check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
 from .check_numbers import check_dataset_numbers, check_model_numbers
+from .check_shape import find_misshapen
 from .finding import Finding, numbered_prose
 
 CARD = "README.md"
@@ -43,6 +44,10 @@ def _check_card(folder: Path) -> Iterator[Finding]:
         metadata = read_metadata(text)
     except ValueError as error:
         yield Finding(CARD, 1, str(error))
+        return
+    misshapen = list(find_misshapen(metadata))
+    if misshapen:
+        yield from (Finding(CARD, 1, message) for message in misshapen)
         return
     if "sdk" in metadata:
         yield from check_space_metadata(metadata, folder)

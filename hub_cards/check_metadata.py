@@ -57,11 +57,12 @@ def check_space_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Fin
         yield Finding(CARD, 1, f"sdk is {metadata.get('sdk')!r}; gradio, docker or static is needed")
     if metadata.get("sdk") == "gradio":
         yield from _needs(metadata, "sdk_version")
-        if not (folder / metadata.get("app_file", "app.py")).is_file():
-            yield Finding(CARD, 1, f"app_file: there is no {metadata.get('app_file', 'app.py')}")
+        app_file = metadata.get("app_file") or "app.py"
+        if not (folder / app_file).is_file():
+            yield Finding(CARD, 1, f"app_file: there is no {app_file}")
     yield from _known(metadata, "colorFrom", VOCABULARY["colours"])
     yield from _known(metadata, "colorTo", VOCABULARY["colours"])
-    if len(metadata.get("short_description", "")) > 60:
+    if len(metadata.get("short_description") or "") > 60:
         yield Finding(CARD, 1, "short_description is longer than 60 characters")
     yield from _licence(metadata, folder)
 

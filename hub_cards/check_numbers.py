@@ -40,7 +40,7 @@ def check_model_numbers(metadata: dict[str, Any], text: str, folder: Path) -> It
         return
     yield from _compare_tables(text, expected, RESULTS_FILE)
     index, expected_index = (_index_values(head) for head in (metadata, yaml.safe_load(expected.split("---\n")[1])))
-    for metric in sorted(index.keys() | expected_index.keys()):
+    for metric in sorted(index.keys() | expected_index.keys(), key=str):
         if index.get(metric) != expected_index.get(metric):
             found, right = index.get(metric, "missing"), expected_index.get(metric, "not measured")
             yield Finding(CARD, 1, f"model-index: {metric} is {found}, in {RESULTS_FILE} {right}")
@@ -51,7 +51,7 @@ def check_model_numbers(metadata: dict[str, Any], text: str, folder: Path) -> It
 
 def check_dataset_numbers(metadata: dict[str, Any], text: str, folder: Path) -> Iterator[Finding]:
     """Compare `dataset_info` and the size category with the Parquet files, and tables with build.json."""
-    if (folder / BUILD_FILE).is_file():
+    if (folder / BUILD_FILE).is_file() and metadata.get("dataset_info"):
         yield from _check_build(metadata, text, folder)
     infos = metadata.get("dataset_info") or []
     infos = {info.get("config_name", "default"): info for info in (infos if isinstance(infos, list) else [infos])}

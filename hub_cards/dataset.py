@@ -1,11 +1,11 @@
 """From a corpus folder to the files of a dataset repository: shards, figures, card."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import orjson
-import pyarrow as pa
 from datasets import DatasetInfo
 
 from .build_report import BUILD_CARD, FIGURES, collect_build, find_reports
@@ -60,22 +60,20 @@ def stage_dataset(
 
 def _origins(folder: Path, splits: Splits) -> list[Origin]:
     """Where the records come from: from their own columns, else from the licence of the folder's README.md."""
-    origins = find_origins(_all_tables(splits))
-    if origins:
-        return origins
+    found: dict[tuple[str, str | None], Origin] = {}
+    # The configs hold the same records in another form: each is counted once, as a conversation if there are any.
+    for config in sorted(splits, key=lambda config: config != "conversations"):
+        paths = [path for paths in splits[config].values() for path in paths]
+        for origin in find_origins(read_tables(paths, columns=["source", "licence"])):
+            found.setdefault((origin.source, origin.licence), origin)
+    if found:
+        return list(found.values())
     if not (folder / CARD).is_file():
         raise ValueError(
             f"{folder}: the records have no columns source and licence, and there is no README.md with one"
         )
     metadata = read_metadata((folder / CARD).read_text(encoding="utf-8"))
     return [Origin(folder.resolve().name, metadata.get("license"))]
-
-
-def _all_tables(splits: Splits) -> Iterator[pa.Table]:
-    """One config is enough: the others hold the same records in another form. Conversations are counted if there."""
-    counted = splits.get("conversations") or next(iter(splits.values()))
-    for paths in counted.values():
-        yield from read_tables(paths, columns=["source", "licence"])
 
 
 def _lay_out(splits: Splits, staged: Path) -> dict[str, DatasetInfo]:
@@ -109,7 +107,9 @@ def _card_of_build(
 def _card_with_sizes(folder: Path, repo_id: str, infos: dict[str, DatasetInfo]) -> str:
     """The folder's own card with the files and sizes as they are published."""
     text = (folder / CARD).read_text(encoding="utf-8")
-    text = text.replace(f'load_dataset("{folder.resolve().name}"', f'load_dataset("{repo_id}"')
+    # Calls that read these very files; what else the package can load stays as it is.
+    plain = rf'load_dataset\("{re.escape(folder.resolve().name)}"(?=\)|, "\w+"\))'
+    text = re.sub(plain, f'load_dataset("{repo_id}"', text)
     metadata = dataset_metadata(read_metadata(text), _patterns(infos), infos)
     body = text.split("---\n", 2)[2]
     return f"---\n{dump_yaml(metadata)}---\n{body}"

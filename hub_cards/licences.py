@@ -54,13 +54,13 @@ class ModelLicence:
 def model_licence(model_type: str, base_model: BaseModel | None, data_licence: str | None) -> ModelLicence:
     """The base's licence, which is ChatGLM's own for what was made of ChatGLM; without a base Apache-2.0.
 
-    Weights trained from nothing on data whose terms are not open ones stand under those terms.
+    Weights trained from nothing on data whose terms are not open ones, or not known, stand under those terms.
     """
     if base_model and base_model.licence:
         return ModelLicence(base_model.licence)
     if base_model:
         is_chatglm = model_type == "chatglm"
         return ModelLicence("other", "chatglm-6b", LICENCE_LINK) if is_chatglm else ModelLicence("unknown")
-    if data_licence and data_licence.lower() not in OPEN_LICENCES:
+    if (data_licence or "").lower() not in OPEN_LICENCES:
         return ModelLicence("other", "terms-of-the-training-data", LICENCE_LINK)
     return ModelLicence("apache-2.0")

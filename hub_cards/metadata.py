@@ -37,9 +37,10 @@ def model_metadata(
         "library_name": "peft" if base_model and base_model.part == "adapter" else "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["soulchat", "empathy", "counselling", model_type, "conversational"],
-        "datasets": [_dataset_id(results)],
         "metrics": ["bleu", "rouge", "perplexity"],
     }
+    if lookup(results, "dataset.hub_id"):  # the Hub takes ids only, no other names
+        metadata["datasets"] = [results["dataset"]["hub_id"]]
     if base_model:
         metadata |= {"base_model": base_model.id, "base_model_relation": base_model.relation}
     eval_results = _eval_results(results)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 CARD = "README.md"
-PUBLISHED = ("*.py", "*.txt", CARD)
 OURS = ("*.py", "*.txt")
 
 
@@ -18,6 +17,10 @@ def stage_metric(folder: Path, staged: Path, *, repo_id: str) -> None:
         raise ValueError(
             f"repository is {repo_id!r}; evaluate.load finds the metric under the name {folder.name} only"
         )
-    for pattern in PUBLISHED:
+    for pattern in OURS:
         for path in sorted(folder.glob(pattern)):
             (staged / path.name).symlink_to(path.resolve())
+    text = (folder / CARD).read_text(encoding="utf-8")
+    (staged / CARD).write_text(
+        text.replace(f'evaluate.load("{name}")', f'evaluate.load("{repo_id}")'), encoding="utf-8"
+    )

@@ -13,7 +13,7 @@ import orjson
 
 from .cards import SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
-from .results import RESULTS_FILE, lookup, read_results
+from .results import RESULTS_FILE, lookup, read_results, sampling_arguments
 
 CARD = "README.md"
 LICENCE_FILE = "LICENSE"
@@ -74,7 +74,7 @@ def stage_model(
         folder: holds weights (safetensors), config.json or adapter_config.json, tokenizer, results.json.
         repo_id: where it goes; the card's usage lines name it.
         base_model: Hub id of the base, where the run started from a local folder.
-        licence: Hub licence id, for a base whose licence is not known here.
+        licence: Hub licence id of a base, or, where there is none, of training data, whose licence is not known here.
         dataset: Hub id and revision of the data set that it was trained and measured on, where that is published.
 
     Raises:
@@ -93,7 +93,8 @@ def stage_model(
     if arguments := lookup(results, "training.arguments"):
         # The others are of the machine: folders, workers, services.
         results["training"]["arguments"] = {n: v for n, v in arguments.items() if n in PUBLISHED_ARGUMENTS}
-    _name_base_model(staged, results, base_model)
+    if _name_base_model(staged, results, base_model) is None and not lookup(results, "dataset.licence"):
+        results["dataset"]["licence"] = licence
     if dataset is not None:
         results["dataset"] |= {"hub_id": dataset[0], "revision": dataset[1]}
     _replace_json(staged / RESULTS_FILE, results)
@@ -117,30 +118,32 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return orjson.loads((folder / names[0]).read_bytes())
 
 
-def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | None) -> None:
-    """Replace a local path of the base by its Hub id, in the files that a stranger loads and reads."""
+def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | None) -> str | None:
+    """Replace a local path of the base by its Hub id, in the files that a stranger loads; the base's name."""
     adapter_path = staged / "adapter_config.json"
     adapter = orjson.loads(adapter_path.read_bytes()) if adapter_path.is_file() else {}
     arguments = lookup(results, "training.arguments") or {}
     named = adapter.get("base_model_name_or_path") or arguments.get("model_name_or_path")
-    if named is None:
-        return
-    if base_model is None and (Path(named).exists() or named.count("/") != 1):
-        raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
-    if base_model is not None and adapter:
+    if base_model is None:
+        if named is not None and (Path(named).exists() or named.count("/") != 1):
+            raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
+        return named
+    if adapter:
         _replace_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
-    if base_model is not None and arguments:
-        arguments["model_name_or_path"] = base_model
+    results["training"] = (results.get("training") or {}) | {
+        "arguments": arguments | {"model_name_or_path": base_model}
+    }
+    return base_model
 
 
 def _write_decoding(staged: Path, results: dict[str, Any]) -> None:
     """generation_config.json with the decoding that the results were made with (the paper's, section 3.2)."""
-    if (staged / "adapter_config.json").is_file() or not results.get("decoding"):
+    decoding = sampling_arguments(results)
+    if (staged / "adapter_config.json").is_file() or not decoding:
         return
     path = staged / "generation_config.json"
     config = orjson.loads(path.read_bytes()) if path.is_file() else {}
-    decoding = {key: value for key, value in results["decoding"].items() if key != "seed" and value is not None}
-    _replace_json(path, config | {"do_sample": True} | decoding)
+    _replace_json(path, config | decoding)
 
 
 def _keep_prefix_only(staged: Path) -> None:
@@ -181,9 +184,8 @@ def _read_tensors(path: Path) -> Iterator[tuple[str, tuple[dict[str, Any], bytes
 def _licence_text(name: str | None, results: dict[str, Any]) -> str:
     if name == "chatglm-6b":
         return (resources.files("hub_cards") / "templates" / "CHATGLM_LICENSE").read_text(encoding="utf-8")
-    return (
-        f"Training data: {results['dataset']['name']}, {lookup(results, 'dataset.licence')}.\n\n{data_terms(results)}"
-    )
+    stated = lookup(results, "dataset.licence") or "licence not stated"
+    return f"Training data: {results['dataset']['name']}, {stated}.\n\n{data_terms(results)}"
 
 
 def _replace_json(path: Path, value: dict[str, Any]) -> None:

@@ -120,7 +120,7 @@ def publish_folder(
     api = HfApi()
     try:
         if dry_run:
-            confirm(make_plan(api, folder, target))
+            confirm(_retried(lambda: make_plan(api, folder, target)))
             return None
         _check_access(api, target)
         _retried(lambda: _validate_card(api, folder, target))
@@ -260,7 +260,7 @@ def _prepare_repository(api: HfApi, folder: Path, target: Target) -> None:
         raise PublishError(f"{target.repo_id} exists and is public; make it private first, or take another name")
     if target.gated:
         api.update_repo_settings(target.repo_id, gated=target.gated, repo_type=target.repo_type)
-    if target.revision != "main" and not target.create_pr:
+    if target.revision != "main":
         api.create_branch(target.repo_id, branch=target.revision, repo_type=target.repo_type, exist_ok=True)
 
 

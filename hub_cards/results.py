@@ -71,6 +71,13 @@ def metric_values(system: dict[str, Any]) -> dict[str, float]:
     return {shown: values[key] for key, shown in METRICS.items() if values.get(key) is not None}
 
 
+def sampling_arguments(results: dict[str, Any]) -> dict[str, Any]:
+    """The decoding that the replies were made with, as `generate` takes it; empty where it was not recorded."""
+    decoding = results.get("decoding") or {}
+    given = {name: value for name, value in decoding.items() if name != "seed" and value is not None}
+    return {"do_sample": True} | given if decoding else {}
+
+
 def lookup(source: dict[str, Any] | None, path: str) -> Any:
     """The value at a dotted path such as "training.seconds", or None where any part of it is absent."""
     value: Any = source

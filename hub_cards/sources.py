@@ -15,6 +15,7 @@ class Source:
 
     Attributes:
         name: as in the records' column `source`.
+        word: what every other name of it holds, such as "thu-coai/PsyQA".
         title: for people.
         licence: as its publisher declares it: a Hub licence id, or words.
         may_be_passed_on: whether those terms allow publishing its text.
@@ -23,6 +24,7 @@ class Source:
     """
 
     name: str
+    word: str
     title: str
     licence: str
     may_be_passed_on: bool
@@ -35,6 +37,7 @@ SOURCES = {
     for source in (
         Source(
             "smilechat",
+            "smilechat",
             "SMILECHAT (GitHub qiuhuachuan/smile)",
             "cc0-1.0",
             True,
@@ -44,6 +47,7 @@ SOURCES = {
         ),
         Source(
             "psyqa",
+            "psyqa",
             "PsyQA (GitHub thu-coai/PsyQA)",
             "research agreement",
             False,
@@ -51,6 +55,7 @@ SOURCES = {
             "https://github.com/thu-coai/PsyQA",
         ),
         Source(
+            "efaqa",
             "efaqa",
             "efaqa-corpus-zh (GitHub chatopera/efaqa-corpus-zh)",
             "terms of its publisher",
@@ -60,6 +65,7 @@ SOURCES = {
         ),
         Source(
             "soulchat-release",
+            "soulchat",
             "SoulChatCorpus, open release (ModelScope YIRONGCHEN/SoulChatCorpus)",
             "contradicting: Apache-2.0 and non-commercial research only",
             False,
@@ -92,13 +98,23 @@ class Origin:
 
 def find_origins(tables: Iterable[pa.Table]) -> list[Origin]:
     """Sources and licences of all records, from their columns `source` and `licence`; an empty list without these."""
-    counts: Counter[tuple[str, str | None]] = Counter()
+    counts: Counter[tuple[str | None, str | None]] = Counter()
     for table in tables:
         if not {"source", "licence"} <= set(table.column_names):
             return []
-        pairs = zip(table["source"].to_pylist(), table["licence"].to_pylist(), strict=True)
-        counts.update((source or "not named", _hub_id(licence)) for source, licence in pairs)
-    return [Origin(source, licence, count) for (source, licence), count in sorted(counts.items(), key=str)]
+        counts.update(zip(table["source"].to_pylist(), table["licence"].to_pylist(), strict=True))
+    named: Counter[tuple[str, str | None]] = Counter()
+    for (source, licence), count in counts.items():
+        named[_known_name(source), _hub_id(licence)] += count
+    return [Origin(source, licence, count) for (source, licence), count in sorted(named.items(), key=str)]
+
+
+def _known_name(written: str | None) -> str:
+    """The name in `SOURCES` of a record's source, however it is written; the stricter one where it names two."""
+    if not written:
+        return "not named"
+    named = [source for source in SOURCES.values() if source.word in written.lower()]
+    return min(named, key=lambda source: source.may_be_passed_on).name if named else written
 
 
 def _hub_id(licence: str | None) -> str | None:

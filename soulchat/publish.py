@@ -97,7 +97,8 @@ def model(
         str | None, typer.Option(help="Hub id of the base model, where the run started from a local folder.")
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(help="Hub id of the base's licence, for other bases than ChatGLM.")
+        str | None,
+        typer.Option(help="Hub id of the licence of a base other than ChatGLM, or, with no base, of the data."),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(metavar="USER/NAME", help="Where the data of its results is published.")

@@ -97,6 +97,9 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     (folder / "predictions.jsonl").write_text("{\n")
     with pytest.raises(ValueError, match=r"predictions.jsonl: not JSON lines"):
         model_card_of(folder)
+    (folder / "predictions.jsonl").write_text('{"id": "1-1"}\n')
+    with pytest.raises(ValueError, match=r"predictions.jsonl: every line needs id, prompt and prediction"):
+        model_card_of(folder)
 
 
 def dataset_infos() -> dict[str, DatasetInfo]:

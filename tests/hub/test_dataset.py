@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from hub_cards.check import check_folder, read_metadata
 from hub_cards.dataset import stage_dataset
-from tests.hub.samples import CARD, make_corpus_folder, make_reports, write_json
+from tests.hub.samples import CARD, make_corpus_folder, make_reports, make_turns, write_json
 
 
 def stage(folder: Path, **options: object) -> Path:
@@ -86,6 +88,42 @@ def test_what_may_not_be_passed_on_is_refused_before_anything_is_laid_out(tmp_pa
     with pytest.raises(ValueError, match="PsyQA"):
         stage(folder)
     assert list((tmp_path / "staged").iterdir()) == []
+
+
+def test_no_config_hides_a_source_behind_another(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "made", CARD, source="psyqa", licence="mit")
+    for split in ("train", "test"):
+        made = make_turns(split, source="own", licence="mit")
+        pq.write_table(made, folder / "data" / f"conversations-{split}.parquet")
+    with pytest.raises(ValueError, match="PsyQA"):
+        stage(folder)
+
+
+def test_a_build_whose_terms_stand_in_a_card_alone(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "made", CARD)
+    write_json(folder / "card.json", {})
+    staged = stage(folder)
+    card = (staged / "README.md").read_text()
+    assert "| made | not measured | cc0-1.0 | as its licence says |" in card
+    assert "Every record carries" not in card
+    assert check_folder(staged) == []
+
+
+def test_a_private_corpus_without_a_licence(tmp_path: Path) -> None:
+    folder = make_corpus_folder(tmp_path / "made", None, source="own")
+    for path in (folder / "data").glob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.append_column("licence", pa.nulls(table.num_rows, pa.string())), path)
+    write_json(folder / "card.json", {})
+    staged = stage(folder, is_private=True, has_right=True)
+    assert "| own | 9 | not stated | not stated |" in (staged / "README.md").read_text()
+    assert check_folder(staged) == []
+
+
+def test_calls_that_do_not_read_the_published_files_stay(tmp_path: Path) -> None:
+    calls = 'load_dataset("made", "turns") load_dataset("made", data_files="a.json") load_dataset("made", source="b")'
+    staged = stage(make_corpus_folder(tmp_path / "made", CARD + calls))
+    assert (staged / "README.md").read_text().endswith(calls.replace('"made", "turns"', '"user/made", "turns"'))
 
 
 def test_a_folder_that_says_nothing_of_its_terms(tmp_path: Path) -> None:

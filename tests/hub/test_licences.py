@@ -9,7 +9,7 @@ from hub_cards.licences import BaseModel, ModelLicence, model_licence
     ("model_type", "base", "data", "licence"),
     [
         ("chatglm", None, "CC0-1.0", ModelLicence("apache-2.0")),
-        ("chatglm", None, None, ModelLicence("apache-2.0")),
+        ("chatglm", None, None, ModelLicence("other", "terms-of-the-training-data", "LICENSE")),
         ("chatglm", None, "non-commercial", ModelLicence("other", "terms-of-the-training-data", "LICENSE")),
         ("chatglm", BaseModel("THUDM/chatglm-6b"), "CC0-1.0", ModelLicence("other", "chatglm-6b", "LICENSE")),
         ("chatglm", BaseModel("a/b", "adapter"), None, ModelLicence("other", "chatglm-6b", "LICENSE")),

@@ -36,6 +36,7 @@ def test_model_index_is_what_the_client_reads_back() -> None:
 def test_a_published_data_set_is_named_by_its_id_and_revision() -> None:
     results = make_results(dataset={"name": "smilechat-1k", "hub_id": "user/data", "revision": "abc"})
     assert metadata(results)["datasets"] == ["user/data"]
+    assert "datasets" not in metadata(make_results()), "a name that is no id leads nowhere on the Hub"
     [entry] = [e for e in parse_eval_result_entries(yaml.safe_load(eval_results_yaml(results))) if e.value == 12.5]
     assert (entry.dataset_id, entry.task_id, entry.dataset_revision) == ("user/data", "bleu-1", "abc")
     assert entry.notes == (

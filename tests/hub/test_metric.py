@@ -12,6 +12,7 @@ def test_only_a_repository_of_the_metrics_name_can_be_loaded(tmp_path: Path) -> 
     folder.mkdir()
     for name in ("some_metric.py", "README.md", "requirements.txt", "numbers.bin"):
         (folder / name).touch()
+    (folder / "README.md").write_text('metric = evaluate.load("some_metric")\n')
     (tmp_path / "staged").mkdir()
     with pytest.raises(
         ValueError, match=r"'user/other'; evaluate\.load finds the metric under the name some_metric only"
@@ -23,3 +24,6 @@ def test_only_a_repository_of_the_metrics_name_can_be_loaded(tmp_path: Path) -> 
         "README.md",
         "requirements.txt",
     }
+    card = (tmp_path / "staged" / "README.md").read_text()
+    assert card == 'metric = evaluate.load("user/some_metric")\n', "a stranger loads it from there"
+    assert "user/" not in (folder / "README.md").read_text()

@@ -83,6 +83,32 @@ def test_data_with_terms_of_its_own_binds_the_weights(tmp_path: Path) -> None:
     assert check_folder(staged) == []
 
 
+def test_data_without_stated_terms_does_not_make_open_weights(tmp_path: Path) -> None:
+    results = make_results(dataset={"name": "SoulChatCorpus-sft-multi-Turn.json", "licence": None})
+    staged = stage(make_model_folder(tmp_path / "run", results))
+    assert "license: other\nlicense_name: terms-of-the-training-data\n" in (staged / "README.md").read_text()
+    assert "licence not stated" in (staged / "LICENSE").read_text()
+    assert check_folder(staged) == []
+
+
+def test_whoever_knows_the_terms_of_the_data_states_them(tmp_path: Path) -> None:
+    results = make_results(dataset={"name": "my.jsonl", "licence": None})
+    staged = stage(make_model_folder(tmp_path / "run", results), licence="cc0-1.0")
+    assert read(staged / "results.json")["dataset"]["licence"] == "cc0-1.0"
+    assert "license: apache-2.0\n" in (staged / "README.md").read_text()
+    assert "LICENSE" not in names(staged)
+    assert check_folder(staged) == []
+
+
+@pytest.mark.parametrize("training", [None, {"arguments": {"learning_rate": 0.01}}])
+def test_a_base_that_the_results_do_not_name(training: dict | None, tmp_path: Path) -> None:
+    """As where a trainer got its model from the caller, and its arguments know nothing of it."""
+    folder = make_model_folder(tmp_path / "run", make_results(training=training))
+    staged = stage(folder, base_model="THUDM/chatglm-6b")
+    assert "\nbase_model: THUDM/chatglm-6b\n" in (staged / "README.md").read_text()
+    assert check_folder(staged) == []
+
+
 def test_an_adapter_is_published_alone_with_its_base_named(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path / "run")
     (folder / "config.json").unlink()
@@ -99,6 +125,8 @@ def test_an_adapter_is_published_alone_with_its_base_named(tmp_path: Path) -> No
     card = (staged / "README.md").read_text()
     assert "base_model_relation: adapter" in card
     assert "PeftModel.from_pretrained" in card
+    # The base's generation_config.json knows nothing of the decoding that was measured.
+    assert "generate(**inputs, do_sample=True, top_p=0.75, temperature=0.95, max_new_tokens=128)\n" in card
     assert check_folder(staged) == []
 
 

@@ -84,6 +84,13 @@ def test_a_dry_run_sends_nothing(folder: Path, logged_in: LoopbackHub) -> None:
     assert not logged_in.has("model", "user/name")
 
 
+def test_a_dry_run_asks_again_too(folder: Path, logged_in: LoopbackHub) -> None:
+    logged_in.fail("GET", "/revision/main", 500, times=2)
+    plans: list[Plan] = []
+    publish_folder(folder, TARGET, dry_run=True, confirm=lambda plan: not plans.append(plan))
+    assert len(plans) == 1
+
+
 def test_no_is_an_answer(folder: Path, logged_in: LoopbackHub) -> None:
     assert publish_folder(folder, TARGET, confirm=lambda plan: False) is None
     assert not logged_in.has("model", "user/name")
@@ -118,10 +125,18 @@ def test_a_pull_request(folder: Path, logged_in: LoopbackHub) -> None:
     assert repository.files("main") == {}
 
 
+def test_a_pull_request_to_a_branch_that_is_not_there_yet(folder: Path, logged_in: LoopbackHub) -> None:
+    publish_folder(folder, Target("user/name", "model", revision="v2", create_pr=True))
+    repository = logged_in.repo("model", "user/name")
+    assert repository.files("refs/pr/1") == local(folder)
+    assert repository.files("v2") == {}
+
+
 @pytest.mark.parametrize("outcome", [429, 500, 503, "cut"])
 @pytest.mark.parametrize(
     ("method", "path"),
     [
+        ("GET", "/revision/main"),
         ("GET", "/whoami"),
         ("POST", "/validate-yaml"),
         ("POST", "/repos/create"),

@@ -1,5 +1,6 @@
 """What may be passed on, by what the records say of themselves."""
 
+import pyarrow as pa
 import pytest
 
 from hub_cards.sources import SOURCES, Origin, check_terms, find_origins, terms_of
@@ -13,6 +14,24 @@ def test_records_are_counted_by_source_and_licence() -> None:
         make_turns("test", 4, source="own", licence="mit"),
     ]
     assert find_origins(tables) == [Origin("own", "mit", 4), Origin("smilechat", "cc0-1.0", 3)]
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("PsyQA", "psyqa"),
+        ("thu-coai/PsyQA", "psyqa"),
+        ("SMILECHAT", "smilechat"),
+        ("SMILECHAT and PsyQA", "psyqa"),
+        ("efaqa-corpus-zh", "efaqa"),
+        ("SoulChatCorpus", "soulchat-release"),
+        ("our hotline", "our hotline"),
+        (None, "not named"),
+    ],
+)
+def test_a_source_is_known_in_any_spelling(written: str | None, name: str) -> None:
+    table = make_turns("train", 2, licence="mit").append_column("source", pa.array([written] * 2, pa.string()))
+    assert find_origins([table]) == [Origin(name, "mit", 2)]
 
 
 def test_records_that_say_nothing() -> None:
