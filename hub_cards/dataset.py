@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
@@ -59,21 +59,24 @@ def stage_dataset(
 
 
 def _origins(folder: Path, splits: Splits) -> list[Origin]:
-    """Where the records come from: from their own columns, else from the licence of the folder's README.md."""
+    """Where the records come from: their own columns, and for what these do not say the folder and its README.md."""
     found: dict[tuple[str, str | None], Origin] = {}
     # The configs hold the same records in another form: each is counted once, as a conversation if there are any.
     for config in sorted(splits, key=lambda config: config != "conversations"):
         paths = [path for paths in splits[config].values() for path in paths]
         for origin in find_origins(read_tables(paths, columns=["source", "licence"])):
             found.setdefault((origin.source, origin.licence), origin)
-    if found:
-        return list(found.values())
-    if not (folder / CARD).is_file():
+    has_card = (folder / CARD).is_file()
+    if not found and not has_card:
         raise ValueError(
             f"{folder}: the records have no columns source and licence, and there is no README.md with one"
         )
-    metadata = read_metadata((folder / CARD).read_text(encoding="utf-8"))
-    return [Origin(folder.resolve().name, metadata.get("license"))]
+    licence = read_metadata((folder / CARD).read_text(encoding="utf-8")).get("license") if has_card else None
+    if not found:
+        return [Origin(folder.resolve().name, licence)]
+    return [
+        origin if origin.licence or origin.known else replace(origin, licence=licence) for origin in found.values()
+    ]
 
 
 def _lay_out(splits: Splits, staged: Path) -> dict[str, DatasetInfo]:

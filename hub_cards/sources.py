@@ -97,12 +97,17 @@ class Origin:
 
 
 def find_origins(tables: Iterable[pa.Table]) -> list[Origin]:
-    """Sources and licences of all records, from their columns `source` and `licence`; an empty list without these."""
+    """Sources and licences of all records, from their columns `source` and `licence`.
+
+    An empty list where a table has no source; a licence is None where it has no such column.
+    """
     counts: Counter[tuple[str | None, str | None]] = Counter()
     for table in tables:
-        if not {"source", "licence"} <= set(table.column_names):
+        if "source" not in table.column_names:
             return []
-        counts.update(zip(table["source"].to_pylist(), table["licence"].to_pylist(), strict=True))
+        has_licence = "licence" in table.column_names
+        licences = table["licence"].to_pylist() if has_licence else [None] * len(table)
+        counts.update(zip(table["source"].to_pylist(), licences, strict=True))
     named: Counter[tuple[str, str | None]] = Counter()
     for (source, licence), count in counts.items():
         named[_known_name(source), _hub_id(licence)] += count

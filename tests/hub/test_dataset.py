@@ -109,6 +109,17 @@ def test_a_build_whose_terms_stand_in_a_card_alone(tmp_path: Path) -> None:
     assert check_folder(staged) == []
 
 
+@pytest.mark.parametrize("source", ["own", "thu-coai/PsyQA"])
+def test_records_that_name_their_source_alone(source: str, tmp_path: Path) -> None:
+    """What is known of it stands before the folder's card, which tells the licence of the others."""
+    folder = make_corpus_folder(tmp_path / "made", CARD, source=source)
+    if source == "own":
+        assert read_metadata((stage(folder) / "README.md").read_text())["license"] == "cc0-1.0"
+        return
+    with pytest.raises(ValueError, match="PsyQA"):
+        stage(folder)
+
+
 def test_a_private_corpus_without_a_licence(tmp_path: Path) -> None:
     folder = make_corpus_folder(tmp_path / "made", None, source="own")
     for path in (folder / "data").glob("*.parquet"):

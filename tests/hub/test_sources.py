@@ -36,7 +36,7 @@ def test_a_source_is_known_in_any_spelling(written: str | None, name: str) -> No
 
 def test_records_that_say_nothing() -> None:
     assert find_origins([make_turns("train", 2)]) == []
-    assert find_origins([make_turns("train", 2, source="smilechat")]) == []
+    assert find_origins([make_turns("train", 2, source="smilechat")]) == [Origin("smilechat", None, 2)]
 
 
 @pytest.mark.parametrize(
