@@ -42,11 +42,11 @@ WORDS = {
         "{max_new_tokens} new tokens, seed {seed}; with 95 % bootstrap intervals. `{signature}`",
     },
     "README_zh.md": {
-        "head": ["", "损失（每词元奈特）", "困惑度", "BLEU-1", "ROUGE-L", "distinct-2", "互不相同", "正常结束"],
-        "names": {"trained": "训练后", "untrained": "训练前", "retrieval": "检索：最相近训练提示的回复"},
+        "head": ["", "损失（奈特/词元）", "困惑度", "BLEU-1", "ROUGE-L", "distinct-2", "互不相同", "正常结束"],
+        "names": {"trained": "训练后", "untrained": "训练前", "retrieval": "检索：取最相近训练样本的回复"},
         "references": "参考回复本身",
         "unigram": "一元模型",
-        "summary": "{dataset} 的 {turns} 个留出轮次；{parameters:.1f} 百万参数，{steps} 步，{tokens:,} 个词元，"
+        "summary": "{dataset} 的 {turns} 个留出轮次；{ten_thousands:.0f} 万参数，{steps} 步，{tokens:,} 个词元，"
         "安装之后整个 `make demo` 在 {cpu} 的 {cores} 个核上（无 GPU）用了 {whole:.1f} 分钟。",
         "replies": "其中前 {replies} 个轮次的回复，未经挑选：",
         "user": "用户的最后一句",
@@ -54,7 +54,7 @@ WORDS = {
         "benchmark_names": {
             "untrained:demo": "示例模型，训练前",
             "demo": "示例模型，训练后",
-            "retrieval": "检索：最相近训练提示的回复",
+            "retrieval": "检索：取最相近训练样本的回复",
         },
         "benchmark": "{dataset} 的全部 {turns} 个测试轮次；top-p {top_p}，temperature {temperature}，"
         "最多 {max_new_tokens} 个新词元，种子 {seed}；方括号内为 95 % 自助法区间。`{signature}`",
@@ -72,6 +72,7 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         turns=results["systems"][0]["samples"],
         dataset=results["dataset"]["name"],
         parameters=training["parameters"] / 1e6,
+        ten_thousands=training["parameters"] / 1e4,
         steps=training["steps"],
         tokens=training["tokens"],
         whole=seconds / 60,

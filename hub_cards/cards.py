@@ -221,10 +221,14 @@ def last_user_message(prompt: str) -> str:
 
 
 def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `SETTINGS` that the run recorded, in that order; a 0 is one, what is off is not."""
+    """Those of `SETTINGS` that the run recorded, in that order; a 0 is one, what is off or overruled is not."""
     shown = {name: arguments.get(name) for name in SETTINGS}
     if not shown["lora_rank"]:
         shown["lora_alpha"] = None
+    if shown["max_tokens"]:  # micro-batches are filled by tokens instead
+        shown["global_batch_size"] = shown["per_device_train_batch_size"] = None
+    if (shown["max_steps"] or -1) > 0:
+        shown["num_train_epochs"] = None
     return {name: value for name, value in shown.items() if value not in (None, "") and value is not False}
 
 

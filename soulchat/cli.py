@@ -42,5 +42,5 @@ def main() -> None:
 
 
 def _refuse(line: str) -> int:
-    print(f"soulchat: error: {line}", file=sys.stderr)
+    print(f"soulchat: error: {' '.join(line.split())}", file=sys.stderr)
     return 2

@@ -220,8 +220,10 @@ def review(
     import_from: Annotated[Path | None, typer.Option("--import", help="Take over a decisions.jsonl first.")] = None,
 ) -> None:
     """Let people proofread flagged and sampled records on a local web page."""
+    from soulchatcorpus.making.records import find_file
     from soulchatcorpus.making.review import ReviewStore
 
+    source = find_file(source)  # a wrong name leaves no empty store behind
     store = ReviewStore(out / "review.sqlite")
     queued = store.fill(source, flagged, sample, shared)
     if import_from is not None:

@@ -12,7 +12,7 @@ import soulchatcorpus  # makes its name known to load_dataset
 
 from .evaluation.turns import list_turns
 
-FILE_SUFFIXES = (".json", ".jsonl", ".parquet")
+FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 
@@ -29,9 +29,16 @@ def load_corpus(name: str) -> DatasetDict:
     """
     if Path(name).is_file():
         return datasets.load_dataset(soulchatcorpus.__name__, "conversations", data_files=name)
-    if Path(name).suffix in FILE_SUFFIXES:
-        raise FileNotFoundError(f"dataset {name}: no such file")
+    if _is_path(name) and not Path(name).is_dir():
+        raise FileNotFoundError(f"dataset {name}: no such file; allowed: a file or a name for load_dataset")
     return load_named(name)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name can only mean something on this machine: the Hub, which knows no such name, need not be asked."""
+    if "://" in name:
+        return False
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).suffix in FILE_SUFFIXES
 
 
 def load_named(name: str) -> DatasetDict:

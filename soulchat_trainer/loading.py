@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -31,12 +33,24 @@ def load_model(
     adapter_file = find_adapter_config_file(name)
     base = name if adapter_file is None else json.loads(Path(adapter_file).read_text())["base_model_name_or_path"]
     tokenizer_name = name if (Path(name) / "tokenizer_config.json").is_file() else base
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=_choose_dtype(dtype, where))
+    with naming(base):
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=_choose_dtype(dtype, where))
     if adapter_file is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, name).merge_and_unload()
     return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer_name)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say which model could not be loaded: without a network transformers tells of the Hub only."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"model {name} is no folder here, or not whole, and not to be had from the Hub: {error}"
+        ) from error
 
 
 def check_model_folder(name: str) -> None:

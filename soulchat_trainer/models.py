@@ -21,6 +21,7 @@ from soulchatcorpus.dialogue import render_line
 from .arguments import RunArguments
 from .chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from .chatglm.tokenization_chatglm import train_tokenizer
+from .loading import naming
 
 
 def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) -> PreTrainedTokenizerBase:
@@ -34,7 +35,8 @@ def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) 
         raise ValueError(
             "model_config is given without a tokenizer; name tokenizer_vocab_size or tokenizer_name_or_path"
         )
-    return AutoTokenizer.from_pretrained(name)
+    with naming(name):
+        return AutoTokenizer.from_pretrained(name)
 
 
 def _texts(rows: Dataset) -> Iterator[str]:

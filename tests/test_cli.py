@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from soulchat import __version__, cli
 
@@ -20,8 +21,10 @@ def test_help_names_every_room_and_costs_under_a_second() -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert result.returncode == 0
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
-    for name in ("corpus",):
-        assert name in result.stdout
+    rooms = typer.main.get_command(cli.app)
+    assert set(rooms.commands) >= {"corpus", "benchmark", "publish", "rate", "chat", "app", "serve", "convert"}
+    for name in rooms.commands:
+        assert f" {name} " in result.stdout
 
 
 def test_version() -> None:
@@ -32,6 +35,7 @@ def test_version() -> None:
     ("error", "line"),
     [
         (ValueError("asked for X, found Y"), "soulchat: error: asked for X, found Y"),
+        (OSError("no model\nof that name"), "soulchat: error: no model of that name"),
         (FileNotFoundError(2, "No such file or directory", "a.json"), "a.json"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "torch is not installed"),
     ],

@@ -78,6 +78,19 @@ def test_settings_without_folders_and_tokens() -> None:
     assert "/runs" not in card
 
 
+def test_settings_that_others_overrule_are_not_shown() -> None:
+    results = make_results()
+    sizes = {"global_batch_size": 80, "per_device_train_batch_size": 10, "num_train_epochs": 3.0, "max_steps": -1}
+    results["training"]["arguments"] = sizes
+    card = render_model_card(results)
+    assert all(f"| `{name}` | {value} |" in card for name, value in sizes.items())
+    results["training"]["arguments"] = {**sizes, "max_tokens": 1300, "max_steps": 520}
+    card = render_model_card(results)
+    assert "| `max_tokens` | 1300 |\n| `max_steps` | 520 |" in card
+    assert "batch_size" not in card
+    assert "num_train_epochs" not in card
+
+
 def test_replies_cannot_break_the_card() -> None:
     rows = [{"id": "1", "prompt": "用户：a\n心理咨询师：", "prediction": "<script>x</script>\n# b\n\n| c |"}]
     card = render_model_card(make_results(), predictions=rows)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -54,7 +55,8 @@ def test_revisions_follow_the_weights(folder: Path) -> None:
     assert model_revision(str(folder), model) != before
 
 
-def test_what_is_no_model_is_told(tmp_path: Path, folder: Path) -> None:
+def test_what_is_no_model_is_told(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(NotADirectoryError, match="is no folder"):
         load_model(str(tmp_path / "none"))
     (tmp_path / "empty").mkdir()
@@ -63,6 +65,8 @@ def test_what_is_no_model_is_told(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "empty" / "config.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match="has no weights"):
         load_model(str(tmp_path / "empty"))
+    with pytest.raises(OSError, match="model nobody/nothing is no folder here"):
+        load_model("nobody/nothing")
     with pytest.raises(ValueError, match="device is 'abacus'"):
         load_model(str(folder), "abacus")
     with pytest.raises(ValueError, match="dtype is 'int3'"):

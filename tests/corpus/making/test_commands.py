@@ -63,6 +63,7 @@ def test_review_export_without_a_page(make_questions, tmp_path):
         ("clean", "q.jsonl", "--out", "o", "--topics", "endpoint"),
         ("rewrite", "q.jsonl", "--out", "o", "--base-url", "here", "--model", "m"),
         ("rewrite", "q.jsonl", "--out", "o", "--base-url", "http://127.0.0.1:1/v1", "--model", "m", "--retry", "all"),
+        ("review", "none.jsonl", "--out", "o"),
         ("build", "q.jsonl", "--out", "o"),
     ],
 )
@@ -73,3 +74,4 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments):
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("soulchat: error: ")
     assert done.stderr.count("\n") == 1
+    assert arguments[1] == "q.jsonl" or not (tmp_path / "o").exists()
