@@ -16,6 +16,7 @@ COMMANDS = {
     "metric": ["metric.py"],
     "corpus": ["corpus.py", "--conversations", "100000", "--repeats", "1"],
     "model": ["model.py", "--repeats", "2"],
+    "tokenizer": ["tokenizer.py"],
     "generation": ["generation.py", "--threads", "1", "--replies", "64"],
     "chat": ["chat.py"],
     "making": ["making.py", "--requests", "3000", "--records", "20000", "--dialogues", "10000"],

@@ -9,9 +9,6 @@ times (batch first, float32, shifted). Both models have the same weights, and th
 Each measurement is a process of its own, and the median of three is given. Time is CPU seconds (user and system, all
 threads) of a step. Memory is the peak of resident memory in three steps above what the loaded model holds, with an
 allocator that gives freed memory back at once, so that it is what the tensors need.
-
-The tokenizer is compared with sentencepiece alone on the replies of the embedded sample, and its round trip (encode,
-decode, restore the punctuation) is scored with BLEU-1: the most that a perfect reply can get against the raw text.
 """
 
 import argparse
@@ -21,7 +18,6 @@ import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -119,54 +115,20 @@ def compare_steps(repeats: int) -> dict:
     return medians | {"share": {name: ours[name] / baseline[name] for name in names}, "runs": runs}
 
 
-def compare_tokenizers(ice_text_model: Path) -> dict:
-    """Our batched encoding beside sentencepiece alone, in CPU seconds, and the BLEU-1 of the round trip of replies."""
-    from datasets import load_dataset
-    from sentencepiece import SentencePieceProcessor
-
-    import soulchatcorpus  # noqa: F401  (lets load_dataset find the sample)
-    from soulchat_metrics import score
-    from soulchat_trainer.chatglm import ChatGLMTokenizer
-    from soulchat_trainer.chatglm.punctuation import restore_punctuation
-
-    replies = [row["completion"] for split in load_dataset("soulchatcorpus", "turns").values() for row in split]
-    tokenizer = ChatGLMTokenizer(str(ice_text_model))
-    alone = SentencePieceProcessor(model_file=str(ice_text_model))
-    start = os.times()[0]
-    pieces = alone.encode([reply.replace("\n", "<n>") for reply in replies])
-    middle = os.times()[0]
-    encoded = tokenizer(replies, add_special_tokens=False)["input_ids"]
-    end = os.times()[0]
-    decoded = tokenizer.decode(encoded)
-    return {
-        "replies": len(replies),
-        "tokens": sum(map(len, pieces)),
-        "sentencepiece_cpu_seconds": middle - start,
-        "tokenizer_cpu_seconds": end - middle,
-        "bleu_1_of_round_trip": score(decoded, replies)["bleu-1"],
-        "bleu_1_of_round_trip_restored": score(list(map(restore_punctuation, decoded)), replies)["bleu-1"],
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--variant", choices=VARIANTS, help="measure one variant in this process and print it")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument(
-        "--ice-text-model", type=Path, help="the released sentencepiece file, for the tokenizer's part"
-    )
     arguments = parser.parse_args()
     if arguments.variant:
         print(json.dumps(measure(arguments.variant)))
         return
-    results = circumstances("torch", "transformers", "sentencepiece") | {
+    results = circumstances("torch", "transformers") | {
         "sizes": SIZES
         | {"vocab_size": ChatGLMConfig().vocab_size, "batch": BATCH, "context": CONTEXT, "target": TARGET},
         "threads": torch.get_num_threads(),
         "training_step": compare_steps(arguments.repeats),
     }
-    if arguments.ice_text_model:
-        results["tokenizer"] = compare_tokenizers(arguments.ice_text_model)
     write_results("model", results)
 
 

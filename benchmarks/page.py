@@ -50,6 +50,21 @@ COMPARED = [
     Line("random reads of `TurnView`", "a stored turns table", "corpus", "whole/turn_view/random_reads_ratio", "x"),
     Line("CPU of a training step", "the original's manner", "model", "training_step/share/cpu_seconds_per_step", "%"),
     Line("memory of a training step", "the same", "model", "training_step/share/peak_mb_above_model", "%"),
+    Line(
+        "batched encoding, ChatGLM-6B's tokenizer",
+        "sentencepiece alone",
+        "tokenizer",
+        "times_sentencepiece",
+        "x the time",
+    ),
+    Line("a perfect reply after its round trip", "the raw text", "tokenizer", "bleu_1_of_round_trip", "BLEU-1"),
+    Line(
+        "the same with its punctuation restored: the ceiling",
+        "the same",
+        "tokenizer",
+        "bleu_1_of_round_trip_restored",
+        "BLEU-1",
+    ),
     Line("replies a CPU second, batch of 32", "one at a time", "generation", "batch_32/times_one_at_a_time", "x"),
     Line(
         "tokens a CPU second of one talk, ChatGLM",
@@ -155,6 +170,8 @@ def written(value: float, unit: str) -> str:
     """A number as the page writes it."""
     if unit == "%":
         return f"{value:.0%}"
+    if unit == "BLEU-1":
+        return f"{value:.2f} {unit}"
     if unit.startswith("x"):
         return f"{value:.1f}{unit}"
     return f"{value:,.0f} {unit}".strip()

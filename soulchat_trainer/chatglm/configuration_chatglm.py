@@ -66,6 +66,9 @@ class ChatGLMConfig(PreTrainedConfig):
             )
         if not self.position_encoding_2d:
             raise ValueError("position_encoding_2d is false; ChatGLM-6B v1 has two-dimensional positions (true)")
+        for name in ("vocab_size", "hidden_size", "inner_hidden_size", "num_layers", "num_attention_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.hidden_size % (4 * self.num_attention_heads):
             raise ValueError(
                 f"hidden_size {self.hidden_size} must be a multiple of 4 * num_attention_heads "

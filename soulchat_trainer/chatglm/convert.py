@@ -7,14 +7,17 @@ which transformers has as `glm`.
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GlmConfig, GlmForCausalLM
+
+from .unreadable import UNREADABLE, cause_of
 
 OUTER_NAMES = {
     "transformer.embedding.word_embeddings.weight": "model.embed_tokens.weight",
@@ -50,13 +53,14 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     """Write the ChatGLM2 or ChatGLM3 checkpoint in `source` to the new folder `target` as `GlmForCausalLM`.
 
     Shard by shard, so that only one is in memory; weights keep their dtype and are written as safetensors. The
-    sentencepiece file is copied as it is. A conversion that fails leaves no `target`.
+    sentencepiece file is copied as it is; the tokenizer around it (control tokens, chat form) has no counterpart in
+    transformers. A conversion that fails leaves no `target`.
     Raises `ValueError` for another kind of checkpoint and for tensors that are unknown, missing or of a wrong shape;
     `OSError` for files that are missing or cannot be read.
     """
     if target.exists():
         raise ValueError(f"{target} exists already; give a new folder")
-    config = glm_config(json.loads((source / "config.json").read_text(encoding="utf-8")))
+    config = glm_config(_read_json(source / "config.json"), source)
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in GlmForCausalLM(config).state_dict().items()}
     unfinished = target.with_name(target.name + ".unfinished")
@@ -75,8 +79,11 @@ def convert_checkpoint(source: Path, target: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def glm_config(settings: dict) -> GlmConfig:
-    """The `GlmConfig` of a ChatGLM2 or ChatGLM3 `config.json`. Raises `ValueError` where it is of another model."""
+def glm_config(settings: dict, source: Path) -> GlmConfig:
+    """The `GlmConfig` of the ChatGLM2 or ChatGLM3 `config.json` in `source`.
+
+    Raises `ValueError` where it is of another model, or has values that `GlmConfig` does not take.
+    """
     missing = sorted(NEEDED_SETTINGS - settings.keys())
     if missing:
         raise ValueError(
@@ -96,28 +103,45 @@ def glm_config(settings: dict) -> GlmConfig:
     for key, value in needed.items():
         if settings.get(key, value) != value:
             raise ValueError(f"config.json has {key} {settings[key]}; GlmForCausalLM can only be {value}")
-    return GlmConfig(
-        vocab_size=settings["padded_vocab_size"],
-        hidden_size=settings["hidden_size"],
-        intermediate_size=settings["ffn_hidden_size"],
-        num_hidden_layers=settings["num_layers"],
-        num_attention_heads=settings["num_attention_heads"],
-        num_key_value_heads=settings["multi_query_group_num"],
-        head_dim=settings["kv_channels"],
-        max_position_embeddings=settings["seq_length"],
-        rms_norm_eps=settings["layernorm_epsilon"],
-        attention_bias=settings["add_qkv_bias"],
-        # The 32k checkpoints stretch the base of the rotary frequencies.
-        rope_parameters={
-            "rope_type": "default",
-            "rope_theta": 10000.0 * settings.get("rope_ratio", 1),
-            "partial_rotary_factor": 0.5,
-        },
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-        tie_word_embeddings=False,
-    )
+    rope_parameters = _rope_parameters(settings.get("rope_ratio", 1), source)
+    try:
+        return GlmConfig(
+            vocab_size=settings["padded_vocab_size"],
+            hidden_size=settings["hidden_size"],
+            intermediate_size=settings["ffn_hidden_size"],
+            num_hidden_layers=settings["num_layers"],
+            num_attention_heads=settings["num_attention_heads"],
+            num_key_value_heads=settings["multi_query_group_num"],
+            head_dim=settings["kv_channels"],
+            max_position_embeddings=settings["seq_length"],
+            rms_norm_eps=settings["layernorm_epsilon"],
+            attention_bias=settings["add_qkv_bias"],
+            rope_parameters=rope_parameters,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            tie_word_embeddings=False,
+        )
+    except StrictDataclassError as error:
+        raise ValueError(f"{source / 'config.json'}: {' '.join(str(error).split())}") from error
+
+
+def _rope_parameters(ratio: float, source: Path) -> dict[str, str | float]:
+    """The rotation. The long checkpoints stretch it by `ratio`, and only their own code tells how (it is not run)."""
+    plain: dict[str, str | float] = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}
+    if ratio == 1:
+        return plain
+    code_file = source / "modeling_chatglm.py"
+    code = code_file.read_text(encoding="utf-8") if code_file.is_file() else ""
+    divides_positions, multiplies_base = "/ self.rope_ratio" in code, "* self.rope_ratio" in code
+    if divides_positions == multiplies_base:
+        raise ValueError(
+            f"config.json has rope_ratio {ratio}, by which ChatGLM2-6B-32K divides positions and ChatGLM3-6B-32K "
+            f"multiplies the base; {code_file}, which tells one from the other, is missing or does neither"
+        )
+    if divides_positions:
+        return plain | {"rope_type": "linear", "factor": float(ratio)}
+    return plain | {"rope_theta": 10000.0 * ratio}
 
 
 def _convert_weights(source: Path, target: Path, config: GlmConfig, expected: dict[str, torch.Size]) -> torch.dtype:
@@ -172,18 +196,32 @@ def _convert_tensor(name: str, tensor: Tensor, config: GlmConfig) -> Iterator[tu
 def _weight_files(source: Path) -> list[Path]:
     for index_name in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
         if (source / index_name).is_file():
-            index = json.loads((source / index_name).read_text(encoding="utf-8"))
-            return [source / name for name in sorted(set(index["weight_map"].values()))]
+            weight_map = _read_json(source / index_name).get("weight_map")
+            if not isinstance(weight_map, dict):
+                raise ValueError(f"{source / index_name} has no weight_map, which tells the file of each tensor")
+            return [source / name for name in sorted(set(weight_map.values()))]
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (source / name).is_file():
             return [source / name]
     raise FileNotFoundError(f"{source} has no model.safetensors and no pytorch_model.bin, whole or in shards")
 
 
+def _read_json(file: Path) -> dict:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} is not a JSON object")
+    return values
+
+
 def _read(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
+        if file.is_file() and not zipfile.is_zipfile(file):
+            raise EOFError  # torch would read it as a bare pickle, and fail on it in many ways
         return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, RuntimeError) as error:
-        raise OSError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
+    except UNREADABLE as error:
+        raise OSError(f"{file} cannot be read: {cause_of(error)}") from error

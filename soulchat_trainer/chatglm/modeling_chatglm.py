@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 from torch.utils.checkpoint import checkpoint
@@ -30,6 +29,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_chatglm import ChatGLMConfig
 from .prefix_lm import check_positions, make_attention_mask, make_position_ids, rotary_table, rotate
+from .unreadable import UNREADABLE, cause_of
 
 IGNORE_INDEX = -100
 LOGITS_PER_CHUNK = 2**26  # float32 logits that exist at the same time: 514 positions of ChatGLM-6B's vocabulary
@@ -175,11 +175,12 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
             model, info = super().from_pretrained(
                 pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
             )
-        except (SafetensorError, RuntimeError) as error:
+        except UNREADABLE as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
-            cause = str(error).splitlines()[0]
-            raise OSError(f"{pretrained_model_name_or_path}: the weights cannot be loaded: {cause}") from error
+            raise OSError(
+                f"{pretrained_model_name_or_path}: the weights cannot be loaded: {cause_of(error)}"
+            ) from error
         missing = [name for name in info["missing_keys"] if "prefix_encoder." not in name]
         surplus = [name for name in info["unexpected_keys"] if name != "lm_head.weight"]
         for names, verdict in ((missing, "missing"), (surplus, "unknown")):
@@ -381,6 +382,8 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     def _prepare_generated_length(
         self, generation_config: Any, *args: Any, input_ids_length: int, **kwargs: Any
     ) -> Any:
+        if generation_config.prefill_chunk_size is not None:
+            raise ValueError("prefill_chunk_size: the context sees itself in both directions and is read in one piece")
         window = self.config.max_sequence_length
         if input_ids_length >= window:
             raise ValueError(f"a prompt of {input_ids_length} tokens leaves no room to generate in {window} tokens")

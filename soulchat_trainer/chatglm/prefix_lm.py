@@ -32,6 +32,10 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     Raises `ValueError` for an id outside the vocabulary, a row without `<sop>` or mask token, padding on the left that
     the mask does not tell of, and a row beyond `max_sequence_length`.
     """
+    if input_ids.dim() != 2 or input_ids.shape[1] == 0:
+        raise ValueError(
+            f"input_ids have shape {list(input_ids.shape)}; they must be [batch, tokens], each row with [gMASK] <sop>"
+        )
     if attention_mask is None or attention_mask.dim() == 4:
         real = torch.ones_like(input_ids)
     elif attention_mask.shape == input_ids.shape:

@@ -24,6 +24,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}心理咨询师：{% endif %}"
 )
 MAX_BLANK = 80  # the longest run of spaces that has a piece of its own
+BLANK = re.compile(r"<\|blank_([2-9]|[1-7][0-9]|80)\|>")  # no others: a text may spell out a run that fills memory
 
 
 class ChatGLMTokenizer(SentencePieceBackend):
@@ -79,6 +80,16 @@ class ChatGLMTokenizer(SentencePieceBackend):
         except RuntimeError as error:
             raise ValueError(f"{vocab_file} is not a sentencepiece model: {error}") from error
 
+    def _add_tokens(self, new_tokens: Sequence[Any], special_tokens: bool = False) -> int:
+        # The base class would give them ids that this tokenizer neither writes nor reads.
+        for token in map(str, new_tokens):
+            if self.sp_model.id_to_piece(self.sp_model.piece_to_id(token)) != token:
+                raise ValueError(
+                    f"{self.vocab_file} has no piece {token!r} and takes no new ones; ChatGLM-6B v1's has all of its "
+                    "tokens (ChatGLM2 and ChatGLM3 have another tokenizer, see `soulchat convert`)"
+                )
+        return super()._add_tokens(new_tokens, special_tokens)
+
     def get_vocab(self) -> dict[str, int]:
         """Every piece and its id."""
         ids = range(self.vocab_size)
@@ -126,15 +137,19 @@ class ChatGLMTokenizer(SentencePieceBackend):
         """Messages as `用户：…\\n心理咨询师：…`, and with `add_generation_prompt` the counsellor's cue after them.
 
         Tokenised, a generation prompt ends in `[gMASK] <sop>`. Roles are user and assistant.
-        Raises `ValueError` for another role, and for `continue_final_message`: a reply is started, not continued.
+        Raises `ValueError` for another role, a content that is not a string, and for `continue_final_message`: a reply
+        is started, not continued.
         """
         if continue_final_message:
             raise ValueError("the last message is the counsellor's; a reply can only be generated to a user's message")
         batched = bool(conversation) and isinstance(conversation[0], list | tuple)
         for messages in conversation if batched else [conversation]:
             for message in messages:
-                if message["role"] not in ("user", "assistant"):
-                    raise ValueError(f"the role of a message is {message['role']!r}; allowed are user and assistant")
+                if message.get("role") not in ("user", "assistant"):
+                    role = message.get("role")
+                    raise ValueError(f"the role of a message is {role!r}; allowed are user and assistant")
+                if not isinstance(message.get("content"), str):
+                    raise ValueError(f"the content of a message is {message.get('content')!r}; it must be a string")
         rendered = super().apply_chat_template(
             conversation,
             tools=tools,
@@ -222,6 +237,9 @@ class ChatGLMTokenizer(SentencePieceBackend):
     def _ids_of(self, texts: Sequence[Any]) -> list[list[int]]:
         if texts and not isinstance(texts[0], str):
             return [list(ids) for ids in texts]
+        for text in texts:
+            if not isinstance(text, str):
+                raise ValueError(f"a text of the batch is {text!r}; texts must be strings")
         return self.sp_model.encode([_hide_whitespace(text) for text in texts])
 
     def _decode(
@@ -232,6 +250,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
         **kwargs: Any,
     ) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else token_ids
+        if ids and min(ids) < 0:
+            raise ValueError(f"{min(ids)} is no token id; take labels of -100 out before decoding")
         # The model's table is padded to 130,528 rows; those beyond the tokenizer's 130,344 stand for nothing.
         ids = [token_id for token_id in ids if token_id < self.vocab_size]
         if skip_special_tokens:
@@ -267,7 +287,7 @@ def _hide_whitespace(text: str) -> str:
 def _show_whitespace(text: str) -> str:
     """The reverse of `_hide_whitespace`."""
     text = text.replace("<n>", "\n").replace("<|tab|>", "\t")
-    return re.sub(r"<\|blank_(\d+)\|>", lambda blank: " " * int(blank[1]), text)
+    return BLANK.sub(lambda blank: " " * int(blank[1]), text)
 
 
 __all__ = ["ChatGLMTokenizer", "train_tokenizer"]

@@ -62,7 +62,9 @@ def make_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
-def logits_of_chatglm2(weights: dict[str, torch.Tensor], ids: torch.Tensor, rope_ratio: float = 1) -> torch.Tensor:
+def logits_of_chatglm2(
+    weights: dict[str, torch.Tensor], ids: torch.Tensor, times_base: float = 1, over_positions: float = 1
+) -> torch.Tensor:
     """One row of ids: RMS norm, half of every head rotated in neighbouring pairs, keys shared in groups."""
     length = len(ids)
 
@@ -72,7 +74,8 @@ def logits_of_chatglm2(weights: dict[str, torch.Tensor], ids: torch.Tensor, rope
         )
 
     def rotate(heads: torch.Tensor) -> torch.Tensor:  # [s, n, 8]: the first four numbers are two pairs
-        angles = torch.arange(length)[:, None] * (10000 * rope_ratio) ** (-torch.arange(0, 4, 2) / 4)
+        frequencies = (10000 * times_base) ** (-torch.arange(0, 4, 2) / 4)
+        angles = torch.arange(length)[:, None] / over_positions * frequencies
         turns = torch.polar(torch.ones_like(angles), angles)[:, None]
         pairs = torch.view_as_complex(heads[..., :4].reshape(length, -1, 2, 2).contiguous())
         return torch.cat([torch.view_as_real(pairs * turns).flatten(-2), heads[..., 4:]], -1)
@@ -115,17 +118,26 @@ def write(folder: Path, weights: dict[str, torch.Tensor], form: str = "sharded b
     return folder
 
 
-@pytest.mark.parametrize(("form", "settings"), [("sharded bin", {}), ("safetensors", {"rope_ratio": 50})])
-def test_the_converted_model_gives_the_logits_of_the_original_architecture(tmp_path, form: str, settings: dict):
+@pytest.mark.parametrize(
+    ("form", "ratio", "code", "rotation"),
+    [
+        ("sharded bin", 1, "", {}),
+        ("safetensors", 50, "base = base * self.rope_ratio", {"times_base": 50}),  # ChatGLM3-6B-32K
+        ("safetensors", 4, "index = index / self.rope_ratio", {"over_positions": 4}),  # ChatGLM2-6B-32K
+    ],
+)
+def test_the_converted_model_gives_the_logits_of_the_original_architecture(
+    tmp_path, form: str, ratio: int, code: str, rotation: dict
+):
     weights = make_weights()
-    result = CliRunner().invoke(
-        app, ["convert", str(write(tmp_path / "in", weights, form, **settings)), str(tmp_path / "out")]
-    )
+    source = write(tmp_path / "in", weights, form, **({"rope_ratio": ratio} if ratio != 1 else {}))
+    (source / "modeling_chatglm.py").write_text(code)
+    result = CliRunner().invoke(app, ["convert", str(source), str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
     assert isinstance(model, GlmForCausalLM)
     ids = torch.randint(0, 90, (20,), generator=torch.Generator().manual_seed(1))
-    expected = logits_of_chatglm2(weights, ids, **settings)
+    expected = logits_of_chatglm2(weights, ids, **rotation)
     torch.testing.assert_close(model(ids[None]).logits[0], expected, atol=2e-5, rtol=0)
     assert (tmp_path / "out" / "tokenizer.model").read_bytes() == b"pieces"
     assert not list((tmp_path / "out").glob("*.bin"))
@@ -152,6 +164,8 @@ def test_half_precision_stays_bit_for_bit(tmp_path):
         (lambda weights: None, {"multi_query_group_num": 4}, "has 64 rows, config.json tells of 96"),
         (lambda weights: None, {"quantization_bit": 4}, "quantization_bit is 4"),
         (lambda weights: None, {"rmsnorm": False}, "config.json has rmsnorm False"),
+        (lambda weights: None, {"rope_ratio": 4}, "rope_ratio 4, by which ChatGLM2-6B-32K divides positions"),
+        (lambda weights: None, {"num_layers": "2"}, r"in/config\.json: .* expected int, got str"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_and_leaves_nothing(tmp_path, change, settings: dict, message: str):
@@ -168,9 +182,14 @@ def test_other_folders_are_refused(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(ValueError, match="exists already"):
         convert_checkpoint(source, tmp_path / "out")
-    (source / "pytorch_model-00002-of-00002.bin").write_bytes(b"torn")
-    with pytest.raises((OSError, ValueError), match="cannot be read"):
-        convert_checkpoint(source, tmp_path / "new")
+    for torn in (b"torn", b""):
+        (source / "pytorch_model-00002-of-00002.bin").write_bytes(torn)
+        with pytest.raises(OSError, match=r"00002-of-00002.bin cannot be read: a .bin file is empty, damaged"):
+            convert_checkpoint(source, tmp_path / "new")
+    for index, message in (("{}", "has no weight_map"), ("{", "is not JSON"), ("[]", "is not a JSON object")):
+        (source / "pytorch_model.bin.index.json").write_text(index)
+        with pytest.raises(ValueError, match=f"pytorch_model.bin.index.json {message}"):
+            convert_checkpoint(source, tmp_path / "new")
     (source / "config.json").write_text('{"model_type": "chatglm", "inner_hidden_size": 64}')
     with pytest.raises(ValueError, match="ChatGLM-6B v1 needs no conversion"):
         convert_checkpoint(source, tmp_path / "new")

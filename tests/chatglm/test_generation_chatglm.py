@@ -82,6 +82,8 @@ def test_prompts_that_cannot_be_answered_are_refused():
         model.generate(torch.tensor([row(14)]), **GREEDY)
     with pytest.raises(ValueError, match="padded on the left"):
         model.generate(**batch([row(9), row(3)], side="right"), **GREEDY)
+    with pytest.raises(ValueError, match="prefill_chunk_size: the context sees itself in both directions"):
+        model.generate(torch.tensor([row(9)]), **GREEDY, prefill_chunk_size=4)
     with pytest.raises(ValueError, match="no <sop>"):
         model.generate(torch.tensor([[7, 8, 101]]), **GREEDY)
     with pytest.raises(ValueError, match="inputs_embeds needs position_ids"):

@@ -72,7 +72,7 @@ def test_greedy_ids_equal_those_of_the_original(folder: str, case: str, use_cach
         do_sample=False,
         use_cache=use_cache,
     )
-    assert torch.equal(generated, expected[:, : generated.shape[1]])
+    assert torch.equal(generated, expected)
 
 
 def test_hidden_states_equal_those_of_the_original():
@@ -142,6 +142,24 @@ def test_attention_weights_are_returned_by_eager():
     torch.testing.assert_close(attentions[0].sum(-1), torch.ones(1, 4, 7))
     assert (attentions[0][0, :, 0, 4:] == 0).all()  # the context does not see <sop> and the target
     assert (attentions[0][0, :, 0, :4] > 0).all()
+
+
+def test_the_mask_is_built_once_for_all_layers(monkeypatch):
+    model, masks = small_model(), []
+    make, attend = modeling_chatglm.make_attention_mask, modeling_chatglm.ChatGLMAttention.forward
+
+    def make_and_count(*arguments):
+        masks.append(make(*arguments))
+        return masks[-1]
+
+    def attend_with_it(self, hidden_states, attention_mask, *rest, **kwargs):
+        assert attention_mask is masks[0]
+        return attend(self, hidden_states, attention_mask, *rest, **kwargs)
+
+    monkeypatch.setattr(modeling_chatglm, "make_attention_mask", make_and_count)
+    monkeypatch.setattr(modeling_chatglm.ChatGLMAttention, "forward", attend_with_it)
+    model(**PADDED)
+    assert len(masks) == 1
 
 
 # --- loss
@@ -317,6 +335,9 @@ def test_labels_outside_the_vocabulary_are_refused():
 def test_bad_calls_are_refused():
     model, ids = small_model(), torch.tensor([row(2)])
     embeddings = model.get_input_embeddings()(ids)
+    for shape in ((1, 0), (4,)):
+        with pytest.raises(ValueError, match=r"input_ids have shape .*; they must be \[batch, tokens\]"):
+            model(torch.zeros(shape, dtype=torch.long))
     with pytest.raises(ValueError, match="give either input_ids or inputs_embeds"):
         model(input_ids=ids, inputs_embeds=embeddings)
     with pytest.raises(ValueError, match=r"position_ids .* are needed with inputs_embeds"):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sentencepiece
 from datasets import load_dataset
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -140,9 +141,14 @@ def test_a_chat_that_is_no_prompt_has_no_control_tokens(tokenizer):
     assert not any(tokenizer.sp_model.is_control(token_id) for token_id in ids)
 
 
-def test_other_roles_and_continued_replies_are_refused(small_tokenizer):
+def test_other_roles_contents_and_continued_replies_are_refused(small_tokenizer):
     with pytest.raises(ValueError, match="the role of a message is 'system'; allowed are user and assistant"):
         small_tokenizer.apply_chat_template([{"role": "system", "content": "好"}])
+    with pytest.raises(ValueError, match="the role of a message is None"):
+        small_tokenizer.apply_chat_template([{"content": "好"}])
+    for content in (None, [{"type": "text", "text": "好"}]):
+        with pytest.raises(ValueError, match=r"the content of a message is .*; it must be a string"):
+            small_tokenizer.apply_chat_template([{"role": "user", "content": content}])
     with pytest.raises(ValueError, match="can only be generated to a user's message"):
         small_tokenizer.apply_chat_template(MESSAGES[:2], continue_final_message=True)
 
@@ -168,6 +174,10 @@ def test_calls_of_the_common_kinds(small_tokenizer):
     assert small_tokenizer(alone[0][:-2])["input_ids"] == alone[0]
     with pytest.raises(ValueError, match="2 texts need as many text_pair, got 1"):
         small_tokenizer(texts, ["好。"])
+    with pytest.raises(ValueError, match="a text of the batch is None; texts must be strings"):
+        small_tokenizer([texts[0], None])
+    with pytest.raises(ValueError, match="-100 is no token id"):
+        small_tokenizer.decode([7, -100])
     with pytest.raises(ValueError, match="is_split_into_words"):
         small_tokenizer(texts, is_split_into_words=True)
 
@@ -225,6 +235,20 @@ def test_a_folder_without_its_model_file_or_with_a_damaged_one_is_refused(tmp_pa
             load(tmp_path)
 
 
+def test_tokens_that_are_no_pieces_are_refused(small_tokenizer, tmp_path):
+    with pytest.raises(ValueError, match=r"ice_text.model has no piece '<new>' and takes no new ones"):
+        small_tokenizer.add_tokens(["<new>"])
+    # A folder of ChatGLM2: the same model_type and class name, another tokenizer.
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TALK), model_prefix=str(tmp_path / "tokenizer"), vocab_size=100, minloglevel=2
+    )
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "ChatGLMTokenizer"}')
+    later = {"model_type": "chatglm", "padded_vocab_size": 100, "multi_query_attention": True}
+    (tmp_path / "config.json").write_text(json.dumps(later))
+    with pytest.raises(ValueError, match=r"tokenizer.model has no piece .* see `soulchat convert`"):
+        AutoTokenizer.from_pretrained(tmp_path)
+
+
 # --- replies
 
 
@@ -248,6 +272,15 @@ def test_the_round_trip_of_the_samples_replies_keeps_all_but_a_little(ice_tokeni
     print(f"BLEU-1 of the round trip: {lost:.2f} as decoded, {ceiling:.2f} restored")
     assert ceiling > 99.5
     assert ceiling - lost > 4
+
+
+def test_only_runs_of_blanks_that_have_a_piece_are_read_back(tokenizer):
+    """Else a few characters, typed or generated, could fill the memory."""
+    text = "a<|blank_100000000|>b<|blank_81|>c<|blank_1|>d"
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+    assert tokenizer.decode(tokenizer("a" + " " * 80 + "b<|blank_2|>c", add_special_tokens=False)["input_ids"]) == (
+        "a" + " " * 80 + "b  c"
+    )
 
 
 # --- the small tokenizer
