@@ -5,7 +5,8 @@
     )
     trainer.train()
 
-`rows` is a `datasets.Dataset` (or a stream) of conversations (`messages`) or of turns (`prompt`, `completion`).
+`rows` is a `datasets.Dataset` (or a stream) of conversations (`messages`) or of turns (`prompt`, `completion`), or a
+`TurnView`.
 """
 
 import math
@@ -29,6 +30,7 @@ from transformers.utils import logging
 from hub_cards.model import OURS
 from hub_cards.publish import Target
 from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
+from soulchatcorpus.turn_view import TurnView
 
 from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
@@ -57,7 +59,7 @@ logger = logging.get_logger(__name__)
 
 STREAM_HAS_NO_END = "eval_dataset is a stream; allowed: rows, or samples that are ready (SampleDataset)"
 
-Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
+Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset | TurnView
 
 
 class SoulChatTrainer(Seq2SeqTrainer):
@@ -66,7 +68,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
     Args:
         model: ChatGLM, or any causal language model whose tokenizer has a chat template.
         args: how to train; the paper's values by default.
-        train_dataset: rows of conversations or turns; a stream of them; or samples that are ready
+        train_dataset: rows of conversations or turns; a `TurnView`; a stream of rows; or samples that are ready
             (`SampleDataset`).
         eval_dataset: rows or samples for the held-out loss; with `predict_with_generate` also for replies and their
             scores, which needs rows.
@@ -95,6 +97,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         args = args or SoulChatTrainingArguments()
         if isinstance(eval_dataset, datasets.IterableDataset):
             raise ValueError(STREAM_HAS_NO_END)
+        train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
         self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
         self.pusher: HubPusher | None = None
         self.encoder = make_encoder(model, processing_class, args)
@@ -156,7 +159,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if isinstance(eval_dataset, datasets.IterableDataset):
             raise ValueError(STREAM_HAS_NO_END)
         if eval_dataset is not None:
-            samples = self._samples(eval_dataset, self.args, self.data_collator)
+            samples = self._samples(_stored_rows(eval_dataset), self.args, self.data_collator)
         return self._length_dataloader(samples, self.args.per_device_eval_batch_size)
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
@@ -286,6 +289,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def evaluate(self, eval_dataset: Any = None, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict:
         """Held-out loss and perplexity; with `predict_with_generate` also replies (top-p, temperature) and scores."""
+        eval_dataset = _stored_rows(eval_dataset)
         metrics = super().evaluate(eval_dataset, *args, metric_key_prefix=metric_key_prefix, **kwargs)
         if self.args.predict_with_generate:
             scores = self.score_replies(self.eval_rows if eval_dataset is None else eval_dataset)
@@ -423,6 +427,11 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 best_model_checkpoint=self.state.best_model_checkpoint,
                 use_mtime=True,
             )
+
+
+def _stored_rows(rows: Any) -> Any:
+    """The conversations behind a `TurnView`, whose turns are the same samples, each line tokenized once."""
+    return rows.conversations if isinstance(rows, TurnView) else rows
 
 
 def _data_seed(args: SoulChatTrainingArguments) -> int:

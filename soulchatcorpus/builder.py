@@ -94,6 +94,8 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         if config.source is not None:
             if config.source != "release":
                 raise CorpusError(f"unknown source {config.source!r}, allowed: release")
+            if config.data_files is not None or config.data_dir:
+                raise CorpusError("source= and data_files= or data_dir= name two corpora, allowed: one of them")
             files = {"train": [release.download()]}
         elif config.data_files is not None:
             if dl_manager.is_streaming and any(
@@ -104,6 +106,11 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
             files = {str(split): [Path(file) for file in downloaded[split]] for split in downloaded}
         elif config.data_dir:
             files = {"train": list_files(config.data_dir)}
+        elif config.format is not None:
+            raise CorpusError(
+                f"format={config.format!r} is about files of yours, and there are none: give data_files= or data_dir= "
+                'too, or source="release" for the open release'
+            )
         else:
             return None
         return Source(files, config.format, config.on_error)

@@ -34,8 +34,11 @@ class BulkReader:
             columns = [("id", id_type), ("topic", pa.string()), CONVERSATION_SCHEMA.field("messages")]
             self._options = pj.ParseOptions(pa.schema(columns), True, "error")
 
-    def __call__(self, slab: bytes) -> pa.Table | None:
-        """The regular conversations of JSON records with white space between them, None to decline."""
+    def __call__(self, slab: bytes, num_lines: int | None) -> pa.Table | None:
+        """The regular conversations of JSON records with white space between them, None to decline.
+
+        With `num_lines` it also declines where there are not as many records: a line with two is broken.
+        """
         if self._options is None:
             return None
         read_options = pj.ReadOptions(use_threads=False, block_size=len(slab) + 1)
@@ -44,7 +47,7 @@ class BulkReader:
             records.validate(full=True)  # the parser lets through what is not UTF-8
         except pa.ArrowInvalid:
             return None
-        return self._table(records.to_batches()[0])
+        return self._table(records.to_batches()[0]) if num_lines in (None, len(records)) else None
 
     def _table(self, records: pa.RecordBatch) -> pa.Table | None:
         id, topic, messages = (records.column(name) for name in CONVERSATION_SCHEMA.names)
@@ -79,7 +82,8 @@ class BulkReader:
         names = topic.dictionary_encode()
         numbers = [TOPIC_NUMBERS.get(find_topic(name)) for name in names.dictionary.to_pylist()]
         found = pa.array(numbers, pa.int64()).take(names.indices)
-        unknown = found.null_count - topic.null_count
+        named = pc.sum(pc.not_equal(topic, "")).as_py() or 0  # an empty name is none, as in `formats`
+        unknown = named - (len(found) - found.null_count)
         if unknown:
             self._regularise.fired["unknown_topic"] += unknown
         return found

@@ -134,6 +134,15 @@ def read_cpsycound(record: str, default_id: str) -> list[Conversation]:
         raise BadRecord(str(error)) from None
 
 
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
 _CHAT_ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _SMILE_ROLES: dict[str, Role] = {"client": "user", "counselor": "assistant"}
 _EFAQA_ROLES: dict[str, Role] = {"owner": "user", "audience": "assistant"}
@@ -244,6 +253,4 @@ def _lines(*parts: str) -> str:
 
 
 def _kind(value: Any) -> str:
-    return {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}.get(
-        type(value), "a number"
-    )
+    return _KINDS.get(type(value), type(value).__name__)

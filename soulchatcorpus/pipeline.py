@@ -46,7 +46,7 @@ class CorpusReader(PipelineStep):
             return
         report = Report()
         with self._rejects_file(rank) as report.rejects:
-            for conversation in read_corpus(files, self.format, self.on_error, report):
+            for conversation in read_corpus(files, self.format, self.on_error, report, may_be_empty=True):
                 document = _document(conversation)
                 self.update_doc_stats(document)
                 yield document

@@ -52,7 +52,8 @@ class Report:
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(record)
         if self.rejects is not None:
-            self.rejects.write(orjson.dumps(rejection(record), option=orjson.OPT_APPEND_NEWLINE))
+            # Parquet has values that JSON has not: bytes, decimals.
+            self.rejects.write(orjson.dumps(rejection(record), default=str, option=orjson.OPT_APPEND_NEWLINE))
 
     def count(self, conversation: Conversation) -> None:
         """Count a regular conversation."""
@@ -135,6 +136,7 @@ def read_corpus(
     format: str | None = None,
     on_error: OnError = "raise",
     report: Report | None = None,
+    may_be_empty: bool = False,
 ) -> Iterator[Conversation]:
     """The regular conversations (see `rules`) of files or folders.
 
@@ -144,11 +146,13 @@ def read_corpus(
         on_error: "raise" a `CorpusError` at the first record that cannot be taken, or "skip" it into
             `report.reject`.
         report: filled while the conversations are read.
+        may_be_empty: the sources are only a part of a corpus, so there need be no conversation in them.
 
     Raises:
         CorpusError: bad input (see `on_error`), or not one conversation in all of the sources.
     """
-    yield from _read(sources, format, on_error, report if report is not None else Report(), in_bulk=False)
+    report = report if report is not None else Report()
+    yield from _read(sources, format, on_error, report, in_bulk=False, may_be_empty=may_be_empty)
 
 
 def read_tables(
@@ -169,7 +173,12 @@ def read_tables(
 
 
 def _read(
-    sources: str | Path | Sequence[str | Path], format: str | None, on_error: OnError, report: Report, in_bulk: bool
+    sources: str | Path | Sequence[str | Path],
+    format: str | None,
+    on_error: OnError,
+    report: Report,
+    in_bulk: bool,
+    may_be_empty: bool = False,
 ) -> Iterator[Conversation | pa.Table]:
     if format is not None and format not in FORMATS:
         raise CorpusError(f"unknown format {format!r}, allowed: {', '.join(FORMATS)}")
@@ -191,13 +200,13 @@ def _read(
             elif report.regularise(item):
                 report.count(item)
                 yield item
-    if report.conversations == before:
+    if report.conversations == before and not may_be_empty:
         reason = report.examples[0].error() if report.examples else "no record with a message in it"
         raise CorpusError(f"no conversation in {', '.join(map(str, paths))}: {reason}")
 
 
 def _is_data(path: Path) -> bool:
-    suffixes = path.suffixes
+    suffixes = path.with_name(path.name.lower()).suffixes
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     return bool(suffixes) and suffixes[-1] in _SUFFIXES and not any(part.startswith(".") for part in path.parts)
@@ -222,19 +231,21 @@ def _read_file(
         records = read_records(file, bulk)
     else:
         records = _read_text(file)
+    rejected = False
     for record in records:
         if isinstance(record, pa.Table):
             yield record
             continue
-        if record.problem is not None:
+        if record.problem is None:
+            format = format or recognise(record.value)
+            if format is None:
+                record.problem = f"no known format, found {_describe(record.value)}; known: {', '.join(FORMATS)}"
+        if record.problem is not None or format is None:
+            rejected = True
             yield record
-            continue
-        format = format or recognise(record.value)
-        if format is None:
-            record.problem = f"no known format, found {_describe(record.value)}; known: {', '.join(FORMATS)}"
-            yield record
-            return
-        if format.name == "smilechat":
+        elif format.name == "smilechat":
+            if rejected:  # a message of this dialogue was, so all of it is
+                return
             yield from _read_smilechat(file, record, records, report)
         else:
             if bulk is not None and format.name == "release" and type(record.value) is dict:

@@ -21,14 +21,14 @@ MAX_RECORD_BYTES = 1 << 24  # one conversation; the longest of SMILECHAT has som
 HEAD_CHARACTERS = 256  # more than lies between two records, the next one's first key included
 KEPT_CHARACTERS = 100_000  # of a rejected record's own text
 
-Bulk = Callable[[bytes], pa.Table | None]
+Bulk = Callable[[bytes, int | None], pa.Table | None]
 
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _BOM = b"\xef\xbb\xbf"
 _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
 _BETWEEN_BYTES = re.compile(rb"[\s,]*")
-_FIRST_KEY = re.compile(r'\{\s*"[^"\\]*"\s*:')
+_FIRST_KEY = re.compile(r'\{\s*("[^"\\]*")\s*:')
 
 
 class CorpusError(ValueError):
@@ -73,8 +73,8 @@ def open_bytes(path: Path) -> BinaryIO:
 def read_records(path: Path, bulk: Bulk | None = None) -> Iterator[Record | pa.Table]:
     """The values of a JSON array or of JSON lines. A broken one comes as a `Record` with a problem, in its place.
 
-    `bulk` is offered many records at a time, as JSON with white space between them; where it does not decline with
-    None, its table takes their place.
+    `bulk` is offered many records at a time, as JSON with white space between them, and the number of lines where each
+    record has one; where it does not decline with None, its table takes their place.
     """
     with open_bytes(path) as stream:
         scanner = _Scanner(str(path), stream, bulk or _decline)
@@ -130,10 +130,11 @@ class _Scanner:
             more = self._read_block()
             cut = self.data.rfind(b"\n") + 1 if more else len(self.data)
             block = self.data[:cut]
-            table = self.bulk(block)
+            num_lines = block.count(b"\n") + (not block.endswith(b"\n"))
+            table = self.bulk(block, num_lines)
             if table is not None:
                 self.number += len(table)
-                line += block.count(b"\n")
+                line += num_lines
                 yield table
             else:
                 for text in block.removesuffix(b"\n").split(b"\n") if block else ():
@@ -162,7 +163,7 @@ class _Scanner:
         while not self._closed:
             cut = self.data.rfind(self._separator) + 1 if self._separator else 0
             slab = self.data[_end(_BETWEEN_BYTES.match(self.data)) : cut]
-            table = self.bulk(slab.replace(self._separator, self._separator_without_comma)) if slab else None
+            table = self.bulk(slab.replace(self._separator, self._separator_without_comma), None) if slab else None
             values = _parse_slab(slab) if slab and table is None else None
             if table is not None:
                 self.number += len(table)
@@ -201,7 +202,9 @@ class _Scanner:
                 break  # wait for the head of the next record, to learn the separator
             self.number += 1
             if end is None:
-                yield self._too_long(self._byte(text, start), _clean(text[start : start + KEPT_CHARACTERS]))
+                record = self._too_long(self._byte(text, place), _clean(text[start : start + KEPT_CHARACTERS]))
+                record.problem = problem or record.problem
+                yield record
                 self._closed, start = True, len(text)  # nothing tells where the next record starts
                 break
             raw = text[start:end]
@@ -210,6 +213,8 @@ class _Scanner:
                 _parse(record, raw.encode(errors="surrogateescape"))
             if record.problem is not None:
                 record.place, record.raw = self._byte(text, place), _clean(raw[:KEPT_CHARACTERS])
+                # What has no end that one can tell has taken in the bracket that closes the array.
+                self._closed = problem is not None and end == len(text)
             yield record
             start = self._learn_separator(text, end)
         self._drop(len(text[:start].encode(errors="surrogateescape")))
@@ -225,11 +230,18 @@ class _Scanner:
             cut_off, problem, place = False, "nested too deeply", start
         if cut_off and not last:
             return None, None, start
-        separator = self._separator.decode()
-        end = text.find(separator, start) + 1 if separator else 0
+        end = self._find_end(text, start)
         if end == 0 and not last:
-            return None, None, start
+            return None, problem, place
         return end or len(text), problem, place
+
+    def _find_end(self, text: str, start: int) -> int:
+        """Where a broken record ends, by how the next one begins; 0 where nothing tells."""
+        if self._separator:
+            return text.find(self._separator.decode(), start) + 1
+        key = _FIRST_KEY.match(text, start)  # two records have not met yet: the next may begin as this one does
+        following = key and re.compile(rf"\}}\s*,\s*\{{\s*{re.escape(key[1])}\s*:").search(text, start)
+        return following.start() + 1 if following else 0
 
     def _learn_separator(self, text: str, end: int) -> int:
         """The start of the next record; the first time, also remember what lies between two records."""
@@ -249,7 +261,7 @@ def _end(match: re.Match | None) -> int:
     return match.end() if match else 0
 
 
-def _decline(_: bytes) -> None:
+def _decline(_: bytes, __: int | None) -> None:
     return None
 
 

@@ -78,7 +78,8 @@ def find_turns(is_counsellor: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarr
 def message_arrays(messages: pa.ListArray) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
     """Of a `messages` column: int offsets [conversations + 1], bool is-counsellor [messages], contents."""
     offsets = messages.offsets.to_numpy()
-    role, content = messages.flatten().flatten()
+    message = messages.flatten()
+    role, content = (message.flatten()[message.type.get_field_index(name)] for name in ("role", "content"))
     is_counsellor = pc.equal(role, "assistant").to_numpy(zero_copy_only=False)
     return offsets - offsets[0], is_counsellor, content
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from .dialogue import ROLE_PREFIXES
-from .schema import TURN_FEATURES
+from .schema import CONVERSATION_FEATURES, TURN_FEATURES
 from .tables import find_turns, message_arrays, string_buffers
 
 _STARTS = (f"\n{ROLE_PREFIXES['user']}".encode(), f"\n{ROLE_PREFIXES['assistant']}".encode())  # by is-counsellor
@@ -25,13 +25,25 @@ class TurnView:
     """A map-style data set (`len`, an index) over the turns of a `Dataset` of config `conversations`.
 
     Row i equals row i of the turns config made of the same conversations: `TurnView(conversations)[i] == turns[i]`.
-    It can be handed to a `torch.utils.data.DataLoader`, and to its worker processes.
+    It can be handed to a `torch.utils.data.DataLoader`, and to its worker processes; or to `SoulChatTrainer`.
+
+    Attributes:
+        conversations: as given.
+
+    Raises:
+        ValueError: what is given is not one split of config `conversations`.
     """
 
     features = TURN_FEATURES
 
     def __init__(self, conversations: Dataset) -> None:
-        self._conversations = conversations
+        found = getattr(conversations, "features", None)  # a DatasetDict has none
+        needed = CONVERSATION_FEATURES
+        if not found or "topic" not in found or any(found.get(name) != needed[name] for name in ("id", "messages")):
+            raise ValueError(
+                f"TurnView reads one split of config conversations, found {found or type(conversations).__name__}"
+            )
+        self.conversations = conversations
         table = conversations.with_format("arrow")[:]
         self._chunks = [_Chunk.of(batch) for batch in table.to_batches()]
         self._starts = np.cumsum([0, *(len(chunk.positions) for chunk in self._chunks)]).tolist()
@@ -54,7 +66,7 @@ class TurnView:
         return (chunk.row(turn) for chunk in self._chunks for turn in range(len(chunk.positions)))
 
     def __reduce__(self) -> tuple:
-        return TurnView, (self._conversations,)
+        return TurnView, (self.conversations,)
 
 
 @dataclass(slots=True)

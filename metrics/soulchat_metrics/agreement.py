@@ -70,7 +70,7 @@ def _check_counts(counts: ArrayLike) -> NDArray[np.int64]:
     table = np.asarray(counts)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"counts have the shape {table.shape}; they must be a table of subjects by categories")
-    whole = np.issubdtype(table.dtype, np.number) and np.array_equal(table, np.floor(table))
+    whole = np.issubdtype(table.dtype, np.number) and np.isfinite(table).all() and (table == np.floor(table)).all()
     if not whole or (table < 0).any():
         raise ValueError("counts must be whole numbers of raters, 0 or more")
     raters = table.sum(axis=1)

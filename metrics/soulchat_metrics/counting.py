@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_all_start_methods, get_context
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from .settings import Settings, Tokenizer
 
 # Large enough that numpy's cost a call vanishes, small enough that the arrays stay in the processor's cache.
 _CHUNK_CHARACTERS = 1 << 16
+
+_in_worker: dict[str, Callable] = {}  # what a forked process calls; sent to it for each chunk, it would be pickled
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,19 @@ def map_chunks(function: Callable, predictions: list[str], references: list[str]
     if num_workers < 1 or "fork" not in get_all_start_methods():
         raise ValueError(f"num_workers is {num_workers}; it must be 1, or more where processes can be forked")
     word_cutter(fast=True)  # loads jieba's dictionary once, before there are several processes
-    # Forked processes have the caller's jieba dictionary, with the words added to it.
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("fork")) as pool:
-        return list(pool.map(function, *zip(*chunks, strict=True)))
+    # Forked processes have the caller's jieba dictionary, with the words added to it, and functions of any kind.
+    with ProcessPoolExecutor(
+        num_workers, mp_context=get_context("fork"), initializer=_start_worker, initargs=(function,)
+    ) as pool:
+        return list(pool.map(_call_in_worker, *zip(*chunks, strict=True)))
+
+
+def _start_worker(function: Callable) -> None:
+    _in_worker["function"] = function
+
+
+def _call_in_worker(predictions: list[str], references: list[str]) -> Any:
+    return _in_worker["function"](predictions, references)
 
 
 def cutter(tokenizer: Tokenizer, fast: bool) -> Callable[[str], list[str]]:

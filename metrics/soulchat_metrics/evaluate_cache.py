@@ -33,14 +33,14 @@ def install_metric() -> None:
     """Put the metric where `evaluate` finds it by its bare name; warns, and changes nothing, where it may not write.
 
     The folder's name is a hash of its files, and it appears by one rename: a second call finds it there, a new version
-    gets a folder of its own, and of two processes at once the slower drops its copy.
+    gets a folder of its own, and of two processes at once the slower puts the same files in their places again.
     """
     sources = {f"{module}.py": Path(__file__).with_name(f"{module}.py").read_bytes() for module in MODULES}
     sources["__init__.py"] = b""
     digest = sha256(b"".join(name.encode() + content for name, content in sources.items())).hexdigest()
     parent = _modules_cache() / "evaluate_modules" / "metrics" / f"evaluate-metric--{METRIC_NAME}"
     try:
-        if not (parent / digest).is_dir():
+        if not all((parent / digest / name).is_file() for name in sources):
             _write_folder(parent, digest, sources)
         _make_newest(parent, digest)
     except OSError as error:
@@ -55,7 +55,8 @@ def _modules_cache() -> Path:
     """As `evaluate.config` has it; importing that would take a second."""
     xdg_cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     hf_home = os.environ.get("HF_HOME", os.path.join(xdg_cache, "huggingface"))
-    return Path(os.environ.get("HF_MODULES_CACHE", os.path.join(hf_home, "modules"))).expanduser()
+    # Not Path.expanduser: it raises where a user, as in a container, has no home.
+    return Path(os.path.expanduser(os.environ.get("HF_MODULES_CACHE", os.path.join(hf_home, "modules"))))
 
 
 def _write_folder(parent: Path, digest: str, sources: dict[str, bytes]) -> None:
@@ -67,10 +68,13 @@ def _write_folder(parent: Path, digest: str, sources: dict[str, bytes]) -> None:
         for name, content in sources.items():
             (folder / name).write_bytes(content)
         folder.chmod(0o755)
-        folder.rename(parent / digest)
-    except OSError:
-        if not (parent / digest).is_dir():  # else another process was faster
-            raise
+        try:
+            folder.rename(parent / digest)
+        except OSError:
+            if not (parent / digest).is_dir():
+                raise
+            for name in sources:  # another process was faster, or a cleaner of old files took some
+                (folder / name).replace(parent / digest / name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

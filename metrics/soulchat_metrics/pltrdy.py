@@ -49,7 +49,7 @@ def _common_words(reference: list[str], prediction: list[str]) -> set[str]:
     if len(reference) * len(prediction) > _MAX_CELLS:
         raise ValueError(
             f"sentences of {len(prediction)} and {len(reference)} words are too long for the ROUGE-L of the package "
-            'rouge, which is quadratic; use rouge_library="rouge-chinese"'
+            'rouge, which is quadratic; use the preset "paper", whose ROUGE has no such limit'
         )
     table = [[0] * (len(prediction) + 1)]
     for word in reference:

@@ -132,8 +132,9 @@ def paired_bootstrap(
         ValueError: as `score`.
     """
     settings = resolve_settings(preset, **overrides)
-    kept = list(references)
-    systems = [score_pairs(*check_pairs(texts, kept), settings) for texts in (predictions, other_predictions)]
+    predictions, checked = check_pairs(predictions, references)
+    other_predictions, _ = check_pairs(other_predictions, checked)
+    systems = [score_pairs(texts, checked, settings) for texts in (predictions, other_predictions)]
     totals = [system.total(system.rows) for system in systems]
     resampled = [resample(system.total, system.rows, num_resamples, seed) for system in systems]
     p_values = paired_p_values(totals[0] - totals[1], resampled[0] - resampled[1])

@@ -17,7 +17,6 @@ from datasets import (
 import soulchatcorpus  # noqa: F401
 from soulchatcorpus import builder, parts
 from soulchatcorpus.convert import convert
-from soulchatcorpus.reading import read_corpus
 from soulchatcorpus.records import CorpusError
 from soulchatcorpus.splits import opening_key
 
@@ -148,6 +147,14 @@ def test_bad_input_comes_as_it_is(elsewhere):
         load_dataset("soulchatcorpus", data_files="a.jsonl", format="x", cache_dir="cache")
 
 
+def test_options_that_name_no_corpus_or_two(elsewhere):
+    Path("a.jsonl").write_text("{")
+    with pytest.raises(CorpusError, match="source= and data_files= or data_dir= name two corpora"):
+        load_dataset("soulchatcorpus", source="release", data_files="a.jsonl", cache_dir="cache")
+    with pytest.raises(CorpusError, match=r"format='release' is about files of yours, .* or source="):
+        load_dataset("soulchatcorpus", format="release", cache_dir="cache")
+
+
 def test_a_corpus_without_turns(elsewhere):
     Path("a.jsonl").write_text('{"id": 1, "messages": [{"role": "user", "content": "一"}]}')
     assert len(load_dataset("soulchatcorpus", "conversations", data_files="a.jsonl", cache_dir="cache")["train"]) == 1
@@ -172,9 +179,16 @@ def test_what_streaming_skips_is_told(elsewhere, source, caplog, monkeypatch, sp
     assert "1 records were left out, the first: " in caplog.text
 
 
-def test_a_smaller_test_split_is_stated(elsewhere, caplog, monkeypatch):
+@pytest.mark.parametrize(("conversations", "test_turns"), [(5, 0), (20, 20)])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_smaller_test_split_is_stated(elsewhere, caplog, monkeypatch, conversations, test_turns, streaming):
+    """As it is: where no opening has so few turns, a tenth of the corpus is nothing."""
     monkeypatch.setattr(datasets.utils.logging.get_logger("datasets"), "propagate", True)
-    path = SMILECHAT / "12941.json"
-    load_dataset("soulchatcorpus", data_files=str(path), cache_dir="cache")
-    turns = sum(message["role"] == "assistant" for message in next(read_corpus(path)).messages)
-    assert any(f"only {turns} turns" in record.getMessage() for record in caplog.records)
+    rounds = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}] * 10
+    rows = [{"messages": [{"role": "user", "content": f"第{number}"}, *rounds[1:]]} for number in range(conversations)]
+    Path("a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    built = load_dataset("soulchatcorpus", data_files="a.jsonl", cache_dir="cache", streaming=streaming)
+    assert len(list(built.get("test", []))) == test_turns
+    list(built["train"])
+    assert f"The test split has {test_turns} turns and not the paper's 10,000" in caplog.text
+    assert f"only {conversations * 10} turns" in caplog.text

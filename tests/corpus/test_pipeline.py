@@ -51,6 +51,15 @@ def test_rejected_records_of_a_task(tmp_path):
     assert stats[0]["stats"]["rejected"] == 1
 
 
+def test_a_task_may_find_nothing_but_rejected_records(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"id": 1, "messages": [{"role": "user", "content": "一"}]}')
+    (tmp_path / "in" / "b.jsonl").write_text("{")
+    steps = conversion(str(tmp_path / "in"), str(tmp_path / "out"), "conversations", on_error="skip")
+    LocalPipelineExecutor(steps, tasks=2, workers=1, logging_dir=str(tmp_path / "logs")).run()
+    assert [row["id"] for row in pq.read_table(tmp_path / "out").to_pylist()] == ["1"]
+
+
 def test_an_unknown_target():
     with pytest.raises(ValueError, match="unknown target 'sharegpt', allowed: turns, conversations"):
         conversion("in", "out", "sharegpt")

@@ -79,11 +79,44 @@ def test_paths(tmp_path):
     assert names == ["9.json", "10.json", "a.jsonl.gz", "sub/1.json"]
 
 
-def test_truncated_gzip_keeps_what_came_before(tmp_path):
+def test_a_record_of_no_known_format_is_one_record(tmp_path):
+    path = write(tmp_path / "a.jsonl", {"about": "a corpus"}, GOOD, {"about": 2}, GOOD | {"id": 2})
+    with pytest.raises(
+        CorpusError, match=r"a\.jsonl: record 1, line 1: no known format, .* keys 'about'; known: psydt"
+    ):
+        list(read_corpus(path))
+    report = Report()
+    assert [conversation.id for conversation in read_corpus(path, on_error="skip", report=report)] == ["1", "2"]
+    assert report.rejected == 2
+
+
+@pytest.mark.parametrize("first", ['{"rol": "client", "content": "一"}', '{"role" "client", "content": "一"}'])
+def test_a_dialogue_that_lost_its_first_message_is_none(tmp_path, first):
+    others = '{"role": "client", "content": "二"}, {"role": "counselor", "content": "三"}'
+    (tmp_path / "1.json").write_text(f"[{others}]")
+    (tmp_path / "2.json").write_text(f"[{first}, {others}]")
+    report = Report()
+    assert [conversation.id for conversation in read_corpus(tmp_path, on_error="skip", report=report)] == ["1"]
+    assert report.rejected == 1
+
+
+def test_no_file_is_overlooked_for_the_case_of_its_ending(tmp_path):
+    for name in ("a.json", "b.JSON", "c.JSONL.GZ"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in list_files(tmp_path)] == ["a.json", "b.JSON", "c.JSONL.GZ"]
+
+
+def test_truncated_gzip_keeps_what_came_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BLOCK_BYTES", 1000)
     lines = "\n".join(json.dumps(GOOD | {"id": number, "x": str(number**30)}) for number in range(500))
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode())[:-100])
     with pytest.raises(CorpusError, match=r"a\.jsonl\.gz: record \d+, byte \d+: Truncated compressed stream"):
         list(read_corpus(tmp_path / "a.jsonl.gz"))
+    report = Report()
+    found = [conversation.id for conversation in read_corpus(tmp_path, on_error="skip", report=report)]
+    assert len(found) > 100
+    assert [id.split("~")[0] for id in found] == [str(number) for number in range(len(found))]
+    assert report.rejected == 1
 
 
 def test_a_parquet_file_of_conversations(tmp_path):
@@ -95,6 +128,18 @@ def test_a_parquet_file_of_conversations(tmp_path):
     (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-9])
     with pytest.raises(CorpusError, match=r"b\.parquet: broken Parquet"):
         list(read_corpus(tmp_path / "b.parquet"))
+
+
+def test_a_rejected_value_that_json_has_not(tmp_path):
+    import pyarrow.parquet as pq
+
+    rows = pa.table({"id": [1, 2], "messages": [b"\xff", None]})
+    pq.write_table(rows, tmp_path / "a.parquet")
+    report = Report()
+    with (tmp_path / "rejected").open("wb") as report.rejects, pytest.raises(CorpusError, match="messages are bytes"):
+        list(read_corpus(tmp_path / "a.parquet", on_error="skip", report=report))
+    first, _ = (orjson.loads(line) for line in (tmp_path / "rejected").read_bytes().splitlines())
+    assert first["value"] == {"id": 1, "messages": "b'\\xff'"}
 
 
 def test_the_report(tmp_path):
@@ -111,7 +156,7 @@ def test_the_report(tmp_path):
     assert "rule blank_message: 1 messages, left out" in list(report.lines())
 
 
-topics = st.sampled_from([None, "情绪", "人际", "未明确"])
+topics = st.sampled_from([None, "", "情绪", "人际", "未明确"])
 clean = st.fixed_dictionaries({"id": st.integers(0, 10**6), "topic": topics, "messages": messages(words, least=1)})
 unclean = st.fixed_dictionaries({"id": st.integers(0, 9), "topic": topics, "messages": messages()})
 
@@ -154,6 +199,15 @@ def test_what_is_not_utf8_does_not_pass_in_bulk(tmp_path, monkeypatch):
     lines[40] = lines[40].replace("一".encode(), b"\xff\xfe")
     (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
     with pytest.raises(CorpusError, match="record 41, line 41: not UTF-8"):
+        list(read_tables(tmp_path / "a.jsonl", None, "raise", Report()))
+
+
+def test_a_line_with_two_records_does_not_pass_in_bulk(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BLOCK_BYTES", 500)
+    lines = [json.dumps(GOOD | {"id": number}) for number in range(50)]
+    lines[40] += json.dumps(GOOD | {"id": 50})
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match="record 41, line 41: broken JSON"):
         list(read_tables(tmp_path / "a.jsonl", None, "raise", Report()))
 
 

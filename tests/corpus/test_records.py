@@ -105,6 +105,34 @@ def test_a_broken_record_is_named_and_the_others_are_read(tmp_path):
     assert "第20个" in bad.raw
 
 
+@pytest.mark.parametrize("indent", [None, 4])
+@pytest.mark.parametrize("broken", [0, 49])
+def test_the_others_are_read_where_the_first_or_the_last_is_broken(tmp_path, indent, broken):
+    text = json.dumps(RECORDS, indent=indent)
+    start = text.index(f'"id": {broken},')
+    path = write(tmp_path, text[:start] + text[start:].replace('"messages":', '"messages"', 1))
+    found = list(read_records(path))
+    (bad,) = [record for record in found if record.problem]
+    assert (bad.number, bad.problem) == (broken + 1, "broken JSON: Expecting ':' delimiter")
+    assert [record.value for record in found if record is not bad] == RECORDS[:broken] + RECORDS[broken + 1 :]
+
+
+def test_the_others_are_read_where_one_is_json_only_to_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BLOCK_BYTES", 1)  # so that a block ends where the record does
+    lines = [json.dumps(record) for record in RECORDS]
+    lines[20] = '{"id": NaN}'
+    found = list(read_records(write(tmp_path, f"[{', '.join(lines)}]")))
+    assert [record.number for record in found if record.problem] == [21]
+    assert [record.value for record in found if not record.problem] == RECORDS[:20] + RECORDS[21:]
+
+
+def test_what_is_broken_and_without_end_is_told_as_broken(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "MAX_RECORD_BYTES", 3000)
+    text = '[{"a": 1, b}, ' + '"x", ' * 2000 + "1]"
+    expected = "F: record 1, byte 10: broken JSON: Expecting property name enclosed in double quotes"
+    assert problems(write(tmp_path, text))[0] == expected
+
+
 def test_a_broken_line_is_named(tmp_path):
     assert problems(write(tmp_path, '{"a": 1}\n\n{"a": \n{"a": 2}\n')) == [
         "F: record 2, line 3: broken JSON: unexpected end of data: line 1 column 7 (char 6)"

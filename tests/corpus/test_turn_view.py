@@ -1,7 +1,7 @@
 import pickle
 
 import pytest
-from datasets import Dataset, load_dataset
+from datasets import Dataset, DatasetDict, load_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +46,26 @@ def test_an_index_out_of_range_and_an_index_that_is_none(stored):
             view[index]
     with pytest.raises(TypeError):
         view["prompt"]
+
+
+def test_the_order_of_a_message_s_fields_does_not_matter(stored):
+    rows = [
+        row | {"messages": [dict(reversed(m.items())) for m in row["messages"]]}
+        for row in stored["conversations"].select(range(3))
+    ]
+    assert list(rows[0]["messages"][0]) == ["content", "role"]
+    view = TurnView(Dataset.from_list(rows))
+    assert list(view) == list(TurnView(stored["conversations"].select(range(3))))
+
+
+def test_what_is_not_a_split_of_conversations(stored):
+    for other, found in (
+        (stored["turns"], "'prompt'"),
+        (DatasetDict(train=stored["conversations"]), "DatasetDict"),
+        (stored["conversations"].remove_columns("topic"), "'messages'"),
+    ):
+        with pytest.raises(ValueError, match=f"TurnView reads one split of config conversations, found .*{found}"):
+            TurnView(other)
 
 
 def test_it_travels_to_worker_processes(stored):

@@ -29,6 +29,7 @@ def test_rows_with_different_numbers_of_raters_are_named(golden_fleiss):
         ([[4, -1]], "whole numbers"),
         ([["a", "b"]], "whole numbers"),
         ([[float("nan"), 3]], "whole numbers"),
+        ([[float("inf"), 3], [float("inf"), 3]], "whole numbers"),
     ],
 )
 def test_what_is_no_table_of_counts_is_refused(counts, message):

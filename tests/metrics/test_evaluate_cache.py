@@ -34,6 +34,26 @@ def test_installs_once(cache):
     assert len(versions(cache)[0]) == 64
 
 
+def test_what_a_cleaner_of_old_files_took_is_put_back(cache):
+    install_metric()
+    [version] = versions(cache)
+    for name in ("soulchat_metrics.py", "bleu.py"):
+        (cache / version / name).unlink()
+    install_metric()
+    assert versions(cache) == [version]
+    assert {path.stem for path in (cache / version).glob("*.py")} == {*evaluate_cache.MODULES, "__init__"}
+    assert sorted(path.name for path in cache.iterdir() if path.is_dir()) == [version]
+
+
+def test_a_user_without_a_home(tmp_path, monkeypatch):
+    for name in ("HOME", "HF_HOME", "HF_MODULES_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 2)  # of nobody that the system knows
+    monkeypatch.chdir(tmp_path)
+    install_metric()
+    assert len(versions(tmp_path / "~" / ".cache" / "huggingface" / "modules" / FOLDER)) == 1
+
+
 def test_a_new_version_and_then_the_old_one_become_the_newest(cache, tmp_path, monkeypatch):
     install_metric()
     [old] = versions(cache)

@@ -164,6 +164,10 @@ def test_a_tokenizer_of_ones_own():
     assert result["signature"].startswith("bleu:str.split|")
 
 
+def test_workers_take_a_function_of_any_kind():
+    assert score(["你好"], ["你好"], bleu_tokenizer=lambda text: list(text), num_workers=2)["bleu-1"] == 100
+
+
 def test_interval_holds_the_mean_and_follows_the_seed(golden_cases):
     pairs = golden_pairs(golden_cases)
     result = score(*pairs, confidence=0.95, num_resamples=200, seed=3)
@@ -188,6 +192,24 @@ def test_paired_bootstrap_tells_a_better_system_from_an_equal_one(golden_cases):
     assert comparison["difference"] == comparison["score"] - comparison["other_score"] > 0
     assert comparison["p_value"] == 1 / 201
     assert paired_bootstrap(predictions, predictions, references, num_resamples=50)["bleu-1"]["p_value"] == 1
+
+
+@pytest.mark.parametrize(
+    ("references", "message"),
+    [
+        ("你好", "references is one str"),
+        (None, "references is one NoneType"),
+        (["你"], "2 predictions but 1 references"),
+    ],
+)
+def test_paired_bootstrap_refuses_what_score_refuses(references, message):
+    with pytest.raises(ValueError, match=message):
+        paired_bootstrap(["你", "好"], ["你", "好"], references)
+
+
+def test_paired_bootstrap_reads_each_argument_once():
+    texts = ["你好", "在吗"]
+    assert paired_bootstrap(iter(texts), iter(texts), iter(texts), num_resamples=5)["bleu-1"]["score"] == 100
 
 
 def test_a_megabyte_is_scored():

@@ -19,6 +19,7 @@ from soulchat_trainer.checkpoints import find_last_whole_checkpoint
 from soulchat_trainer.trainer import SoulChatTrainer
 from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
+from soulchatcorpus.turn_view import TurnView
 from tests.hub.conftest import hub, logged_in  # noqa: F401
 from tests.hub.server import LoopbackHub
 from tests.trainer.training_parts import make_causal_model, make_chatglm, make_rows
@@ -80,6 +81,16 @@ def test_rows_of_turns_train_the_same(chatglm_tokenizer: ChatGLMTokenizer, tmp_p
         trainer = make_trainer(chatglm_tokenizer, tmp_path, rows, max_steps=3, save_strategy="no")
         trainer.train()
         found.append(losses(trainer))
+    assert found[0] == found[1]
+
+
+def test_a_turn_view_trains_the_same(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    rows = make_rows(60).add_column("topic", [None] * 60)
+    found = []
+    for given in (rows, TurnView(rows)):
+        trainer = make_trainer(chatglm_tokenizer, tmp_path, given, max_steps=3, save_strategy="no")
+        trainer.train()
+        found.append((losses(trainer), trainer.evaluate(given)["eval_loss"], trainer.run_info["dataset"]))
     assert found[0] == found[1]
 
 
