@@ -274,6 +274,9 @@ def run(config: Annotated[Path, typer.Argument(help="A pipeline.yaml: source, ou
             typer.echo(name)
         else:
             numbers = {key: value for key, value in report.items() if isinstance(value, int)}
+            # The build's are rows by config and split.
+            for config, splits in report.get("configs", {}).items():
+                numbers |= {f"{config}/{split}": found["rows"] for split, found in splits.items()}
             typer.echo("  " + ", ".join(f"{key} {value:,}" for key, value in numbers.items()))
 
     run_pipeline(config, tell)
