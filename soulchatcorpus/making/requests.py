@@ -63,7 +63,7 @@ class Task(Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands; handed to the caller after every record."""
+    """Where a run stands; handed to the caller at the start and after every record."""
 
     total: int
     done: int = 0
@@ -113,6 +113,7 @@ class _Run:
 
     async def all(self, records: Iterator[Record]) -> None:
         options = self.options
+        self.on_progress(self.progress)
         async with Endpoint(options.base_url, options.timeout, options.max_tokens) as endpoint:
             try:
                 async with asyncio.TaskGroup() as group:

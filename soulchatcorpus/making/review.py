@@ -17,7 +17,16 @@ from typing import Any, Literal
 
 import orjson
 
-from .records import LinesWriter, Record, find_file, kind_of, passages, read_pipeline_records, write_json, write_lines
+from .records import (
+    LinesWriter,
+    Record,
+    find_file,
+    passages,
+    read_pipeline_records,
+    result_file,
+    write_json,
+    write_lines,
+)
 
 Decision = Literal["keep", "edit", "remove"]
 DECISIONS: tuple[Decision, ...] = ("keep", "edit", "remove")
@@ -257,7 +266,7 @@ class ReviewStore:
         by_id: dict[str, list[dict]] = {}
         for row in decisions:
             by_id.setdefault(row["id"], []).append(row)
-        with LinesWriter(out / f"{kind_of(file)}.jsonl") as kept, LinesWriter(out / "removed.jsonl") as removed:
+        with LinesWriter(result_file(file, out)) as kept, LinesWriter(out / "removed.jsonl") as removed:
             for record in read_pipeline_records(file, "relabel"):
                 outcome = _outcome(by_id.get(record["id"], []))
                 counts["read"] += 1
