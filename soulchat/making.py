@@ -1,5 +1,6 @@
 """`soulchat corpus clean | review | rewrite | stats | build | run`: from questions and answers to a corpus."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -124,10 +125,13 @@ def _rewrite_with_bar(source: Path, out: Path, options: "RewriteOptions") -> dic
     from soulchatcorpus.making.rewrite import rewrite as run
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("${task.fields[cost]:.4f}"), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("rewrite", total=None, cost=0.0)
+    bar = Bar(*columns, console=Console(stderr=True))
+    task = bar.add_task("rewrite", total=None, cost=0.0)
+    with ExitStack() as shown:
 
         def show(progress: "Progress") -> None:
+            if not bar.live.is_started:  # not before the source is known to be whole
+                shown.enter_context(bar)
             bar.update(task, total=progress.total, completed=progress.done, cost=progress.cost)
 
         return run(source, out, options, show)
@@ -220,10 +224,11 @@ def review(
     import_from: Annotated[Path | None, typer.Option("--import", help="Take over a decisions.jsonl first.")] = None,
 ) -> None:
     """Let people proofread flagged and sampled records on a local web page."""
-    from soulchatcorpus.making.records import find_file
+    from soulchatcorpus.making.records import find_file, result_file
     from soulchatcorpus.making.review import ReviewStore
 
     source = find_file(source)  # a wrong name leaves no empty store behind
+    result_file(source, out)  # an --out that cannot be is told before people read
     store = ReviewStore(out / "review.sqlite")
     queued = store.fill(source, flagged, sample, shared)
     if import_from is not None:
@@ -276,6 +281,9 @@ def run(config: Annotated[Path, typer.Argument(help="A pipeline.yaml: source, ou
             typer.echo(name)
         else:
             numbers = {key: value for key, value in report.items() if isinstance(value, int)}
+            # The build's are rows by config and split.
+            for config, splits in report.get("configs", {}).items():
+                numbers |= {f"{config}/{split}": found["rows"] for split, found in splits.items()}
             typer.echo("  " + ", ".join(f"{key} {value:,}" for key, value in numbers.items()))
 
     run_pipeline(config, tell)

@@ -105,9 +105,12 @@ class _Tables:
         return {"configs": configs, "topics": self._topics, "columns": {c: list(features(c)) for c in FEATURES}}
 
     def __exit__(self, *_: object) -> None:
-        for key, path in self._files.items():
-            self._writers[key].close()
-            _temporary(path).unlink(missing_ok=True)
+        try:
+            for writer in self._writers.values():
+                writer.close()
+        finally:  # closing writes, too, and fails on a full disk
+            for path in self._files.values():
+                _temporary(path).unlink(missing_ok=True)
 
 
 def _temporary(path: Path) -> Path:

@@ -14,7 +14,7 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from .duplicates import BUCKETS, RemoveNearDuplicates, find_pairs, join_pairs, sign
-from .records import check_unknown_topics, find_file, kind_of, replacing, write_json
+from .records import check_unknown_topics, find_file, replacing, result_file, write_json
 from .steps import (
     STEPS,
     Crisis,
@@ -133,16 +133,16 @@ def clean(source: Path, out: Path, options: CleanOptions, workers: int = 1) -> d
     report.json with every count, which is also returned.
     """
     file = find_file(source)
-    kind = kind_of(file)
+    result = result_file(file, out)
     work = _work_folder(file, out, options)
     for stage in stages(file, work, options):
         run_locally(stage, work, workers)
-    kept = _join(sorted((work / "clean").glob("kept-*.jsonl")), out / f"{kind}.jsonl")
+    kept = _join(sorted((work / "clean").glob("kept-*.jsonl")), result)
     folders = [work / "rules", work / "clean"]
     dropped = _join([part for folder in folders for part in sorted(folder.glob("dropped-*"))], out / "dropped.jsonl")
-    report = {"kind": kind, "read": kept + dropped, "kept": kept, "dropped": dropped, "steps": _counts(folders)}
+    report = {"kind": result.stem, "read": kept + dropped, "kept": kept, "dropped": dropped, "steps": _counts(folders)}
     write_json(out / "report.json", report)
-    shutil.rmtree(work)
+    _remove(work)
     return report
 
 
@@ -151,10 +151,16 @@ def _work_folder(file: Path, out: Path, options: CleanOptions) -> Path:
     work = out / ".clean"
     state = orjson.dumps([str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns, asdict(options)])
     if not (work / "state").exists() or (work / "state").read_bytes() != state:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
         work.mkdir(parents=True)
         (work / "state").write_bytes(state)
     return work
+
+
+def _remove(work: Path) -> None:
+    """Remove the folder of parts, what vouches for them first: killed halfway, it is not taken for a stopped run."""
+    (work / "state").unlink(missing_ok=True)
+    shutil.rmtree(work, ignore_errors=True)
 
 
 def _join(parts: list[Path], path: Path) -> int:

@@ -23,7 +23,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0  # seconds
 
 
 class EndpointError(ValueError):
-    """The endpoint cannot be used at all: unreachable, a wrong key, an unknown model. Repeating would not help."""
+    """The endpoint cannot be used: unreachable, a wrong key, no credit, an unknown model. Repeating would not help."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -54,10 +54,16 @@ class Failure:
 
 
 def check_address(base_url: str) -> None:
-    """Raise `ValueError` for what is no http(s) address."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    """Raise `ValueError` for what is no http(s) address, or one with a password, which would stand in every error."""
+    try:
+        parts = urlsplit(base_url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        known = False
+    if not known:
         raise ValueError(f"--base-url {base_url!r} is no http(s) address")
+    if parts.username or parts.password:
+        raise ValueError(f"--base-url with a user or password in it; the key is taken from {KEY_VARIABLE} only")
 
 
 def is_loopback(base_url: str) -> bool:
@@ -93,7 +99,9 @@ class Endpoint:
     def __init__(self, base_url: str, timeout: float = 120.0, max_tokens: int | None = None) -> None:
         check_address(base_url)
         self.base_url = base_url
-        self._key = os.environ.get(KEY_VARIABLE, "")
+        self._key = os.environ.get(KEY_VARIABLE, "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise EndpointError(f"{KEY_VARIABLE} holds characters that no key has; set it again")
         if not self._key and not is_loopback(base_url):
             raise EndpointError(
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
@@ -107,7 +115,8 @@ class Endpoint:
             api_key=self._key or "none",
             timeout=self._timeout,
             max_retries=0,  # every attempt is a row of the ledger, so the repeating is ours
-            http_client=openai.DefaultAioHttpClient(timeout=self._timeout),
+            # What is for this machine goes through no proxy that the environment names, and so does not leave it.
+            http_client=openai.DefaultAioHttpClient(timeout=self._timeout, trust_env=not is_loopback(self.base_url)),
         )
         return self
 
@@ -118,7 +127,7 @@ class Endpoint:
         """One attempt, with `content` as the user's only message.
 
         Raises:
-            EndpointError: a wrong key or an unknown model.
+            EndpointError: a wrong key, an unknown model, or no credit.
         """
         started = time.monotonic()
         try:
@@ -142,6 +151,8 @@ class Endpoint:
             return Failure("timeout" if timed_out else "connection", again=True)
         except openai.APIStatusError as error:
             code = error.status_code
+            if code == 402:  # no credit is left: every other request would be refused as well
+                raise EndpointError(f"{self.base_url} wants to be paid first (HTTP 402); stopped") from None
             again = code in (408, 409, 429) or code >= 500
             wait = _retry_after(error.response.headers)
             if again:

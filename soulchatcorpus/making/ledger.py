@@ -5,7 +5,7 @@ It is what makes a run safe to kill: a reply that is in the ledger is never aske
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -66,14 +66,17 @@ class Ledger:
 
     Raises:
         ValueError: the file is a ledger of another version, or no ledger.
+        OSError: here and in every method: it cannot be read or written, as on a full disk.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._database = sqlite3.connect(path, isolation_level=None)
         try:
+            self._database = sqlite3.connect(path, isolation_level=None)
             self._open()
+        except sqlite3.OperationalError as error:
+            raise self._error(error) from None
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path}: not a ledger ({error}); name another --out folder") from None
 
@@ -88,30 +91,40 @@ class Ledger:
                 self._database.execute(statement)
             self.set_meta("schema_version", SCHEMA_VERSION)
         self._database.execute("COMMIT")
-        found = self.get_meta("schema_version") if "meta" in tables or not tables else None
+        if tables and not {"meta", "requests"} <= tables:
+            raise ValueError(f"{self.path}: not a ledger, but another database; name another --out folder")
+        found = self.get_meta("schema_version")
         if found != SCHEMA_VERSION:
             raise ValueError(
                 f"{self.path}: a ledger of version {found}, this soulchat reads version {SCHEMA_VERSION}; "
                 "nothing was changed in it; name another --out folder"
             )
 
+    def _execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.IntegrityError:  # a mistake of the caller
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._error(error) from None
+
+    def _error(self, error: sqlite3.DatabaseError) -> OSError:
+        return OSError(f"{self.path}: {error}; what was written before is kept, run again to go on")
+
     def get_meta(self, key: str) -> str | None:
-        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
     def set_meta(self, key: str, value: str) -> None:
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def add(self, entry: Entry) -> None:
         """Write one row; it is on the file when this returns."""
-        try:
-            self._database.execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", _values(entry))
-        except sqlite3.OperationalError as error:
-            raise OSError(f"{self.path}: {error}; what was written before is kept, run again to go on") from None
+        self._execute(f"INSERT INTO requests ({_COLUMNS}) VALUES ({_PLACES})", _values(entry))
 
     def find_final(self, record_id: str, content: str) -> Entry | None:
         """The accepted or rejected outcome of a record, if there is one."""
-        row = self._database.execute(
+        row = self._execute(
             f"SELECT {_COLUMNS} FROM requests WHERE record_id = ? AND content = ? "
             "AND status IN ('accepted', 'rejected') ORDER BY number DESC LIMIT 1",
             (record_id, content),
@@ -120,23 +133,26 @@ class Ledger:
 
     def reopen_rejected(self) -> int:
         """Let every rejected record be asked for again; returns how many."""
-        return self._database.execute("UPDATE requests SET status = 'retried' WHERE status = 'rejected'").rowcount
+        return self._execute("UPDATE requests SET status = 'retried' WHERE status = 'rejected'").rowcount
 
     def replies(self) -> Iterator[tuple[int, Entry]]:
-        """(number, entry) of every final row with a reply."""
+        """(number, entry) of every final row with a reply, a few in memory at a time; they may be judged meanwhile."""
         query = (
-            f"SELECT number, {_COLUMNS} FROM requests WHERE status IN ('accepted', 'rejected') AND reply IS NOT NULL"
+            f"SELECT number, {_COLUMNS} FROM requests WHERE status IN ('accepted', 'rejected') AND reply IS NOT NULL "
+            "AND number > ? ORDER BY number LIMIT 1000"
         )
-        for number, *values in self._database.execute(query).fetchall():
-            yield number, Entry(*values)
+        last = 0
+        while rows := self._execute(query, (last,)).fetchall():
+            for last, *values in rows:
+                yield last, Entry(*values)
 
     def judge(self, number: int, status: str, reason: str | None) -> None:
         """Change the verdict of a stored reply, where it is parsed by other rules than before."""
-        self._database.execute("UPDATE requests SET status = ?, reason = ? WHERE number = ?", (status, reason, number))
+        self._execute("UPDATE requests SET status = ?, reason = ? WHERE number = ?", (status, reason, number))
 
     def totals(self) -> dict[str, float]:
         """Requests, tokens and cost over all rows."""
-        row = self._database.execute(
+        row = self._execute(
             "SELECT count(*), total(prompt_tokens), total(completion_tokens), total(cost) FROM requests"
         ).fetchone()
         return {"requests": row[0], "prompt_tokens": int(row[1]), "completion_tokens": int(row[2]), "cost": row[3]}

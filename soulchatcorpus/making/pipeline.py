@@ -16,11 +16,12 @@ done again, so a run that was stopped goes on where it was. A review with items 
 people have decided, the same command goes on.
 """
 
+import shlex
 from collections.abc import Callable
-from dataclasses import fields
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import orjson
 import yaml
@@ -31,10 +32,11 @@ from .costs import read_models
 from .describe import write_statistics
 from .endpoint import is_loopback
 from .prompts import NAMED_PROMPTS, load_prompt
-from .records import find_file
+from .records import find_file, write_json
 from .requests import RequestOptions
 from .review import ReviewStore
 from .rewrite import RewriteOptions, rewrite
+from .topics import ask_topics
 
 Step = Callable[[Path, Path, dict[str, Any]], dict]
 
@@ -74,8 +76,7 @@ def _run_step(verb: str, source: Path, folder: Path, options: dict[str, Any]) ->
     if done.exists() and (before := orjson.loads(done.read_bytes()))["state"] == digest.hexdigest():
         return before["report"]
     report = STEPS[verb](source, folder, options)
-    folder.mkdir(parents=True, exist_ok=True)
-    done.write_bytes(orjson.dumps({"state": digest.hexdigest(), "report": report}))
+    write_json(done, {"state": digest.hexdigest(), "report": report})
     return report
 
 
@@ -92,23 +93,30 @@ def _files_of(options: dict[str, Any]) -> list[Path]:
 
 
 def _clean(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    return clean(source, out, CleanOptions(**_known(options, CleanOptions, "clean")))
+    given: dict[str, Any] = {"topics": "words", "unknown_topics": "refuse"} | options
+    base_url, model, yes = (given.pop(name, None) for name in ("base_url", "model", "yes"))
+    # YAML reads a bare `off` as false.
+    actions = {step: "off" if action is False else action for step, action in given.pop("actions", {}).items()}
+    if given["topics"] == "endpoint":
+        if not base_url or not model:
+            raise ValueError("clean: base_url and model are wanted with topics: endpoint")
+        _check_allowed("clean: what users say", base_url, yes)
+        asked = RequestOptions(base_url=base_url, models=read_models(model, []))
+        given |= {"topics": "words", "asked_topics": ask_topics(source, out, asked, given["unknown_topics"])}
+    return clean(source, out, CleanOptions(actions=actions, **given))
 
 
 def _review(source: Path, out: Path, options: dict[str, Any]) -> dict:
     given = {"flagged": True, "sample": 0.0, "shared": 0.0} | options
-    unknown = given.keys() - {"flagged", "sample", "shared"}
-    if unknown:
-        raise ValueError(f"review: unknown {', '.join(sorted(unknown))}; allowed are flagged, sample, shared")
     store = ReviewStore(out / "review.sqlite")
     store.fill(source, **given)
     report = store.export(source, out)
     left = report["wanted"] - report["decisions"]
     if left:
-        raise ValueError(
-            f"{left} decisions wait for people: run `soulchat corpus review {find_file(source)} --out {out}`, "
-            "then this again"
-        )
+        flagged = "--flagged" if given["flagged"] else "--no-flagged"
+        shares = [f"--{name}={given[name]}" for name in ("sample", "shared")]
+        command = ["soulchat", "corpus", "review", str(find_file(source)), "--out", str(out), flagged, *shares]
+        raise ValueError(f"{left} decisions wait for people: run `{shlex.join(command)}`, then this again")
     return report
 
 
@@ -116,28 +124,25 @@ def _rewrite(source: Path, out: Path, options: dict[str, Any]) -> dict:
     given: dict[str, Any] = {"prompt": "soulchat", "price": [], "yes": False} | options
     if not {"base_url", "model"} <= given.keys():
         raise ValueError("rewrite: base_url and model are wanted")
-    if not given.pop("yes") and not is_loopback(given["base_url"]):
-        raise ValueError(
-            f"rewrite: questions with answers would be sent to {given['base_url']}; allow it with yes: true"
-        )
+    _check_allowed("rewrite: questions with answers", given["base_url"], given.pop("yes"))
     given["models"] = read_models(given.pop("model"), given.pop("price"))
     given["prompt"] = load_prompt(given["prompt"])
-    report = rewrite(source, out, RewriteOptions(**_known(given, RewriteOptions, "rewrite")))
+    report = rewrite(source, out, RewriteOptions(**given))
     if report["open"]:
         raise ValueError(f"rewrite stopped for max_cost with {report['open']} records to go")
     return report
 
 
+def _check_allowed(what: str, base_url: str, yes: bool | None) -> None:
+    if not yes and not is_loopback(base_url):
+        raise ValueError(f"{what} would be sent to {base_url}; allow it with yes: true")
+
+
 def _stats(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    paths = {name: Path(value) for name, value in options.items() if name in ("other", "font")}
-    if len(paths) < len(options):
-        raise ValueError(f"stats: {sorted(options)} given; allowed are other, font")
-    return write_statistics(source, out, **paths)
+    return write_statistics(source, out, **{name: Path(value) for name, value in options.items()})
 
 
 def _build(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    if options:
-        raise ValueError(f"build: takes no options, found {sorted(options)}")
     return build(source, out)
 
 
@@ -146,12 +151,48 @@ STEPS: dict[str, Step] = {"clean": _clean, "review": _review, "rewrite": _rewrit
 _PASSING = ("clean", "review", "rewrite")  # leave records for the next step
 
 
-def _known(options: dict[str, Any], kind: type[CleanOptions] | type[RequestOptions], step: str) -> dict[str, Any]:
-    names = {field.name for field in fields(kind)}
-    unknown = options.keys() - names
-    if unknown:
-        raise ValueError(f"{step}: unknown {', '.join(sorted(unknown))}; allowed are {', '.join(sorted(names))}")
-    return options
+# What each step takes, and of what type.
+_ASKING = {"base_url": str, "model": str, "yes": bool}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "clean": get_type_hints(CleanOptions) | _ASKING,
+    "review": {"flagged": bool, "sample": float, "shared": float},
+    "rewrite": get_type_hints(RewriteOptions) | _ASKING | {"prompt": str, "price": list},
+    "stats": {"other": str, "font": str},
+    "build": {},
+}
+_MADE = {"asked_topics", "models"}  # by the step itself
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "NAME: TEXT",
+    list: "a list",
+}
+
+
+def _check_options(step: str, options: dict[str, Any]) -> None:
+    """Raise `ValueError` for an option that the step has not, or one of another type."""
+    allowed = {name: kind for name, kind in _OPTIONS[step].items() if name not in _MADE}
+    if unknown := [str(name) for name in options if name not in allowed]:
+        names = ", ".join(sorted(allowed)) or "none"
+        raise ValueError(f"{step}: unknown {', '.join(sorted(unknown))}; allowed are {names}")
+    for name, value in options.items():
+        kinds = _kinds(allowed[name])
+        texts = value if isinstance(value, dict | list) else ()
+        if not _is_of(value, kinds) or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{step}: {name} is {value!r}, allowed is {_KINDS[kinds[0]]}")
+
+
+def _kinds(hint: Any) -> tuple[type, ...]:
+    """`int | None` to (int, NoneType), `dict[str, str]` to (dict,)."""
+    return get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
+
+
+def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    if isinstance(value, bool):  # which is an int to Python
+        return bool in kinds
+    return isinstance(value, kinds) or (isinstance(value, int) and float in kinds)
 
 
 def _read_plan(config: Path) -> dict[str, Any]:
@@ -171,5 +212,9 @@ def _read_plan(config: Path) -> dict[str, Any]:
             raise ValueError(
                 f"{config}: step {step!r}; allowed are {', '.join(STEPS)}, each with its options in braces"
             )
+        try:
+            _check_options(verb, options or {})
+        except ValueError as error:
+            raise ValueError(f"{config}: {error}") from None
         steps.append((verb, {name: _find_option(config, name, value) for name, value in (options or {}).items()}))
     return plan | {"steps": steps}

@@ -53,6 +53,18 @@ def kind_of(path: Path) -> Kind:
     raise ValueError(f"{path}: the file is empty")
 
 
+def result_file(file: Path, out: Path) -> Path:
+    """Where a verb writes those records of `file` that it passes on.
+
+    Raises:
+        ValueError: that would take the place of `file` itself.
+    """
+    result = out / f"{kind_of(file)}.jsonl"
+    if result.exists() and result.samefile(file):
+        raise ValueError(f"--out {out}: the result would replace {file}, which it is made of; name another folder")
+    return result
+
+
 def check_unknown_topics(value: str) -> None:
     """Raise `ValueError` unless it is "refuse" or "relabel"."""
     if value not in ("refuse", "relabel"):

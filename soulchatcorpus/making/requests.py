@@ -1,6 +1,7 @@
 """Sends records to an endpoint, a given number at once, until each has an outcome in the ledger."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,13 @@ class RequestOptions:
         check_address(self.base_url)
         if self.concurrency < 1:
             raise ValueError(f"--concurrency {self.concurrency}: at least 1 is wanted")
+        if not 0 < self.timeout < math.inf:
+            raise ValueError(f"--timeout {self.timeout}: seconds above 0 are wanted")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ValueError(f"--max-tokens {self.max_tokens}: at least 1 is wanted")
+        for name in ("requests_per_minute", "tokens_per_minute", "max_cost"):
+            if not (getattr(self, name) or 0) >= 0:  # nor nan, which no cost would ever pass
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: 0 or more is wanted")
         if self.max_cost is not None and self.models.without_price:
             names = ", ".join(self.models.without_price)
             raise ValueError(f"--max-cost needs the price of {names}: give --price NAME=IN,OUT")
@@ -55,7 +63,7 @@ class Task(Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands; handed to the caller after every record."""
+    """Where a run stands; handed to the caller at the start and after every record."""
 
     total: int
     done: int = 0
@@ -105,6 +113,7 @@ class _Run:
 
     async def all(self, records: Iterator[Record]) -> None:
         options = self.options
+        self.on_progress(self.progress)
         async with Endpoint(options.base_url, options.timeout, options.max_tokens) as endpoint:
             try:
                 async with asyncio.TaskGroup() as group:

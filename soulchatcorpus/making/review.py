@@ -17,7 +17,16 @@ from typing import Any, Literal
 
 import orjson
 
-from .records import LinesWriter, Record, find_file, kind_of, read_pipeline_records, write_json, write_lines
+from .records import (
+    LinesWriter,
+    Record,
+    find_file,
+    passages,
+    read_pipeline_records,
+    result_file,
+    write_json,
+    write_lines,
+)
 
 Decision = Literal["keep", "edit", "remove"]
 DECISIONS: tuple[Decision, ...] = ("keep", "edit", "remove")
@@ -100,9 +109,15 @@ class ReviewStore:
     def fill(self, source: Path, flagged: bool, sample: float, shared: float) -> int:
         """Queue the flagged records of `source` and of the others the share `sample`, the share `shared` of all these
         for two reviewers each. Drawn by a hash of the id, so a second call adds nothing. Returns how many are queued.
+
+        A record whose text has changed since is read anew: nobody has decided on what it says now. One that is no
+        longer in `source` waits for nobody.
         """
         with self._transaction() as database:
+            database.execute("CREATE TEMP TABLE here (id TEXT PRIMARY KEY)")
             for record in read_pipeline_records(find_file(source), "relabel"):
+                database.execute("INSERT INTO here VALUES (?)", (record["id"],))
+                _forget_changed(database, record)
                 why = (
                     "flagged"
                     if flagged and record.get("flags")
@@ -112,9 +127,13 @@ class ReviewStore:
                 )
                 if why:
                     readers = 2 if _draw(record, "shared") < shared else 1
-                    row = (record["id"], orjson.dumps(record), why, readers)
-                    database.execute("INSERT OR IGNORE INTO items (id, record, why, readers) VALUES (?, ?, ?, ?)", row)
-            return database.execute("SELECT count(*) FROM items").fetchone()[0]
+                    database.execute(
+                        "INSERT INTO items (id, record, why, readers) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
+                        "SET record = excluded.record, why = excluded.why, readers = excluded.readers",
+                        (record["id"], orjson.dumps(record), why, readers),
+                    )
+            database.execute("UPDATE items SET readers = 0 WHERE id NOT IN (SELECT id FROM here)")
+            return database.execute("SELECT count(*) FROM items WHERE readers > 0").fetchone()[0]
 
     def claim(self, reviewer: str) -> Item | None:
         """The next item for a reviewer: the one he has open, or the first that still wants a reader; None at the end.
@@ -222,12 +241,19 @@ class ReviewStore:
             for number, line in enumerate(path.read_bytes().splitlines(), start=1):
                 row = _read_decision(line, f"{path}, line {number}")
                 record = orjson.dumps(row["record"]) if row["record"] else None
-                if database.execute("SELECT 1 FROM items WHERE id = ?", (row["id"],)).fetchone():
-                    new += database.execute(
-                        "INSERT OR IGNORE INTO decisions (id, reviewer, decision, reason, record, at) "
-                        "VALUES (?, ?, ?, ?, ?, ?)",
-                        (row["id"], row["reviewer"], row["decision"], row["reason"], record, row["at"]),
-                    ).rowcount
+                item = database.execute("SELECT record FROM items WHERE id = ?", (row["id"],)).fetchone()
+                if item is None:
+                    continue
+                added = database.execute(
+                    "INSERT OR IGNORE INTO decisions (id, reviewer, decision, reason, record, at) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (row["id"], row["reviewer"], row["decision"], row["reason"], record, row["at"]),
+                ).rowcount
+                if added:
+                    new += 1
+                    before = item[0] if record else None
+                    action = f"import {row['decision']}"
+                    _log(database, row["reviewer"], action, row["id"], row["reason"], before, record)
         return new
 
     def export(self, source: Path, out: Path) -> dict:
@@ -240,7 +266,7 @@ class ReviewStore:
         by_id: dict[str, list[dict]] = {}
         for row in decisions:
             by_id.setdefault(row["id"], []).append(row)
-        with LinesWriter(out / f"{kind_of(file)}.jsonl") as kept, LinesWriter(out / "removed.jsonl") as removed:
+        with LinesWriter(result_file(file, out)) as kept, LinesWriter(out / "removed.jsonl") as removed:
             for record in read_pipeline_records(file, "relabel"):
                 outcome = _outcome(by_id.get(record["id"], []))
                 counts["read"] += 1
@@ -278,6 +304,18 @@ class ReviewStore:
 def _draw(record: Record, purpose: str) -> float:
     """A number in [0, 1) that depends on the record's id alone."""
     return int.from_bytes(blake2b(f"{purpose}/{record['id']}".encode(), digest_size=6).digest(), "big") / 2**48
+
+
+def _forget_changed(database: sqlite3.Connection, record: Record) -> None:
+    """Take an item and what was decided on it out of the queue where the record's text is no longer the one read."""
+    row = database.execute("SELECT record FROM items WHERE id = ?", (record["id"],)).fetchone()
+    if row is None or passages(orjson.loads(row[0])) == passages(record):
+        return
+    decided = database.execute("DELETE FROM decisions WHERE id = ?", (record["id"],)).rowcount
+    for table in ("claims", "items"):
+        database.execute(f"DELETE FROM {table} WHERE id = ?", (record["id"],))
+    if decided:
+        _log(database, "", "reopen", record["id"], "the text has changed", row[0], orjson.dumps(record))
 
 
 def _log(

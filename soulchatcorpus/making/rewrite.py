@@ -5,6 +5,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class RewriteOptions(RequestOptions):
     def __post_init__(self) -> None:
         RequestOptions.__post_init__(self)
         check_unknown_topics(self.unknown_topics)
+        if self.min_rounds < 1:
+            raise ValueError(f"--min-rounds {self.min_rounds}: at least 1 is wanted")
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,9 +98,11 @@ def rewrite(
             ledger.reopen_rejected()
         try:
             send_all(read_questions(source, options.unknown_topics), total, ledger, task, options, on_progress)
-        finally:
-            report = _export(source, out, options, ledger, task)
-        return report
+        except BaseException:
+            with suppress(OSError):  # on a full disk: what filled it is what the user is to hear of
+                _export(source, out, options, ledger, task)
+            raise
+        return _export(source, out, options, ledger, task)
     finally:
         ledger.close()
 

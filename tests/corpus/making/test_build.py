@@ -76,6 +76,18 @@ def test_no_file_is_left_half_written(tmp_path):
     assert list((tmp_path / "out" / "data").iterdir()) == []
 
 
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    def close(self, close=pq.ParquetWriter.close) -> None:
+        close(self)
+        raise OSError("No space left on device")
+
+    write_lines(tmp_path / "c.jsonl", [conversation(1)])
+    monkeypatch.setattr("soulchatcorpus.making.build.pq.ParquetWriter.close", close)
+    with pytest.raises(OSError, match="No space left"):
+        build(tmp_path / "c.jsonl", tmp_path / "out")
+    assert list((tmp_path / "out" / "data").iterdir()) == []
+
+
 def test_questions_are_refused(tmp_path):
     write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
     with pytest.raises(ValueError, match="rewrite them first"):

@@ -206,6 +206,25 @@ def check_untouched(part, before: int) -> None:
     assert part.stat().st_mtime_ns == before
 
 
+def test_killed_while_it_tidies_up_it_is_done_anew(run, tmp_path, monkeypatch):
+    """What is left of the folder of parts then is not the work of a stopped run."""
+    from soulchatcorpus.making import clean as module
+
+    def killed(work, **_: object) -> None:
+        if (work / "clean").exists():
+            rmtree(work / "rules")
+            rmtree(work / "clean")
+            raise KeyboardInterrupt
+
+    rmtree = module.shutil.rmtree
+    write_lines(tmp_path / "in.jsonl", dialogues(10))
+    monkeypatch.setattr(module.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        clean(tmp_path / "in.jsonl", tmp_path / "out", CleanOptions())
+    monkeypatch.setattr(module.shutil, "rmtree", rmtree)
+    assert clean(tmp_path / "in.jsonl", tmp_path / "out", CleanOptions())["kept"] == 10
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -65,13 +65,27 @@ def test_review_export_without_a_page(make_questions, tmp_path):
         ("rewrite", "q.jsonl", "--out", "o", "--base-url", "http://127.0.0.1:1/v1", "--model", "m", "--retry", "all"),
         ("review", "none.jsonl", "--out", "o"),
         ("build", "q.jsonl", "--out", "o"),
+        ("rewrite", "broken.jsonl", "--out", "o", "--base-url", "http://127.0.0.1:1/v1", "--model", "m"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments):
     (tmp_path / "q.jsonl").write_bytes(orjson.dumps({"id": 1, "question": "问", "answer": "答"}))
+    (tmp_path / "broken.jsonl").write_bytes(orjson.dumps({"id": 1, "text": "问"}))
     command = [sys.executable, "-c", "from soulchat.cli import main; main()", "corpus", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("soulchat: error: ")
     assert done.stderr.count("\n") == 1
-    assert arguments[1] == "q.jsonl" or not (tmp_path / "o").exists()
+    assert arguments[1] != "none.jsonl" or not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("verb", ["clean", "review"])
+@pytest.mark.parametrize("source", ["questions.jsonl", "."])
+def test_a_result_never_replaces_what_it_is_made_of(make_questions, tmp_path, monkeypatch, verb, source):
+    before = make_questions(3).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    result = run(verb, source, "--out", ".")
+    assert isinstance(result.exception, ValueError)
+    assert "the result would replace questions.jsonl" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["questions.jsonl"]
+    assert (tmp_path / "questions.jsonl").read_bytes() == before

@@ -46,6 +46,9 @@ def test_statuses_that_repeating_does_not_help(endpoint, monkeypatch):
         endpoint.status = status
         with pytest.raises(EndpointError, match="refuses the key"):
             ask(endpoint.base_url)
+    endpoint.status = 402
+    with pytest.raises(EndpointError, match="wants to be paid first"):
+        ask(endpoint.base_url)
 
 
 def test_waiting_is_what_the_endpoint_asks_for_else_doubles():
@@ -77,10 +80,40 @@ def test_an_endpoint_elsewhere_wants_a_key(monkeypatch):
         Endpoint("https://api.example.com/v1")
 
 
-@pytest.mark.parametrize("url", ["", "api.example.com/v1", "ftp://127.0.0.1/"])
+@pytest.mark.parametrize("key", ["密钥", "sk\nsk"])
+def test_a_key_that_cannot_be_sent_is_named_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(EndpointError, match=r"^OPENAI_API_KEY holds characters that no key has; set it again$"):
+        Endpoint("http://127.0.0.1/v1")
+
+
+def test_white_space_round_a_key_is_no_part_of_it(endpoint, monkeypatch):
+    endpoint.key = "sk-right"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-right\n")
+    assert isinstance(ask(endpoint.base_url), Completion)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "api.example.com/v1", "ftp://127.0.0.1/", "http://127.0.0.1:abc/v1", "http://h:99999/v1", "http://[::1/"],
+)
 def test_what_is_no_address(url):
     with pytest.raises(ValueError, match="no http"):
         Endpoint(url)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown():
+    with pytest.raises(ValueError, match="OPENAI_API_KEY only") as error:
+        Endpoint("https://user:hunter2@api.example.com/v1")
+    assert "hunter2" not in str(error.value)
+
+
+def test_what_is_for_this_machine_goes_through_no_proxy(endpoint, monkeypatch):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody is there
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert isinstance(ask(endpoint.base_url), Completion)
 
 
 def test_pace_by_tokens():

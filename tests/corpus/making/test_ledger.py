@@ -59,8 +59,27 @@ def test_a_foreign_file_is_refused(tmp_path, content):
             database.execute("CREATE TABLE other (x)")
     else:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match="ledger"):
+    with pytest.raises(ValueError, match="not a ledger"):
         Ledger(path)
+
+
+def test_what_cannot_be_opened_or_read_is_one_clear_error(ledger, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder: unable to open"):
+        Ledger(tmp_path / "folder")
+    ledger._database.execute("DROP TABLE requests")
+    with pytest.raises(OSError, match="no such table"):
+        ledger.find_final("1", "hash")
+
+
+def test_replies_can_be_judged_while_they_are_read(ledger):
+    """More than are read at once."""
+    for number in range(2_300):
+        ledger.add(Entry(str(number), "hash", "p@1", "m", "accepted", reply="好"))
+    for number, _ in ledger.replies():
+        ledger.judge(number, "rejected", "too_few_rounds")
+    assert [entry.record_id for _, entry in ledger.replies()] == [str(number) for number in range(2_300)]
+    assert ledger.reopen_rejected() == 2_300
 
 
 def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(ledger):
@@ -69,6 +88,8 @@ def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(ledger):
     ledger._database.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(OSError, match="full; what was written before is kept"):
         ledger.add(Entry("2", "hash", "p@1", "m", "accepted", reply="长" * 500_000))
+    with pytest.raises(OSError, match="full"):
+        ledger.set_meta("note", "长" * 500_000)
     ledger._database.execute("PRAGMA max_page_count = 1000000")
     assert ledger.find_final("1", "hash").reply == "好"
     ledger.add(Entry("more", "hash", "p@1", "m", "accepted"))

@@ -3,12 +3,15 @@
 The replies are the dialogues of the embedded SMILECHAT sample, which ChatGPT wrote, in SMILE's form.
 """
 
+import os
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from endpoint_stub import dialogue
 from typer.testing import CliRunner
 
 from soulchat.cli import app
@@ -116,6 +119,78 @@ def test_a_changed_prompt_is_asked_again(replayed, endpoint):
     assert run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"] != first
 
 
+def test_a_broken_plan_is_found_before_its_first_step_runs(replayed):
+    (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean, {build: {x: 1}}]")
+    with pytest.raises(ValueError, match="unknown x"):
+        run_pipeline(replayed / "p.yaml")
+    assert not (replayed / "corpus").exists()
+
+
+def test_people_read_again_what_another_prompt_has_made(replayed, endpoint):
+    """Their decisions were on the old conversations, which have the same ids."""
+    rewrite = "{rewrite: {base_url: '%s', model: m, prompt: %s}}"
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{rewrite}, {{review: {{flagged: false, sample: 1.0}}}}]"
+    folders = (replayed / "corpus" / "1-rewrite", replayed / "corpus" / "2-review")
+    endpoint.answer = lambda content, model: dialogue(4)
+    (replayed / "p.yaml").write_text(plan % (endpoint.base_url, "soulchat"))
+    with pytest.raises(ValueError, match=f"{COUNT} decisions wait for people"):
+        run_pipeline(replayed / "p.yaml")
+    decide_all(*folders)
+    assert run_pipeline(replayed / "p.yaml")["2-review"]["not_reviewed"] == 0
+    endpoint.answer = lambda content, model: dialogue(5)
+    (replayed / "p.yaml").write_text(plan % (endpoint.base_url, "soulchat-en"))
+    with pytest.raises(ValueError, match=f"{COUNT} decisions wait for people"):
+        run_pipeline(replayed / "p.yaml")
+
+
+def test_the_command_named_to_people_queues_what_the_plan_says(replayed):
+    plan = "source: questions.jsonl\nout: my corpus\nsteps: [{review: {flagged: false, sample: 0.5}}]"
+    (replayed / "p.yaml").write_text(plan)
+    with pytest.raises(ValueError, match="decisions wait") as first:
+        run_pipeline(replayed / "p.yaml")
+    program, *command = shlex.split(str(first.value).split("`")[1])
+    assert program == "soulchat"
+    assert CliRunner().invoke(app, [*command, "--export"]).exit_code == 0
+    with pytest.raises(ValueError, match="decisions wait") as second:
+        run_pipeline(replayed / "p.yaml")
+    assert str(second.value) == str(first.value)
+
+
+def test_a_record_of_what_is_done_is_whole_or_not_there(replayed, monkeypatch):
+    """A run that is killed while it writes one goes on from the step before."""
+    (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean]")
+    done = replayed / "corpus" / "1-clean" / "done.json"
+    monkeypatch.setattr("soulchatcorpus.making.records.os.replace", _killed_at(done, os.replace))
+    with pytest.raises(KeyboardInterrupt):
+        run_pipeline(replayed / "p.yaml")
+    assert not done.exists()
+    assert run_pipeline(replayed / "p.yaml")["1-clean"]["read"] == COUNT
+
+
+def _killed_at(path: Path, replace):
+    killed = []
+
+    def replacing(source, target):
+        if Path(target) == path and not killed:
+            killed.append(path)
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    return replacing
+
+
+def test_topics_by_the_endpoint_and_a_step_that_is_off(replayed, endpoint):
+    """A bare off is false in YAML."""
+    endpoint.answer = lambda content, model: "职场"
+    clean = (
+        f"{{topics: endpoint, base_url: '{endpoint.base_url}', model: m, actions: {{special: off, privacy: flag}}}}"
+    )
+    (replayed / "p.yaml").write_text(f"source: questions.jsonl\nout: corpus\nsteps: [{{clean: {clean}}}]")
+    report = run_pipeline(replayed / "p.yaml")["1-clean"]
+    assert report["steps"]["topic"] == {"model": {"职场": report["kept"]}}
+    assert "special" not in report["steps"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -124,6 +199,24 @@ def test_a_changed_prompt_is_asked_again(replayed, endpoint):
         ("source: q.jsonl\nout: b\nsteps: [sweep]", "allowed are clean, review, rewrite, stats, build"),
         ("source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]", "clean: unknown langauge; allowed are"),
         ("source: q.jsonl\nout: b\nsteps: [{clean: {language: fr}}]", "allowed are zh, en, any"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {1: 2}}]", "clean: unknown 1; allowed are"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: x}}]", "tasks is 'x', allowed is a whole number"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: true}}]", "tasks is True, allowed is a whole number"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {actions: [special]}}]", "actions is .*, allowed is NAME: TEXT"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {actions: {1: drop}}}]", "actions is .*, allowed is NAME: TEXT"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {asked_topics: {a: b}}}]", "unknown asked_topics"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint}}]", "base_url and model are wanted with"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint, model: m, base_url: 'http://far.example/v1'}}]",
+            "what users say would be sent to http://far.example/v1; allow it",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [{review: {sample: lots}}]", "sample is 'lots', allowed is a number"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: 5, base_url: x}}]", "model is 5, allowed is text"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {price: 'm=1,2'}}]", "price is 'm=1,2', allowed is a list"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {max_cost: '5'}}]", "max_cost is '5', allowed is a number"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {models: m}}]", "unknown models; allowed are"),
+        ("source: q.jsonl\nout: b\nsteps: [{stats: {font: 5}}]", "font is 5, allowed is text"),
+        ("source: q.jsonl\nout: b\nsteps: [clean, {build: {x: 1}}]", "p.yaml: build: unknown x; allowed are none"),
         ("source: q.jsonl\nout: b\nsteps: [rewrite]", "base_url and model are wanted"),
         ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m}}]", "base_url and model are wanted"),
         (

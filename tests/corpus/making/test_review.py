@@ -142,6 +142,51 @@ def test_export_audit_and_import(store, source, tmp_path):
     assert other.import_decisions(out / "decisions.jsonl") == 3
     assert other.import_decisions(out / "decisions.jsonl") == 0
     assert other.export(source, tmp_path / "other")["remove"] == 1
+    imported = read_lines(tmp_path / "other" / "audit.jsonl")
+    assert [(row["reviewer"], row["action"], row["id"]) for row in imported] == [
+        ("r1", "import keep", "0"),
+        ("r1", "import remove", "2"),
+        ("r2", "import edit", "4"),
+    ]
+    assert (imported[2]["before"]["answer"], imported[2]["after"]["answer"]) == ("答4", "改")
+
+
+def test_a_record_whose_text_has_changed_is_read_anew(store, source, tmp_path):
+    """As after another rewriting of the same questions: a decision on the old text says nothing of the new one."""
+    for decision, reason in (("keep", ""), ("edit", ""), ("remove", "harmful")):
+        item = store.claim("r1")
+        edited = item.record | {"answer": "改"} if decision == "edit" else None
+        store.decide("r1", item.id, decision, reason, edited)
+    changed = [question(n, answer=f"新{n}", flags=FLAGS) for n in (0, 2, 4)]
+    write_lines(source, [*changed, question(6, flags=[*FLAGS, *FLAGS])])
+    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 4
+    assert store.standing() == review.Standing(done=0, total=4, own=0)
+    assert store.claim("r1").id == "6"
+    report = store.export(source, tmp_path / "out")
+    assert (report["read"], report["not_reviewed"]) == (4, 4)
+    assert [record["answer"] for record in read_lines(tmp_path / "out" / "questions.jsonl")] == [
+        "新0",
+        "新2",
+        "新4",
+        "答6",
+    ]
+    reopened = [row for row in read_lines(tmp_path / "out" / "audit.jsonl") if row["action"] == "reopen"]
+    assert [(row["id"], row["before"]["answer"], row["after"]["answer"]) for row in reopened] == [
+        ("0", "答0", "新0"),
+        ("2", "答2", "新2"),
+        ("4", "答4", "新4"),
+    ]
+
+
+def test_nobody_waits_for_a_record_that_is_no_longer_there(store, source):
+    store.decide("r1", store.claim("r1").id, "keep")
+    lines = source.read_bytes().splitlines()
+    source.write_bytes(b"\n".join(lines[2:]))
+    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 4
+    assert store.standing("r1") == review.Standing(done=0, total=4, own=1)
+    source.write_bytes(b"\n".join(lines))
+    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 5
+    assert store.standing("r1") == review.Standing(done=1, total=5, own=1)
 
 
 def test_an_import_does_not_decide_what_it_does_not_name(store, source, tmp_path):

@@ -136,6 +136,43 @@ def test_a_limit_needs_a_price(endpoint):
         options_for(endpoint, max_cost=1.0)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"concurrency": 0},
+        {"timeout": 0.0},
+        {"timeout": float("nan")},
+        {"max_tokens": 0},
+        {"requests_per_minute": -1},
+        {"tokens_per_minute": -1},
+        {"max_cost": float("nan"), "prices": ("stub=1,1",)},
+        {"max_cost": -1.0, "prices": ("stub=1,1",)},
+        {"min_rounds": 0},
+    ],
+)
+def test_numbers_out_of_range(endpoint, option):
+    name = next(iter(option)).replace("_", "-")
+    with pytest.raises(ValueError, match=rf"^--{name} .*wanted$"):
+        options_for(endpoint, **option)
+
+
+def test_a_full_disk_is_what_the_user_hears_of(endpoint, make_questions, tmp_path, monkeypatch):
+    """The ledger's line, not that the files beside it cannot be written either."""
+
+    def fail(line: str):
+        def failing(*_: object) -> None:
+            raise OSError(line)
+
+        return failing
+
+    source = make_questions(3)
+    kept = "ledger.sqlite: database or disk is full; what was written before is kept"
+    monkeypatch.setattr("soulchatcorpus.making.ledger.Ledger.add", fail(kept))
+    monkeypatch.setattr("soulchatcorpus.making.rewrite.write_json", fail("No space left on device"))
+    with pytest.raises(OSError, match=r"^ledger.sqlite: .* is kept$"):
+        rewrite(source, tmp_path / "out", options_for(endpoint))
+
+
 def test_dry_run_sends_nothing(endpoint, make_questions):
     found = estimate(make_questions(10), options_for(endpoint, prices=("stub=1,2",)))
     assert (found.records, found.completion_tokens) == (10, 10_000)
