@@ -71,6 +71,8 @@ def what_is_torn(checkpoint: str | Path) -> str | None:
         sizes = json.loads((checkpoint / MANIFEST_NAME).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return f"no {MANIFEST_NAME}: its saving did not finish"
+    except ValueError:
+        return f"{MANIFEST_NAME} is not JSON"
     for name, size in sizes.items():
         path = checkpoint / name
         found = path.stat().st_size if path.is_file() else None

@@ -43,13 +43,15 @@ def test_the_last_one_is_taken_where_it_is_whole(run: Path) -> None:
     assert find_last_whole_checkpoint(run).name == "checkpoint-10"
 
 
-@pytest.mark.parametrize("fault", ["short", "missing", "below", "unfinished"])
+@pytest.mark.parametrize("fault", ["short", "missing", "below", "garbled", "unfinished"])
 def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, told: pytest.LogCaptureFixture) -> None:
     last = run / "checkpoint-10"
     if fault == "short":
         (last / "model.safetensors").write_bytes(b"weig")
     elif fault == "missing":
         (last / "model.safetensors").unlink()
+    elif fault == "garbled":
+        (last / "manifest.json").write_bytes(b"\0\0")
     elif fault == "below":
         (last / "global_step/optim.pt").write_bytes(b"")
     else:
