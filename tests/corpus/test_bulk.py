@@ -17,7 +17,7 @@ def read(*records: dict):
     regularise = Regulariser()
     bulk = BulkReader(regularise)
     bulk.enable(record(0))
-    return bulk(b"\n".join(map(orjson.dumps, records))), regularise
+    return bulk(b"\n".join(map(orjson.dumps, records)), len(records)), regularise
 
 
 def test_regular_records_become_a_table():
@@ -53,10 +53,18 @@ def test_any_doubt_declines_the_slab_and_counts_nothing(doubtful):
 
 
 def test_it_declines_everything_before_it_is_enabled():
-    assert BulkReader(Regulariser())(orjson.dumps(record(1))) is None
+    assert BulkReader(Regulariser())(orjson.dumps(record(1)), None) is None
 
 
 def test_what_is_no_json_is_declined():
     bulk = BulkReader(Regulariser())
     bulk.enable(record(0))
-    assert bulk(b'{"id": 1, "topic"') is None
+    assert bulk(b'{"id": 1, "topic"', None) is None
+
+
+def test_a_line_with_two_records_is_declined():
+    bulk = BulkReader(Regulariser())
+    bulk.enable(record(0))
+    two = orjson.dumps(record(1)) + b" " + orjson.dumps(record(2))
+    assert bulk(two, 1) is None
+    assert len(bulk(two, None)) == 2
