@@ -49,7 +49,6 @@ from .generation import generate_replies
 from .hub_push import HubPusher
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
 from .run_info import describe_rows, describe_run, describe_training
-from .sampling import Decoding
 from .streaming import StreamedBatches
 from .tokenize import encode_dataset
 
@@ -299,13 +298,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
         args = self.args
         turns = draw_turns(rows, args.max_eval_replies)
         share = turns[args.process_index :: args.world_size]
-        decoding = Decoding(args.top_p, args.temperature, args.max_new_tokens, seed=args.seed)
         replies = generate_replies(
             self.model,
             self.processing_class,
             [turn["prompt"] for turn in share],
             [turn["id"] for turn in share],
-            decoding,
+            args.decoding(),
             args.per_device_eval_batch_size,
         )
         pairs = [(reply.text, turn["completion"]) for reply, turn in zip(replies, share, strict=True)]
