@@ -396,8 +396,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """The parent's, made whole or not at all: finite weights, then files, then the manifest, then old ones go."""
         args = self.args
         folder = Path(args.output_dir) / f"checkpoint-{self.state.global_step}"
-        if not all(torch.isfinite(p.detach()).all() for p in self.model.parameters() if p.requires_grad):
-            raise NotFiniteError(
+        trained = (p for p in self.model.parameters() if p.requires_grad)
+        own = (getattr(p, "ds_tensor", p) for p in trained)  # ZeRO-3: this process's part; p itself is empty
+        if not all(torch.isfinite(part.detach()).all() for part in own):
+            raise ValueError(
                 f"weights are not finite at step {self.state.global_step}; training stops here and "
                 f"{describe_last_whole(self.args.output_dir)}"
             )
