@@ -238,6 +238,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {self.args.output_dir}")
             resume_from_checkpoint = str(found)
         elif resume_from_checkpoint:
+            if not Path(resume_from_checkpoint).is_dir():
+                raise ValueError(f"resume_from_checkpoint is {resume_from_checkpoint}; allowed: true, or a folder")
             torn = what_is_torn(resume_from_checkpoint)
             if torn:
                 raise ValueError(f"resume_from_checkpoint: {resume_from_checkpoint} is torn ({torn})")

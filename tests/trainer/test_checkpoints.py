@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from soulchat_trainer.arguments import SoulChatTrainingArguments
@@ -21,6 +22,7 @@ from soulchat_trainer.checkpoints import (
     what_is_torn,
     write_manifest,
 )
+from soulchat_trainer.settings import find_deepspeed_file
 from tests.trainer.training_parts import make_chatglm
 
 
@@ -44,7 +46,7 @@ def test_the_last_one_is_taken_where_it_is_whole(run: Path) -> None:
     assert find_last_whole_checkpoint(run).name == "checkpoint-10"
 
 
-@pytest.mark.parametrize("fault", ["short", "missing", "below", "unfinished"])
+@pytest.mark.parametrize("fault", ["short", "missing", "below", "no JSON", "unfinished"])
 def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
     last = run / "checkpoint-10"
     if fault == "short":
@@ -53,6 +55,8 @@ def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, caplog: py
         (last / "model.safetensors").unlink()
     elif fault == "below":
         (last / "global_step/optim.pt").write_bytes(b"")
+    elif fault == "no JSON":
+        (last / "manifest.json").write_bytes(b"")
     else:
         remove_manifest(last)
     assert what_is_torn(last)
@@ -67,9 +71,14 @@ def test_none_whole(run: Path) -> None:
     assert find_last_whole_checkpoint(run) is None
 
 
-def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path) -> None:
+def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a line on the checkpoint that is being written."""
     assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-10'}"
+    remove_manifest(run / "checkpoint-10")
+    logging.getLogger("transformers").propagate = True
+    assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-4'}"
     assert describe_last_whole(tmp_path / "none") == "no checkpoint was saved before"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("write failed"), SafetensorError("I/O")])
@@ -89,3 +98,15 @@ def test_too_little_disk_is_told_before_training(
     with pytest.raises(OSError, match=r"has 0.00 GB free, 3 checkpoints and the model need"):
         check_room(model, args)
     assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.parametrize(("file", "bytes_each"), [(None, 12), ("zero2.json", 20), ("zero3.json", 16)])
+def test_what_deepspeed_saves_is_counted(
+    file: str | None, bytes_each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten billion parameters: in each of three checkpoints weights and states, and the model at the end."""
+    model = torch.nn.Linear(100_000, 100_000, bias=False, device="meta")
+    args = SoulChatTrainingArguments(str(tmp_path), use_cpu=True, deepspeed=find_deepspeed_file(file))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match=rf"need {3 * bytes_each * 10 + 40}\.00 GB"):
+        check_room(model, args)

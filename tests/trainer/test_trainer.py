@@ -126,6 +126,8 @@ def test_a_finished_run_is_resumed_to_its_end(chatglm_tokenizer: ChatGLMTokenize
 def test_nothing_to_resume_is_an_error(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no whole checkpoint"):
         make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match="resume_from_checkpoint is nowhere; allowed: true, or a folder"):
+        make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint="nowhere")
 
 
 def test_a_nan_loss_stops_and_leaves_the_last_good_checkpoint(
