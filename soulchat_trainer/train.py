@@ -1,7 +1,9 @@
 """The main path: parse, load, train, evaluate, describe, push. `python -m soulchat_trainer.train RECIPE [flags]`."""
 
+import importlib.util
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,9 +78,15 @@ def run_recipe(argv: Sequence[str]) -> None:
 
 
 def start_deepspeed() -> None:
-    """Tell ZeRO-3 of the other processes before it loads weights in parts; transformers sees to it on GPUs only."""
+    """Tell ZeRO-3 of the other processes before it loads weights in parts; transformers sees to it on GPUs only.
+
+    A launcher that starts one process does not number it, and DeepSpeed would ask MPI.
+    """
     import deepspeed
 
+    if "RANK" not in os.environ and importlib.util.find_spec("mpi4py") is None:
+        only = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+        os.environ.update(only)
     deepspeed.init_distributed()
 
 
