@@ -19,21 +19,13 @@ logger = logging.get_logger(__name__)
 MANIFEST_NAME = "manifest.json"
 
 
-class NotFiniteError(ValueError):
-    """A loss or a weight is no number any more: one process may find that alone, and then has to tell it."""
-
-
-class NotSavedError(OSError):
-    """Weights or states could not be written: one process may find that alone, and then has to tell it."""
-
-
 @contextmanager
 def saving(what: str, folder: Path, otherwise: str) -> Iterator[None]:
     """Say of everything that writing weights raises what could not be saved where, and what is there `otherwise`."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise NotSavedError(f"{what} could not be written to {folder} ({error}); {otherwise}") from error
+        raise OSError(f"{what} could not be written to {folder} ({error}); {otherwise}") from error
 
 
 def write_manifest(checkpoint: str | Path) -> None:

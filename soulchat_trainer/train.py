@@ -12,7 +12,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
-from .checkpoints import NotFiniteError, NotSavedError, check_room, describe_last_whole, saving
+from .checkpoints import check_room, describe_last_whole, saving
 from .data import load_corpus
 from .loading import check_model_folder
 from .models import make_model, make_tokenizer
@@ -21,17 +21,26 @@ from .run_info import describe_dataset, describe_run
 from .settings import parse_arguments
 from .trainer import SoulChatTrainer
 
+# Time for a launcher to end this process because another one has ended. It takes about a second.
+SECONDS_FOR_THE_LAUNCHER = 15
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a recipe. What is wrong is told in a line; the exit code is 2.
 
-    Wrong input is found by all processes and told by the first; what one of them may find alone, it tells itself.
+    The first process tells it at once. What others find it mostly tells too, and a RuntimeError may come of another
+    process's end: in both cases the launcher ends this one before it speaks. What it found alone, it then tells.
     """
     try:
         run_recipe(sys.argv[1:] if argv is None else argv)
-    except (ValueError, OSError) as error:
-        if os.environ.get("RANK", "0") == "0" or isinstance(error, NotFiniteError | NotSavedError):
-            print(f"soulchat: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError) as error:
+        is_first = os.environ.get("RANK", "0") == "0"
+        is_own = not isinstance(error, RuntimeError) and not isinstance(error.__cause__, RuntimeError)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not (is_first and is_own):
+            time.sleep(SECONDS_FOR_THE_LAUNCHER)
+        if isinstance(error, RuntimeError):
+            raise
+        print(f"soulchat: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -33,7 +33,6 @@ from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
 from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import (
-    NotFiniteError,
     describe_last_whole,
     find_last_whole_checkpoint,
     remove_manifest,
@@ -229,8 +228,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
         Raises:
-            ValueError: no whole checkpoint is there; its kind NotFiniteError: a loss or weight was not finite.
-            NotSavedError: a checkpoint could not be written.
+            ValueError: no whole checkpoint is there, or a loss or weight was not finite.
+            OSError: a checkpoint could not be written.
         """
         if resume_from_checkpoint is True:
             found = find_last_whole_checkpoint(self.args.output_dir)
@@ -260,13 +259,13 @@ class SoulChatTrainer(Seq2SeqTrainer):
             self.control.should_training_stop = True
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward of a micro-batch; raises NotFiniteError for a loss that is not finite."""
+        """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
         self._seen += torch.stack(
             [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]
         )
         loss = super().training_step(model, inputs, *args, **kwargs)
         if not torch.isfinite(loss):
-            raise NotFiniteError(
+            raise ValueError(
                 f"the loss is {loss.item()} after step {self.state.global_step}; training stops here and "
                 f"{describe_last_whole(self.args.output_dir)}"
             )
