@@ -12,6 +12,8 @@ import transformers
 from packaging.version import Version
 from transformers import Seq2SeqTrainingArguments
 
+from .sampling import Decoding
+
 # Before, transformers called it gradient checkpointing, in its arguments and its models' methods.
 SAYS_ACTIVATION_CHECKPOINTING = Version(transformers.__version__) >= Version("5.23")
 
@@ -27,6 +29,14 @@ CHANGED_DEFAULTS = {
     "save_total_limit": "two checkpoints: when the last one is torn, the one before it is whole",
     "ddp_find_unused_parameters": "every trained parameter is used at every step; looking for others costs a pass",
 }
+
+AT_LEAST_ONE = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "global_batch_size",
+    "max_tokens",
+    "max_eval_replies",
+)
 
 
 @dataclass
@@ -88,19 +98,28 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     )
 
     def __post_init__(self) -> None:
-        if self.max_eval_replies < 1:
-            raise ValueError(f"max_eval_replies is {self.max_eval_replies}; allowed: 1 or more")
+        for name in AT_LEAST_ONE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; allowed: 1 or more")
+        self.decoding()  # refuses what would otherwise be refused after training
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
         if not SAYS_ACTIVATION_CHECKPOINTING:
             self.gradient_checkpointing = bool(self.activation_checkpointing)
         super().__post_init__()
 
+    def decoding(self) -> Decoding:
+        """How replies are drawn.
+
+        Raises:
+            ValueError: `top_p`, `temperature` or `max_new_tokens` is out of its range.
+        """
+        return Decoding(self.top_p, self.temperature, self.max_new_tokens, seed=self.seed)
+
     def _keep_global_batch_size(self, num_processes: int) -> None:
         """Set the accumulation steps so that a step sees `global_batch_size` samples on any number of processes."""
         if self.max_tokens is not None or self.global_batch_size is None:
             return
-        if self.per_device_train_batch_size < 1:
-            raise ValueError(f"per_device_train_batch_size is {self.per_device_train_batch_size}; allowed: 1 or more")
         at_once = self.per_device_train_batch_size * num_processes
         steps, rest = divmod(self.global_batch_size, at_once)
         if rest or self.gradient_accumulation_steps not in (1, steps):
@@ -152,6 +171,8 @@ class RunArguments:
     def __post_init__(self) -> None:
         if (self.model_name_or_path is None) == (self.model_config is None):
             raise ValueError("a recipe needs either model_name_or_path or model_config, not both")
+        if self.num_test_turns < 0:
+            raise ValueError(f"num_test_turns is {self.num_test_turns}; allowed: 0 (none) or more")
         if self.model_config is not None:
             self.model_config = _read_mapping(self.model_config)
         if self.model_config is not None and (self.lora_rank is not None or self.pre_seq_len is not None):

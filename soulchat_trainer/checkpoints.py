@@ -19,21 +19,13 @@ logger = logging.get_logger(__name__)
 MANIFEST_NAME = "manifest.json"
 
 
-class NotFiniteError(ValueError):
-    """A loss or a weight is no number any more: one process may find that alone, and then has to tell it."""
-
-
-class NotSavedError(OSError):
-    """Weights or states could not be written: one process may find that alone, and then has to tell it."""
-
-
 @contextmanager
 def saving(what: str, folder: Path, otherwise: str) -> Iterator[None]:
     """Say of everything that writing weights raises what could not be saved where, and what is there `otherwise`."""
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise NotSavedError(f"{what} could not be written to {folder} ({error}); {otherwise}") from error
+        raise OSError(f"{what} could not be written to {folder} ({error}); {otherwise}") from error
 
 
 def write_manifest(checkpoint: str | Path) -> None:
@@ -84,6 +76,8 @@ def what_is_torn(checkpoint: str | Path) -> str | None:
 def check_room(model: torch.nn.Module, args: TrainingArguments) -> None:
     """Refuse to start where the disk cannot hold the checkpoints: weights, and two float32 moments of what trains.
 
+    DeepSpeed also saves the float32 weights that it trains and, unless ZeRO-3 shares them out, its model once more.
+
     Raises:
         OSError: there is too little room in `args.output_dir`.
     """
@@ -92,6 +86,8 @@ def check_room(model: torch.nn.Module, args: TrainingArguments) -> None:
     saved = get_model_param_count(model) if isinstance(model, PreTrainedModel) else trained
     weights = saved * max(parameter.element_size() for parameter in model.parameters())
     moments = 0 if args.save_only_model else 8 * trained
+    if args.deepspeed is not None and not args.save_only_model:
+        moments += 4 * trained + (0 if args.hf_deepspeed_config.is_zero3() else weights)
     # While the newest is written, as many as are kept lie beside it; and the model itself at the end.
     number = 1 if args.save_total_limit is None else args.save_total_limit + 1
     needed = number * (weights + moments) + weights
@@ -123,8 +119,8 @@ def find_last_whole_checkpoint(output_dir: str | Path) -> Path | None:
 
 
 def describe_last_whole(output_dir: str | Path) -> str:
-    """What a run that must stop can go on from, in words."""
-    checkpoint = find_last_whole_checkpoint(output_dir)
+    """What a run that must stop can go on from, in words; of one that is being written nothing is said."""
+    checkpoint = next((path for path in list_checkpoints(output_dir) if what_is_torn(path) is None), None)
     return f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was saved before"
 
 

@@ -48,9 +48,7 @@ def report_run(finished: FinishedRun) -> dict[str, Any]:
     train_turns = list_turns(finished.corpus["train"])
     write_openings(finished.folder, (turn["prompt"] for turn in train_turns))
     turns = draw_turns(finished.corpus.get("test"), finished.run.num_test_turns)
-    decoding = Decoding(
-        finished.args.top_p, finished.args.temperature, finished.args.max_new_tokens, seed=finished.args.seed
-    )
+    decoding = finished.args.decoding()
     systems = evaluate_systems(finished, train_turns, turns, decoding) if turns else []
     references = [turn["completion"] for turn in turns]
     results = write_results(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import yaml
 from transformers import HfArgumentParser
@@ -37,20 +37,26 @@ class OneLineParser(HfArgumentParser):
     def read_values(self, values: dict[str, Any], flags: Sequence[str]) -> tuple[Namespace, list[str]]:
         """Parse the keys of a recipe and then the flags, both checked by the types of the fields; and what is left.
 
-        What no flag can say, None and a list where a flag takes one word, becomes a default as it is.
+        What no flag can say, None and a list where a flag takes one word, becomes a default as it is where the field
+        may be that.
         """
+        hints = {name: hint for cls in self.dataclass_types for name, hint in get_type_hints(cls).items()}
         takes_many = {action.dest for action in self._actions if action.nargs == "+"}
         words: list[str] = []
         for key, value in values.items():
             if key in takes_many and isinstance(value, list):
                 words += [f"--{key}", *map(str, value)]
             elif isinstance(value, dict):
-                words.append(f"--{key}={json.dumps(value)}")
+                words.append(f"--{key}={json.dumps(value, default=str)}")
             elif value is None or isinstance(value, list):
+                hint = hints[key]
+                if type(value) not in {get_origin(kind) or kind for kind in get_args(hint)}:
+                    allowed = hint.__name__ if isinstance(hint, type) else hint
+                    raise ValueError(f"{key} is {json.dumps(value, default=str)}; allowed: {allowed}")
                 self.set_defaults(**{key: value})
             else:
                 words.append(f"--{key}={value}")
-        return self.parse_known_args([*words, *flags])
+        return self.parse_known_args(flags, self.parse_args(words))
 
 
 def recipe_names() -> list[str]:

@@ -1,7 +1,9 @@
 """The main path: parse, load, train, evaluate, describe, push. `python -m soulchat_trainer.train RECIPE [flags]`."""
 
+import importlib.util
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
-from .checkpoints import NotFiniteError, NotSavedError, check_room, describe_last_whole, saving
+from .checkpoints import check_room, describe_last_whole, saving
 from .data import load_corpus
 from .loading import check_model_folder
 from .models import make_model, make_tokenizer
@@ -19,17 +21,26 @@ from .run_info import describe_dataset, describe_run
 from .settings import parse_arguments
 from .trainer import SoulChatTrainer
 
+# Time for a launcher to end this process because another one has ended. It takes about a second.
+SECONDS_FOR_THE_LAUNCHER = 15
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a recipe. What is wrong is told in a line; the exit code is 2.
 
-    Wrong input is found by all processes and told by the first; what one of them may find alone, it tells itself.
+    The first process tells it at once. What others find it mostly tells too, and a RuntimeError may come of another
+    process's end: in both cases the launcher ends this one before it speaks. What it found alone, it then tells.
     """
     try:
         run_recipe(sys.argv[1:] if argv is None else argv)
-    except (ValueError, OSError) as error:
-        if os.environ.get("RANK", "0") == "0" or isinstance(error, NotFiniteError | NotSavedError):
-            print(f"soulchat: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ValueError, OSError, RuntimeError) as error:
+        is_first = os.environ.get("RANK", "0") == "0"
+        is_own = not isinstance(error, RuntimeError) and not isinstance(error.__cause__, RuntimeError)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not (is_first and is_own):
+            time.sleep(SECONDS_FOR_THE_LAUNCHER)
+        if isinstance(error, RuntimeError):
+            raise
+        print(f"soulchat: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
@@ -76,9 +87,15 @@ def run_recipe(argv: Sequence[str]) -> None:
 
 
 def start_deepspeed() -> None:
-    """Tell ZeRO-3 of the other processes before it loads weights in parts; transformers sees to it on GPUs only."""
+    """Tell ZeRO-3 of the other processes before it loads weights in parts; transformers sees to it on GPUs only.
+
+    A launcher that starts one process does not number it, and DeepSpeed would ask MPI.
+    """
     import deepspeed
 
+    if "RANK" not in os.environ and importlib.util.find_spec("mpi4py") is None:
+        only = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+        os.environ.update(only)
     deepspeed.init_distributed()
 
 

@@ -35,7 +35,6 @@ from soulchatcorpus.turn_view import TurnView
 from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import (
-    NotFiniteError,
     describe_last_whole,
     find_last_whole_checkpoint,
     remove_manifest,
@@ -51,7 +50,6 @@ from .generation import generate_replies
 from .hub_push import HubPusher
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
 from .run_info import describe_rows, describe_run, describe_training
-from .sampling import Decoding
 from .streaming import StreamedBatches
 from .tokenize import encode_dataset
 
@@ -233,8 +231,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
         Raises:
-            ValueError: no whole checkpoint is there; its kind NotFiniteError: a loss or weight was not finite.
-            NotSavedError: a checkpoint could not be written.
+            ValueError: no whole checkpoint is there, or a loss or weight was not finite.
+            OSError: a checkpoint could not be written.
         """
         if resume_from_checkpoint is True:
             found = find_last_whole_checkpoint(self.args.output_dir)
@@ -242,6 +240,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {self.args.output_dir}")
             resume_from_checkpoint = str(found)
         elif resume_from_checkpoint:
+            if not Path(resume_from_checkpoint).is_dir():
+                raise ValueError(f"resume_from_checkpoint is {resume_from_checkpoint}; allowed: true, or a folder")
             torn = what_is_torn(resume_from_checkpoint)
             if torn:
                 raise ValueError(f"resume_from_checkpoint: {resume_from_checkpoint} is torn ({torn})")
@@ -262,13 +262,13 @@ class SoulChatTrainer(Seq2SeqTrainer):
             self.control.should_training_stop = True
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward of a micro-batch; raises NotFiniteError for a loss that is not finite."""
+        """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
         self._seen += torch.stack(
             [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]
         )
         loss = super().training_step(model, inputs, *args, **kwargs)
         if not torch.isfinite(loss):
-            raise NotFiniteError(
+            raise ValueError(
                 f"the loss is {loss.item()} after step {self.state.global_step}; training stops here and "
                 f"{describe_last_whole(self.args.output_dir)}"
             )
@@ -303,13 +303,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
         args = self.args
         turns = draw_turns(rows, args.max_eval_replies)
         share = turns[args.process_index :: args.world_size]
-        decoding = Decoding(args.top_p, args.temperature, args.max_new_tokens, seed=args.seed)
         replies = generate_replies(
             self.model,
             self.processing_class,
             [turn["prompt"] for turn in share],
             [turn["id"] for turn in share],
-            decoding,
+            args.decoding(),
             args.per_device_eval_batch_size,
         )
         pairs = [(reply.text, turn["completion"]) for reply, turn in zip(replies, share, strict=True)]
@@ -402,8 +401,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """The parent's, made whole or not at all: finite weights, then files, then the manifest, then old ones go."""
         args = self.args
         folder = Path(args.output_dir) / f"checkpoint-{self.state.global_step}"
-        if not all(torch.isfinite(p.detach()).all() for p in self.model.parameters() if p.requires_grad):
-            raise NotFiniteError(
+        trained = (p for p in self.model.parameters() if p.requires_grad)
+        own = (getattr(p, "ds_tensor", p) for p in trained)  # ZeRO-3: this process's part; p itself is empty
+        if not all(torch.isfinite(part.detach()).all() for part in own):
+            raise ValueError(
                 f"weights are not finite at step {self.state.global_step}; training stops here and "
                 f"{describe_last_whole(self.args.output_dir)}"
             )

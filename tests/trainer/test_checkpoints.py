@@ -5,12 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from soulchat_trainer.arguments import SoulChatTrainingArguments
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.checkpoints import (
-    NotSavedError,
     check_room,
     describe_last_whole,
     find_last_whole_checkpoint,
@@ -20,6 +20,7 @@ from soulchat_trainer.checkpoints import (
     what_is_torn,
     write_manifest,
 )
+from soulchat_trainer.settings import find_deepspeed_file
 from tests.trainer.training_parts import make_chatglm
 
 
@@ -67,14 +68,18 @@ def test_none_whole(run: Path) -> None:
     assert find_last_whole_checkpoint(run) is None
 
 
-def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path) -> None:
+def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
+    """Without a line on the checkpoint that is being written."""
     assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-10'}"
+    remove_manifest(run / "checkpoint-10")
+    assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-4'}"
     assert describe_last_whole(tmp_path / "none") == "no checkpoint was saved before"
+    assert told.text == ""
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("write failed"), SafetensorError("I/O")])
 def test_whatever_saving_raises_becomes_one_line(error: Exception, tmp_path: Path) -> None:
-    told = pytest.raises(NotSavedError, match=r"the model could not be written to .* \(.*\); go on from 4")
+    told = pytest.raises(OSError, match=r"the model could not be written to .* \(.*\); go on from 4")
     with told, saving("the model", tmp_path, "go on from 4"):
         raise error
 
@@ -89,3 +94,15 @@ def test_too_little_disk_is_told_before_training(
     with pytest.raises(OSError, match=r"has 0.00 GB free, 3 checkpoints and the model need"):
         check_room(model, args)
     assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.parametrize(("file", "bytes_each"), [(None, 12), ("zero2.json", 20), ("zero3.json", 16)])
+def test_what_deepspeed_saves_is_counted(
+    file: str | None, bytes_each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten billion parameters: in each of three checkpoints weights and states, and the model at the end."""
+    model = torch.nn.Linear(100_000, 100_000, bias=False, device="meta")
+    args = SoulChatTrainingArguments(str(tmp_path), use_cpu=True, deepspeed=find_deepspeed_file(file))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match=rf"need {3 * bytes_each * 10 + 40}\.00 GB"):
+        check_room(model, args)

@@ -113,13 +113,16 @@ def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "precision"), [("paper", FLOAT32), ("full-bf16", ())])
-def test_recipes_on_deepspeed(recipe: str, precision: tuple[str, ...], rows: str, base: str, tmp_path: Path) -> None:
-    """ZeRO-2 and ZeRO-3 on two processes, from loading the base to the scores of the saved model."""
+@pytest.mark.parametrize("processes", [1, 2])
+def test_recipes_on_deepspeed(
+    processes: int, recipe: str, precision: tuple[str, ...], rows: str, base: str, tmp_path: Path
+) -> None:
+    """ZeRO-2 and ZeRO-3, from loading the base to the scores of the saved model."""
     flags = (*SIZES, *CPU, *precision, "--model_name_or_path", base, "--dataset", rows, "--logging_steps", "1")
     flags = (*flags, "--output_dir", str(tmp_path / "out"))
-    finish(launch(tmp_path, 2, recipe, *flags), tmp_path)
+    finish(launch(tmp_path, processes, recipe, *flags), tmp_path)
     arguments = check_run(tmp_path / "out", recipe)["training"]["arguments"]
-    assert arguments["gradient_accumulation_steps"] * 2 * 10 == 80
+    assert arguments["gradient_accumulation_steps"] * processes * 10 == 80
     assert arguments["activation_checkpointing"] is True
     log = orjson.loads((tmp_path / "out/trainer_state.json").read_bytes())["log_history"]
     rates = [entry["learning_rate"] for entry in log if "loss" in entry]

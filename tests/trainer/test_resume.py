@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from tests.trainer.launching import finish, kill_all, launch, losses
+from tests.trainer.test_trainer import no_room_for_files_above
 from tests.trainer.training_parts import make_rows
 
 RECIPE = {
@@ -66,6 +68,30 @@ def test_a_killed_run_goes_on_bit_for_bit(launcher: str, tmp_path: Path) -> None
     assert re.search(r"checkpoint-10 is torn \(no manifest", resumed)
     assert re.search(r"going on from \S+checkpoint-8", resumed)
     assert losses(tmp_path / "killed") == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("learning_rate", "room", "line"),
+    [
+        ("1e30", resource.RLIM_INFINITY, r"(the loss is|weights are) n.* the last good checkpoint is \S+checkpoint-2"),
+        ("1e-2", 150_000, r"checkpoint of step 2 could not be written .* no checkpoint was saved before"),
+    ],
+)
+def test_two_processes_say_once_why_they_stop(learning_rate: str, room: int, line: str, tmp_path: Path) -> None:
+    """A loss that is NaN in both, a disk that is full for the one that writes: neither a second line nor a hang."""
+    make_rows(60).to_json(tmp_path / "rows.jsonl", force_ascii=False)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**RECIPE, "dataset": str(tmp_path / "rows.jsonl")}))
+    flags = ("--output_dir", str(tmp_path / "out"), "--learning_rate", learning_rate)
+    with no_room_for_files_above(room):  # the processes inherit it
+        run = launch(tmp_path, 2, str(path), *flags)
+    assert run.wait(timeout=200) != 0
+    output = (tmp_path / "log.txt").read_text()
+    told = [text for text in output.splitlines() if "soulchat: error: " in text]
+    assert len(told) == 1, output[-3000:]
+    assert re.search(line, told[0])
+    assert "Connection closed" not in output
 
 
 @pytest.mark.slow

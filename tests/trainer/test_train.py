@@ -6,29 +6,69 @@ from pathlib import Path
 import pytest
 
 from soulchat_trainer import train
-from soulchat_trainer.checkpoints import NotFiniteError, NotSavedError
+from soulchat_trainer.checkpoints import saving
 from soulchat_trainer.train import main, next_steps
 
 
-def test_only_the_main_process_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setenv("RANK", "1")
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A process of two; the seconds that it waited for the launcher, which does not come."""
+    seconds: list[float] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("soulchat_trainer.train.time.sleep", seconds.append)
+    return seconds
+
+
+def test_the_first_process_speaks_at_once(
+    slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("RANK", "0")
     with pytest.raises(SystemExit):
+        main(["nothing"])
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+    assert slept == []
+
+
+def test_another_one_is_silent_until_the_launcher_ends_it(
+    slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def end(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("soulchat_trainer.train.time.sleep", end)
+    with pytest.raises(KeyboardInterrupt):
         main(["nothing"])
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("error", [NotFiniteError, NotSavedError])
 def test_what_another_process_finds_alone_it_tells(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A file that one node lacks, a loss that is NaN in one process."""
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+    assert len(slept) == 1
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_may_come_of_another_process_waits_also_in_the_first(
+    wrapped: bool, slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     def fail(argv: list[str]) -> None:
-        raise error("only here")
+        if not wrapped:
+            raise RuntimeError("Connection closed by peer")
+        with saving("a checkpoint", Path("there"), "nothing was saved"):
+            raise RuntimeError("Connection closed by peer")
 
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setattr("soulchat_trainer.train.run_recipe", fail)
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit if wrapped else RuntimeError):
         main(["demo"])
-    assert capsys.readouterr().err == "soulchat: error: only here\n"
+    assert len(slept) == 1
+    assert capsys.readouterr().err.count("soulchat: error: a checkpoint could not be written") == wrapped
 
 
 def test_what_is_no_input_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

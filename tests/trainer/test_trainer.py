@@ -136,6 +136,8 @@ def test_a_finished_run_is_resumed_to_its_end(chatglm_tokenizer: ChatGLMTokenize
 def test_nothing_to_resume_is_an_error(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no whole checkpoint"):
         make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match="resume_from_checkpoint is nowhere; allowed: true, or a folder"):
+        make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint="nowhere")
 
 
 def test_a_nan_loss_stops_and_leaves_the_last_good_checkpoint(
@@ -153,11 +155,20 @@ def test_a_nan_loss_stops_and_leaves_the_last_good_checkpoint(
     assert find_last_whole_checkpoint(tmp_path).name == "checkpoint-4"
 
 
-def test_weights_that_are_not_finite_are_not_saved(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("zero3", [False, True])
+def test_weights_that_are_not_finite_are_not_saved(
+    zero3: bool, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    """Nor where ZeRO-3 holds this process's part of them beside each parameter."""
+
     class PoisonAfter(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
             if state.global_step == 8:
-                torch.nn.init.constant_(model.transformer.final_layernorm.weight, math.inf)
+                weight = model.transformer.final_layernorm.weight
+                if zero3:
+                    weight.ds_tensor = torch.full((3,), math.inf)
+                else:
+                    torch.nn.init.constant_(weight, math.inf)
 
     trainer = make_trainer(chatglm_tokenizer, tmp_path)
     trainer.add_callback(PoisonAfter())
