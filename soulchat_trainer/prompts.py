@@ -1,6 +1,6 @@
 """How a talk becomes a prompt: the paper's lines, ChatGLM's rounds, MeChat's instruction, a chat template, a file."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -125,11 +125,17 @@ def fit_prompt(
     messages = messages[len(system) :]
     if not messages:
         raise ValueError("the talk is only a system text; allowed: messages after it")
-    for start, message in enumerate(messages):
-        if start == 0 or message["role"] == "user":
-            prompt_ids = encode([*system, *messages[start:]])
-            if len(prompt_ids) <= room:
-                return prompt_ids, start
+
+    def encode_from(start: int) -> list[int]:
+        return encode([*system, *messages[start:]])
+
+    # A search, because a talk may have thousands of turns and each try encodes all that is left of it.
+    starts = [start for start, message in enumerate(messages) if start == 0 or message["role"] == "user"]
+    place = bisect_left(starts, True, key=lambda start: len(encode_from(start)) <= room)
+    start = starts[min(place, len(starts) - 1)]
+    prompt_ids = encode_from(start)
+    if len(prompt_ids) <= room:
+        return prompt_ids, start
     role, last = messages[-1]["role"], messages[-1]["content"]
 
     def encode_end(length: int) -> list[int]:

@@ -16,13 +16,18 @@ from torch.nn.functional import threshold
 # decided by less than this margin is decided again from the row computed alone, see `ReplyEngine`.
 FLOAT32_MARGIN = 2e-4
 
+# Logits are divided by the temperature, and below this they could leave float32: the whole batch would fail.
+MIN_TEMPERATURE = 1e-4
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """How replies are drawn. The defaults are the paper's (section 3.2: top-p 0.75, temperature 0.95, 512 tokens)."""
 
     top_p: float = field(default=0.75, metadata={"help": "Nucleus mass, 0 < p <= 1 (paper, section 3.2)."})
-    temperature: float = field(default=0.95, metadata={"help": "Sampling temperature, > 0 (paper, section 3.2)."})
+    temperature: float = field(
+        default=0.95, metadata={"help": "Sampling temperature, 1e-4 or more (paper, section 3.2)."}
+    )
     max_new_tokens: int = field(default=512, metadata={"help": "Longest reply in tokens (paper, section 3.2)."})
     do_sample: bool = field(default=True, metadata={"help": "Draw from the nucleus; false: the likeliest token."})
     seed: int = field(default=0, metadata={"help": "Seed; each request's own is derived from it and its key."})
@@ -30,9 +35,9 @@ class Decoding:
     def __post_init__(self) -> None:
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; allowed: greater than 0, at most 1")
-        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+        if not (self.temperature >= MIN_TEMPERATURE and math.isfinite(self.temperature)):
             raise ValueError(
-                f"temperature is {self.temperature}; allowed: greater than 0 (do_sample=False for greedy)"
+                f"temperature is {self.temperature}; allowed: {MIN_TEMPERATURE} or more (do_sample=False for greedy)"
             )
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")

@@ -56,6 +56,8 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
         raise ValueError(
             f"models {', '.join(options.models)} share a name; allowed: each once, with names of their own"
         )
+    if options.batch_size < 1:
+        raise ValueError(f"batch_size is {options.batch_size}; allowed: at least 1")
     for spec in options.models:
         check_spec(spec)
     if options.prompt:

@@ -33,6 +33,7 @@ from .retrieval import retrieval_baseline
 
 Row = Mapping[str, Any]
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
+ERROR_CHARACTERS = 300  # of what an endpoint tells of an error
 
 
 class System(Protocol):
@@ -115,20 +116,20 @@ class EndpointSystem:
         with ThreadPoolExecutor(batch_size) as pool:
             while batch := list(itertools.islice(waiting, 4 * batch_size)):
                 tasks = {pool.submit(self._ask, turn, decoding): turn["id"] for turn in batch}
-                failure: openai.OpenAIError | None = None
+                failure: openai.OpenAIError | ValueError | None = None
                 for task in as_completed(tasks):
                     try:
                         yield tasks[task], task.result()
                     except CancelledError:
                         continue
-                    except openai.OpenAIError as error:
+                    except (openai.OpenAIError, ValueError) as error:
                         failure = error
                         for other in tasks:
                             other.cancel()
                 if failure is not None:
                     raise ConnectionError(
-                        f"{self.name} at {self.client.base_url} does not answer ({type(failure).__name__}); the "
-                        "replies so far are kept: the same command goes on from there"
+                        f"{self.name} at {self.client.base_url} {self._what_failed(failure)}; the replies so far are "
+                        "kept: the same command goes on from there"
                     )
 
     def loss(self, turns: Sequence[Row]) -> float | None:
@@ -146,14 +147,21 @@ class EndpointSystem:
             top_p=decoding.top_p,
             seed=decoding.seed,
         )
-        if not answer.choices:
-            raise ValueError(f"{self.name} at {self.client.base_url} answered without a choice")
-        choice, usage = answer.choices[0], answer.usage
-        return Reply(
-            (choice.message.content or "").strip(),
-            choice.finish_reason == "stop",
-            usage.completion_tokens if usage else 0,
-        )
+        try:
+            choice, usage = answer.choices[0], answer.usage
+            text = choice.message.content or ""
+        except (AttributeError, IndexError, TypeError):  # the client does not check what it parses; a page stays a str
+            raise ValueError("no chat completion") from None
+        return Reply(text.strip(), choice.finish_reason == "stop", usage.completion_tokens if usage else 0)
+
+    def _what_failed(self, failure: openai.OpenAIError | ValueError) -> str:
+        if isinstance(failure, ValueError):
+            return "answers with something that is no chat completion"
+        if not isinstance(failure, openai.APIStatusError):
+            return f"does not answer ({type(failure).__name__})"
+        key, told = os.environ.get(KEY_VARIABLE), " ".join(failure.message.split())
+        told = told.replace(key, "[key]") if key else told
+        return f"refuses: {told[:ERROR_CHARACTERS]}"
 
 
 class RetrievalSystem:

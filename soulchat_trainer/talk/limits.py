@@ -1,5 +1,6 @@
 """Limits on length, rate and number of replies at once; over them a talk gets a clear answer and goes on."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from soulchatcorpus import Message
 
 # Characters of a talk that are looked at: the window of 2,048 tokens holds fewer, so nothing that counts is lost.
 TALK_CHARACTERS = 32_768
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class OverLimit(ValueError):
@@ -35,6 +38,27 @@ class Limits:
             raise ValueError("the message is empty; allowed: some words")
         if len(text) > self.message_characters:
             raise ValueError(f"the message has {len(text):,} characters; allowed: at most {self.message_characters:,}")
+
+    def check_talk(self, messages: Sequence[Message]) -> None:
+        """Check a whole talk before anything of it reaches the model.
+
+        Raises:
+            ValueError: it does not end with words of the user, or with such as `check_message` refuses; a system text
+                stands elsewhere than first, or is overlong; something in it is no Unicode text.
+        """
+        if not messages or messages[-1]["role"] != "user":
+            raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
+        self.check_message(messages[-1]["content"])
+        first = messages[0]
+        if first["role"] == "system" and len(first["content"]) > TALK_CHARACTERS:
+            raise ValueError(
+                f"the system text has {len(first['content']):,} characters; allowed: at most {TALK_CHARACTERS:,}"
+            )
+        for place, message in enumerate(messages, start=1):
+            if message["role"] == "system" and place > 1:
+                raise ValueError(f"message {place} is a system text; allowed: only as the first message")
+            if _SURROGATE.search(message["content"]):
+                raise ValueError(f"message {place} holds half of a surrogate pair; allowed: Unicode text")
 
 
 def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:

@@ -34,8 +34,11 @@ def bind(host: str, port: int) -> socket.socket:
     """A socket bound to `host` and `port` (0: any free one).
 
     Raises:
-        OSError: the port is in use, or not ours to use.
+        ValueError: there is no such port.
+        OSError: it is in use, or not ours to use.
     """
+    if not 0 <= port <= 65_535:
+        raise ValueError(f"port is {port}; allowed: 0 (any free one) to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,7 +53,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def free_port(host: str, port: int) -> int:
-    """`port`, or any free one for 0, for a server that binds by itself. Raises OSError as `bind` does."""
+    """`port`, or any free one for 0, for a server that binds by itself. Raises as `bind` does."""
     with bind(host, port) as listener:
         return listener.getsockname()[1]
 

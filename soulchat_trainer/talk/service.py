@@ -133,7 +133,7 @@ class ReplyService:
             key: with the same key, seed and talk the reply is the same; by default every reply is drawn anew.
 
         Raises:
-            ValueError: the message is empty, too long, or does not end the talk (`OverLimit`: too many, or too fast).
+            ValueError: the talk is refused by `Limits.check_talk` (`OverLimit`: too many at once, or too fast).
             RuntimeError: the model failed.
         """
         events: asyncio.Queue[Event] = asyncio.Queue()
@@ -159,10 +159,8 @@ class ReplyService:
         key: str | None,
         tell: Callable[[Event], None],
     ) -> Ticket:
-        if not messages or messages[-1]["role"] != "user":
-            raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
+        self.limits.check_talk(messages)
         message = messages[-1]["content"]
-        self.limits.check_message(message)
         self._rates.take(client)
         ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell)
         if self.care.enabled:

@@ -72,6 +72,20 @@ def test_oldest_turns_are_dropped_whole() -> None:
     assert fit_prompt(encode_characters, TALK, len(whole) - 1, cut_last=False) == (encode_characters(TALK[2:]), 2)
 
 
+def test_the_turns_to_drop_are_searched_for() -> None:
+    tries = []
+
+    def encode(messages: list) -> list[int]:
+        tries.append(len(messages))
+        return encode_characters(messages)
+
+    ids, dropped = fit_prompt(encode, TALK[:2] * 1_000 + TALK[2:], room=100, cut_last=False)
+    assert ids == encode_characters((TALK[:2] * 1_000 + TALK[2:])[dropped:])
+    assert dropped % 2 == 0
+    assert len(ids) <= 100 < len(ids) + len(encode_characters(TALK[:2]))
+    assert len(tries) < 15
+
+
 def test_a_last_message_that_is_too_long() -> None:
     last = len(encode_characters(TALK[2:]))
     with pytest.raises(ValueError, match=f"{last} tokens; allowed: at most {last - 1}"):

@@ -92,7 +92,15 @@ def test_logits_that_are_not_finite_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"top_p": 0.0}, {"top_p": 1.5}, {"temperature": 0.0}, {"temperature": math.inf}, {"max_new_tokens": 0}]
+    "values",
+    [
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"temperature": 0.0},
+        {"temperature": 1e-40},
+        {"temperature": math.inf},
+        {"max_new_tokens": 0},
+    ],
 )
 def test_decoding_refuses(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):

@@ -32,7 +32,7 @@ def corpus_file(tmp_path: Path) -> Path:
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Answers each chat with the last user message, reversed; from request number `dies_after` on with 500."""
+    """Answers each chat with the last user message, reversed; after `dies_after` requests it says `last_words`."""
 
     daemon_threads = True
 
@@ -40,6 +40,8 @@ class Endpoint(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), EndpointHandler)
         self.requests: list[dict] = []
         self.dies_after: int | None = None
+        self.status = 500
+        self.last_words = b'{"error": {"message": "dead"}}'
         self.text: str | None = None
         self.lock = threading.Lock()
 
@@ -66,8 +68,8 @@ class EndpointHandler(BaseHTTPRequestHandler):
             "choices": [choice],
             "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
         }
-        body = json.dumps({"error": {"message": "dead"}} if dead else answer).encode()
-        self.send_response(500 if dead else 200)
+        body = self.server.last_words if dead else json.dumps(answer).encode()
+        self.send_response(self.server.status if dead else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

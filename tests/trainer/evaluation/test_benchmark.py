@@ -164,6 +164,27 @@ def test_an_endpoint_that_dies_half_way_loses_nothing(
     assert len(endpoint.requests) - asked == 12 - kept
 
 
+@pytest.mark.parametrize(
+    ("status", "last_words", "message"),
+    [
+        (400, b'{"error": {"message": "no model echo\\nhere"}}', "refuses: Error code: 400 - .*no model echo"),
+        (401, b'{"error": {"message": "the key test is wrong"}}', "refuses: .*the key .key. is wrong"),
+        (200, b"<html>a page</html>", "answers with something that is no chat completion"),
+        (200, b"{broken", "answers with something that is no chat completion"),
+        (200, b'{"choices": []}', "answers with something that is no chat completion"),
+        (200, b'{"choices": [{"index": 0}]}', "answers with something that is no chat completion"),
+    ],
+)
+def test_what_an_endpoint_says_instead_of_a_reply_is_told_and_loses_nothing(
+    options: BenchmarkOptions, endpoint: Endpoint, status: int, last_words: bytes, message: str
+) -> None:
+    endpoint.dies_after, endpoint.status, endpoint.last_words = 5, status, last_words
+    with pytest.raises(ConnectionError, match=f"{message}.*the same command goes on from there") as caught:
+        run_benchmark(replace(options, models=["openai:echo"], base_url=endpoint.url, batch_size=2))
+    assert "\n" not in str(caught.value)
+    assert len((options.output / "replies-0.jsonl").read_bytes().splitlines()) == 5
+
+
 def test_a_model_that_produces_nothing_is_told(options: BenchmarkOptions, endpoint: Endpoint) -> None:
     endpoint.text = " "
     with pytest.raises(ValueError, match="echo produced nothing: all 12 replies are empty"):
@@ -175,6 +196,7 @@ def test_a_model_that_produces_nothing_is_told(options: BenchmarkOptions, endpoi
     [
         ({"samples": 100_000}, "100000 samples are asked for and the test split has"),
         ({"samples": 0}, "0 samples are asked for"),
+        ({"models": ["openai:echo"], "batch_size": 0}, "batch_size is 0; allowed: at least 1"),
         ({"models": ["/no/such/folder"]}, "/no/such/folder is no folder"),
         ({"models": ["retrieval", "retrieval"]}, "share a name"),
         ({"prompt": "smile"}, "prompt style is 'smile'"),

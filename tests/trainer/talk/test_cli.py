@@ -55,10 +55,11 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
     [
         (["chat", "{empty}"], "has no config.json"),
         (["chat", "{model}", "--device", "cuda:99"], "but this torch sees no GPU"),
-        (["chat", "{model}", "--temperature", "-1"], "temperature is -1.0; allowed: greater than 0"),
+        (["chat", "{model}", "--temperature", "-1"], "temperature is -1.0; allowed: 0.0001 or more"),
         (["chat", "{model}", "--country", "XX"], "no help lines for country 'XX'"),
         (["serve", "{model}", "--host", "0.0.0.0"], "--host 0.0.0.0 lets others in and needs a password"),
         (["serve", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
+        (["serve", "{model}", "--port", "99999"], "port is 99999; allowed: 0 (any free one) to 65535"),
         (["app", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
         (["app", "{model}", "--share"], "--share lets others in and needs a password"),
     ],

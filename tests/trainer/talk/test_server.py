@@ -117,10 +117,18 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the message is empty"),
         ({"messages": [{"role": "user", "content": "长" * 100_000}]}, 400, "100,000 characters"),
         ({"messages": [{"role": "assistant", "content": "好"}]}, 400, "does not end with words of the user"),
+        ({"messages": [*HELLO, {"role": "system", "content": "好"}, *HELLO]}, 400, "message 2 is a system text"),
+        (
+            {"messages": [{"role": "system", "content": "长" * 40_000}, *HELLO]},
+            400,
+            "system text has 40,000 characters",
+        ),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, 400, "message 1 holds half of a surrogate pair"),
         ({"messages": []}, 400, "messages: List should have at least 1 item"),
         ({"messages": [{"role": "tool", "content": "好"}]}, 400, "messages.0.role: Input should be"),
         ({"messages": "你好"}, 400, "messages: Input should be a valid list"),
         ({"temperature": -1}, 400, "temperature: Input should be greater than or equal to 0"),
+        ({"temperature": 1e-40}, 400, "temperature is 1e-40; allowed: 0.0001 or more"),
         ({"top_p": 0}, 400, "top_p: Input should be greater than 0"),
         ({"max_tokens": 0}, 400, "max_tokens: Input should be greater than or equal to 1"),
         ({"n": 2}, 400, "n: Input should be 1"),
@@ -131,7 +139,8 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
 def test_bad_requests_get_clear_answers_and_the_server_lives_on(serve, change, status, message):
     address, _ = serve("好。")
     body = {"model": "small", "messages": HELLO} | change
-    answer = httpx.post(address + "/v1/chat/completions", json=body)
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(address + "/v1/chat/completions", content=json.dumps(body), headers=headers)
     assert answer.status_code == status
     assert message in answer.json()["error"]["message"]
     assert "长长长" not in answer.text

@@ -68,6 +68,12 @@ def test_without_care_nothing_is_checked_or_held_back(scripted):
         ([{"role": "assistant", "content": "你好"}], "does not end with words of the user"),
         (user(" \n\t"), "the message is empty"),
         (user("长" * 100_000), "100,000 characters; allowed: at most 4,000"),
+        (
+            [{"role": "system", "content": "一"}] * 2 + user("你好"),
+            "message 2 is a system text; allowed: only as the first",
+        ),
+        ([{"role": "system", "content": "长" * 40_000}, *user("你好")], "40,000 characters; allowed: at most 32,768"),
+        ([{"role": "assistant", "content": "\udfff"}, *user("你好")], "message 1 holds half of a surrogate pair"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_and_the_service_lives_on(scripted, messages, message):
