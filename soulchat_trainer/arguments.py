@@ -93,6 +93,12 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     top_p: float = field(default=0.75, metadata={"help": "Nucleus of sampled replies (paper, section 3.2)."})
     temperature: float = field(default=0.95, metadata={"help": "Temperature of replies (paper, section 3.2)."})
     max_new_tokens: int = field(default=512, metadata={"help": "Limit of a reply (the paper's target length)."})
+    hub_base_model: str | None = field(
+        default=None,
+        metadata={
+            "help": "What the base is on the Hub, for the cards that are pushed, where it is loaded from a folder."
+        },
+    )
     max_eval_replies: int = field(
         default=200, metadata={"help": "Held-out turns to reply to at an evaluation with predict_with_generate."}
     )

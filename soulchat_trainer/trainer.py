@@ -358,6 +358,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
             )
         if args.hub_model_id is None or "/" not in args.hub_model_id:
             raise ValueError(f"push_to_hub needs hub_model_id as user/name, found {args.hub_model_id}")
+        base = args.hub_base_model or getattr(self.model.config, "_name_or_path", None) or None
+        if base is not None and Path(base).is_dir():
+            raise ValueError(
+                f"push_to_hub: the model was loaded from the folder {base}, and its card must name the base; say with "
+                "hub_base_model what it is on the Hub"
+            )
         self.hub_model_id = args.hub_model_id
         if self.is_world_process_zero():
             target = Target(
@@ -367,7 +373,6 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 private=bool(args.hub_private_repo if private is None else private),
                 ours=OURS,
             )
-            base = getattr(self.model.config, "_name_or_path", None) or None
             self.pusher = HubPusher(target, base)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:

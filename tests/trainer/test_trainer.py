@@ -293,6 +293,33 @@ def test_checkpoints_go_to_the_hub_with_our_card(
     assert "SoulChat" in card
 
 
+def test_a_base_in_a_folder_is_named_for_the_card(
+    chatglm_tokenizer: ChatGLMTokenizer,
+    tmp_path: Path,
+    logged_in: LoopbackHub,  # noqa: F811
+) -> None:
+    make_chatglm(chatglm_tokenizer).save_pretrained(tmp_path / "base")
+
+    def make(**changes: Any) -> SoulChatTrainer:
+        return SoulChatTrainer(
+            model=ChatGLMForConditionalGeneration.from_pretrained(tmp_path / "base"),
+            args=make_arguments(tmp_path / "out", **push_arguments(max_steps=2, **changes)),
+            train_dataset=make_rows(60),
+            processing_class=chatglm_tokenizer,
+        )
+
+    with pytest.raises(ValueError, match=r"loaded from the folder .*base, .* say with hub_base_model"):
+        make()
+    trainer = make(hub_base_model="THUDM/chatglm-6b")
+    trainer.train()
+    trainer.push_to_hub()
+    files = logged_in.repo("model", "user/tiny").files()
+    assert "base_model: THUDM/chatglm-6b\n" in files["README.md"].decode()
+    assert not any(
+        str(tmp_path).encode() in content for name, content in files.items() if name.endswith((".md", ".json"))
+    )
+
+
 def test_a_hub_that_is_away_costs_no_step(
     chatglm_tokenizer: ChatGLMTokenizer,
     tmp_path: Path,
