@@ -106,7 +106,10 @@ def launch_page(page: gr.Blocks, port: int) -> None:
         server_port=port,
         app_kwargs={"middleware": [Middleware(PagePolicy), names], "docs_url": None, "redoc_url": None},
         head=f"<script>{keys}</script>",
-        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        # The questions' wording is what raters go by: Gradio's grey of an info text is too pale to read.
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]).set(
+            block_info_text_color="*body_text_color", block_info_text_color_dark="*body_text_color"
+        ),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

@@ -4,6 +4,7 @@ Replies and messages are shown as plain text (`make_entry`), so nothing in them 
 policy (`page_policy`) keeps the browser from any other host. Talks live in memory until the page is closed.
 """
 
+import logging
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -27,10 +28,12 @@ from .service import ReplyService, Text
 from .session import with_system
 from .wording import NO_REPLY, language_of
 
+logger = logging.getLogger(__name__)
+
 Entries = list[dict[str, Any]]  # the messages of a talk as gr.Chatbot has them
 
-# Marks the help lines in the talk, so that they are not taken for words of the model.
-HELP_LINES = {"id": "help-lines"}
+# Marks what the page itself says in the talk, so that it is not taken for words of the model.
+HELP_LINES, NO_WORDS = {"id": "help-lines"}, {"id": "no-words"}
 PRIVATE = {"api_visibility": "private"}
 ZERO_WIDTH_SPACE = "\u200b"
 _MARKUP = re.compile(r"[<&]")
@@ -38,25 +41,42 @@ _DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
 DEFAULTS = {field.name: field.default for field in fields(Decoding)}
 
 
+class QuietBlocks(gr.Blocks):
+    """A page whose faults are logged by their kind: what Gradio prints of them can hold somebody's words."""
+
+    async def process_api(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return await super().process_api(*arguments, **settings)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            logger.error("the page failed: %s", type(error).__name__)
+            raise gr.Error(type(error).__name__, print_exception=False) from None
+
+
 def make_page(service: ReplyService) -> gr.Blocks:
     """The page; `launch_page` opens it. A talk is kept in its browser alone and comes along with every event."""
     words = gr.I18n(**LABELS)
 
-    def add_message(text: str, talk: Entries) -> tuple[gr.Textbox, Entries]:
+    def add_message(text: str, talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
+        _one_reply_at_a_time(replying)
         try:
             service.limits.check_message(text)
         except ValueError as error:
             _tell(error)
-            return gr.Textbox(text), talk
-        return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)]
+            raise _leave_as_it_is() from None
+        return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)], True
 
-    def retry(talk: Entries) -> tuple[gr.Textbox, Entries]:
-        return gr.Textbox(submit_btn=False, stop_btn=True), talk[: last_words(talk) + 1]
+    def retry(talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
+        _one_reply_at_a_time(replying)
+        return gr.Textbox(submit_btn=False, stop_btn=True), talk[: last_words(talk) + 1], True
 
-    def edit(talk: Entries, edited: gr.EditData) -> tuple[gr.Textbox, Entries]:
-        return add_message(edited.value, talk[: edited.index])
+    def edit(talk: Entries, replying: bool, edited: gr.EditData) -> tuple[gr.Textbox, Entries, bool]:
+        return add_message(edited.value, talk[: edited.index], replying)
 
-    def undo(talk: Entries) -> tuple[str, Entries]:
+    def undo(talk: Entries, replying: bool) -> tuple[str, Entries]:
+        _one_reply_at_a_time(replying)
         return text_of(talk[last_words(talk)]), talk[: last_words(talk)]
 
     async def answer(
@@ -78,8 +98,11 @@ def make_page(service: ReplyService) -> gr.Blocks:
                     yield [*talk, *entries]
         except (ValueError, RuntimeError) as error:
             _tell(error)
+        except Exception as error:  # the talk goes on
+            logger.error("the page failed: %s", type(error).__name__)
+            gr.Warning(type(error).__name__, title=NO_ANSWER, duration=None)
 
-    with gr.Blocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
+    with QuietBlocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
         gr.Markdown(words("notice"), elem_id="notice")
         chatbot = gr.Chatbot(
             label="SoulChat",
@@ -106,18 +129,22 @@ def make_page(service: ReplyService) -> gr.Blocks:
         with gr.Accordion(words("controls"), open=False, elem_id="controls"):
             controls = _controls(words)
         save = gr.Button(words("save"), size="sm", elem_id="save")
+        replying = gr.State(False)
 
         replies = []
         for begin, listener, inputs in (
-            (add_message, message.submit, [message, chatbot]),
-            (retry, chatbot.retry, chatbot),
-            (edit, chatbot.edit, chatbot),
+            (add_message, message.submit, [message, chatbot, replying]),
+            (retry, chatbot.retry, [chatbot, replying]),
+            (edit, chatbot.edit, [chatbot, replying]),
         ):
-            begun = listener(begin, inputs, [message, chatbot], **PRIVATE)
-            replies.append(begun.then(answer, [chatbot, *controls], chatbot, **PRIVATE))
-            replies[-1].then(_ready, None, message, queue=False, **PRIVATE)
-        message.stop(_ready, None, message, cancels=replies, queue=False, **PRIVATE)
-        chatbot.undo(undo, chatbot, [message, chatbot], queue=False, **PRIVATE)
+            # Without its progress display: that would cover the talk after a refusal.
+            begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden", **PRIVATE)
+            replies.append(begun.success(answer, [chatbot, *controls], chatbot, **PRIVATE))
+            replies[-1].then(_ready, None, [message, replying], queue=False, **PRIVATE)
+        message.stop(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
+        stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
+        stopped.then(list, None, chatbot, queue=False, **PRIVATE)  # once more: a last piece of the reply may have come
+        chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False, **PRIVATE)
         chatbot.example_select(_example, None, message, queue=False, **PRIVATE)
         save.click(None, chatbot, None, js=SAVE_TALK, **PRIVATE)
     page.words = words
@@ -168,7 +195,7 @@ async def show_reply(
             if shown:
                 yield list(shown)
     if not reply:
-        yield [*shown, make_entry("assistant", NO_REPLY[language_of(messages[-1]["content"])])]
+        yield [*shown, make_entry("assistant", NO_REPLY[language_of(messages[-1]["content"])], NO_WORDS)]
 
 
 def make_entry(role: str, text: str, metadata: dict[str, str] | None = None) -> dict[str, Any]:
@@ -189,13 +216,15 @@ def last_words(talk: Entries) -> int:
 
 
 def read_talk(talk: Entries) -> list[Message]:
-    """The talk as messages, without the help lines in it; what follows one another of one speaker is one message."""
+    """The talk as messages, without what the page itself says; neighbours of one speaker are one message."""
     messages: list[Message] = []
     for entry in talk:
-        if (entry.get("metadata") or {}).get("id") == HELP_LINES["id"]:
+        if (entry.get("metadata") or {}).get("id") in (HELP_LINES["id"], NO_WORDS["id"]):
             continue
         if messages and messages[-1]["role"] == entry["role"]:
-            messages[-1] = {"role": entry["role"], "content": messages[-1]["content"] + text_of(entry)}
+            # Help lines part a reply anywhere; what a user sent twice are lines of their own.
+            between = "\n" if entry["role"] == "user" else ""
+            messages[-1] = {"role": entry["role"], "content": messages[-1]["content"] + between + text_of(entry)}
         else:
             messages.append({"role": entry["role"], "content": text_of(entry)})
     return messages
@@ -209,8 +238,18 @@ def _tell(error: Exception) -> None:
     gr.Warning(str(error), title=TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER, duration=None)
 
 
-def _ready() -> gr.Textbox:
-    return gr.Textbox(submit_btn=True, stop_btn=False)
+def _leave_as_it_is() -> gr.Error:
+    return gr.Error("", visible=False, print_exception=False)
+
+
+def _one_reply_at_a_time(replying: bool) -> None:
+    """Enter sends also while a reply comes, which would write over the new words: they stay where they were typed."""
+    if replying:
+        raise _leave_as_it_is()
+
+
+def _ready() -> tuple[gr.Textbox, bool]:
+    return gr.Textbox(submit_btn=True, stop_btn=False), False
 
 
 def _controls(words: gr.I18n) -> list[gr.components.Component]:

@@ -46,7 +46,8 @@ EXAMPLES = [
 SAVE_TALK = r"""(talk) => {
     const text = (content) => typeof content === "string" ? content : content.map((part) => part.text ?? "").join("");
     const plain = (content) => text(content).replaceAll("<\u200b", "<").replaceAll("&\u200b", "&");
-    const messages = talk.map((entry) => ({role: entry.role, content: plain(entry.content)}));
+    const said = talk.filter((entry) => !entry.metadata?.id);  // not the help lines
+    const messages = said.map((entry) => ({role: entry.role, content: plain(entry.content)}));
     const file = new Blob([JSON.stringify({messages}, null, 1)], {type: "application/json"});
     const link = document.createElement("a");
     link.href = URL.createObjectURL(file);

@@ -57,6 +57,13 @@ def test_markup_is_disarmed_and_comes_back_as_it_was(text):
     assert text_of({"role": "user", "content": [{"type": "text", "text": entry["content"]}]}) == text
 
 
+def test_what_the_page_says_itself_is_no_word_of_the_model(scripted):
+    """After a reply that did not come, what the user says next follows as a line of its own."""
+    service, _ = scripted("")
+    talk = [make_entry("user", "在吗"), *show(service, "在吗")[-1], make_entry("user", "你好？")]
+    assert read_talk(talk) == [{"role": "user", "content": "在吗\n你好？"}]
+
+
 def test_last_words():
     talk = [
         make_entry("user", "一"),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -202,6 +203,40 @@ def test_stop_ends_the_generation(visit, scripted):
             break
         opened.page.wait_for_timeout(50)
     assert engine.cancelled
+
+
+@pytest.mark.slow
+def test_words_sent_while_a_reply_comes_stay_where_they_were_typed(visit, scripted, monkeypatch):
+    service, engine = scripted("很长的回复。" * 10_000)
+    step = engine.step
+    monkeypatch.setattr(engine, "step", lambda: time.sleep(0.1) or step())
+    opened = visit(service)
+    opened.say("你好")
+    opened.page.wait_for_selector("#talk .message.bot")
+    opened.say("还有")
+    opened.page.wait_for_timeout(1000)
+    assert opened.page.input_value(MESSAGE) == "还有"
+    assert opened.words_of_user() == ["你好"]
+    assert len(engine.seen) == 1
+    opened.page.click("#message button.stop-button")
+    opened.page.wait_for_selector("#message button.submit-button")
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_page_is_logged_without_anybody_s_words(visit, scripted, monkeypatch, capfd, caplog):
+    service, _ = scripted("好。")
+
+    def fail(*arguments, **settings):
+        raise KeyError("秘密")
+
+    monkeypatch.setattr(service, "astream", fail)
+    opened = visit(service)
+    opened.say("我的秘密")
+    opened.page.wait_for_selector("text=KeyError")
+    opened.page.wait_for_selector("#message button.submit-button")
+    assert "the page failed: KeyError" in caplog.text
+    printed = capfd.readouterr()
+    assert "秘密" not in printed.out + printed.err + caplog.text
 
 
 @pytest.mark.slow
