@@ -17,7 +17,7 @@ COMMANDS = {
     "corpus": ["corpus.py", "--conversations", "100000", "--repeats", "1"],
     "model": ["model.py", "--repeats", "2"],
     "tokenizer": ["tokenizer.py"],
-    "generation": ["generation.py", "--threads", "1", "--replies", "64"],
+    "generation": ["generation.py", "--replies", "160", "--max-new-tokens", "160"],
     "chat": ["chat.py"],
     "making": ["making.py", "--requests", "3000", "--records", "20000", "--dialogues", "10000"],
     "training": ["training.py", "cpu", "--samples", "8"],
