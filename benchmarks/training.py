@@ -264,6 +264,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", help="folder with ChatGLM-6B's ice_text.model; else a small one is trained")
     parser.add_argument("--samples", type=int, default=12, help="samples of the comparison with the published recipe")
     parser.add_argument("--steps", type=int, default=100, help="steps on the GPU")
+    parser.add_argument("--checkpoint", action="store_true", help="compute activations again, for GPUs below 120 GB")
     parser.add_argument("--minutes", type=float, default=15, help="how long `small` may train in this call")
     options, flags = parser.parse_known_args()
     if flags and options.what != "small":
@@ -284,10 +285,9 @@ def main() -> None:
     if options.what == "cpu":
         write_results("training-cpu", head | {**settings, **measure_cpu(corpus, tokenizer, options.samples)})
     else:
-        write_results(
-            "training-gpu",
-            head | {**settings, **measure_gpu(corpus, tokenizer, options.steps, "cuda", full_vocabulary(tokenizer))},
-        )
+        config = full_vocabulary(tokenizer)
+        measured = measure_gpu(corpus, tokenizer, options.steps, "cuda", config, options.checkpoint)
+        write_results("training-gpu", head | {**settings, **measured})
 
 
 if __name__ == "__main__":

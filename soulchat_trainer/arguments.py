@@ -148,9 +148,12 @@ class RunArguments:
     model_config: dict | str | None = field(
         default=None, metadata={"help": "ChatGLMConfig values (JSON) of a model to train from scratch instead."}
     )
-    tokenizer_name_or_path: str | None = field(default=None, metadata={"help": "Default: the model's."})
+    tokenizer_name_or_path: str | None = field(
+        default=None, metadata={"help": "Default: the model's, or the one that tokenizer_vocab_size asks for."}
+    )
     tokenizer_vocab_size: int | None = field(
-        default=None, metadata={"help": "Train a tokenizer of about this size on the training split instead."}
+        default=None,
+        metadata={"help": "Train a tokenizer of about this size on the training split, unless one is named."},
     )
     dataset: str = field(
         default="soulchatcorpus",

@@ -25,8 +25,8 @@ from .loading import naming
 
 
 def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) -> PreTrainedTokenizerBase:
-    """The tokenizer of a run: one of its own, kept in `folder` and trained there first if `train`; or loaded."""
-    if run.tokenizer_vocab_size is not None:
+    """The tokenizer of a run: loaded by its name; or its own, kept in `folder`, trained there first if `train`."""
+    if run.tokenizer_name_or_path is None and run.tokenizer_vocab_size is not None:
         if train:
             train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
         return AutoTokenizer.from_pretrained(folder)

@@ -12,14 +12,16 @@ BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 NUM_TAIL_PIECES = len(CONTROLS) + len(WHITESPACE) + len(BYTES)
 # Tokens that the whitespace pieces stand for, and the newline: no learned piece reaches across one.
 NEWLINE = "<n>"
+# Lines trained on. Of more, sentencepiece draws so many, by a seed of its own that is always the same.
+MAX_LINES = 100_000
 
 
 def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
     """A serialised unigram model of `vocab_size` pieces, trained on `texts` (newlines already written `<n>`).
 
     Ids: <unk> 0, <s> 1, </s> 2, <pad> 3, <n> 4, learned pieces, the controls, tab and blanks, the 256 bytes. The text
-    is taken as it is: no normalisation, no added word start, spaces kept. Raises `ValueError` where `vocab_size` is
-    too small for the layout or too large for the texts.
+    is taken as it is: no normalisation, no added word start, spaces kept. Of many texts a sample of `MAX_LINES` lines
+    is enough. Raises `ValueError` where `vocab_size` is too small for the layout or too large for the texts.
     """
     num_learned = vocab_size - NUM_TAIL_PIECES
     if num_learned <= 5:
@@ -40,6 +42,7 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
             add_dummy_prefix=False,
             remove_extra_whitespaces=False,
             seed_sentencepiece_size=50_000,
+            input_sentence_size=MAX_LINES,
             max_sentence_length=1 << 20,  # longer lines would be left out in silence
             num_threads=1,
             minloglevel=2,

@@ -3,6 +3,7 @@
 import pytest
 import sentencepiece
 
+from soulchat_trainer.chatglm import sentencepiece_training
 from soulchat_trainer.chatglm.sentencepiece_training import BYTES, CONTROLS, NUM_TAIL_PIECES, train_sentencepiece
 from tests.trainer.training_parts import make_rows
 
@@ -34,6 +35,14 @@ def test_text_is_taken_as_it_is(model: sentencepiece.SentencePieceProcessor) -> 
 def test_no_piece_reaches_across_a_newline(model: sentencepiece.SentencePieceProcessor) -> None:
     assert not any("<n>" in model.id_to_piece(i) for i in range(len(model)) if i != 4)
     assert model.encode("我<n>我") == [*model.encode("我"), 4, *model.encode("我")]
+
+
+def test_of_many_lines_it_draws_the_same_sample_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentencepiece_training, "MAX_LINES", 150)
+    drawn = train_sentencepiece(TEXTS, 400)
+    assert drawn == train_sentencepiece(TEXTS, 400)
+    monkeypatch.setattr(sentencepiece_training, "MAX_LINES", 100_000)
+    assert drawn != train_sentencepiece(TEXTS, 400)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import json
 import queue
 import sys
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -26,6 +27,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     import training_gpu
 
     monkeypatch.setattr(training_gpu, "WARM_UP_STEPS", 0)
+    monkeypatch.setattr(training_gpu, "TRIAL_STEPS", 1)
+    monkeypatch.setattr(training_gpu, "SHORT_STEPS", 1)
+    monkeypatch.setattr(training_gpu, "KERNELS", [training_gpu.Kernels(compiled=False, cudnn=False)])
     return training_gpu
 
 
@@ -79,25 +83,60 @@ def test_mfu_and_the_papers_run_by_hand(gpu: ModuleType, flops: ModuleType) -> N
     assert found["arithmetic"] == "2.400 s x 30,000 steps of 80 / 3,600 = 20.0 hours"
 
 
-def test_micro_batches_hold_the_step(gpu: ModuleType, samples: SampleDataset) -> None:
-    """All 80 samples, once each, in batches of at most so many padded tokens."""
-    chosen = np.arange(80)
-    batches = gpu.make_micro_batches(samples, chosen, max_tokens=600)
-    assert len(batches) > 1
-    assert max(batch["input_ids"].numel() for batch in batches) <= 600
-    assert sum(len(batch["input_ids"]) for batch in batches) == 80
-    assert sum(int(batch["attention_mask"].sum()) for batch in batches) == samples.lengths[chosen].sum()
+def test_every_step_has_the_papers_batch(gpu: ModuleType, samples: SampleDataset) -> None:
+    """80 samples of like lengths, no sample twice before all others, and epoch after epoch."""
+    per_epoch = len(samples) // 16 // 5
+    steps = list(islice(gpu.make_steps(samples), per_epoch + 3))
+    assert [len(batch["input_ids"]) for batches in steps for batch in batches] == [16] * 5 * len(steps)
+    rows = [tuple(row) for batches in steps[:per_epoch] for batch in batches for row in batch["input_ids"].tolist()]
+    assert len(set(rows)) == len(rows) == per_epoch * 80
+    real = sum(int(batch["attention_mask"].sum()) for batches in steps for batch in batches)
+    assert real / sum(batch["input_ids"].numel() for batches in steps for batch in batches) > 0.75
+
+
+def test_masters_keep_what_bfloat16_rounds_away(gpu: ModuleType) -> None:
+    """A step of 1e-4 on a weight of 1 is lost in bfloat16; a hundred of them are not, with a float32 copy."""
+    plain, kept = (torch.nn.Parameter(torch.ones(4, dtype=torch.bfloat16)) for _ in range(2))
+    optimizers = [torch.optim.AdamW([plain], lr=1e-4, weight_decay=0), gpu.MasterWeights([kept], lr=1e-4)]
+    for _ in range(100):
+        for parameter, optimizer in zip((plain, kept), optimizers, strict=True):
+            parameter.grad = torch.ones_like(parameter)
+            optimizer.step()
+            optimizer.zero_grad()
+    assert plain.tolist() == [1.0] * 4
+    assert kept.tolist() == pytest.approx([0.99] * 4, abs=0.004)
+    assert kept.grad is None
+
+
+def test_a_way_that_cannot_be_had_is_left_out(
+    gpu: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here: cuDNN's attention, refused as a card without it refuses."""
+
+    def measure(config: object, samples: object, device: str, steps: int, setting: Any) -> dict[str, float]:
+        if setting.kernels.cudnn:
+            raise RuntimeError("no such kernel")
+        return {"seconds_a_step": 2.0}
+
+    plain, cudnn = gpu.Kernels(compiled=False, cudnn=False), gpu.Kernels(compiled=False, cudnn=True)
+    monkeypatch.setattr(gpu, "KERNELS", [plain, cudnn])
+    monkeypatch.setattr(gpu, "measure_steps", measure)
+    assert gpu.try_kernels(None, None, "cuda", False) == {plain: 2.0}
+    assert "eager, cuDNN attention: no such kernel" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
 def test_gpu_part_on_the_cpu(gpu: ModuleType, toy: ChatGLMConfig, chatglm_tokenizer: ChatGLMTokenizer) -> None:
-    found = gpu.measure_gpu(
-        make_rows(60), chatglm_tokenizer, 1, "cpu", toy, max_tokens=600, prompt_tokens=20, new_tokens=5
-    )
+    found = gpu.measure_gpu(make_rows(60), chatglm_tokenizer, 1, "cpu", toy, prompt_tokens=20, new_tokens=5)
+    assert found["kernels"] == "eager, memory-efficient attention"
     full, lora = found["full parameters, bfloat16"], found["LoRA rank 16, bfloat16"]
     assert found["inference_float16_peak_gb"] is None
     assert full["trained_parameters"] > lora["trained_parameters"] == 2 * 16 * (64 + 192 + 64 + 64 + 2 * (64 + 128))
     assert full["tokens_per_second"] > 0 < lora["tokens_per_second"]
+    masters = found["full parameters, float32 masters"]
+    assert masters["trained_parameters"] == full["trained_parameters"]
+    assert masters["activation_checkpointing"]
+    assert not full["activation_checkpointing"]
     assert full["mfu"] is None
     assert found["arithmetic"]["ratio"] > 1
     json.dumps(found)
@@ -116,7 +155,8 @@ def test_lora_learns_through_checkpointed_blocks(
         step(self)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watch)
-    gpu.measure_steps(toy, samples, "cpu", 1, 600, gpu.LORA)
+    setting = gpu.Setting(gpu.KERNELS[0], checkpointing=True, lora=gpu.LORA)
+    gpu.measure_steps(toy, samples, "cpu", 1, setting)
     assert all(gradient is not None for gradient in seen["gradients"])
 
 

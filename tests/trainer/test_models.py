@@ -56,6 +56,15 @@ def test_the_tokenizer_is_trained_once_asked(tmp_path: Path) -> None:
     assert make_tokenizer(run, make_rows(1), tmp_path, train=False).get_vocab() == trained.get_vocab()
 
 
+def test_a_tokenizer_that_is_named_is_not_trained(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """A flag beside a recipe that would train one."""
+    chatglm_tokenizer.save_pretrained(tmp_path / "named")
+    run = RunArguments(model_config=SIZES, tokenizer_name_or_path=str(tmp_path / "named"), tokenizer_vocab_size=420)
+    found = make_tokenizer(run, make_rows(1), tmp_path / "own", train=True)
+    assert found.get_vocab() == chatglm_tokenizer.get_vocab()
+    assert not (tmp_path / "own").exists()
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
 def test_lora_trains_only_its_matrices(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
     model = make_model(RunArguments(saved, lora_rank=4), chatglm_tokenizer, 0)
