@@ -26,7 +26,7 @@ from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset
 MICRO_BATCH = 16  # 5 of them are the paper's 80
 WARM_UP_STEPS = 3
 TRIAL_STEPS = 3  # of each way to compute a block, before the fastest is measured
-SHORT_STEPS = 15  # of what stands beside the headline
+SHORT_STEPS = 10  # of what stands beside the headline
 LEARNING_RATE = 1e-5
 LORA = RunArguments("random weights", lora_rank=16, lora_alpha=32)  # recipe lora
 
