@@ -138,6 +138,9 @@ def benchmark_system(
         return None
     done = journal.read()
     texts = [done[turn["id"]] for turn in turns]
+    # New weights may well repeat a special token for ever, which reads as nothing; from others that is a fault.
+    if not system.name.startswith(UNTRAINED) and not any(reply.text.strip() for reply in texts):
+        raise ValueError(f"{system.name} produced nothing: all {len(texts)} replies are empty")
     row = system_row(system.name, system.kind, texts, [turn["completion"] for turn in turns], journal.seconds())
     write_predictions(folder / PREDICTIONS_FILE, turns, [reply.text for reply in texts])
     prompts = [turn["prompt"] for turn in turns]

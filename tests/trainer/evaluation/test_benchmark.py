@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from soulchat_trainer.evaluation import systems
 from soulchat_trainer.evaluation.benchmark import BenchmarkOptions, folder_name, run_benchmark
 from soulchat_trainer.evaluation.openings import OPENINGS_FILE, write_openings
 from soulchat_trainer.evaluation.results import read_predictions
-from soulchat_trainer.evaluation.systems import EndpointSystem
+from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem
 from soulchat_trainer.evaluation.tables import read_tables, render_markdown
 from soulchat_trainer.evaluation.turns import list_turns
-from soulchat_trainer.generation import Decoding
+from soulchat_trainer.generation import Decoding, Reply
 
 from .conftest import Endpoint
 
@@ -189,6 +190,19 @@ def test_a_model_that_produces_nothing_is_told(options: BenchmarkOptions, endpoi
     endpoint.text = " "
     with pytest.raises(ValueError, match="echo produced nothing: all 12 replies are empty"):
         run_benchmark(replace(options, models=["openai:echo"], base_url=endpoint.url))
+
+
+def test_an_untrained_model_may_produce_nothing(
+    options: BenchmarkOptions, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say_nothing(self: ModelSystem, turns: list[dict], *_: object) -> Iterator[tuple[str, Reply]]:
+        return ((turn["id"], Reply("", finished=False, num_tokens=8)) for turn in turns)
+
+    monkeypatch.setattr(ModelSystem, "answer", say_nothing)
+    [row] = run_benchmark(replace(options, models=[f"untrained:{model_folder}"]))["systems"]
+    assert row["generation"]["empty"] == 12
+    with pytest.raises(ValueError, match="small produced nothing: all 12 replies are empty"):
+        run_benchmark(replace(options, output=options.output.with_name("trained")))
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,18 @@ def test_a_row_counts_replies_that_ended_and_ask() -> None:
     assert (row["samples"], row["seconds"], row["seen"]) == (3, 1.5, False)
 
 
-def test_nothing_but_blanks_is_refused() -> None:
-    with pytest.raises(ValueError, match="model produced nothing: all 2 replies are empty"):
-        system_row("model", "model", [Reply("", True, 0), Reply(" \n", False, 3)], REFERENCES[:2], 1.0)
+def test_a_model_that_says_nothing_has_a_row_all_the_same() -> None:
+    """A new one of 100 million parameters repeats <sop>: the scores of what became of it are not lost over that."""
+    row = system_row("untrained", "model", [Reply("", False, 256), Reply("", False, 256)], REFERENCES[:2], 1.0)
+    assert set(row["metrics"].values()) == {0.0}
+    assert row["generation"] == {
+        "distinct_1": 0.0,
+        "distinct_2": 0.0,
+        "mean_length": 0.0,
+        "share_distinct": 0.5,
+        "empty": 2,
+        "share_finished": 0.0,
+    }
 
 
 def test_a_model_is_answered_and_scored(chatglm_tokenizer) -> None:
