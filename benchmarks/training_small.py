@@ -55,6 +55,7 @@ def describe(output_dir: Path) -> dict[str, Any]:
         "dataset": results["dataset"],
         "decoding": results["decoding"],
         "training": training,
+        "epochs": log[-1]["epoch"],
         "loss_curve": [[entry["step"], entry["loss"]] for entry in log if "loss" in entry],
         "systems": results["systems"],
         "references": results["references"],

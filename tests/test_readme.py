@@ -39,5 +39,17 @@ def test_both_readmes_show_the_same_commands() -> None:
     assert commands("README.md") == commands("README_zh.md")
 
 
+@pytest.mark.parametrize("name", [*NAMES, "docs/cost.md"])
+def test_the_hours_on_a_gpu_are_those_of_the_result_file(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    results = page.results_of("training-gpu")
+    full, masters = (results[way] for way in list(page.GPU_WAYS)[:2])
+    assert re.search(rf"\b{full['hours_of_the_papers_run']:.1f}( hours| 小时)", text)
+    if name == "docs/cost.md":
+        assert f"{full['mfu']:.1%}".replace("%", " %") in text
+        assert f"{masters['mfu']:.1%} and".replace("%", " %") in text
+        assert f"{masters['hours_of_the_papers_run']:.1f} hours with float32 masters" in text
+
+
 def test_the_benchmark_page_is_rendered_from_the_result_files() -> None:
     assert page.render() == page.PAGE.read_text(encoding="utf-8")

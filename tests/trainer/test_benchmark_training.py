@@ -221,5 +221,6 @@ def test_small_proof_at_a_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert [step for step, _ in found["loss_curve"]] == [1, 2, 3, 4, 5, 6]
         assert [system["name"] for system in found["systems"]] == ["trained", "untrained", "retrieval"]
         assert len(found["replies"]) == 5
+        assert 0 < found["epochs"] < 1
         assert found["training"]["tokens_per_second"] > 0
         assert (tmp_path / "training-small.png").stat().st_size > 1000
