@@ -35,14 +35,20 @@ def prove_small(dataset: str, minutes: float, flags: Sequence[str], output_dir: 
 
 
 def train_on(dataset: str, minutes: float, flags: Sequence[str], output_dir: Path) -> bool:
-    """Run or go on with train.py; True when it has trained and scored the model, False when time was up."""
+    """Run or go on with train.py; True when it has trained and scored the model, False when time was up.
+
+    Where train.py fails it has said why, and this ends with its exit code.
+    """
     command = [sys.executable, "train.py", "small", "--dataset", str(Path(dataset).resolve()), *flags]
     if find_last_whole_checkpoint(output_dir) is not None:
         command += ["--resume_from_checkpoint", "true"]
     try:
-        subprocess.run([*command, "--output_dir", str(output_dir)], cwd=ROOT, check=True, timeout=minutes * 60)
+        command += ["--output_dir", str(output_dir)]
+        run = subprocess.run(command, cwd=ROOT, check=False, timeout=minutes * 60)
     except subprocess.TimeoutExpired:
         return False
+    if run.returncode:
+        raise SystemExit(run.returncode)
     return True
 
 

@@ -191,6 +191,14 @@ def test_without_a_gpu_it_says_so(what: str, training: ModuleType, monkeypatch: 
         training.main()
 
 
+def test_small_proof_ends_as_training_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training_small
+
+    with pytest.raises(SystemExit, match="2"):
+        training_small.train_on("rows.parquet", 5, ["--no_such_flag"], tmp_path)
+
+
 @pytest.mark.slow
 def test_small_proof_at_a_toy_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped and called again, it goes on; then everything that the proof shows is there."""
