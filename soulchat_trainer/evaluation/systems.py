@@ -26,7 +26,7 @@ from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
 from ..generation import Reply, iterate_replies
 from ..loading import load_model, model_revision
 from ..prompts import encode_prompt, renderer
-from ..sampling import Decoding
+from ..sampling import Decoding, request_seed
 from .openings import OPENINGS_FILE
 from .perplexity import held_out_loss
 from .retrieval import retrieval_baseline
@@ -145,7 +145,7 @@ class EndpointSystem:
             max_tokens=decoding.max_new_tokens,
             temperature=decoding.temperature if decoding.do_sample else 0.0,
             top_p=decoding.top_p,
-            seed=decoding.seed,
+            seed=request_seed(decoding, turn["id"]) >> 32,  # 31 bits: servers may take no more
         )
         try:
             choice, usage = answer.choices[0], answer.usage

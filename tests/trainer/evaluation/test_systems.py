@@ -51,9 +51,19 @@ def test_an_endpoint_gets_the_talk_and_the_decoding(endpoint: Endpoint) -> None:
     assert answers["1-1"].text == "着不睡我"
     [request] = endpoint.requests
     assert request["messages"] == [{"role": "user", "content": "我睡不着"}]
-    wanted = {"model": "gpt-x", "top_p": 0.5, "temperature": 0.7, "max_tokens": 9, "seed": 3}
+    wanted = {"model": "gpt-x", "top_p": 0.5, "temperature": 0.7, "max_tokens": 9}
     assert wanted.items() <= request.items()
     assert (system.name, system.loss(TURNS)) == ("gpt-x", None)
+
+
+def test_an_endpoint_gets_a_seed_of_its_own_for_each_turn(endpoint: Endpoint) -> None:
+    system = EndpointSystem("openai:gpt-x", None, endpoint.url)
+    for seed in (3, 3, 4):
+        list(system.answer(TURNS, Decoding(seed=seed), 1))
+    seeds = [request["seed"] for request in endpoint.requests]
+    assert seeds[:2] == seeds[2:4]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**31 for seed in seeds)
 
 
 def test_an_endpoint_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
