@@ -106,6 +106,16 @@ def test_a_folder_of_other_settings_is_refused(options: BenchmarkOptions) -> Non
         run_benchmark(replace(options, decoding=Decoding(max_new_tokens=9, seed=1)))
 
 
+def test_another_text_in_the_same_template_file_is_another_prompt(options: BenchmarkOptions, tmp_path: Path) -> None:
+    template = tmp_path / "template.txt"
+    template.write_text("甲{dialogue_history}", encoding="utf-8")
+    [system] = run_benchmark(replace(options, prompt=str(template)))["systems"]
+    assert system["prompt"].startswith("template.txt sha256:")
+    template.write_text("乙{dialogue_history}", encoding="utf-8")
+    with pytest.raises(ValueError, match="another prompt; allowed: another --output"):
+        run_benchmark(replace(options, prompt=str(template)))
+
+
 def test_several_systems_make_a_table(options: BenchmarkOptions, model_folder: Path) -> None:
     several = replace(options, models=[f"untrained:{model_folder}", str(model_folder), "retrieval"])
     results = run_benchmark(several)
