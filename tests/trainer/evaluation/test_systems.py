@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from soulchat_trainer.evaluation.openings import OPENINGS_FILE
-from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem, find_openings
+from soulchat_trainer.evaluation.openings import OPENINGS_FILE, find_openings
+from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem
 from soulchat_trainer.sampling import Decoding
 
 from .conftest import Endpoint
@@ -42,6 +42,9 @@ def test_openings_are_those_of_the_folder_and_none_for_untrained(model_folder: P
     assert find_openings(str(tmp_path / "m")) is None
     (tmp_path / "m" / OPENINGS_FILE).write_text("")
     assert find_openings(str(tmp_path / "m")) == tmp_path / "m" / OPENINGS_FILE
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{tmp_path / "m"}"}}')
+    assert find_openings(str(tmp_path / "adapter")) == tmp_path / "m" / OPENINGS_FILE
     assert ModelSystem(f"untrained:{tmp_path / 'm'}", None, "cpu", "float32", seed=0).openings_file is None
 
 
