@@ -160,5 +160,5 @@ def benchmark_system(
 def folder_name(spec: str) -> str:
     """A system's folder: the end of its path or name, without characters that a folder cannot have."""
     prefix, _, name = spec.rstrip("/").rpartition(":")
-    parts = [part for part in (prefix, Path(name).name) if part]
+    parts = [part for part in (prefix, Path(name).resolve().name) if part]
     return re.sub(r"[^\w.-]+", "-", "-".join(parts))

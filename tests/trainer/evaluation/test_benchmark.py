@@ -235,11 +235,15 @@ def test_bad_options_are_told_in_one_line(options: BenchmarkOptions, change: dic
     assert not (options.output / "results.json").exists()
 
 
-def test_folder_names() -> None:
+def test_folder_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folder_name("outputs/demo/") == "demo"
     assert folder_name("untrained:outputs/demo") == "untrained-demo"
     assert folder_name("Qwen/Qwen3-0.6B") == "Qwen3-0.6B"
     assert folder_name("openai:gpt-4o mini") == "openai-gpt-4o-mini"
+    (tmp_path / "demo" / "checkpoint-1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "demo" / "checkpoint-1")
+    assert folder_name("..") == "demo"
+    assert folder_name(".") == "checkpoint-1"
 
 
 @pytest.mark.slow
