@@ -30,16 +30,22 @@ def load_model(
     """
     check_model_folder(name)
     where = choose_device(device)
-    adapter_file = find_adapter_config_file(name)
-    base = name if adapter_file is None else json.loads(Path(adapter_file).read_text())["base_model_name_or_path"]
+    adapted = adapter_base(name)
+    base = adapted or name
     tokenizer_name = name if (Path(name) / "tokenizer_config.json").is_file() else base
     with naming(base):
         model = AutoModelForCausalLM.from_pretrained(base, dtype=_choose_dtype(dtype, where))
-    if adapter_file is not None:
+    if adapted is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, name).merge_and_unload()
     return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer_name)
+
+
+def adapter_base(name: str) -> str | None:
+    """The base model that a PEFT adapter names; None for a model that is no adapter."""
+    adapter_file = find_adapter_config_file(name)
+    return None if adapter_file is None else json.loads(Path(adapter_file).read_text())["base_model_name_or_path"]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """How a talk becomes a prompt: the paper's lines, ChatGLM's rounds, MeChat's instruction, a chat template, a file."""
 
+import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,10 +47,13 @@ def render_file(path: Path) -> Callable[[Sequence[Message]], str]:
     """A template file whose `{dialogue_history}` is replaced by the lines of `dialogue.render_prompt`.
 
     Raises:
-        ValueError: the file has no `{dialogue_history}`.
+        ValueError: the file has no `{dialogue_history}`, or is no text in UTF-8.
         OSError: it cannot be read.
     """
-    template = path.read_text(encoding="utf-8")
+    try:
+        template = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"prompt template {path} is no text in UTF-8: {error}") from None
     if HISTORY not in template:
         raise ValueError(f"prompt template {path} has no {HISTORY}; allowed: a text that has it")
     return lambda messages: template.replace(HISTORY, render_prompt(messages))
@@ -65,6 +69,14 @@ def renderer(style: str) -> Callable[[Sequence[Message]], str]:
     if Path(style).is_file():
         return render_file(Path(style))
     raise ValueError(f"prompt style is {style!r}; allowed: {', '.join(RENDERERS)}, or the path of a template file")
+
+
+def prompt_name(style: str | None) -> str | None:
+    """What results call a style: a template's file is told by its name and a hash, its place is nobody's business."""
+    if style is None or style in RENDERERS:
+        return style
+    digest = hashlib.sha256(Path(style).read_bytes()).hexdigest()
+    return f"{Path(style).name} sha256:{digest[:16]}"
 
 
 def encode_prompt(

@@ -13,7 +13,7 @@ from hub_cards.results import RESULTS_FILE
 
 from .arguments import RunArguments, SoulChatTrainingArguments
 from .data import draw_turns
-from .evaluation.openings import write_openings
+from .evaluation.openings import find_openings, write_openings
 from .evaluation.perplexity import unigram_loss
 from .evaluation.results import PREDICTIONS_FILE, replacing, write_predictions, write_results
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
@@ -46,7 +46,9 @@ def report_run(finished: FinishedRun) -> dict[str, Any]:
     """Evaluate the saved model on held-out turns and write everything that describes the run; returns the results."""
     plot_loss(finished.state.log_history, finished.folder / "loss.png")
     train_turns = list_turns(finished.corpus["train"])
-    write_openings(finished.folder, (turn["prompt"] for turn in train_turns))
+    base = finished.run.model_name_or_path
+    openings = find_openings(base) if base else None
+    write_openings(finished.folder, (turn["prompt"] for turn in train_turns), openings)
     turns = draw_turns(finished.corpus.get("test"), finished.run.num_test_turns)
     decoding = finished.args.decoding()
     systems = evaluate_systems(finished, train_turns, turns, decoding) if turns else []

@@ -43,10 +43,15 @@ class Decoding:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")
 
 
+def request_seed(decoding: Decoding, key: str) -> int:
+    """A request's own seed, 63 bits, from the decoding's and the key."""
+    digest = hashlib.sha256(f"{decoding.seed}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
+
+
 def request_generator(decoding: Decoding, key: str, device: torch.device) -> torch.Generator:
     """A request's random numbers: token n of its reply always meets the same ones, whatever else is in the batch."""
-    digest = hashlib.sha256(f"{decoding.seed}\0{key}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8]) >> 1)
+    return torch.Generator(device).manual_seed(request_seed(decoding, key))
 
 
 def gumbel_noise(generators: Sequence[torch.Generator], vocab_size: int) -> Tensor:

@@ -13,7 +13,7 @@ from hub_cards.results import RESULTS_FILE
 
 from ..data import DATASET_NAMES, load_corpus
 from ..loading import check_model_folder, choose_device
-from ..prompts import renderer
+from ..prompts import prompt_name, renderer
 from ..sampling import Decoding
 from .journal import Journal
 from .openings import count_seen
@@ -119,7 +119,7 @@ def benchmark_system(
         "revision": system.revision,
         "fingerprint": data_fingerprint,
         "decoding": asdict(options.decoding),
-        "prompt": options.prompt,
+        "prompt": prompt_name(options.prompt),
         "dtype": system.dtype,
         "base_url": options.base_url if system.kind == "endpoint" else None,
     }
@@ -150,7 +150,7 @@ def benchmark_system(
         "seen": system.openings_file is not None and count_seen(system.openings_file, prompts) > 0,
         "loss": loss,
         "perplexity": HeldOutLoss(loss, 0).perplexity if loss is not None else None,
-        "prompt": options.prompt,
+        "prompt": prompt_name(options.prompt),
         "dtype": system.dtype,
         "batch_size": options.batch_size,
         "processes": state.num_processes,
@@ -160,5 +160,5 @@ def benchmark_system(
 def folder_name(spec: str) -> str:
     """A system's folder: the end of its path or name, without characters that a folder cannot have."""
     prefix, _, name = spec.rstrip("/").rpartition(":")
-    parts = [part for part in (prefix, Path(name).name) if part]
+    parts = [part for part in (prefix, Path(name).resolve().name) if part]
     return re.sub(r"[^\w.-]+", "-", "-".join(parts))

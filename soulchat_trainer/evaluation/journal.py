@@ -1,7 +1,7 @@
 """Replies on disk as they come, so that a benchmark that was stopped goes on where it was."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from ..generation import Reply
+from .results import replacing
 
 SETTINGS_FILE = "settings.json"
+REPLY_KEYS = ("id", "text", "finished", "num_tokens", "seconds")
 
 
 class Journal:
@@ -22,7 +24,7 @@ class Journal:
         rank: number of this process.
 
     Raises:
-        ValueError: the folder holds replies of other settings.
+        ValueError: the folder holds replies of other settings, or settings that are no JSON object.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0) -> None:
@@ -30,15 +32,20 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         wanted, path = orjson.dumps(settings, option=orjson.OPT_INDENT_2), folder / SETTINGS_FILE
         if rank == 0 and not path.exists():
-            path.write_bytes(wanted)
+            with replacing(path) as file:
+                file.write(wanted)
         found = path.read_bytes() if path.exists() else wanted
         if found != wanted:
-            old, new = orjson.loads(found), orjson.loads(wanted)
+            old, new = _read_object(found, path), orjson.loads(wanted)
             differing = ", ".join(key for key in new if old.get(key) != new[key])
             raise ValueError(f"{folder} holds replies made with another {differing}; allowed: another --output")
 
     def read(self) -> dict[str, Reply]:
-        """The replies so far, by turn id. A last line that was cut in writing does not count."""
+        """The replies so far, by turn id. A last line that was cut in writing does not count.
+
+        Raises:
+            ValueError: another line is no reply.
+        """
         return {row["id"]: Reply(row["text"], row["finished"], row["num_tokens"]) for row in self._rows()}
 
     def seconds(self) -> float:
@@ -64,9 +71,25 @@ class Journal:
 
     def _rows(self, path: Path | None = None) -> list[dict[str, Any]]:
         paths = self._paths() if path is None else [path]
-        return [orjson.loads(line) for path in paths for line in _whole_lines(path).splitlines()]
+        return [
+            _read_object(line, f"{path}, line {number}", REPLY_KEYS)
+            for path in paths
+            for number, line in enumerate(_whole_lines(path).splitlines(), start=1)
+        ]
 
 
 def _whole_lines(path: Path) -> bytes:
     content = path.read_bytes() if path.exists() else b""
     return content[: content.rfind(b"\n") + 1]
+
+
+def _read_object(content: bytes, where: Path | str, keys: Sequence[str] = ()) -> dict[str, Any]:
+    try:
+        row = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(
+            f"{where}: not JSON ({error}); allowed: a benchmark's own file, or another --output"
+        ) from None
+    if not isinstance(row, dict) or not all(key in row for key in keys):
+        raise ValueError(f"{where}: needs a JSON object with {', '.join(keys) or 'settings'}")
+    return row

@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from transformers.utils import cached_file
+
 from soulchatcorpus.dialogue import parse
 from soulchatcorpus.splits import opening_key
 
+from ..loading import adapter_base
 from .results import replacing
 
 OPENINGS_FILE = "training_openings.txt"
@@ -16,10 +19,32 @@ def opening_keys(prompts: Iterable[str]) -> set[int]:
     return {opening_key(parse(prompt)[0]["content"]) for prompt in prompts}
 
 
-def write_openings(model_dir: Path, prompts: Iterable[str]) -> None:
-    """Record the openings of the training prompts beside a model: one hash a line, no text."""
+def write_openings(model_dir: Path, prompts: Iterable[str], base: Path | None = None) -> None:
+    """Record the openings of the training prompts beside a model: one hash a line, no text.
+
+    Args:
+        base: the file of the model that the training began with; what that one saw, this one has seen.
+    """
+    keys = opening_keys(prompts) | (_read_openings(base) if base else set())
     with replacing(model_dir / OPENINGS_FILE) as file:
-        file.writelines(f"{key:016x}\n".encode() for key in sorted(opening_keys(prompts)))
+        file.writelines(f"{key:016x}\n".encode() for key in sorted(keys))
+
+
+def find_openings(name: str) -> Path | None:
+    """The file in which a model's training openings are recorded, if there is one; for an adapter else its base's."""
+    if Path(name).is_dir():
+        path: Path | str | None = Path(name) / OPENINGS_FILE if (Path(name) / OPENINGS_FILE).is_file() else None
+    else:
+        path = cached_file(
+            name,
+            OPENINGS_FILE,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+    if path is not None:
+        return Path(path)
+    base = adapter_base(name)
+    return find_openings(base) if base else None
 
 
 def count_seen(openings_file: Path, prompts: Iterable[str]) -> int:
@@ -28,8 +53,12 @@ def count_seen(openings_file: Path, prompts: Iterable[str]) -> int:
     Raises:
         ValueError: the file holds something else than hashes.
     """
+    recorded = _read_openings(openings_file)
+    return sum(opening_key(parse(prompt)[0]["content"]) in recorded for prompt in prompts)
+
+
+def _read_openings(openings_file: Path) -> set[int]:
     try:
-        recorded = {int(line, 16) for line in openings_file.read_text().split()}
+        return {int(line, 16) for line in openings_file.read_text().split()}
     except ValueError as error:
         raise ValueError(f"{openings_file}: allowed are hexadecimal hashes, one a line ({error})") from error
-    return sum(opening_key(parse(prompt)[0]["content"]) in recorded for prompt in prompts)

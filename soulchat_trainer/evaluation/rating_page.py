@@ -142,7 +142,7 @@ def _refusing(call: Callable) -> Callable:
     def refused(*arguments: Any) -> Any:
         try:
             return call(*arguments)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from None
 
     return refused

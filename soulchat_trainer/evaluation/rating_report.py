@@ -1,5 +1,6 @@
 """What a study of ratings says: means by system, agreement of the raters, who is done, time and pay, Table 1."""
 
+import math
 from statistics import mean, median
 from typing import Any
 
@@ -28,7 +29,7 @@ def report_ratings(study: RatingStudy, rate: float) -> dict[str, Any]:
     ratings = study.ratings()
     if not ratings:
         raise ValueError(f"{study.path} holds no ratings yet; allowed: a study that somebody has rated in")
-    if rate < 0:
+    if not 0 <= rate < math.inf:
         raise ValueError(f"rate is {rate}; allowed: 0 or more an hour")
     raters = [
         {

@@ -16,6 +16,7 @@ from pathlib import Path
 import orjson
 
 import soulchat_metrics
+from hub_cards.results import RESULTS_FILE, read_results
 
 from .rating_questions import ASPECTS, check_scores
 from .results import PREDICTIONS_FILE, read_predictions
@@ -24,6 +25,10 @@ STUDY_FILE = "ratings.sqlite"
 RATERS = 3  # paper, section 3.3
 
 _SCORE_COLUMNS = ", ".join(f"{a.name} INTEGER NOT NULL CHECK ({a.name} BETWEEN 0 AND {a.maximum})" for a in ASPECTS)
+_CORRECTION = (
+    f"ON CONFLICT DO UPDATE SET {', '.join(f'{a.name} = excluded.{a.name}' for a in ASPECTS)},"
+    " seconds = seconds + excluded.seconds"
+)
 _TABLES = f"""
 CREATE TABLE study (seed INTEGER NOT NULL, samples INTEGER NOT NULL);
 CREATE TABLE system (name TEXT PRIMARY KEY, scores TEXT NOT NULL);
@@ -110,8 +115,9 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
         Each rater's token, by name. Only its hash is kept.
 
     Raises:
-        OSError: a folder has no predictions.jsonl, or the study is there already.
-        ValueError: the systems did not answer the same dialogues, or there are fewer than asked for.
+        OSError: a folder has no predictions.jsonl, or the study is there already or cannot be written.
+        ValueError: the systems did not answer the same dialogues, or there are fewer than asked for; a
+            predictions.jsonl lacks rows that the results.json beside it counts.
     """
     systems = _read_systems(folders)
     if raters < 1:
@@ -131,7 +137,7 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
     output.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
-    with closing(sqlite3.connect(unfinished)) as database, database:
+    with _transaction(unfinished) as database:
         database.executescript(_TABLES)
         database.execute("INSERT INTO study VALUES (?, ?)", (seed, samples))
         database.executemany("INSERT INTO system VALUES (?, ?)", [(name, _score(systems[name])) for name in systems])
@@ -152,10 +158,7 @@ def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, str]
     names = [folder.resolve().name for folder in folders]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"the systems' folders are named {', '.join(names)}; allowed: one or more, each name once")
-    systems = {
-        name: {row["id"]: row for row in read_predictions(folder / PREDICTIONS_FILE)}
-        for name, folder in zip(names, folders, strict=True)
-    }
+    systems = {name: _read_answers(folder) for name, folder in zip(names, folders, strict=True)}
     (first_name, first), *others = systems.items()
     for name, rows in others:
         unshared = sorted(first.keys() ^ rows.keys())
@@ -170,6 +173,16 @@ def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, str]
     return systems
 
 
+def _read_answers(folder: Path) -> dict[str, dict[str, str]]:
+    path, results = folder / PREDICTIONS_FILE, folder / RESULTS_FILE
+    rows = {row["id"]: row for row in read_predictions(path)}
+    if results.is_file():
+        samples = max((system.get("samples", 0) for system in read_results(results)["systems"]), default=0)
+        if len(rows) < samples:
+            raise ValueError(f"{path} has {len(rows)} rows, {RESULTS_FILE} says {samples}: ids are missing")
+    return rows
+
+
 def _score(rows: dict[str, dict[str, str]]) -> str:
     """The automatic half of Table 1 on all that the system answered, as JSON."""
     texts = [row["prediction"] for row in rows.values()], [row["reference"] for row in rows.values()]
@@ -180,8 +193,23 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+@contextmanager
+def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction; what SQLite refuses (a full disk, a file that is no study) is an OSError that names it."""
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as database, database:
+            database.execute("PRAGMA foreign_keys = ON")
+            database.row_factory = sqlite3.Row
+            yield database
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}; nothing was changed") from error
+
+
 class RatingStudy:
-    """An existing study. Every call is one transaction, so that whatever was saved stays saved."""
+    """An existing study. Every call is one transaction, so that whatever was saved stays saved.
+
+    Every method raises OSError where the file cannot be read or written, or is no study.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises FileNotFoundError where the folder holds no study."""
@@ -189,17 +217,10 @@ class RatingStudy:
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.path} is not there; `soulchat rate create` makes a study")
 
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=30)) as database, database:
-            database.execute("PRAGMA foreign_keys = ON")
-            database.row_factory = sqlite3.Row
-            yield database
-
     def renew_token(self, rater: str) -> str:
         """A new token for a rater who lost theirs; the old one ends. Raises ValueError where nobody has the name."""
         token = secrets.token_urlsafe(16)
-        with self._database() as database:
+        with _transaction(self.path) as database:
             changed = database.execute(
                 "UPDATE rater SET token_sha256 = ?, window = NULL WHERE name = ?", (_hash(token), rater)
             ).rowcount
@@ -218,7 +239,7 @@ class RatingStudy:
             ValueError: nobody has this token.
         """
         window = secrets.token_urlsafe(8)
-        with self._database() as database:
+        with _transaction(self.path) as database:
             row = database.execute("SELECT name FROM rater WHERE token_sha256 = ?", (_hash(token.strip()),)).fetchone()
             if row is None:
                 raise ValueError("no rater has this token; allowed: the one that the study's owner gave you")
@@ -231,7 +252,7 @@ class RatingStudy:
 
     def raters(self) -> list[Rater]:
         """All raters, with how much they have rated."""
-        with self._database() as database:
+        with _transaction(self.path) as database:
             rows = database.execute(
                 "SELECT name, qualification, (SELECT count(*) FROM rating WHERE rater = name) AS rated,"
                 " (SELECT count(*) FROM assignment WHERE rater = name) AS assigned FROM rater ORDER BY rowid"
@@ -240,7 +261,7 @@ class RatingStudy:
 
     def items(self, rater: str) -> list[Item]:
         """A rater's items in their order."""
-        with self._database() as database:
+        with _transaction(self.path) as database:
             rows = database.execute(
                 "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
                 " JOIN dialogue ON dialogue.id = item.dialogue"
@@ -260,12 +281,12 @@ class RatingStudy:
         ]
 
     def save_from_window(self, rater: str, window: str, item: int, scores: dict[str, int], seconds: float) -> None:
-        """Save scores given on the page, in place of any before.
+        """Save scores given on the page, in place of any before; the seconds add up over corrections.
 
         Raises:
             ValueError: the rater opened another window since, or a score is out of range; nothing is changed.
         """
-        with self._database() as database:
+        with _transaction(self.path) as database:
             row = database.execute("SELECT window FROM rater WHERE name = ?", (rater,)).fetchone()
             if row["window"] != window:
                 raise ValueError(
@@ -277,7 +298,7 @@ class RatingStudy:
     def save_all(self, ratings: Sequence[tuple[str, int, dict[str, int]]]) -> None:
         """Save (rater, item, scores) given elsewhere: all, or none where one is wrong or contradicts (ValueError)."""
         known = {(rating.rater, rating.item): rating.scores for rating in self.ratings()}
-        with self._database() as database:
+        with _transaction(self.path) as database:
             for rater, item, scores in ratings:
                 if (rater, item) not in known:
                     _save(database, rater, item, scores, None)
@@ -286,7 +307,7 @@ class RatingStudy:
 
     def ratings(self) -> list[Rating]:
         """All ratings, by rater and item."""
-        with self._database() as database:
+        with _transaction(self.path) as database:
             rows = database.execute(
                 "SELECT rating.*, item.system FROM rating JOIN item ON item.number = rating.item"
                 " JOIN rater ON rater.name = rating.rater ORDER BY rater.rowid, item"
@@ -295,7 +316,7 @@ class RatingStudy:
 
     def automatic_scores(self) -> dict[str, dict]:
         """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`)."""
-        with self._database() as database:
+        with _transaction(self.path) as database:
             rows = database.execute("SELECT name, scores FROM system ORDER BY rowid").fetchall()
         return {row["name"]: orjson.loads(row["scores"]) for row in rows}
 
@@ -307,10 +328,10 @@ def _save(database: sqlite3.Connection, rater: str, item: int, scores: dict[str,
         raise ValueError(f"{rater}, item {item}: {error}") from None
     try:
         database.execute(
-            "INSERT OR REPLACE INTO rating VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO rating VALUES (?, ?, ?, ?, ?, ?, ?) {_CORRECTION}",
             (rater, item, *(scores[aspect.name] for aspect in ASPECTS), seconds),
         )
-    except sqlite3.IntegrityError:
+    except (sqlite3.IntegrityError, OverflowError):
         raise ValueError(f"{rater}, item {item}: the study has no such rater or item") from None
 
 

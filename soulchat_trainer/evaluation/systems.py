@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import openai
 from transformers import AutoModelForCausalLM, set_seed
-from transformers.utils import cached_file
 
 from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
@@ -26,8 +25,8 @@ from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
 from ..generation import Reply, iterate_replies
 from ..loading import load_model, model_revision
 from ..prompts import encode_prompt, renderer
-from ..sampling import Decoding
-from .openings import OPENINGS_FILE
+from ..sampling import Decoding, request_seed
+from .openings import find_openings
 from .perplexity import held_out_loss
 from .retrieval import retrieval_baseline
 
@@ -145,7 +144,7 @@ class EndpointSystem:
             max_tokens=decoding.max_new_tokens,
             temperature=decoding.temperature if decoding.do_sample else 0.0,
             top_p=decoding.top_p,
-            seed=decoding.seed,
+            seed=request_seed(decoding, turn["id"]) >> 32,  # 31 bits: servers may take no more
         )
         try:
             choice, usage = answer.choices[0], answer.usage
@@ -179,17 +178,3 @@ class RetrievalSystem:
 
     def loss(self, turns: Sequence[Row]) -> float | None:
         return None
-
-
-def find_openings(name: str) -> Path | None:
-    """The file in which a model's training openings are recorded, if there is one."""
-    if Path(name).is_dir():
-        path = Path(name) / OPENINGS_FILE
-        return path if path.is_file() else None
-    found = cached_file(
-        name,
-        OPENINGS_FILE,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
-    return Path(found) if found else None

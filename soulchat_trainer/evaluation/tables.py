@@ -12,13 +12,16 @@ from typing import Any
 import orjson
 
 import soulchat_metrics
-from hub_cards.results import METRICS, RESULTS_FILE, read_results
+from hub_cards.results import METRICS, RESULTS_FILE, lookup, read_results
 
 from .empathy import claims
 from .results import PREDICTIONS_FILE, read_predictions, replacing
 
 SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
 P_VALUE = 0.05
+NEEDED = ("decoding.top_p", "decoding.temperature", "decoding.max_new_tokens", "decoding.seed", "references")
+NEEDED_OF_SYSTEMS = ("samples", "signature", "generation", *(f"metrics.{metric}" for metric in METRICS))
+LETTERS = string.ascii_lowercase
 Predictions = dict[str, tuple[str, str]]  # prediction and reference by turn id
 
 
@@ -45,7 +48,8 @@ def read_tables(folders: Sequence[Path]) -> list[Table]:
     """The systems of some result folders, in a table for each set that can be compared.
 
     Raises:
-        OSError, ValueError: a folder has no results.json, or one that is broken; no system has seven metrics.
+        OSError, ValueError: a folder has no results.json, or one that is broken or not whole; no system has metrics; a
+            table has more systems than there are letters.
     """
     groups: dict[str, list[tuple[Path, dict[str, Any], dict[str, Any]]]] = {}
     for folder in folders:
@@ -53,13 +57,25 @@ def read_tables(folders: Sequence[Path]) -> list[Table]:
         for system in results["systems"]:
             if not system.get("metrics"):
                 continue
+            _check_whole(folder, results, system)
             key = orjson.dumps(
                 [results["dataset"].get("fingerprint"), results["decoding"], system["samples"], system["signature"]]
             ).decode()
             groups.setdefault(key, []).append((folder, results, system))
     if not groups:
         raise ValueError(f"no system in {', '.join(map(str, folders))} has metrics; allowed: results of a benchmark")
+    if (most := max(map(len, groups.values()))) > len(LETTERS):
+        raise ValueError(f"{most} systems are in one table; allowed: at most {len(LETTERS)}, a letter for each")
     return [_table(group) for group in groups.values()]
+
+
+def _check_whole(folder: Path, results: dict[str, Any], system: dict[str, Any]) -> None:
+    missing = [path for path in NEEDED if lookup(results, path) is None]
+    missing += [path for path in NEEDED_OF_SYSTEMS if lookup(system, path) is None]
+    if missing:
+        raise ValueError(
+            f"{folder / RESULTS_FILE}: {system['name']} lacks {', '.join(missing)}; allowed: results of a benchmark"
+        )
 
 
 def _table(group: list[tuple[Path, dict[str, Any], dict[str, Any]]]) -> Table:
@@ -108,7 +124,7 @@ def compare(predictions: Sequence[Predictions | None]) -> list[dict[str, str]]:
         for metric, result in compared.items():
             if result["p_value"] < P_VALUE / len(pairs):
                 better, worse = (one, other) if result["difference"] > 0 else (other, one)
-                marks[better][metric] += string.ascii_lowercase[worse]
+                marks[better][metric] += LETTERS[worse]
     return [{metric: "".join(sorted(letters)) for metric, letters in system.items()} for system in marks]
 
 
@@ -120,7 +136,7 @@ def published() -> dict[str, Any]:
 
 def _names(table: Table) -> list[str]:
     """Names of the systems with their letters, and 'seen' where a model was trained on openings of the test."""
-    letters = string.ascii_lowercase if len(table.systems) > 1 else [""]
+    letters = LETTERS if len(table.systems) > 1 else [""]
     return [
         f"{letter} {system['name']}{' (seen)' if system.get('seen') else ''}".strip()
         for letter, system in zip(letters, table.systems, strict=False)

@@ -32,6 +32,9 @@ def test_a_template_without_its_place_and_an_unknown_style_are_refused(tmp_path:
     template.write_text("请回复。", encoding="utf-8")
     with pytest.raises(ValueError, match="dialogue_history"):
         renderer(str(template))
+    template.write_bytes("{dialogue_history}请回复".encode("gbk"))
+    with pytest.raises(ValueError, match=r"template\.txt is no text in UTF-8"):
+        renderer(str(template))
     with pytest.raises(ValueError, match="soulchat, chatglm, mechat"):
         renderer("smile")
 

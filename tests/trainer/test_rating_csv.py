@@ -46,6 +46,7 @@ def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path):
     [
         (f"{HEAD}\nrater-1,1,3,0,0,0\n", "rater-1, item 1: content is 3.*nothing was imported"),
         (f"{HEAD}\nrater-1,1,2,0,0,0\nrater-1,77,2,0,0,0\n", "item 77: the study has no such rater or item"),
+        (f"{HEAD}\nrater-1,{10**30},2,0,0,0\n", "the study has no such rater or item"),
         (f"{HEAD}\nrater-7,1,2,0,0,0\n", "rater-7, item 1: the study has no such rater or item"),
         (f"{HEAD}\nrater-1,1,2,x,0,0\n", "line 2: .*empathy 'x'.*whole numbers"),
         (f"{HEAD}\nrater-1,1,2,,0,0\n", "line 2: .*empathy ''"),

@@ -94,3 +94,5 @@ def test_what_cannot_be_reported_is_refused(tmp_path):
     study.save_all([("rater-1", 1, all_scores())])
     with pytest.raises(ValueError, match="rate is -1"):
         report_ratings(study, -1)
+    with pytest.raises(ValueError, match="rate is nan; allowed: 0 or more an hour"):
+        report_ratings(study, float("nan"))

@@ -1,6 +1,7 @@
 import sqlite3
 from itertools import pairwise
 
+import orjson
 import pytest
 
 from soulchat_trainer.evaluation.rating_questions import ASPECTS, check_scores
@@ -56,7 +57,7 @@ def test_scores_are_kept_and_may_be_corrected(tmp_path):
     study.save_from_window(name, window, 4, all_scores(), 12.5)
     study.save_from_window(name, window, 4, all_scores(empathy=2), 3.0)
     [rating] = RatingStudy(study.path.parent).ratings()
-    assert (rating.rater, rating.item, rating.scores, rating.seconds) == ("rater-2", 4, all_scores(empathy=2), 3.0)
+    assert (rating.rater, rating.item, rating.scores, rating.seconds) == ("rater-2", 4, all_scores(empathy=2), 15.5)
     rater = study.raters()[1]
     assert (rater.qualification, rater.rated, rater.assigned) == ("MSc Psychology", 1, 6)
     assert {item.number: item.scores for item in study.items(name)}[4] == all_scores(empathy=2)
@@ -148,6 +149,43 @@ def test_a_killed_create_leaves_no_study_and_can_be_repeated(tmp_path):
     (tmp_path / "study" / f"{STUDY_FILE}.unfinished").write_bytes(b"half a file")
     study, _ = make_study(tmp_path)
     assert [path.name for path in study.path.parent.iterdir()] == [STUDY_FILE]
+
+
+def test_predictions_with_missing_ids_make_no_study(tmp_path):
+    folders = write_systems(tmp_path)
+    for folder in folders:
+        results = {"schema_version": 1, "dataset": {"name": "x"}, "systems": [{"name": folder.name, "samples": 6}]}
+        (folder / "results.json").write_bytes(orjson.dumps(results))
+    with pytest.raises(ValueError, match=r"predictions\.jsonl has 5 rows, results\.json says 6: ids are missing"):
+        create_study(folders, 3, 3, 0, tmp_path / "study")
+    write_systems(tmp_path, dialogues=6)
+    create_study(folders, 3, 3, 0, tmp_path / "study")
+
+
+def test_a_file_that_is_no_study_is_told(tmp_path):
+    for content in (b"", b"hello, this is no database"):
+        (tmp_path / STUDY_FILE).write_bytes(content)
+        with pytest.raises(OSError, match=r"ratings\.sqlite: (no such table|file is not a database).*; nothing was"):
+            RatingStudy(tmp_path).ratings()
+
+
+def test_a_full_disk_changes_nothing(tmp_path, monkeypatch):
+    study, tokens = make_study(tmp_path)
+    name, window = study.open_window(tokens["rater-1"], "")
+    study.save_from_window(name, window, 1, all_scores(), 1.0)
+    connect = sqlite3.connect
+
+    def connect_to_a_full_disk(path, **options):
+        database = connect(path, **options)
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_a_full_disk)
+    with pytest.raises(OSError, match=r"ratings\.sqlite: database or disk is full; nothing was changed"):
+        study.open_window(tokens["rater-1"], "psychologist " * 10_000)
+    study.save_from_window(name, window, 2, all_scores(), 1.0)
+    assert [rating.item for rating in study.ratings()] == [1, 2]
 
 
 def test_automatic_scores_are_of_all_predictions(tmp_path):

@@ -106,6 +106,16 @@ def test_a_folder_of_other_settings_is_refused(options: BenchmarkOptions) -> Non
         run_benchmark(replace(options, decoding=Decoding(max_new_tokens=9, seed=1)))
 
 
+def test_another_text_in_the_same_template_file_is_another_prompt(options: BenchmarkOptions, tmp_path: Path) -> None:
+    template = tmp_path / "template.txt"
+    template.write_text("甲{dialogue_history}", encoding="utf-8")
+    [system] = run_benchmark(replace(options, prompt=str(template)))["systems"]
+    assert system["prompt"].startswith("template.txt sha256:")
+    template.write_text("乙{dialogue_history}", encoding="utf-8")
+    with pytest.raises(ValueError, match="another prompt; allowed: another --output"):
+        run_benchmark(replace(options, prompt=str(template)))
+
+
 def test_several_systems_make_a_table(options: BenchmarkOptions, model_folder: Path) -> None:
     several = replace(options, models=[f"untrained:{model_folder}", str(model_folder), "retrieval"])
     results = run_benchmark(several)
@@ -225,11 +235,15 @@ def test_bad_options_are_told_in_one_line(options: BenchmarkOptions, change: dic
     assert not (options.output / "results.json").exists()
 
 
-def test_folder_names() -> None:
+def test_folder_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert folder_name("outputs/demo/") == "demo"
     assert folder_name("untrained:outputs/demo") == "untrained-demo"
     assert folder_name("Qwen/Qwen3-0.6B") == "Qwen3-0.6B"
     assert folder_name("openai:gpt-4o mini") == "openai-gpt-4o-mini"
+    (tmp_path / "demo" / "checkpoint-1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "demo" / "checkpoint-1")
+    assert folder_name("..") == "demo"
+    assert folder_name(".") == "checkpoint-1"
 
 
 @pytest.mark.slow

@@ -22,6 +22,30 @@ def test_replies_round_trip_and_a_torn_line_is_written_over(tmp_path: Path) -> N
     assert journal.read() == REPLIES
 
 
+@pytest.mark.parametrize("line", [b'{"id": "b', b'{"id": "b"}', b"[]"])
+def test_a_broken_line_is_told_with_its_file(tmp_path: Path, line: bytes) -> None:
+    journal = Journal(tmp_path, {})
+    list(journal.write(REPLIES.items()))
+    path = tmp_path / "replies-0.jsonl"
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    with pytest.raises(ValueError, match=r"replies-0\.jsonl, line 1: (not JSON|needs a JSON object with id, text)"):
+        journal.read()
+
+
+def test_settings_that_could_not_be_written_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", fail)
+        with pytest.raises(OSError, match="No space left"):
+            Journal(tmp_path, {"seed": 1})
+    assert Journal(tmp_path, {"seed": 1}).read() == {}
+    (tmp_path / "settings.json").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"settings\.json: not JSON .*; allowed: a benchmark's own file, or another"):
+        Journal(tmp_path, {"seed": 1})
+
+
 def test_every_reply_is_on_disk_before_the_next_is_asked_for(tmp_path: Path) -> None:
     journal = Journal(tmp_path, {})
 

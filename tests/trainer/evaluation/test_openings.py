@@ -17,6 +17,9 @@ def test_openings(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 1
     assert "睡" not in path.read_text()
     assert count_seen(path, [SEEN, LATER, OTHER]) == 2
+    (tmp_path / "next").mkdir()
+    write_openings(tmp_path / "next", [OTHER], base=path)
+    assert count_seen(tmp_path / "next" / OPENINGS_FILE, [SEEN, OTHER]) == 2
     path.write_text("我睡不着")
     with pytest.raises(ValueError, match="hexadecimal"):
         count_seen(path, [SEEN])

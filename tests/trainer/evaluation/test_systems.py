@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from soulchat_trainer.evaluation.openings import OPENINGS_FILE
-from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem, find_openings
+from soulchat_trainer.evaluation.openings import OPENINGS_FILE, find_openings
+from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem
 from soulchat_trainer.sampling import Decoding
 
 from .conftest import Endpoint
@@ -42,6 +42,9 @@ def test_openings_are_those_of_the_folder_and_none_for_untrained(model_folder: P
     assert find_openings(str(tmp_path / "m")) is None
     (tmp_path / "m" / OPENINGS_FILE).write_text("")
     assert find_openings(str(tmp_path / "m")) == tmp_path / "m" / OPENINGS_FILE
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{tmp_path / "m"}"}}')
+    assert find_openings(str(tmp_path / "adapter")) == tmp_path / "m" / OPENINGS_FILE
     assert ModelSystem(f"untrained:{tmp_path / 'm'}", None, "cpu", "float32", seed=0).openings_file is None
 
 
@@ -51,9 +54,19 @@ def test_an_endpoint_gets_the_talk_and_the_decoding(endpoint: Endpoint) -> None:
     assert answers["1-1"].text == "着不睡我"
     [request] = endpoint.requests
     assert request["messages"] == [{"role": "user", "content": "我睡不着"}]
-    wanted = {"model": "gpt-x", "top_p": 0.5, "temperature": 0.7, "max_tokens": 9, "seed": 3}
+    wanted = {"model": "gpt-x", "top_p": 0.5, "temperature": 0.7, "max_tokens": 9}
     assert wanted.items() <= request.items()
     assert (system.name, system.loss(TURNS)) == ("gpt-x", None)
+
+
+def test_an_endpoint_gets_a_seed_of_its_own_for_each_turn(endpoint: Endpoint) -> None:
+    system = EndpointSystem("openai:gpt-x", None, endpoint.url)
+    for seed in (3, 3, 4):
+        list(system.answer(TURNS, Decoding(seed=seed), 1))
+    seeds = [request["seed"] for request in endpoint.requests]
+    assert seeds[:2] == seeds[2:4]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**31 for seed in seeds)
 
 
 def test_an_endpoint_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from soulchat_trainer.evaluation.results import write_predictions, write_results
@@ -96,6 +97,24 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     write_results(tmp_path / "results.json", dataset={"name": "x"}, decoding=Decoding(), systems=[], references={})
     with pytest.raises(ValueError, match="no system in"):
         read_tables([tmp_path])
+
+
+def test_results_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "m", GOOD, signature=None, metrics={"bleu-1": 1.0})
+    with pytest.raises(
+        ValueError, match=r"results\.json: m lacks signature, metrics\.bleu-2, .*; allowed: results of"
+    ):
+        read_tables([folder])
+    results = {"schema_version": 1, "dataset": {"name": "x"}, "systems": [{"name": "m", "metrics": {"bleu-1": 1.0}}]}
+    (folder / "results.json").write_bytes(orjson.dumps(results))
+    with pytest.raises(ValueError, match=r"m lacks decoding\.top_p, .*references, samples"):
+        read_tables([folder])
+
+
+def test_no_system_is_left_out_for_want_of_a_letter(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "m", GOOD)
+    with pytest.raises(ValueError, match="27 systems are in one table; allowed: at most 26"):
+        read_tables([folder] * 27)
 
 
 def test_files(tmp_path: Path) -> None:
