@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import cached_file
 
 from soulchatcorpus.dialogue import parse
@@ -31,9 +32,15 @@ def write_openings(model_dir: Path, prompts: Iterable[str], base: Path | None = 
 
 
 def find_openings(name: str) -> Path | None:
-    """The file in which a model's training openings are recorded, if there is one; for an adapter else its base's."""
+    """The file in which a model's training openings are recorded, if there is one.
+
+    For an adapter else its base's; a checkpoint's is that of the run around it.
+    """
+    path: Path | str | None
     if Path(name).is_dir():
-        path: Path | str | None = Path(name) / OPENINGS_FILE if (Path(name) / OPENINGS_FILE).is_file() else None
+        folder = Path(name).resolve()
+        places = [folder, folder.parent] if folder.name.startswith(PREFIX_CHECKPOINT_DIR) else [folder]
+        path = next((place / OPENINGS_FILE for place in places if (place / OPENINGS_FILE).is_file()), None)
     else:
         path = cached_file(
             name,
