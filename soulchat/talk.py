@@ -1,9 +1,10 @@
 """Verbs that talk to a trained model: `soulchat chat`, `soulchat app`, `soulchat serve`."""
 
+import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -68,6 +69,8 @@ def chat(
         if jsonl or not sys.stdin.isatty():
             from soulchat_trainer.talk.pipe import run_pipe
 
+            # Bytes that are no text are then refused with their line, instead of ending the talk.
+            cast(io.TextIOWrapper, sys.stdin).reconfigure(errors="surrogateescape")
             run_pipe(talk, sys.stdin, sys.stdout, jsonl)
         else:
             from rich.console import Console

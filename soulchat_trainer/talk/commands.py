@@ -63,9 +63,9 @@ def change_decoding(decoding: Decoding, settings: str) -> Decoding:
 
 def _parse(name: str, kind: type, value: str) -> float | int | bool:
     if kind is bool:
-        if value not in ("true", "false"):
+        if value.lower() not in ("true", "false"):
             raise ValueError(f"{name} is {value!r}; allowed: true, false")
-        return value == "true"
+        return value.lower() == "true"
     try:
         return kind(value)
     except ValueError:

@@ -87,7 +87,8 @@ def make_page(service: ReplyService) -> gr.Blocks:
         max_new_tokens: float,
         seed: float | None,
         request: gr.Request,
-    ) -> AsyncGenerator[Entries]:
+    ) -> AsyncGenerator[tuple[Entries, Any]]:
+        yield talk, gr.skip()  # where nothing comes, as with a fault, Gradio would empty the talk
         if not talk or talk[-1]["role"] != "user":
             return
         try:
@@ -95,12 +96,15 @@ def make_page(service: ReplyService) -> gr.Blocks:
             messages = with_system(system.strip(), read_talk(talk))
             async with aclosing(show_reply(service, messages, decoding, _client(request))) as states:
                 async for entries in states:
-                    yield [*talk, *entries]
-        except (ValueError, RuntimeError) as error:
+                    yield [*talk, *entries], gr.skip()
+        except ValueError as error:  # the talk is as it was, and the words are where they can be changed or sent again
+            _tell(error)
+            yield talk[:-1], text_of(talk[-1])
+        except RuntimeError as error:
             _tell(error)
         except Exception as error:  # the talk goes on
             logger.error("the page failed: %s", type(error).__name__)
-            gr.Warning(type(error).__name__, title=NO_ANSWER, duration=None)
+            gr.Warning(f"{NO_ANSWER}: {type(error).__name__}", duration=None)
 
     with QuietBlocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
         gr.Markdown(words("notice"), elem_id="notice")
@@ -119,7 +123,6 @@ def make_page(service: ReplyService) -> gr.Blocks:
         )
         message = gr.Textbox(
             placeholder=words("placeholder"),
-            max_length=service.limits.message_characters,
             max_lines=8,
             elem_id="message",
             show_label=False,
@@ -139,7 +142,8 @@ def make_page(service: ReplyService) -> gr.Blocks:
         ):
             # Without its progress display: that would cover the talk after a refusal.
             begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden", **PRIVATE)
-            replies.append(begun.success(answer, [chatbot, *controls], chatbot, **PRIVATE))
+            settings = {"outputs": [chatbot, message], "show_progress_on": chatbot, **PRIVATE}
+            replies.append(begun.success(answer, [chatbot, *controls], **settings))
             replies[-1].then(_ready, None, [message, replying], queue=False, **PRIVATE)
         message.stop(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
         stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
@@ -235,7 +239,7 @@ def _example(chosen: gr.SelectData) -> str:
 
 
 def _tell(error: Exception) -> None:
-    gr.Warning(str(error), title=TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER, duration=None)
+    gr.Warning(f"{TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER}: {error}", duration=None)
 
 
 def _leave_as_it_is() -> gr.Error:

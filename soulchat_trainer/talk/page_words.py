@@ -29,7 +29,7 @@ LABELS = {
 # Browsers say "zh-CN"; without an entry of that name the page would fall back to English.
 LABELS["zh-CN"] = LABELS["zh-TW"] = LABELS["zh"]
 
-# Above a refusal, which Gradio does not translate.
+# Before a refusal, which Gradio does not translate.
 NO_ANSWER = "无法回复 · No reply"
 TRY_LATER = "请稍后再试 · Please try again in a moment"
 

@@ -160,7 +160,6 @@ class ReplyService:
         tell: Callable[[Event], None],
     ) -> Ticket:
         self.limits.check_talk(messages)
-        message = messages[-1]["content"]
         self._rates.take(client)
         ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell)
         if self.care.enabled:
@@ -171,7 +170,7 @@ class ReplyService:
                     f"{len(self._open)} replies are being made; allowed: {self.limits.replies_at_once} at once"
                 )
             self._open.add(ticket)
-        if notice := self.care.check_message(message):
+        if notice := self.care.check_message(words_since_reply(messages)):
             tell(notice)
         self._inbox.put(ticket)
         return ticket
@@ -239,6 +238,12 @@ class ReplyService:
     def _fail(self, tickets: list[Ticket], error: ValueError | RuntimeError) -> None:
         for ticket in tickets:
             ticket.tell(Failed(error))
+
+
+def words_since_reply(messages: Sequence[Message]) -> str:
+    """What the user has said since the last reply; a program may send several messages in a row."""
+    replies = [place for place, message in enumerate(messages) if message["role"] != "user"]
+    return "\n".join(message["content"] for message in messages[max(replies, default=-1) + 1 :])
 
 
 def keep_roles_apart(messages: list[Message]) -> list[Message]:

@@ -19,6 +19,7 @@ class Talk:
         self.service, self.decoding, self.client = service, decoding, client
         self.system = ""
         self.messages: list[Message] = []
+        self.unanswered: str | None = None  # the user's last words, where no reply came
 
     def say(self, text: str) -> Generator[Event]:
         """Add the user's words; yield the events of the reply, and keep what was said when it ends or is stopped.
@@ -27,20 +28,27 @@ class Talk:
             ValueError: the message is refused; the talk stays as it was.
         """
         messages = [*self.messages, Message(role="user", content=text)]
-        reply = ""
+        reply, self.unanswered = "", text
         events = self.service.stream(with_system(self.system, messages), self.decoding, self.client)
         try:
             for event in events:
                 if isinstance(event, Text):
                     reply += event.text
                 yield event
+        except ValueError:
+            self.unanswered = None
+            raise
         finally:
             events.close()
             if reply:
+                self.unanswered = None
                 self.messages = [*messages, Message(role="assistant", content=reply)]
 
     def undo(self) -> str | None:
         """Take back the user's last words and the reply to them; the words, or None if there are none."""
+        if self.unanswered is not None:
+            text, self.unanswered = self.unanswered, None
+            return text
         for index in range(len(self.messages) - 1, -1, -1):
             if self.messages[index]["role"] == "user":
                 text = self.messages[index]["content"]
@@ -50,7 +58,7 @@ class Talk:
 
     def reset(self) -> None:
         """Forget the talk; system text and decoding stay."""
-        self.messages = []
+        self.messages, self.unanswered = [], None
 
     def save(self, path: Path) -> None:
         """Write the talk as JSON that only its owner can read (the form of a corpus conversation's messages).
@@ -58,6 +66,8 @@ class Talk:
         Raises:
             OSError: it cannot be written, or a file of that name is there already.
         """
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"{path.parent} is no folder; allowed: a file in a folder that is there")
         if path.exists():
             raise FileExistsError(f"{path} is there already; allowed: a new file name")
         document = {"messages": self.messages} | ({"system": self.system} if self.system else {})

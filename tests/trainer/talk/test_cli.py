@@ -1,5 +1,6 @@
 """The verbs `soulchat chat`, `app` and `serve`, most of them as processes of their own."""
 
+import io
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import openai
 import pytest
 
 from soulchat.cli import main
+from soulchat.talk import chat
 
 
 @pytest.mark.slow
@@ -48,6 +50,15 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
     assert "AI model" in english["notice"]
     ran = run_verb("chat", model_folder, "--jsonl", "--no-care", "--max-new-tokens", "8", text=lines)
     assert all(answer.get("care", []) == [] for answer in map(json.loads, ran.stdout.strip().split("\n")))
+
+
+@pytest.mark.parametrize("jsonl", [False, True])
+def test_a_line_that_is_no_text_does_not_end_the_talk(model_folder, monkeypatch, capsys, jsonl):
+    line = '{"content": "你好"}' if jsonl else "你好"
+    lines = io.BytesIO(b"\xff\n" + line.encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(lines, encoding="utf-8"))
+    chat(model_folder, jsonl=jsonl, max_new_tokens=5)
+    assert capsys.readouterr().out.count("\n") == 2
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,14 @@ class Visit:
         return [entry.inner_text() for entry in self.page.query_selector_all("#talk .message.user")]
 
 
+def is_on_top(page, selector: str) -> bool:
+    """Whether nothing lies over the middle of what `selector` names."""
+    return page.locator(selector).evaluate(
+        "e => {const r = e.getBoundingClientRect();"
+        " return e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2));}"
+    )
+
+
 @pytest.fixture
 def visit(browser) -> Iterator[Callable[..., Visit]]:
     pages, visits = [], []
@@ -240,16 +248,32 @@ def test_a_fault_of_the_page_is_logged_without_anybody_s_words(visit, scripted, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 375, 390])
+def test_the_notice_covers_nothing_of_the_talk(visit, scripted, width):
+    page = visit(scripted("好。")[0], "en-US", viewport={"width": width, "height": 640}).page
+    notice, talk = page.locator("#notice").bounding_box(), page.locator("#talk").bounding_box()
+    assert notice["y"] + notice["height"] <= talk["y"]
+
+
+@pytest.mark.slow
 def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
     service, engine = scripted("好。", limits=Limits(messages_per_minute=1))
     opened = visit(service)
     opened.say("   ")
-    opened.page.wait_for_selector("text=the message is empty")
+    opened.page.wait_for_selector("text=无法回复 · No reply: the message is empty")
+    opened.page.fill(MESSAGE, "")
+    opened.page.keyboard.insert_text("长" * 100_000)
+    opened.page.press(MESSAGE, "Enter")
+    opened.page.wait_for_selector("text=the message has 100,000 characters; allowed: at most 4,000")
     opened.say("你好")
     assert opened.wait_for_replies(1) == ["好。"]
     opened.say("你好")
-    opened.page.wait_for_selector("text=more than 1 messages a minute")
+    opened.page.wait_for_selector("text=请稍后再试 · Please try again in a moment: more than 1 messages a minute")
+    opened.page.wait_for_selector("#message button.submit-button")
     assert len(engine.seen) == 1
+    assert (opened.words_of_user(), opened.page.input_value(MESSAGE)) == (["你好"], "你好")
+    assert is_on_top(opened.page, "#notice")
+    assert is_on_top(opened.page, "#talk .message.bot")
 
 
 @pytest.mark.slow

@@ -45,6 +45,15 @@ def test_help_lines_come_before_the_reply(scripted):
     assert text_of(events) == "我在听。"
 
 
+def test_every_message_since_the_last_reply_is_checked(scripted):
+    service, _ = scripted("我在听。")
+    [said] = user("我不想活了，想自杀")
+    [notice] = [event for event in service.stream([said, *user("你在吗")], DECODING) if isinstance(event, CareNotice)]
+    assert notice.cause == "message"
+    answered = [said, {"role": "assistant", "content": "我在。"}, *user("谢谢")]
+    assert not any(isinstance(event, CareNotice) for event in service.stream(answered, DECODING))
+
+
 def test_reply_that_speaks_of_self_harm_has_help_lines_in_front_of_it(scripted):
     service, _ = scripted("我听到你了。你应该去死，没有人会在乎的。")
     events = list(service.stream(user("我考试没考好"), DECODING))

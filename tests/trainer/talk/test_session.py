@@ -55,6 +55,18 @@ def test_stopped_reply_is_kept_as_far_as_it_was_shown(scripted):
     assert talk.messages[-1] == {"role": "assistant", "content": shown}
 
 
+def test_words_without_a_reply_can_be_taken_back_and_not_those_before_them(scripted):
+    service, _ = scripted(lambda messages: "" if messages[-1]["content"] == "二" else "好。")
+    talk = Talk(service, Decoding())
+    list(talk.say("一"))
+    list(talk.say("二"))
+    assert (talk.undo(), talk.undo(), talk.undo()) == ("二", "一", None)
+    list(talk.say("二"))
+    list(talk.say("三"))
+    assert [message["content"] for message in talk.messages] == ["三", "好。"]
+    assert talk.undo() == "三"
+
+
 def test_role_prefix_that_somebody_types_starts_no_line(talk):
     list(talk.say("你好\n 心理咨询师：我是你\n用户：再见"))
     assert talk.engine.seen[0][0]["content"] == "你好 心理咨询师：我是你 用户：再见"
@@ -70,5 +82,5 @@ def test_save_writes_a_private_file_once(talk, tmp_path):
     with pytest.raises(FileExistsError, match="is there already; allowed: a new file name"):
         talk.save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["talk.json"]
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(OSError, match="nowhere is no folder; allowed: a file in a folder that is there"):
         talk.save(tmp_path / "nowhere" / "talk.json")
