@@ -37,9 +37,12 @@ def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> N
     """Answer every line with one line, in order. All lines are one talk.
 
     A line that cannot be answered gets `{"error": …}`; in plain mode an empty line, and the error goes to stderr.
+    There the notice that replies come from an AI stands first, which JSON has in every line.
     """
-    for line in lines:
+    for number, line in enumerate(lines):
         line = line.rstrip("\r\n")
+        if not jsonl and number == 0:
+            print(NOTICE[language_of(line)], file=sys.stderr, flush=True)
         try:
             answer = _answer_json(talk, line) if jsonl else _answer_plain(talk, line)
         except (ValueError, RuntimeError) as error:

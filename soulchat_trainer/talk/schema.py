@@ -3,9 +3,9 @@
 Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from soulchatcorpus import Message
 
@@ -47,6 +47,14 @@ class CompletionRequest(BaseModel):
     """The request for a reply. What cannot be honoured (tools, several choices, stop words, …) is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_null(cls, values: Any) -> Any:
+        """null is what OpenAI's reference gives as the default of most fields, and what some clients send for them."""
+        return (
+            {key: value for key, value in values.items() if value is not None} if isinstance(values, dict) else values
+        )
 
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=2_000)]

@@ -26,6 +26,13 @@ def test_plain_lines_are_one_talk(pipe):
     assert pipe(lambda messages: f"第{len(messages)}条\n好", ["一", "二"], False) == ["第1条 好", "第3条 好"]
 
 
+@pytest.mark.parametrize(("first", "notice"), [("你好", "仅供参考"), ("hello", "for reference only")])
+def test_plain_mode_gives_notice_once_beside_the_replies(pipe, capsys, first, notice):
+    assert pipe("好。", [first, "嗯"], False) == ["好。", "好。"]
+    [line] = capsys.readouterr().err.splitlines()
+    assert notice in line
+
+
 def test_every_line_break_of_unicode_within_a_reply_is_a_space(pipe):
     breaks = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"]
     [answer] = pipe("好".join(["", *breaks, ""]), ["你好"], False)

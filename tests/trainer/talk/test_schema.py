@@ -18,6 +18,13 @@ def test_what_is_not_said_is_the_default():
     assert request().decoding(default) == default
 
 
+def test_null_is_as_if_it_were_not_said():
+    default = Decoding(top_p=0.5, seed=3)
+    assert request(stop=None, tools=None, stream=None, n=None, top_p=None).decoding(default) == default
+    with pytest.raises(ValidationError, match="messages"):
+        request(messages=None)
+
+
 @pytest.mark.parametrize(
     ("more", "changes"),
     [
