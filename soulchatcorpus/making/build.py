@@ -121,10 +121,11 @@ def _origin(record: Record) -> dict[str, str | None]:
     provenance = record.get("provenance") or {}
     crisis = (record.get("labels") or {}).get("crisis")
     # Rewriting carries what a question said of itself, its source and licence among it, under `source`.
-    said = record | (provenance.get("source") or {})
+    source = provenance.get("source")
+    said = record | (source if isinstance(source, dict) else provenance)
     terms = {name: said.get(name) for name in ("source", "licence")}
     known = {"source_id": record["id"], "crisis": crisis} | provenance | terms
-    return {name: known.get(name) for name in PROVENANCE}
+    return {name: None if known.get(name) is None else str(known[name]) for name in PROVENANCE}
 
 
 def _conversation_row(record: Record) -> dict:

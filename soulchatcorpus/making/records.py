@@ -18,6 +18,10 @@ from ..schema import TOPICS, Conversation, Role, find_topic
 Record = dict[str, Any]
 Kind = Literal["questions", "conversations"]
 KINDS: tuple[Kind, ...] = ("questions", "conversations")
+NEEDED: dict[Kind, tuple[str, ...]] = {
+    "questions": ("id", "question", "answer"),
+    "conversations": ("id", "messages"),
+}
 
 
 def find_file(path: Path) -> Path:
@@ -78,7 +82,7 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
     the topic open. The short and English names of the twelve become their Chinese form.
     """
     kind, seen = kind_of(path), set()
-    needed = ("id", "question", "answer") if kind == "questions" else ("id", "messages")
+    needed = NEEDED[kind]
     for place in read_records(path):
         if place.problem:
             raise place.error()
@@ -87,7 +91,7 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         missing = [name for name in needed if not isinstance(record, dict) or record.get(name) in (None, "", [])]
         if missing:
             raise ValueError(f"{where}: no {' and no '.join(missing)}; a record of {kind} has {', '.join(needed)}")
-        if problem := _find_fault(record, kind):
+        if problem := find_fault(record, kind):
             raise ValueError(f"{where}: {problem}")
         record["id"] = str(record["id"])
         if record["id"] in seen:
@@ -97,8 +101,10 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         yield record
 
 
-def _find_fault(record: Record, kind: Kind) -> str | None:
+def find_fault(record: Record, kind: Kind) -> str | None:
     """What is not of its type in a record with the needed columns, in words."""
+    if problem := _find_fault_in_notes(record):
+        return problem
     if not isinstance(record.get("topic"), str | None):
         return f"topic is {record['topic']!r}, allowed is text"
     if kind == "questions":
@@ -112,6 +118,18 @@ def _find_fault(record: Record, kind: Kind) -> str | None:
             return "a message is no object with a role and a text as content"
         if message.get("role") not in ("user", "assistant"):
             return f"a message has the role {message.get('role')!r}, allowed are user, assistant (see corpus convert)"
+    return None
+
+
+def _find_fault_in_notes(record: Record) -> str | None:
+    """What is not of its form in the columns that the steps write for each other, in words."""
+    flags, labels, provenance = (record.get(name) for name in ("flags", "labels", "provenance"))
+    if not (isinstance(flags, list | None) and all(isinstance(flag, dict) for flag in flags or [])):
+        return f"flags is {flags!r}, allowed is the list of objects that clean writes"
+    if not (isinstance(labels, dict | None) and all(isinstance(label, str) for label in (labels or {}).values())):
+        return f"labels is {labels!r}, allowed is the object of texts that clean writes"
+    if not isinstance(provenance, dict | None):
+        return f"provenance is {provenance!r}, allowed is an object"
     return None
 
 

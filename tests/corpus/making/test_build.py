@@ -52,6 +52,21 @@ def test_every_row_says_where_it_came_from(built):
     assert card["topics"] == {"none": 30, "情绪": 30}
 
 
+@pytest.mark.parametrize(
+    ("more", "origin"),
+    [
+        ({"source": "web", "licence": 4}, {"source_id": "c1", "source": "web", "licence": "4"}),
+        ({"provenance": {"source": "web", "source_id": 9}}, {"source_id": "9", "source": "web", "licence": None}),
+        ({"provenance": {"source": {"source": "web", "licence": "MIT"}}}, {"source": "web", "licence": "MIT"}),
+    ],
+)
+def test_provenance_from_elsewhere_is_text(tmp_path, more, origin):
+    write_lines(tmp_path / "conversations.jsonl", [conversation(1) | more])
+    build(tmp_path, tmp_path / "out")
+    (row,) = pq.read_table(tmp_path / "out" / "data" / "conversations-train.parquet").to_pylist()
+    assert {name: row[name] for name in origin} == origin
+
+
 def test_no_opening_is_in_two_splits(built):
     _, out = built
     openings = [
