@@ -18,8 +18,11 @@ from typing import Any, Literal
 import orjson
 
 from .records import (
+    NEEDED,
+    Kind,
     LinesWriter,
     Record,
+    find_fault,
     find_file,
     passages,
     read_pipeline_records,
@@ -113,6 +116,9 @@ class ReviewStore:
         A record whose text has changed since is read anew: nobody has decided on what it says now. One that is no
         longer in `source` waits for nobody.
         """
+        for name, share in (("sample", sample), ("shared", shared)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"--{name} {share}: a share from 0 to 1 is wanted")
         with self._transaction() as database:
             database.execute("CREATE TEMP TABLE here (id TEXT PRIMARY KEY)")
             for record in read_pipeline_records(find_file(source), "relabel"):
@@ -141,8 +147,7 @@ class ReviewStore:
         Raises:
             ValueError: a reviewer id that is not up to 16 letters, digits, - and _.
         """
-        if not _REVIEWER.fullmatch(reviewer):
-            raise ValueError(f"reviewer {reviewer!r}: an id of up to 16 letters, digits, - and _ is wanted, no name")
+        _check_reviewer(reviewer)
         now = time.time()
         with self._transaction() as database:
             database.execute("DELETE FROM claims WHERE at < ?", (now - LEASE_SECONDS,))
@@ -170,12 +175,7 @@ class ReviewStore:
         Raises:
             ValueError: an unknown decision, a removal without a reason, an edit without a record, or no claim.
         """
-        if decision not in DECISIONS:
-            raise ValueError(f"decision {decision!r}: allowed are {', '.join(DECISIONS)}")
-        if decision == "remove" and not reason.strip():
-            raise ValueError("a removal wants a reason")
-        if (decision == "edit") != (edited is not None):
-            raise ValueError("an edit, and only an edit, comes with the edited record")
+        _check_decision(reviewer, decision, reason, edited)
         with self._transaction() as database:
             claimed = database.execute(
                 "SELECT 1 FROM claims WHERE id = ? AND reviewer = ?", (id_, reviewer)
@@ -234,16 +234,20 @@ class ReviewStore:
         """Take over a decisions.jsonl from elsewhere for the items queued here; returns how many were new.
 
         Raises:
-            ValueError: a line is no decision; nothing is taken over then.
+            ValueError: a line is no decision, or its edit none of the item; nothing is taken over then.
         """
         new = 0
         with self._transaction() as database:
             for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-                row = _read_decision(line, f"{path}, line {number}")
-                record = orjson.dumps(row["record"]) if row["record"] else None
+                where = f"{path}, line {number}"
+                row = _read_decision(line, where)
                 item = database.execute("SELECT record FROM items WHERE id = ?", (row["id"],)).fetchone()
                 if item is None:
                     continue
+                record = None
+                if row["decision"] == "edit":
+                    _check_edit(row["record"], orjson.loads(item[0]), where)
+                    record = orjson.dumps(row["record"])
                 added = database.execute(
                     "INSERT OR IGNORE INTO decisions (id, reviewer, decision, reason, record, at) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
@@ -332,6 +336,21 @@ def _log(
     database.execute(f"INSERT INTO audit {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
+def _check_reviewer(reviewer: str) -> None:
+    if not _REVIEWER.fullmatch(reviewer):
+        raise ValueError(f"reviewer {reviewer!r}: an id of up to 16 letters, digits, - and _ is wanted, no name")
+
+
+def _check_decision(reviewer: str, decision: str, reason: str, edited: Record | None) -> None:
+    _check_reviewer(reviewer)
+    if decision not in DECISIONS:
+        raise ValueError(f"decision {decision!r}: allowed are {', '.join(DECISIONS)}")
+    if decision == "remove" and not reason.strip():
+        raise ValueError("a removal wants a reason")
+    if (decision == "edit") != (edited is not None):
+        raise ValueError("an edit, and only an edit, comes with the edited record")
+
+
 def _read_decision(line: bytes, where: str) -> dict[str, Any]:
     try:
         row = orjson.loads(line)
@@ -339,9 +358,25 @@ def _read_decision(line: bytes, where: str) -> dict[str, Any]:
         raise ValueError(f"{where}: not JSON ({error})") from None
     if not isinstance(row, dict) or not row.keys() >= _DECISION_KEYS:
         raise ValueError(f"{where}: a decision has {', '.join(sorted(_DECISION_KEYS))}")
-    if row["decision"] not in DECISIONS:
-        raise ValueError(f"{where}: decision {row['decision']!r}, allowed are {', '.join(DECISIONS)}")
+    if not all(isinstance(row[name], str) for name in ("id", "reviewer", "decision", "reason")):
+        raise ValueError(f"{where}: id, reviewer, decision and reason are not all text")
+    if not isinstance(row["at"], int | float):
+        raise ValueError(f"{where}: at is {row['at']!r}, allowed is a Unix time")
+    try:
+        _check_decision(row["reviewer"], row["decision"], row["reason"], row["record"])
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     return row
+
+
+def _check_edit(edited: Any, before: Record, where: str) -> None:
+    """Raise `ValueError` where an edited record from elsewhere is none of the item `before`."""
+    kind: Kind = "conversations" if "messages" in before else "questions"
+    needed = NEEDED[kind]
+    if not isinstance(edited, dict) or not edited.keys() >= set(needed) or edited["id"] != before["id"]:
+        raise ValueError(f"{where}: the edited record is none of {before['id']!r} with {', '.join(needed)}")
+    if problem := find_fault(edited, kind):
+        raise ValueError(f"{where}: the edited record: {problem}")
 
 
 def _outcome(decisions: list[dict]) -> dict | None:

@@ -43,6 +43,12 @@ def test_flagged_and_sampled_are_queued_once(source, tmp_path):
     assert ReviewStore(tmp_path / "s.sqlite").fill(source, flagged=False, sample=0.0, shared=0.0) == 0
 
 
+@pytest.mark.parametrize("shares", [{"sample": 1.5}, {"sample": float("nan")}, {"shared": -0.1}])
+def test_a_share_is_from_0_to_1(source, tmp_path, shares):
+    with pytest.raises(ValueError, match="a share from 0 to 1 is wanted"):
+        ReviewStore(tmp_path / "r.sqlite").fill(source, flagged=True, **{"sample": 0.0, "shared": 0.0} | shares)
+
+
 def test_an_open_item_stays_the_reviewer_s_and_no_other_s(store):
     assert store.claim("r1").id == "0"
     assert store.claim("r2").id == "2"
@@ -205,7 +211,37 @@ def test_an_import_does_not_decide_what_it_does_not_name(store, source, tmp_path
         ('{"id": "2"}', "line 2: a decision has at, decision, id"),
         (
             '{"id": "2", "reviewer": "r", "decision": "perhaps", "reason": "", "record": null, "at": 1}',
-            "'perhaps', allowed are keep, edit, remove",
+            "line 2: decision 'perhaps': allowed are keep, edit, remove",
+        ),
+        (
+            '{"id": "2", "reviewer": "Anna Weber", "decision": "keep", "reason": "", "record": null, "at": 1}',
+            "line 2: reviewer 'Anna Weber': an id",
+        ),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "remove", "reason": null, "record": null, "at": 1}',
+            "line 2: id, reviewer, decision and reason are not all text",
+        ),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "keep", "reason": "", "record": null, "at": "now"}',
+            "line 2: at is 'now', allowed is a Unix time",
+        ),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "edit", "reason": "", "record": null, "at": 1}',
+            "line 2: an edit, and only an edit, comes with the edited record",
+        ),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "edit", "reason": "", "record": "text", "at": 1}',
+            "line 2: the edited record is none of '2' with id, question, answer",
+        ),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "edit", "reason": "", '
+            '"record": {"id": "3", "question": "问", "answer": "答"}, "at": 1}',
+            "line 2: the edited record is none of '2'",
+        ),
+        (
+            '{"id": "2", "reviewer": "r", "decision": "edit", "reason": "", '
+            '"record": {"id": "2", "question": "问", "answer": 5}, "at": 1}',
+            "line 2: the edited record: question and answer are not both text",
         ),
     ],
 )
