@@ -45,8 +45,15 @@ _URL = re.compile(
 )
 _URL_HINT = re.compile(r"://|www\.|\.(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov)(?![A-Za-z])")
 _HANDLE_HINT = re.compile(r"[A-Za-z0-9_@-](?:[-\s]?[A-Za-z0-9_.@-]){3}")
+# No part of a word (borderline, online); "on Instagram, people" names no handle, "my discord is …" may.
+_NETWORK = (
+    r"(?<![A-Za-z])(?:telegram|instagram|twitter|line|skype|snapchat|discord)"
+    r"(?![\s,.;!?'\"()-]{1,6}(?!is\b|id\b)[A-Za-z]+(?![A-Za-z0-9_-]))"
+)
 _HANDLE = re.compile(
-    r"(?:微信|薇信|威信|徽信|[Vv]信|(?<![A-Za-z])(?:wx|vx|wechat|weixin)(?![A-Za-z])|(?<![A-Za-z])(?-i:VX|WX)(?=[a-z0-9])|微信公众号|公众号|抖音|微博|小红书|快手|telegram|instagram|twitter|line|skype|(?<![A-Za-z])qq|扣扣|抠抠|企鹅号?|陌陌|加我|B站|snapchat|discord)"
+    r"(?:微信|薇信|威信|徽信|[Vv]信|(?<![A-Za-z])(?:wx|vx|wechat|weixin)(?![A-Za-z])|(?<![A-Za-z])(?-i:VX|WX)(?=[a-z0-9])|微信公众号|公众号|抖音|微博|小红书|快手|(?<![A-Za-z])qq|扣扣|抠抠|企鹅号?|陌陌|加我|B站|"
+    + _NETWORK
+    + r")"
     r"(?:的?(?:号码?|帐号|账号|ID|群号?|名|昵称|群|handle|username|id))?[^A-Za-z0-9\n]{0,6}(?:is|me|:|at|on|id)?[^A-Za-z0-9\n]{0,3}(?P<handle>@?[A-Za-z][A-Za-z0-9_\-]{4,24}|\d(?:[-\s]?\d){4,11}|[A-Za-z0-9_\-]*\d[A-Za-z0-9_\-]{3,20})(?![A-Za-z0-9_-])",
     re.IGNORECASE,
 )

@@ -63,6 +63,12 @@ def test_recall_and_precision():
         ("身份证11010519491231002X", "身份证[id_card]"),
         ("编号110105194912310021", "编号110105194912310021"),  # its checksum is wrong
         ("热线12356，报警110", "热线12356，报警110"),
+        ("I have borderline personality disorder", "I have borderline personality disorder"),
+        ("my online profile and a hotline, calling them", "my online profile and a hotline, calling them"),
+        ("on Instagram, iMessage, or snapchat people read", "on Instagram, iMessage, or snapchat people read"),
+        ("discord between us", "discord between us"),
+        ("My discord is moonlight, snapchat annie_01", "My discord is [handle], snapchat [handle]"),
+        ("skype: janedoe，我的line是moonlight", "skype: [handle]，我的line是[handle]"),
         ("", ""),
     ],
 )
