@@ -8,7 +8,9 @@ import ipaddress
 import os
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,7 +56,7 @@ class Failure:
 
 
 def check_address(base_url: str) -> None:
-    """Raise `ValueError` for what is no http(s) address, or one with a password, which would stand in every error."""
+    """Raise `ValueError` for what is no http(s) address, or may hold a key, which would stand in every error."""
     try:
         parts = urlsplit(base_url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -62,8 +64,10 @@ def check_address(base_url: str) -> None:
         known = False
     if not known:
         raise ValueError(f"--base-url {base_url!r} is no http(s) address")
-    if parts.username or parts.password:
-        raise ValueError(f"--base-url with a user or password in it; the key is taken from {KEY_VARIABLE} only")
+    if parts.username or parts.password or parts.query:
+        raise ValueError(
+            f"--base-url with a user, password or ?query in it; the key is taken from {KEY_VARIABLE} only"
+        )
 
 
 def is_loopback(base_url: str) -> bool:
@@ -178,10 +182,14 @@ def delay(attempt: int, failure: Failure) -> float:
     return min(_FIRST_DELAY * 2.0 ** (attempt - 1), _LONGEST_DELAY) * random.uniform(0.75, 1.0)
 
 
-def _retry_after(headers: object) -> float | None:
-    value = headers.get("retry-after-ms") or headers.get("retry-after")  # type: ignore[attr-defined]
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from now: the header's number, or how far off its date is. None where it is absent or neither."""
+    value = headers.get("retry-after-ms") or headers.get("retry-after") or ""
     try:
-        seconds = float(value) / (1000.0 if headers.get("retry-after-ms") else 1.0)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):  # absent, or a date: then the usual back-off
-        return None
+        seconds = float(value) / (1000.0 if headers.get("retry-after-ms") else 1.0)
+    except ValueError:
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        except ValueError:
+            return None
     return seconds if seconds >= 0 else None

@@ -5,7 +5,16 @@ import time
 
 import pytest
 
-from soulchatcorpus.making.endpoint import Completion, Endpoint, EndpointError, Failure, Pace, delay, is_loopback
+from soulchatcorpus.making.endpoint import (
+    Completion,
+    Endpoint,
+    EndpointError,
+    Failure,
+    Pace,
+    _retry_after,
+    delay,
+    is_loopback,
+)
 
 
 def ask(base_url: str, **options) -> Completion | Failure:
@@ -59,6 +68,22 @@ def test_waiting_is_what_the_endpoint_asks_for_else_doubles():
 
 
 @pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7),
+        ("-1", None),
+        ("soon", None),
+        (None, None),
+        ("Mon, 26 Jul 2100 00:00:00 GMT", 30),
+        ("Mon, 26 Jul 99999 00:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(monkeypatch, value, seconds):
+    monkeypatch.setattr(time, "time", lambda: 4_120_243_170.0)  # 2100-07-25 23:59:30
+    assert _retry_after({"retry-after": value} if value else {}) == seconds
+
+
+@pytest.mark.parametrize(
     ("url", "loopback"),
     [
         ("http://127.0.0.1:8000/v1", True),
@@ -102,9 +127,10 @@ def test_what_is_no_address(url):
         Endpoint(url)
 
 
-def test_an_address_with_a_password_is_refused_and_not_shown():
+@pytest.mark.parametrize("url", ["https://user:hunter2@api.example.com/v1", "https://example.com/v1?key=hunter2"])
+def test_an_address_with_a_password_is_refused_and_not_shown(url):
     with pytest.raises(ValueError, match="OPENAI_API_KEY only") as error:
-        Endpoint("https://user:hunter2@api.example.com/v1")
+        Endpoint(url)
     assert "hunter2" not in str(error.value)
 
 
