@@ -40,16 +40,16 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _AFTERWORD = re.compile(
-    r"\n\s*(?:-{3,}|\*{3,}|={3,}|(?:[(（【\[]\s*)?(?:注[:：]|备注|说明[:：]|以上(?:是|就是|为|对话|改写|内容)"
+    r"\n\s*(?:`{3}|-{3,}|\*{3,}|={3,}|(?:[(（【\[]\s*)?(?:注[:：]|备注|说明[:：]|对话(?:到此)?结束|以上(?:是|就是|为|对话|改写|内容)"
     r"|这段对话|通过以上|希望(?:这个|以上|这样)的?(?:改写|对话)|在(?:这段|以上)"
     r"(?:多轮)?对话|Note:|The above|In this (?:dialogue|conversation)|I hope this (?:rewrit|meets))).*\Z",
     re.DOTALL | re.IGNORECASE,
 )
 _REFUSAL = re.compile(
-    r"作为(?:一个|一名)?(?:AI|人工智能|语言模型)|(?:抱歉|对不起|不好意思)[^。\n]{0,30}(?:无法|不能|没办法|没有办法)"
+    r"(?:作为|我(?:只)?是)(?:一个|一名)?(?:AI|人工智能|语言模型)|(?:抱歉|对不起|不好意思)[^。\n]{0,30}(?:无法|不能|没办法|没有办法)"
     r"|我(?:无法|不能)(?:完成|提供|满足|改写|处理|协助)"
-    r"|as an ai\b|i(?:'m| am) sorry,? but"
-    r"|i can(?:no|')t (?:assist|help|fulfil|comply|rewrite|provide)|i(?:'m| am) (?:unable|not able) to",
+    r"|as an ai\b|i(?:['’]m| am) sorry,? but|sorry,? i can(?:no|['’])t"
+    r"|i can(?:no|['’])t (?:assist|help|fulfil|comply|rewrite|provide)|i(?:['’]m| am) (?:unable|not able) to",
     re.IGNORECASE,
 )
 

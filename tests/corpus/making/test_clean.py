@@ -55,6 +55,7 @@ NO_NEAR = {"near_duplicate": "off"}
         (conversation(*["你好，请说。"] * 8), "repetition", "same_messages", {}),
         (question("我很烦。" * 200), "repetition", "same_phrases", {}),
         (question(answer="作为一个人工智能语言模型，我没有感情，请见谅。"), "refusal", "作为一个人工智能", {}),
+        (question(answer="I’m sorry, but I can’t help you there."), "refusal", "I’m sorry, but I can", {}),
     ],
 )
 def test_dropped_with_a_reason(run, record, step, reason, options):
