@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..crisis import find_crisis
 from ..dialogue import parse, render_line
 from ..schema import Message
 from .records import Record, passages, set_passages
@@ -24,7 +25,7 @@ REASONS = (
 )
 _ROLES = {"user": "用户", "assistant": "心理咨询师"}
 
-# k keep, e edit, s save the edit, r remove, u undo; not while somebody types.
+# k keep, e edit, r remove, u undo; not while somebody types.
 _SHORTCUTS = """
 <script>
 document.addEventListener("keydown", event => {
@@ -74,7 +75,7 @@ def edit_text(record: Record) -> str:
 
 
 def apply_edit(record: Record, text: str) -> Record:
-    """The record with the edited text in it; flags and labels of the old text are gone.
+    """The record with the edited text in it; flags of the old text are gone, and the crisis label is found anew.
 
     Raises:
         ValueError: a line without a role, or not one question and one answer where the record is these.
@@ -84,10 +85,13 @@ def apply_edit(record: Record, text: str) -> Record:
         raise ValueError("a line says nothing: delete it, or write something")
     edited = {key: value for key, value in record.items() if key not in ("flags", "labels")}
     if "messages" in record:
-        return edited | {"messages": messages}
-    if [message["role"] for message in messages] != ["user", "assistant"]:
+        edited["messages"] = messages
+    elif [message["role"] for message in messages] == ["user", "assistant"]:
+        set_passages(edited, [message["content"] for message in messages])
+    else:
         raise ValueError("one line 用户：… and one line 心理咨询师：… are wanted")
-    set_passages(edited, [message["content"] for message in messages])
+    if crisis := find_crisis("\n".join(message["content"] for message in messages)):
+        edited["labels"] = {"crisis": crisis.category}
     return edited
 
 

@@ -35,6 +35,12 @@ def test_an_edit_comes_back_as_messages_without_old_flags():
         apply_edit(old, "没有角色")
 
 
+def test_an_edit_is_labelled_by_what_it_says_now():
+    old = record(1, labels={"crisis": "suicide"})
+    assert apply_edit(old, "用户：我想自杀\n心理咨询师：我在听")["labels"] == {"crisis": "suicide"}
+    assert "labels" not in apply_edit(old, "用户：我很累\n心理咨询师：我在听")
+
+
 def test_an_edited_question():
     question = {"id": "q", "question": "问", "answer": "答"}
     assert apply_edit(question, "用户：新问\n心理咨询师：新答") == {"id": "q", "question": "新问", "answer": "新答"}
