@@ -13,7 +13,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
-from .duplicates import BUCKETS, RemoveNearDuplicates, find_pairs, join_pairs, sign
+from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
 from .records import check_unknown_topics, find_file, replacing, result_file, write_json
 from .steps import (
     STEPS,
@@ -87,7 +87,7 @@ def stages(source: Path, work: Path, options: CleanOptions) -> list[Stage]:
         return [("rules", _rules(source, clean, options), tasks)]
     return [
         ("rules", _rules(source, rules, options), tasks),
-        ("sign", [ReadParts(rules), sign(work)], tasks),
+        ("sign", [ReadParts(rules), MarkAnswer(), sign(work)], tasks),
         ("pairs", [find_pairs(work)], BUCKETS),
         ("clusters", [join_pairs(work)], 1),
         ("clean", [ReadParts(rules), RemoveNearDuplicates(work), WriteParts(clean)], tasks),

@@ -16,6 +16,7 @@ from datatrove.utils.word_tokenizers import WordTokenizer
 # Hashes of 32 bits cost a third of those of 64; a signature of seven has 224 bits all the same.
 CONFIG = MinhashConfig(n_grams=5, num_buckets=10, hashes_per_bucket=7, hash_config=HashConfig(precision=32))
 BUCKETS = CONFIG.num_buckets
+ANSWER = "\x1f"
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -33,17 +34,28 @@ class _Characters(WordTokenizer):
 
 
 class CharacterSignature(MinhashDedupSignature):
-    """The first stage: signatures over sets of five characters, white space and digits aside."""
+    """The first stage: signatures over sets of five characters, white space aside."""
 
     def get_shingles(self, text: str) -> np.ndarray:
-        """The hashes of all runs of `n_grams` characters, uint32 [n, 1]; equal runs have equal ones, in any number."""
+        """The hashes of all runs of `n_grams` characters, uint32 [n, 1]; equal runs have equal ones, in any number.
+
+        Of what stands before `ANSWER` at most half as many as of what stands behind it, the smallest: several answers
+        to one long question are no near duplicates.
+        """
+        question, _, answer = text.rpartition(ANSWER)
+        shingles = self._hash_runs(answer)
+        if question:
+            shingles = np.concatenate([np.unique(self._hash_runs(question))[: len(shingles) // 2], shingles])
+        return shingles.reshape(-1, 1)
+
+    def _hash_runs(self, text: str) -> np.ndarray:
         codes = np.frombuffer("".join(text.split()).encode("utf-32-le", errors="replace"), dtype=np.uint32)
         size = max(0, len(codes) - self.config.n_grams + 1)
         shingles = np.zeros(size, dtype=np.uint64)
         for offset in range(self.config.n_grams):
             shingles = (shingles + codes[offset : offset + size]) * _MULTIPLIER
             shingles ^= shingles >> np.uint64(29)
-        return (shingles >> np.uint64(32)).astype(np.uint32).reshape(-1, 1)
+        return (shingles >> np.uint64(32)).astype(np.uint32)
 
     def get_signature(self, shingles: np.ndarray) -> list[list[int]]:
         """The smallest of each multiply-add hash (modulo 2^32: no division), by bucket."""
@@ -72,6 +84,19 @@ def find_pairs(folder: Path) -> PipelineStep:
 def join_pairs(folder: Path) -> PipelineStep:
     """Stage 3, one task: clusters of pairs, and which of each to remove."""
     return MinhashDedupCluster(str(folder / "pairs"), str(folder / "remove"), config=CONFIG)
+
+
+class MarkAnswer(PipelineStep):
+    """Before stage 1: `ANSWER` between a question and its answer."""
+
+    type, name = "CLEAN", "mark_answer"
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        for document in data:
+            record = document.metadata["record"]
+            if "messages" not in record:
+                document.text = f"{record['question']}{ANSWER}{record['answer']}"
+            yield document
 
 
 class RemoveNearDuplicates(PipelineStep):

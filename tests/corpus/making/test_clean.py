@@ -174,6 +174,16 @@ def test_exact_and_near_duplicates(run, tasks):
     assert report["dropped"] == 15
 
 
+def test_answers_to_one_long_question_are_no_near_duplicates(run):
+    said = ["".join(message["content"] for message in record["messages"]) for record in dialogues(40)]
+    asked = said[0][:400]
+    answers = [question(asked, text[:100], id_=f"a{n}") for n, text in enumerate(said[1:])]
+    near = [{**record, "id": f"near-{record['id']}", "answer": record["answer"] + "嗯。"} for record in answers[:10]]
+    _, kept, dropped = run(*answers, *near)
+    assert len(kept) == 39
+    assert {row["id"].removeprefix("near-") for row in dropped} == {record["id"] for record in answers[:10]}
+
+
 def test_a_stopped_run_goes_on(run, tmp_path, monkeypatch):
     from soulchatcorpus.making import clean as module
 
