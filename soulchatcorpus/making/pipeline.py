@@ -198,7 +198,7 @@ def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
 def _read_plan(config: Path) -> dict[str, Any]:
     try:
         plan = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{config}: {' '.join(str(error).split())}") from None
     if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
         found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__

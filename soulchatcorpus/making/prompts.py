@@ -34,12 +34,15 @@ def load_prompt(name: str) -> Prompt:
     """The prompt called `name` (one of `NAMED_PROMPTS`), or the one in the text file at that path.
 
     Raises:
-        ValueError: neither a known name nor a file, or the text lacks `{single_turn}`.
+        ValueError: neither a known name nor a file, or the text is not UTF-8 or lacks `{single_turn}`.
     """
     if name in NAMED_PROMPTS:
         text = files("soulchatcorpus.making").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8").strip()
+        try:
+            text = Path(name).read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"the prompt {name!r} is not UTF-8: {error}") from None
     else:
         raise ValueError(f"no prompt {name!r}: neither one of {', '.join(NAMED_PROMPTS)} nor a text file")
     if PLACEHOLDER not in text:

@@ -177,7 +177,14 @@ def _telling(action: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def serve(store: ReviewStore, source: Path, out: Path, port: int | None = None, block: bool = True) -> gr.Blocks:
-    """Serve the page on this machine (127.0.0.1) only, at `port` or the first free one from 7860."""
+    """Serve the page on this machine (127.0.0.1) only, at `port` or the first free one from 7860.
+
+    Raises:
+        ValueError: `port` is none.
+        OSError: `port` is taken.
+    """
+    if port is not None and not 0 <= port <= 65_535:
+        raise ValueError(f"--port {port}: allowed are 0 to 65535")
     page = build_page(store, source, out)
     page.launch(
         server_name="127.0.0.1",

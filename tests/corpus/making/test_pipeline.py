@@ -235,6 +235,12 @@ def test_broken_plans(tmp_path, text, message):
         run_pipeline(tmp_path / "p.yaml")
 
 
+def test_a_plan_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "p.yaml").write_text("source: 问答.jsonl", encoding="gbk")
+    with pytest.raises(ValueError, match=r"p\.yaml: 'utf-8' codec can't decode"):
+        run_pipeline(tmp_path / "p.yaml")
+
+
 def test_the_command_line_says_what_each_step_did(replayed, endpoint):
     (replayed / "short.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean]")
     result = CliRunner().invoke(app, ["corpus", "run", str(replayed / "short.yaml")])

@@ -58,3 +58,6 @@ def test_what_is_no_prompt(tmp_path):
     (tmp_path / "p.txt").write_text("改写")
     with pytest.raises(ValueError, match=r"has no \{single_turn\}"):
         load_prompt(str(tmp_path / "p.txt"))
+    (tmp_path / "p.txt").write_text("改写{single_turn}", encoding="gbk")
+    with pytest.raises(ValueError, match=r"p\.txt' is not UTF-8"):
+        load_prompt(str(tmp_path / "p.txt"))

@@ -48,6 +48,11 @@ def test_an_edited_question():
         apply_edit(question, "用户：新问")
 
 
+def test_what_is_no_port(tmp_path):
+    with pytest.raises(ValueError, match="--port 80000: allowed are 0 to 65535"):
+        serve(ReviewStore(tmp_path / "review.sqlite"), tmp_path, tmp_path, port=80_000, block=False)
+
+
 @pytest.mark.browser
 def test_two_reviewers_in_chromium(tmp_path):
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
