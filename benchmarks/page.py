@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+SMALL_RECIPE = ROOT / "soulchat_trainer" / "recipes" / "small.yaml"
 LOSS_CURVE = "training-small.png"
 IMAGES = ROOT / "docs" / "images"
 
@@ -280,9 +283,9 @@ def gpu() -> str:
 SMALL_HEAD = """
 ## A model of its own, on real text
 
-Recipe `small` from scratch on one {gpu}: {parameters:.0f} million parameters, {steps} steps, {tokens:.1f} million
-tokens ({epochs:.2f} epochs of {conversations:,} SMILECHAT conversations) in {minutes:.1f} minutes, {speed:,.0f} tokens
-a second. The scores are of {samples} test turns, whose conversations begin as none of the training does.
+Recipe `small` from scratch on one {gpu}: {parameters:.0f} million parameters, {steps} steps of the recipe's
+{recipe_steps:,}, {tokens:.1f} million tokens ({epochs:.2f} epochs of {conversations:,} SMILECHAT conversations) in
+{minutes:.1f} minutes, {speed:,.0f} tokens a second. The scores are of {samples} test turns, whose conversations begin as none of the training does.
 
 """
 SMALL_NOTE = """
@@ -318,6 +321,7 @@ def small() -> str:
         parameters=training["parameters"] / 1e6,
         steps=training["steps"],
         tokens=training["tokens"] / 1e6,
+        recipe_steps=yaml.safe_load(SMALL_RECIPE.read_text(encoding="utf-8"))["max_steps"],
         epochs=results["epochs"],
         conversations=results["dataset"]["splits"]["train"],
         minutes=training["seconds"] / 60,
