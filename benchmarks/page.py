@@ -285,7 +285,8 @@ SMALL_HEAD = """
 
 Recipe `small` from scratch on one {gpu}: {parameters:.0f} million parameters, {steps} steps of the recipe's
 {recipe_steps:,}, {tokens:.1f} million tokens ({epochs:.2f} epochs of {conversations:,} SMILECHAT conversations) in
-{minutes:.1f} minutes, {speed:,.0f} tokens a second. The scores are of {samples} test turns, whose conversations begin as none of the training does.
+{minutes:.1f} minutes, {speed:,.0f} tokens a second. The scores are of {samples} test turns, whose conversations begin
+as none of the training does.
 
 """
 SMALL_NOTE = """
