@@ -140,8 +140,13 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 num_processes=args.world_size,
                 process_index=args.process_index,
             )
-        if not isinstance(rows, datasets.Dataset):
+        if rows is None or isinstance(rows, SampleDataset):
             return rows
+        if not isinstance(rows, datasets.Dataset):
+            raise ValueError(
+                f"a data set is a {type(rows).__name__}; allowed: a Dataset or IterableDataset of conversations or "
+                "turns, a TurnView, a SampleDataset"
+            )
         samples = SampleDataset(encode_dataset(rows, self.encoder, num_proc=args.dataloader_num_workers or None))
         if args.process_index == 0:
             logger.warning(samples.describe_cuts(args.max_source_length, args.max_target_length))
