@@ -11,6 +11,7 @@ from typing import Literal
 import transformers
 from packaging.version import Version
 from transformers import Seq2SeqTrainingArguments
+from transformers.trainer_utils import SchedulerType
 
 from .sampling import Decoding
 
@@ -108,11 +109,24 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; allowed: 1 or more")
+        if self.max_steps < 1 and self.max_steps != -1:
+            raise ValueError(f"max_steps is {self.max_steps}; allowed: 1 or more, or -1 for num_train_epochs")
         self.decoding()  # refuses what would otherwise be refused after training
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
         if not SAYS_ACTIVATION_CHECKPOINTING:
             self.gradient_checkpointing = bool(self.activation_checkpointing)
         super().__post_init__()
+        if self.deepspeed and "scheduler" in self.hf_deepspeed_config.config:
+            self._fill_deepspeed_scheduler()
+
+    def _fill_deepspeed_scheduler(self) -> None:
+        """Put the warm-up's form where the DeepSpeed file says "auto"; one that differs from it is refused later."""
+        if self.lr_scheduler_type != SchedulerType.LINEAR:
+            raise ValueError(
+                f"lr_scheduler_type is {self.lr_scheduler_type.value}, but the DeepSpeed file names a scheduler; "
+                "allowed beside it: linear"
+            )
+        self.hf_deepspeed_config.fill_match("scheduler.params.warmup_type", self.warmup_type, "warmup_type")
 
     def decoding(self) -> Decoding:
         """How replies are drawn.
@@ -190,6 +204,8 @@ class RunArguments:
             )
         if self.model_name_or_path is not None and self.tokenizer_vocab_size is not None:
             raise ValueError("tokenizer_vocab_size is for model_config; a loaded model has its tokenizer")
+        if self.pre_seq_len is not None and self.pre_seq_len < 1:
+            raise ValueError(f"pre_seq_len is {self.pre_seq_len}; allowed: 1 or more")
         if self.lora_rank is not None and self.pre_seq_len is not None:
             raise ValueError("lora_rank and pre_seq_len are two ways of training; take one")
 

@@ -33,8 +33,9 @@ def load_model(
     adapted = adapter_base(name)
     base = adapted or name
     tokenizer_name = name if (Path(name) / "tokenizer_config.json").is_file() else base
+    weights = _choose_dtype(dtype, where)
     with naming(base):
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=_choose_dtype(dtype, where))
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=weights)
     if adapted is not None:
         from peft import PeftModel
 
@@ -53,7 +54,7 @@ def naming(name: str) -> Iterator[None]:
     """Say which model could not be loaded: without a network transformers tells of the Hub only."""
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise OSError(
             f"model {name} is no folder here, or not whole, and not to be had from the Hub: {error}"
         ) from error

@@ -40,14 +40,21 @@ def warmup_decay_schedule(
 def split_for_muon(model: PreTrainedModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The trained parameters as (matrices of the layers, all others).
 
-    Muon is for hidden matrices; embeddings, the head, norms and biases stay with AdamW (Jordan et al. 2024).
+    Muon is for hidden matrices; embeddings, the head, norms and biases stay with AdamW (Jordan et al. 2024). Raises
+    ValueError where either is missing.
     """
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     tables.add(id(model.get_output_embeddings().weight))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [p for p in trained if p.ndim == 2 and id(p) not in tables]
     chosen = {id(p) for p in matrices}
-    return matrices, [p for p in trained if id(p) not in chosen]
+    others = [p for p in trained if id(p) not in chosen]
+    if not matrices or not others:
+        raise ValueError(
+            "Muon is for a model that trains whole, its matrices beside embeddings and norms; LoRA and P-Tuning train "
+            f"with AdamW alone (found {len(matrices)} matrices and {len(others)} other parameters)"
+        )
+    return matrices, others
 
 
 # Jordan et al. 2024, https://kellerjordan.github.io/posts/muon: the coefficients of the quintic iteration.
@@ -78,6 +85,8 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+        if not lr >= 0:
+            raise ValueError(f"Muon's learning rate is {lr}; allowed: 0 or more")
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

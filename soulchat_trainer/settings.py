@@ -119,7 +119,7 @@ def find_deepspeed_file(name: str | None) -> str | None:
     """The path of a DeepSpeed file, by the name of one that ships (zero2.json) or its path; JSON stays as it is.
 
     Raises:
-        ValueError: there is no such file, or DeepSpeed cannot compile its operators here.
+        ValueError: there is no such file, it is not JSON, or DeepSpeed cannot compile its operators here.
     """
     if name is None:
         return None
@@ -130,4 +130,10 @@ def find_deepspeed_file(name: str | None) -> str | None:
     for tool in ("g++", "ninja"):
         if shutil.which(tool) is None:
             raise ValueError(f"DeepSpeed compiles its operators on first use and needs {tool}, which is not installed")
-    return str(folder / name) if name in shipped else name
+    if name in shipped:
+        return str(folder / name)
+    try:
+        json.loads(name if name.startswith("{") else Path(name).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"deepspeed {name} is not JSON: {error}") from error
+    return name

@@ -1,4 +1,4 @@
-"""Conversations to token ids, each line tokenized once.
+"""Conversations to token ids, each conversation tokenized once.
 
 The context of a turn is a prefix of its conversation, so a turn sample is never stored whole. A conversation becomes
 one pool of ids, and every sample a list of spans of that pool:
@@ -8,7 +8,9 @@ one pool of ids, and every sample a list of spans of that pool:
     turn 2   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^   ^^^^^^^^^^^^^^^^^^^                 ===========
 
 (^ context, = target, which alone carries labels.) A newline is a symbol of its own in ChatGLM's vocabulary, across
-which SentencePiece neither normalises nor merges; so the ids equal those of tokenizing each prompt whole.
+which SentencePiece neither normalises nor merges; so the ids equal those of tokenizing each prompt whole. A line by
+itself would not do: where two ways to cut it score the same ("哈哈哈哈哈哈"), the sum of the scores before it decides.
+Its newlines, which no text form tells surely ("＜n＞" is one), say where it ends.
 """
 
 import itertools
@@ -198,10 +200,9 @@ class ChatGLMEncoder:
         all_rounds = [make_rounds(conversation) for conversation in conversations]
         texts: list[str] = []
         for rounds in all_rounds:
-            for number, round_ in enumerate(rounds):
-                texts.append(round_.lines if number == 0 else "\n" + round_.lines)
-                texts.append("\n" + COUNSELLOR_CUE + round_.reply + "\n")
-                texts.append(round_.reply)
+            texts.append("".join(f"{round_.lines}{COUNSELLOR_CUE}{round_.reply}\n" for round_ in rounds))
+            for round_ in rounds:
+                texts += [round_.lines, round_.reply]
         pieces = iter(self._encode(texts))
         return [self._encode_rounds(rounds, pieces) for rounds in all_rounds]
 
@@ -215,11 +216,16 @@ class ChatGLMEncoder:
     def _encode_rounds(self, rounds: list[Round], pieces: Iterator[list[int]]) -> EncodedConversation:
         encoded = EncodedConversation()
         line_spans, targets = [], []
+        ids = next(pieces)
+        ends = [0, *(place + 1 for place, token in enumerate(ids) if token == self.newline_id)]
+        line = 0
         for number, _round in enumerate(rounds):
-            lines, reply_line, target = next(pieces), self._strip_newline(next(pieces)), next(pieces)
-            line_spans.append(encoded.add(lines if number == 0 else self._strip_newline(lines)))
+            lines, target = next(pieces), next(pieces)
+            start, line = ends[line], line + lines.count(self.newline_id)
+            end, line = ends[line], line + target.count(self.newline_id) + 1
+            line_spans.append(encoded.add(ids[start:end]))
             if number < len(rounds) - 1 or self.glm_objective:
-                encoded.add(reply_line)
+                encoded.add(ids[end : ends[line]])
             targets.append(target)
         whole = len(encoded.ids)
         cue = encoded.add(self.cue_ids)

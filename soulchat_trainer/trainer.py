@@ -121,6 +121,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             raise ValueError(
                 "predict_with_generate needs whole weights; ZeRO-3 has them in parts: use ZeRO-2, or leave it"
             )
+        if args.muon_learning_rate is not None and self.is_deepspeed_enabled:
+            raise ValueError("muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out")
         self._eval_sums = torch.zeros(2)  # of losses, of labelled tokens
         self._eval_repeats: Iterator[bool] = iter(())
         self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
@@ -138,8 +140,13 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 num_processes=args.world_size,
                 process_index=args.process_index,
             )
-        if not isinstance(rows, datasets.Dataset):
+        if rows is None or isinstance(rows, SampleDataset):
             return rows
+        if not isinstance(rows, datasets.Dataset):
+            raise ValueError(
+                f"a data set is a {type(rows).__name__}; allowed: a Dataset or IterableDataset of conversations or "
+                "turns, a TurnView, a SampleDataset"
+            )
         samples = SampleDataset(encode_dataset(rows, self.encoder, num_proc=args.dataloader_num_workers or None))
         if args.process_index == 0:
             logger.warning(samples.describe_cuts(args.max_source_length, args.max_target_length))
@@ -195,10 +202,6 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """AdamW as the arguments say; with `muon_learning_rate`, Muon on the matrices of the layers."""
         args = self.args
         if self.optimizer is None and args.muon_learning_rate is not None:
-            if self.is_deepspeed_enabled:
-                raise ValueError(
-                    "muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out"
-                )
             matrices, others = split_for_muon(self.model)
             self.optimizer: Any = MuonWithAdamW(
                 matrices,

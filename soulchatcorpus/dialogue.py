@@ -54,7 +54,9 @@ class Turn:
 
 
 def render_line(message: Message) -> str:
-    """`用户：…` or `心理咨询师：…`, without a newline at the end."""
+    """`用户：…` or `心理咨询师：…`, without a newline at the end; raises ValueError for another role."""
+    if message["role"] not in ROLE_PREFIXES:
+        raise ValueError(f"a message has role {message['role']!r}; allowed: {', '.join(ROLE_PREFIXES)}")
     return ROLE_PREFIXES[message["role"]] + message["content"]
 
 

@@ -1,6 +1,7 @@
 """A small sentencepiece model with the layout of ChatGLM-6B's: text, then control, whitespace and byte pieces."""
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 import sentencepiece
@@ -48,6 +49,12 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
             minloglevel=2,
         )
     except RuntimeError as error:
+        most = re.search(r"a value <= (\d+)", str(error))
+        if most:
+            allowed = int(most[1]) + NUM_TAIL_PIECES
+            raise ValueError(
+                f"vocab_size {vocab_size} is too large for these texts; allowed: up to {allowed}"
+            ) from error
         raise ValueError(f"cannot train a tokenizer of {vocab_size} pieces on these texts: {error}") from error
     proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
     proto.trainer_spec.byte_fallback = True

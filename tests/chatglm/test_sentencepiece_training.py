@@ -46,8 +46,21 @@ def test_of_many_lines_it_draws_the_same_sample_each_time(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("size", "message"), [(349, "vocab_size 349 is too small: 349 pieces are fixed"), (4000, "4000")]
+    ("size", "message"),
+    [
+        (349, "vocab_size 349 is too small: 349 pieces are fixed"),
+        (4000, "vocab_size 4000 is too large for these texts; allowed: up to "),
+    ],
 )
 def test_sizes_that_do_not_fit(size: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train_sentencepiece(TEXTS, size)
+
+
+def test_the_size_that_is_named_as_allowed_is() -> None:
+    with pytest.raises(ValueError, match="allowed: up to") as told:
+        train_sentencepiece(TEXTS, 4000)
+    largest = int(str(told.value).split()[-1])
+    assert train_sentencepiece(TEXTS, largest)
+    with pytest.raises(ValueError, match=f"allowed: up to {largest}"):
+        train_sentencepiece(TEXTS, largest + 1)

@@ -4,7 +4,7 @@ import itertools
 import pytest
 from hypothesis import given
 
-from soulchatcorpus.dialogue import count_turns, parse, render_prompt, split_turns
+from soulchatcorpus.dialogue import count_turns, parse, render_line, render_prompt, split_turns
 from soulchatcorpus.rules import Regulariser
 from soulchatcorpus.schema import Conversation
 from tests.corpus.strategies import conversations
@@ -96,3 +96,8 @@ def test_no_sample_holds_text_of_another_conversation(first, second):
     alone = list(split_turns(copy.deepcopy(second)))
     together = [turn for conversation in (first, second) for turn in split_turns(conversation)]
     assert together[len(together) - len(alone) :] == alone
+
+
+def test_another_role_is_refused() -> None:
+    with pytest.raises(ValueError, match="a message has role 'system'; allowed: user, assistant"):
+        render_line({"role": "system", "content": "x"})

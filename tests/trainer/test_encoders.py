@@ -34,3 +34,10 @@ def test_other_models_get_their_chat_template_s(causal_tokenizer: PreTrainedToke
 def test_every_turn_of_chatglm_is_refused_with_the_reason(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="its context is bidirectional"):
         make_encoder(make_chatglm(chatglm_tokenizer), chatglm_tokenizer, arguments(tmp_path, loss_on="every_turn"))
+
+
+def test_chatglm_with_another_model_s_tokenizer_is_refused(
+    chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="ChatGLM needs a ChatGLMTokenizer, found "):
+        make_encoder(make_chatglm(chatglm_tokenizer), causal_tokenizer, arguments(tmp_path))

@@ -65,6 +65,13 @@ def test_a_tokenizer_that_is_named_is_not_trained(chatglm_tokenizer: ChatGLMToke
     assert not (tmp_path / "own").exists()
 
 
+def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=f"{tmp_path} is no folder here, or not whole"):
+        make_tokenizer(
+            RunArguments(model_config=SIZES, tokenizer_name_or_path=str(tmp_path)), make_rows(1), tmp_path, True
+        )
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
 def test_lora_trains_only_its_matrices(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
     model = make_model(RunArguments(saved, lora_rank=4), chatglm_tokenizer, 0)

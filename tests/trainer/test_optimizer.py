@@ -1,5 +1,6 @@
 """DeepSpeed's WarmupDecayLR without DeepSpeed, and Muon against torch's own."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -56,6 +57,18 @@ def test_embeddings_norms_and_biases_stay_with_adamw(chatglm_tokenizer: ChatGLMT
     assert len(matrices) == 2 * 4
     assert all(".layers." in names[id(p)] and names[id(p)].endswith("weight") for p in matrices)
     assert len(matrices) + len(others) == len(names)
+
+
+def test_a_model_that_trains_in_part_has_nothing_for_muon(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    model = make_chatglm(chatglm_tokenizer, pre_seq_len=4)  # P-Tuning: an embedding alone
+    with pytest.raises(ValueError, match="found 0 matrices and 1 other parameters"):
+        split_for_muon(model)
+
+
+@pytest.mark.parametrize("rate", [-0.1, math.nan])
+def test_a_rate_of_muons_that_is_none(rate: float) -> None:
+    with pytest.raises(ValueError, match=r"Muon's learning rate is .*; allowed: 0 or more"):
+        Muon([torch.nn.Parameter(torch.zeros(2, 2))], lr=rate)
 
 
 def test_state_survives_saving(tmp_path_factory: pytest.TempPathFactory, make_pair: Callable) -> None:

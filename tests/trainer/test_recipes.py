@@ -114,6 +114,15 @@ def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
     assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
 
 
+def test_muon_with_deepspeed_is_refused(rows: str, base: str, tmp_path: Path) -> None:
+    """Whose file names the optimizer, so that Muon would be left out in silence."""
+    flags = (*SIZES, *CPU, *FLOAT32, "--model_name_or_path", base, "--dataset", rows, "--muon_learning_rate", "0.01")
+    flags = (*flags, "--output_dir", str(tmp_path / "out"))
+    run = launch(tmp_path, 1, "paper", *flags)
+    assert run.wait(timeout=200) == 2
+    assert "soulchat: error: muon_learning_rate needs whole matrices" in (tmp_path / "log.txt").read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "precision"), [("paper", FLOAT32), ("full-bf16", ())])
 @pytest.mark.parametrize("processes", [1, 2])

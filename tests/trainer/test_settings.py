@@ -42,6 +42,14 @@ def test_the_papers_numbers(tmp_path: Path) -> None:
     assert config["zero_optimization"]["stage"] == 2
 
 
+@pytest.mark.parametrize("name", ["zero2.json", "zero3.json", "zero3-offload.json"])
+@pytest.mark.parametrize("warmup_type", ["log", "linear"])
+def test_deepspeed_warms_up_as_asked(warmup_type: str, name: str, tmp_path: Path) -> None:
+    flags = ["--output_dir", str(tmp_path), "--deepspeed", name, "--warmup_type", warmup_type]
+    _, _, args = parse_arguments(["demo", *flags])
+    assert args.deepspeed_plugin.deepspeed_config["scheduler"]["params"]["warmup_type"] == warmup_type
+
+
 def test_flags_override_the_recipe(tmp_path: Path) -> None:
     flags = ["--max_steps", "4", "--save_steps", "2", "--resume_from_checkpoint", "true", "--learning_rate", "1e-4"]
     _, _, args = parse_arguments(["demo", "--output_dir", str(tmp_path), *flags])
@@ -68,6 +76,13 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
         (["demo", "--max_eval_replies", "0"], "max_eval_replies is 0; allowed: 1 or more"),
         (["demo", "--global_batch_size", "0"], "global_batch_size is 0; allowed: 1 or more"),
         (["demo", "--global_batch_size", "-10"], "global_batch_size is -10; allowed: 1 or more"),
+        (["demo", "--max_steps", "0"], "max_steps is 0; allowed: 1 or more, or -1 for num_train_epochs"),
+        (["ptuning", "--pre_seq_len", "0"], "pre_seq_len is 0; allowed: 1 or more"),
+        (["demo", "--deepspeed", "{"], "deepspeed { is not JSON: "),
+        (
+            ["demo", "--deepspeed", "zero2.json", "--lr_scheduler_type", "cosine"],
+            "lr_scheduler_type is cosine, but the DeepSpeed file names a scheduler; allowed beside it: linear",
+        ),
         (["demo", "--max_tokens", "0"], "max_tokens is 0; allowed: 1 or more"),
         (["demo", "--per_device_eval_batch_size", "0"], "per_device_eval_batch_size is 0; allowed: 1 or more"),
         (["demo", "--num_test_turns", "-1"], "num_test_turns is -1; allowed: 0 (none) or more"),
@@ -151,7 +166,7 @@ def test_what_a_recipe_can_say(tmp_path: Path) -> None:
 def test_deepspeed_files_ship_with_auto_values(stage: str) -> None:
     config = json.loads(Path(find_deepspeed_file(f"{stage}.json")).read_text())
     assert config["zero_optimization"]["stage"] == int(stage[4])
-    assert config["scheduler"]["params"]["warmup_type"] == "log"
+    assert config["scheduler"]["params"]["warmup_type"] == "auto"
     assert config["optimizer"]["params"]["betas"] == "auto"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from soulchat_trainer.arguments import SoulChatTrainingArguments
@@ -92,6 +92,13 @@ def test_a_turn_view_trains_the_same(chatglm_tokenizer: ChatGLMTokenizer, tmp_pa
         trainer.train()
         found.append((losses(trainer), trainer.evaluate(given)["eval_loss"], trainer.run_info["dataset"]))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["list", "DatasetDict"])
+def test_what_is_no_data_set_is_refused(kind: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    rows = make_rows(3).to_list() if kind == "list" else DatasetDict(train=make_rows(3))
+    with pytest.raises(ValueError, match=f"a data set is a {kind}; allowed: a Dataset or IterableDataset of"):
+        make_trainer(chatglm_tokenizer, tmp_path, rows)
 
 
 class StopAt(TrainerCallback):
