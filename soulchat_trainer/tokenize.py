@@ -10,7 +10,7 @@ one pool of ids, and every sample a list of spans of that pool:
 (^ context, = target, which alone carries labels.) A newline is a symbol of its own in ChatGLM's vocabulary, across
 which SentencePiece neither normalises nor merges; so the ids equal those of tokenizing each prompt whole. A line by
 itself would not do: where two ways to cut it score the same ("哈哈哈哈哈哈"), the sum of the scores before it decides.
-Its newlines, which no text form tells surely ("＜n＞" is one), say where it ends.
+Where a line ends, the conversation's newlines tell.
 """
 
 import itertools
@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datasets import Dataset, Features, List, Value
-from transformers import PreTrainedTokenizerBase
 
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse, render_line, split_turns
 from soulchatcorpus.schema import Conversation, Message
+
+from .chatglm import ChatGLMTokenizer
 
 ENCODED_FEATURES = Features(
     {
@@ -34,6 +35,7 @@ ENCODED_FEATURES = Features(
         "cut_targets": Value("int32"),
     }
 )
+LESS_THAN_SIGNS = "<＜﹤"  # all that the released tokenizer normalises to <
 CUT_COLUMNS = ("cut_contexts", "cut_user_turns", "cut_targets")
 
 
@@ -58,6 +60,11 @@ class Round:
     lines: str
     reply: str
     is_target: bool
+
+    @property
+    def may_spell_newline(self) -> bool:
+        """Whether its lines may hold a newline that is none: ChatGLM's tokenizer reads one in <n> and in ＜n＞."""
+        return any(sign in self.lines for sign in LESS_THAN_SIGNS)
 
 
 @dataclass(slots=True)
@@ -176,7 +183,7 @@ class ChatGLMEncoder:
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: ChatGLMTokenizer,
         max_source_length: int,
         max_target_length: int,
         glm_objective: bool = False,
@@ -187,9 +194,9 @@ class ChatGLMEncoder:
         self.glm_objective = glm_objective
         self.gmask_id = tokenizer.gmask_token_id
         self.sop_id, self.eop_id = tokenizer.bos_token_id, tokenizer.eos_token_id
-        self.newline_id = self._encode(["\n"])[0][-1]
-        self.cue_ids = [*self._strip_newline(self._encode(["\n" + COUNSELLOR_CUE])[0]), self.gmask_id]
-        self.user_prefix_ids = self._encode([ROLE_PREFIXES["user"]])[0]
+        self.newline_id = tokenizer.encode_texts(["\n"])[0][-1]
+        self.cue_ids = [*self._strip_newline(tokenizer.encode_texts(["\n" + COUNSELLOR_CUE])[0]), self.gmask_id]
+        self.user_prefix_ids = tokenizer.encode_texts([ROLE_PREFIXES["user"]])[0]
         if max_source_length < len(self.cue_ids) + len(self.user_prefix_ids) + 1:
             raise ValueError(f"max_source_length is {max_source_length}, too short for the role prefixes alone")
         if max_target_length < 3:
@@ -202,12 +209,9 @@ class ChatGLMEncoder:
         for rounds in all_rounds:
             texts.append("".join(f"{round_.lines}{COUNSELLOR_CUE}{round_.reply}\n" for round_ in rounds))
             for round_ in rounds:
-                texts += [round_.lines, round_.reply]
-        pieces = iter(self._encode(texts))
+                texts += [round_.lines, round_.reply] if round_.may_spell_newline else [round_.reply]
+        pieces = iter(self.tokenizer.encode_texts(texts))
         return [self._encode_rounds(rounds, pieces) for rounds in all_rounds]
-
-    def _encode(self, texts: list[str]) -> list[list[int]]:
-        return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
     def _strip_newline(self, ids: list[int]) -> list[int]:
         """What follows the first newline: the ids of a line as it stands inside a text."""
@@ -219,9 +223,12 @@ class ChatGLMEncoder:
         ids = next(pieces)
         ends = [0, *(place + 1 for place, token in enumerate(ids) if token == self.newline_id)]
         line = 0
-        for number, _round in enumerate(rounds):
-            lines, target = next(pieces), next(pieces)
-            start, line = ends[line], line + lines.count(self.newline_id)
+        for number, round_ in enumerate(rounds):
+            newlines = round_.lines.count("\n")
+            if round_.may_spell_newline:
+                newlines = next(pieces).count(self.newline_id)
+            target = next(pieces)
+            start, line = ends[line], line + newlines
             end, line = ends[line], line + target.count(self.newline_id) + 1
             line_spans.append(encoded.add(ids[start:end]))
             if number < len(rounds) - 1 or self.glm_objective:
@@ -263,7 +270,7 @@ class ChatGLMEncoder:
             if end - lines_start > room:
                 continue
             if first not in heads:  # at the start of a text the first word carries the word-start mark
-                heads[first] = encoded.add(self._encode([rounds[first].lines])[0])
+                heads[first] = encoded.add(self.tokenizer.encode_texts([rounds[first].lines])[0])
             head = heads[first]
             if head[1] - head[0] + end - lines_end <= room:
                 return [*head, 0, lines_end, end, 0]

@@ -203,8 +203,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
         if pairs is not None and len(pairs) != len(texts):
             raise ValueError(f"{len(texts)} texts need as many text_pair, got {len(pairs)}")
 
-        firsts = self._ids_of(texts)
-        seconds: Sequence[list[int] | None] = self._ids_of(pairs) if pairs is not None else [None] * len(firsts)
+        firsts = self.encode_texts(texts)
+        seconds: Sequence[list[int] | None] = self.encode_texts(pairs) if pairs is not None else [None] * len(firsts)
         num_added = self.num_special_tokens_to_add(pair=pairs is not None) if add_special_tokens else 0
         rows = []
         for first, second in zip(firsts, seconds, strict=True):
@@ -234,7 +234,11 @@ class ChatGLMTokenizer(SentencePieceBackend):
             return BatchEncoding({name: values[0] for name, values in encoded.items()})
         return BatchEncoding(encoded, tensor_type=return_tensors)
 
-    def _ids_of(self, texts: Sequence[Any]) -> list[list[int]]:
+    def encode_texts(self, texts: Sequence[Any]) -> list[list[int]]:
+        """The ids of each text and nothing else: no special tokens, no attention mask, which cost as much again.
+
+        Texts that are ids already stay as they are. Raises `ValueError` for what is no text.
+        """
         if texts and not isinstance(texts[0], str):
             return [list(ids) for ids in texts]
         for text in texts:

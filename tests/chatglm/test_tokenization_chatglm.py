@@ -306,6 +306,6 @@ def test_the_small_tokenizer_has_the_layout_of_the_released(small_tokenizer):
 def test_a_vocabulary_that_cannot_be_is_refused(tmp_path):
     with pytest.raises(ValueError, match="vocab_size 349 is too small: 349 pieces are fixed"):
         train_tokenizer(TALK, 349, tmp_path / "few")
-    with pytest.raises(ValueError, match="cannot train a tokenizer of 4000 pieces on these texts"):
+    with pytest.raises(ValueError, match="vocab_size 4000 is too large for these texts; allowed: up to 351"):
         train_tokenizer(["短"], 4000, tmp_path / "many")
     assert not list(Path(tmp_path / "many").glob("*.model"))

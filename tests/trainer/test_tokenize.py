@@ -62,7 +62,9 @@ def tokenizer(request: pytest.FixtureRequest, chatglm_tokenizer: ChatGLMTokenize
     return ChatGLMTokenizer(str(RELEASED))
 
 
-@pytest.mark.parametrize("text", ["哈" * 6, "呜" * 7, "！" * 9, "。" * 20, "x" * 30, "a＜n＞b\r\n哈哈哈哈哈哈"])
+@pytest.mark.parametrize(
+    "text", ["哈" * 6, "呜" * 7, "！" * 9, "。" * 20, "x" * 30, "a＜n＞b\r\n哈哈哈哈哈哈", "一\r\n二\n\n哈哈哈哈哈哈"]
+)
 def test_cuts_that_score_the_same_fall_as_in_the_whole_prompt(tokenizer: ChatGLMTokenizer, text: str) -> None:
     encoder = ChatGLMEncoder(tokenizer, NO_LIMIT, NO_LIMIT)
     messages = [user("我很难过，你呢"), counsellor("好，" + text), user("好，" + text), counsellor("好，" + text)]
