@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from markdown_parts import cell, last_words, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -220,14 +221,14 @@ def row(line: Line) -> str:
     return f"| {what} | {line.peer} | {written(value, line.unit)} |"
 
 
-def table(lines: list[Line]) -> str:
+def comparisons(lines: list[Line]) -> str:
     """A table of comparisons."""
     return "\n".join(["", "| what | against | measured |", "| --- | --- | ---: |", *map(row, lines), ""])
 
 
 def training() -> str:
     """What training costs beside the published recipe."""
-    return "\n## Training on a CPU\n" + table(TRAINING)
+    return "\n## Training on a CPU\n" + comparisons(TRAINING)
 
 
 GPU_HEAD = """
@@ -253,7 +254,7 @@ def gpu() -> str:
         [
             what,
             f"{way['tokens_per_second']:,.0f}",
-            f"{way['mfu']:.1%}",
+            f"{way['mfu']:.1%}" if way["mfu"] is not None else "",  # a card whose peak is not known
             f"{way['peak_memory_gb']:.0f} GB",
             f"{way['seconds_a_step']:.2f} s",
             f"{way['hours_of_the_papers_run']:.1f} hours",
@@ -273,10 +274,10 @@ def gpu() -> str:
     )
     return (
         head
-        + grid(["what is trained", "tokens a second", "MFU", "memory", "a step", "30,000 steps"], rows)
-        + f"\nThe paper's run took {first['gpu_hours_of_the_paper']} GPU-hours, 79 on each of 8 A800. The last column "
-        f"is {first['arithmetic']}, and so on. Of the ways to compute a block, each tried for a few steps (compiling "
-        f"included, where shapes still changed), the fastest was taken: {trials}.\n"
+        + table(["what is trained", "tokens a second", "MFU", "memory", "a step", "30,000 steps"], rows)
+        + f"\n\nThe paper's run took {first['gpu_hours_of_the_paper']} GPU-hours, 79 on each of 8 A800. The last "
+        f"column is {first['arithmetic']}, and so on. Of the ways to compute a block, each tried for a few steps "
+        f"(compiling included, where shapes still changed), the fastest was taken: {trials}.\n"
     )
 
 
@@ -313,10 +314,7 @@ def small() -> str:
         for system in systems
     ]
     rows.append(["unigram model", f"{results['unigram']['loss']:.2f}", *[""] * 6])
-    replies = [
-        [one_line(reply["prompt"].split("用户：")[-1].removesuffix("心理咨询师：")), one_line(reply["prediction"])]
-        for reply in results["replies"]
-    ]
+    replies = [[last_words(reply["prompt"]), cell(reply["prediction"])] for reply in results["replies"]]
     head = SMALL_HEAD.format(
         gpu=results["machine"]["gpu"],
         parameters=training["parameters"] / 1e6,
@@ -331,17 +329,7 @@ def small() -> str:
     )
     scores = ["", "loss (nats a token)", "BLEU-1", "BLEU-4", "ROUGE-1", "ROUGE-L", "different", "ended"]
     note = SMALL_NOTE.format(curve=LOSS_CURVE, replies=len(replies))
-    return head + grid(scores, rows) + note + grid(["the user's last words", "reply"], replies)
-
-
-def grid(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (head, ["---"] * len(head), *rows))
-
-
-def one_line(text: str) -> str:
-    """A text as a cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return "\n".join([head + table(scores, rows), note + table(["the user's last words", "reply"], replies), ""])
 
 
 def peers() -> str:
@@ -390,7 +378,7 @@ def circumstances(files: list[str]) -> str:
 def render() -> str:
     """The whole page."""
     files = sorted({line.file for line in COMPARED + TRAINING} | {"peers", "training-gpu", "training-small"})
-    return "".join([HEAD, table(COMPARED), peers(), training(), gpu(), small(), circumstances(files), NOT_RUN])
+    return "".join([HEAD, comparisons(COMPARED), peers(), training(), gpu(), small(), circumstances(files), NOT_RUN])
 
 
 if __name__ == "__main__":

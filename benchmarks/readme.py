@@ -13,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from markdown_parts import cell, last_words, table
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
 PREDICTIONS = ROOT / "benchmarks" / "results" / "demo_predictions.jsonl"
@@ -79,12 +81,12 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         cores=hardware["cores"],
         cpu=hardware["cpu"],
     )
-    replies = [[_last_words(row["prompt"]), _cell(row["prediction"])] for row in predictions[:REPLIES]]
+    replies = [[last_words(row["prompt"]), cell(row["prediction"])] for row in predictions[:REPLIES]]
     parts = [
-        _table(words["head"], rows),
+        table(words["head"], rows),
         summary,
         words["replies"].format(replies=REPLIES),
-        _table([words["user"], words["reply"]], replies),
+        table([words["user"], words["reply"]], replies),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -106,7 +108,7 @@ def render_benchmark(results: dict[str, Any], words: dict[str, Any]) -> str:
         signature=systems[0]["signature"],
         **results["decoding"],
     )
-    return f"{_table(head, rows)}\n\n{summary}\n"
+    return f"{table(head, rows)}\n\n{summary}\n"
 
 
 def _row(name: str, system: dict[str, Any]) -> list[str]:
@@ -125,19 +127,6 @@ def _row(name: str, system: dict[str, Any]) -> list[str]:
         number(generation.get("share_distinct"), ".0%"),
         number(generation.get("share_finished"), ".0%"),
     ]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _last_words(prompt: str) -> str:
-    return _cell(prompt.rsplit("用户：", 1)[-1].removesuffix("心理咨询师："))
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def updated(name: str) -> str:

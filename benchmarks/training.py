@@ -7,7 +7,8 @@
 Results go to benchmarks/results/training-cpu.json, training-gpu.json and training-small.json (with its .png). Samples
 are SMILECHAT's turns as they are; no text is made up. On the CPU one thread computes, since threads that wait for each
 other would count as work. `small` goes on where it was when it is called again; its further flags are those of
-train.py.
+train.py. The results of the GPU were measured with PYTORCH_ALLOC_CONF=expandable_segments:True, which keeps batches of
+many shapes from scattering its memory.
 """
 
 import argparse
