@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-CORE := tests/chatglm tests/corpus tests/metrics tests/hub tests/trainer
+CORE := tests/soulchatcorpus tests/metrics tests/hub_cards tests/soulchat_trainer
 
 .PHONY: install demo benchmark-demo bench test test-slow coverage test-lowest test-highest style quality docs package audit clean
 

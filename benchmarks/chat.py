@@ -7,9 +7,9 @@ Both sides have the same talks (users' words of the embedded sample's test split
 one run and one process, on the CPU in float32. Processor time counts, since other processes may share the cores: of a
 reply that is alone, until its first piece and until its end; of all talks at once, altogether. Without a folder the
 demo recipe's model is made with random weights. A causal model stands beside it, since only there the keys and values
-of a talk can be kept for its next turn (`soulchat_trainer/prefix_store.py` says why not with ChatGLM). It is larger,
-with the paper's window of 2,048 tokens, so that reading a prompt counts. With care on, text is held back until its
-sentence is known to do no harm, so the first piece comes later.
+of a talk can be kept for its next turn (`soulchat_trainer/generation/prefix_store.py` says why not with ChatGLM). It
+is larger, with the paper's window of 2,048 tokens, so that reading a prompt counts. With care on, text is held back
+until its sentence is known to do no harm, so the first piece comes later.
 Results go to benchmarks/results/chat.json.
 """
 
@@ -28,12 +28,12 @@ from measuring import circumstances, write_results
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase, TextIteratorStreamer
 
 import soulchatcorpus
-from soulchat_trainer.generation import Decoding, ReplyEngine
+from soulchat.talk.care import Care
+from soulchat.talk.limits import Limits
+from soulchat.talk.service import ReplyService, Text
+from soulchat_trainer.encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from soulchat_trainer.generation.engine import Decoding, ReplyEngine
 from soulchat_trainer.loading import load_model
-from soulchat_trainer.prompts import encode_prompt, fit_prompt, prompt_room
-from soulchat_trainer.talk.care import Care
-from soulchat_trainer.talk.limits import Limits
-from soulchat_trainer.talk.service import ReplyService, Text
 from soulchatcorpus import Message
 
 LONGEST_MESSAGE = 150  # characters

@@ -27,10 +27,10 @@ import soulchatcorpus
 from soulchat_trainer import recipes
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
-from soulchat_trainer.generation import Decoding, ReplyEngine, iterate_replies
+from soulchat_trainer.encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from soulchat_trainer.generation.engine import Decoding, ReplyEngine, iterate_replies
 from soulchat_trainer.loading import load_model
-from soulchat_trainer.models import new_config
-from soulchat_trainer.prompts import encode_prompt, fit_prompt, prompt_room
+from soulchat_trainer.training.models import new_config
 from soulchatcorpus.dialogue import parse
 
 

@@ -57,7 +57,7 @@ def write_pairs(path: Path, count: int) -> None:
 
 def write_conversations(path: Path, copies: int) -> None:
     """The whole embedded sample in ShareGPT's form, several times."""
-    from soulchatcorpus.convert import convert
+    from soulchatcorpus.tools.convert import convert
 
     rows: list[dict[str, Any]] = []
     for split in sorted(SAMPLE.glob("conversations-*.parquet")):
@@ -87,7 +87,7 @@ def our_converter(conversations: Path, to: str) -> dict[str, Any]:
     """From the file in ShareGPT's form to a Parquet file of conversations, or of turns."""
     import pyarrow.parquet
 
-    from soulchatcorpus.convert import convert
+    from soulchatcorpus.tools.convert import convert
 
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / f"{to}.parquet"

@@ -33,13 +33,13 @@ from training_small import prove_small
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils import logging
 
-from soulchat_trainer.chat_template import ChatTemplateEncoder
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration, ChatGLMTokenizer
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
-from soulchat_trainer.collator import LengthBatchSampler, PaddingCollator, SampleDataset
 from soulchat_trainer.data import load_corpus
-from soulchat_trainer.models import new_config
-from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset, find_targets
+from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
+from soulchat_trainer.encoding.collator import LengthBatchSampler, PaddingCollator, SampleDataset
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder, encode_dataset, find_targets
+from soulchat_trainer.training.models import new_config
 from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
 

@@ -3,7 +3,7 @@
 import torch
 
 from soulchat_trainer.chatglm import ChatGLMConfig
-from soulchat_trainer.collator import SampleDataset
+from soulchat_trainer.encoding.collator import SampleDataset
 
 PUBLISHED_LENGTH = 2048  # the published script pads every sample to max_source_length + max_target_length
 PAPER_STEPS, PAPER_BATCH = 30_000, 80  # section 3.2

@@ -16,12 +16,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from training_flops import PAPER_BATCH, PAPER_GPU_HOURS, PAPER_STEPS, arithmetic_6b, peak_flops, train_flops
 from transformers import PreTrainedModel
 
-from soulchat_trainer.arguments import SAYS_ACTIVATION_CHECKPOINTING, RunArguments
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration, ChatGLMTokenizer
 from soulchat_trainer.chatglm.modeling_chatglm import ChatGLMBlock
-from soulchat_trainer.collator import LengthBatchSampler, PaddingCollator, SampleDataset
-from soulchat_trainer.models import add_lora
-from soulchat_trainer.tokenize import ChatGLMEncoder, encode_dataset
+from soulchat_trainer.encoding.collator import LengthBatchSampler, PaddingCollator, SampleDataset
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder, encode_dataset
+from soulchat_trainer.training.arguments import SAYS_ACTIVATION_CHECKPOINTING, RunArguments
+from soulchat_trainer.training.models import add_lora
 
 MICRO_BATCH = 16  # 5 of them are the paper's 80
 WARM_UP_STEPS = 3

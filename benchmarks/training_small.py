@@ -11,8 +11,8 @@ import measuring
 import orjson
 
 from hub_cards.results import RESULTS_FILE
-from soulchat_trainer.checkpoints import find_last_whole_checkpoint
 from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
+from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT_DIR = ROOT / "outputs" / "small"

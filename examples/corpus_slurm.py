@@ -9,7 +9,7 @@ import os
 
 from datatrove.executor import SlurmPipelineExecutor
 
-from soulchatcorpus.pipeline import conversion
+from soulchatcorpus.tools.distributed import conversion
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import soulchatcorpus  # noqa: F401  (makes its name known to load_dataset)
-from soulchat_trainer.arguments import SoulChatTrainingArguments
-from soulchat_trainer.trainer import SoulChatTrainer
+from soulchat_trainer.training.arguments import SoulChatTrainingArguments
+from soulchat_trainer.training.trainer import SoulChatTrainer
 
 
 def main() -> None:

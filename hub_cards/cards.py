@@ -16,15 +16,7 @@ from huggingface_hub import ModelCardData
 
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
-from .results import (
-    METRICS,
-    RESULTS_FILE,
-    check_results,
-    lookup,
-    own_system,
-    read_results,
-    sampling_arguments,
-)
+from .results import METRICS, RESULTS_FILE, check_results, lookup, own_system, read_results, sampling_arguments
 from .sources import Origin
 
 BUILD_FILE = "build.json"

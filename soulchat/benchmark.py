@@ -44,7 +44,7 @@ def run(
     ] = None,
 ) -> None:
     """Answer test turns and score the replies: predictions.jsonl, results.json, table.md, table.tex, table.png."""
-    from soulchat_trainer.evaluation.benchmark import BenchmarkOptions, run_benchmark
+    from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
     from soulchat_trainer.evaluation.tables import write_tables
     from soulchat_trainer.generation import Decoding
 

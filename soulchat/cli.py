@@ -4,7 +4,9 @@ import sys
 
 import typer
 
-from . import __version__, benchmark, convert, corpus, making, publish, rate, talk  # noqa: F401  (making adds its verbs to corpus)
+from . import __version__, benchmark, convert, corpus, making, publish  # noqa: F401  (making adds its verbs to corpus)
+from .rate import command as rate
+from .talk import command as talk
 
 app = typer.Typer(
     name="soulchat",

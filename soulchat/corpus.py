@@ -42,7 +42,7 @@ def convert(
     on_error: Annotated[OnError, typer.Option(help="Stop at a bad record, or set it aside.")] = OnError.RAISE,
 ) -> None:
     """Write a corpus in another form. Rejected records go to OUT.rejected.jsonl with their reasons."""
-    from soulchatcorpus.convert import convert as convert_corpus
+    from soulchatcorpus.tools.convert import convert as convert_corpus
 
     conversion = convert_corpus(source, output, to.value, format, on_error.value)
     typer.echo(f"{conversion.rows:,} rows of {to.value} in {output}")
@@ -63,7 +63,7 @@ def check(
     """Read a corpus and say what is in it, which rules fired and what they did. Exit code 1 if a record is bad."""
     import orjson
 
-    from soulchatcorpus.reading import Report, read_corpus
+    from soulchatcorpus.reading.corpus import Report, read_corpus
 
     report = Report()
     for _ in read_corpus(source, format, "skip", report):

@@ -234,7 +234,7 @@ def review(
     if import_from is not None:
         typer.echo(f"{store.import_decisions(import_from):,} decisions taken over")
     if not export_only:
-        from soulchatcorpus.making.review_page import serve
+        from .review.page import serve
 
         typer.echo(f"{queued:,} records to read; the page is on 127.0.0.1 (Ctrl-C ends it and writes the result)")
         serve(store, source, out, port)
@@ -274,7 +274,7 @@ def build(source: Source, out: Out) -> None:
 @app.command()
 def run(config: Annotated[Path, typer.Argument(help="A pipeline.yaml: source, out, steps.")]) -> None:
     """Run a whole pipeline; what is done is not done again."""
-    from soulchatcorpus.making.pipeline import run_pipeline
+    from soulchatcorpus.making.run import run_pipeline
 
     def tell(name: str, report: dict | None) -> None:
         if report is None:

@@ -11,16 +11,16 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerS
 from hub_cards.model import write_model_card
 from hub_cards.results import RESULTS_FILE
 
-from .arguments import RunArguments, SoulChatTrainingArguments
 from .data import draw_turns
-from .evaluation.openings import find_openings, write_openings
 from .evaluation.perplexity import unigram_loss
 from .evaluation.results import PREDICTIONS_FILE, replacing, write_predictions, write_results
+from .evaluation.seen import find_openings, write_openings
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
 from .evaluation.turns import list_turns
-from .models import make_model
-from .run_info import describe_training
-from .sampling import Decoding
+from .generation.sampling import Decoding
+from .training.arguments import RunArguments, SoulChatTrainingArguments
+from .training.models import make_model
+from .training.run_info import describe_training
 
 EVALUATION_BATCH = 64
 

@@ -12,14 +12,14 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
-from .checkpoints import check_room, describe_last_whole, saving
 from .data import load_corpus
 from .loading import check_model_folder
-from .models import make_model, make_tokenizer
 from .report import FinishedRun, format_table, report_run
-from .run_info import describe_dataset, describe_run
-from .settings import parse_arguments
-from .trainer import SoulChatTrainer
+from .training.checkpoints import check_room, describe_last_whole, saving
+from .training.models import make_model, make_tokenizer
+from .training.recipe_files import parse_arguments
+from .training.run_info import describe_dataset, describe_run
+from .training.trainer import SoulChatTrainer
 
 # Time for a launcher to end this process because another one has ended. It takes about a second.
 SECONDS_FOR_THE_LAUNCHER = 15

@@ -16,12 +16,12 @@ import pyarrow as pa
 import xxhash
 from datasets.utils.file_utils import is_remote_url
 
-from . import release
-from .parts import EmbeddedFile, Shard, ShardWriter, Source, Stream
-from .reading import OnError, Report, list_files
-from .records import CorpusError
+from .reading.corpus import OnError, Report, list_files
+from .reading.json_stream import CorpusError
+from .reading.parts import EmbeddedFile, Shard, ShardWriter, Source, Stream
 from .schema import FEATURES
 from .splits import SPLITS
+from .tools import release
 
 FOLDER = Path(__file__).parent
 VERSION = datasets.Version("1.0.0")
@@ -136,7 +136,7 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
 
 def hash_package() -> str:
     """Of this package's code and embedded data: what an older version built is not served by this one."""
-    return hash_files(sorted([*FOLDER.glob("*.py"), *FOLDER.glob("data/*.parquet")]))
+    return hash_files(sorted([*FOLDER.glob("*.py"), *FOLDER.glob("reading/*.py"), *FOLDER.glob("data/*.parquet")]))
 
 
 def hash_files(files: Iterable[Path]) -> str:

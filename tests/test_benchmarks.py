@@ -11,8 +11,7 @@ from types import ModuleType
 import pytest
 
 from benchmarks import bench, page
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
 
 
 @pytest.fixture

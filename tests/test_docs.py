@@ -12,12 +12,12 @@ import pytest
 import typer
 
 from soulchat.cli import app
-from soulchat_trainer.settings import OneLineParser, recipe_names
-from tests.hub.conftest import hub, logged_in  # noqa: F401
-from tests.hub.server import LoopbackHub
-from tests.trainer import training_parts
+from soulchat_trainer.training.recipe_files import OneLineParser, recipe_names
+from tests.hub_cards.conftest import hub, logged_in  # noqa: F401
+from tests.hub_cards.server import LoopbackHub
+from tests.paths import ROOT
+from tests.soulchat_trainer import training_parts
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

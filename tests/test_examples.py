@@ -12,10 +12,10 @@ from datasets import load_dataset
 from safetensors.torch import load_file
 
 from soulchat_trainer.train import main as train
-from tests.corpus.making.endpoint_stub import StubEndpoint
-from tests.trainer import training_parts
+from tests.paths import ROOT
+from tests.soulchat_trainer import training_parts
+from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
-ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
+
 pytestmark = pytest.mark.slow
 
 LOAD_AND_SCORE = """

@@ -1,13 +1,12 @@
 """The READMEs tell the truth: measured blocks come from result files, links lead somewhere, the first lines run."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from benchmarks import page, readme
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 NAMES = ["README.md", "README_zh.md"]
 
 

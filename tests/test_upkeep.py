@@ -12,9 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from soulchatcorpus import formats
+from soulchatcorpus.reading import formats
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 HELD = {"torch"}  # one version has a CPU build, whatever the bounds admit

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ..generation import Reply
+from ..generation.engine import Reply
 from .results import replacing
 
 SETTINGS_FILE = "settings.json"

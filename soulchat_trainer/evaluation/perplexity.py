@@ -13,8 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
 
-from ..generation import left_pad
-from ..prompts import encode_prompt, fit_prompt, prompt_room
+from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from ..generation.engine import left_pad
 
 BATCH_TOKENS = 4096
 

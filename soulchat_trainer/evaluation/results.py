@@ -17,7 +17,7 @@ import torch
 
 from hub_cards.results import SCHEMA_VERSION
 
-from ..sampling import Decoding
+from ..generation.sampling import Decoding
 
 PREDICTIONS_FILE = "predictions.jsonl"
 PREDICTION_KEYS = ("id", "prompt", "reference", "prediction")

@@ -22,13 +22,13 @@ from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
 from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
 
-from ..generation import Reply, iterate_replies
+from ..encoding.prompts import encode_prompt, renderer
+from ..generation.engine import Reply, iterate_replies
+from ..generation.sampling import Decoding, request_seed
 from ..loading import load_model, model_revision
-from ..prompts import encode_prompt, renderer
-from ..sampling import Decoding, request_seed
-from .openings import find_openings
 from .perplexity import held_out_loss
 from .retrieval import retrieval_baseline
+from .seen import find_openings
 
 Row = Mapping[str, Any]
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"

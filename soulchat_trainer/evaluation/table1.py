@@ -11,8 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import soulchat_metrics
 
-from ..generation import Reply, generate_replies
-from ..sampling import Decoding
+from ..generation.engine import Reply, generate_replies
+from ..generation.sampling import Decoding
 from .diversity import distinct, mean_length, share_distinct
 from .empathy import expression_rates
 from .perplexity import held_out_loss

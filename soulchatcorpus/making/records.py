@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from ..records import read_records
+from ..reading.json_stream import read_records
 from ..schema import TOPICS, Conversation, Role, find_topic
 
 Record = dict[str, Any]

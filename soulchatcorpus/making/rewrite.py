@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..care.privacy import mask_private
 from ..schema import Conversation
 from .costs import EXPECTED_REPLY_TOKENS, estimate_tokens
 from .ledger import Entry, Ledger
 from .parse import MIN_ROUNDS, PROMPT_ROUNDS, Parsed, parse_reply
-from .privacy import mask_private
 from .prompts import Prompt
 from .records import (
     LinesWriter,

@@ -23,9 +23,9 @@ import orjson
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
-from ..crisis import find_crisis
+from ..care.crisis import find_crisis
+from ..care.privacy import find_private, mask_spans
 from ..patterns import first_character_index
-from .privacy import find_private, mask_spans
 from .records import LinesWriter, Record, passages, read_pipeline_records, set_passages, write_json
 from .topics import find_topic_by_words
 
@@ -275,7 +275,7 @@ class Privacy(CleaningStep):
 
 
 class Crisis(CleaningStep):
-    """What `soulchatcorpus.crisis` finds: by default a label that a deployer can filter on."""
+    """What `soulchatcorpus.care.crisis` finds: by default a label that a deployer can filter on."""
 
     name = "crisis"
 

@@ -7,10 +7,10 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
+from ..care.privacy import mask_private
 from ..patterns import first_character_index
 from ..schema import TOPICS
 from .ledger import Entry, Ledger
-from .privacy import mask_private
 from .records import Record, find_file, passages, read_pipeline_records
 from .requests import RequestOptions, hash_content, send_all
 

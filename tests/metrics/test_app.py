@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 import yaml
 
-SPACE = Path(__file__).parents[2] / "metrics" / "soulchat_metrics"
+from tests.paths import ROOT
+
+SPACE = ROOT / "metrics" / "soulchat_metrics"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-METRIC = Path(__file__).parents[2] / "metrics" / "soulchat_metrics"
+from tests.paths import ROOT
+
+METRIC = ROOT / "metrics" / "soulchat_metrics"
 
 PROGRAM = """
 import json, sys

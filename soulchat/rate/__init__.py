@@ -1,0 +1,1 @@
+"""Ratings by people: a study, its page and sheets, the report."""

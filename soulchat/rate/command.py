@@ -1,0 +1,97 @@
+"""`soulchat rate …`: the manual half of the paper's Table 1, by people (section 3.3, appendix G)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Let people rate replies as the paper did (CEHS).", no_args_is_help=True)
+
+Study = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
+
+
+@app.command()
+def create(
+    systems: Annotated[
+        list[Path], typer.Argument(help="A folder with predictions.jsonl for each system.", metavar="DIR…")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the new study.")],
+    raters: Annotated[int, typer.Option(help="People who rate (paper, section 3.3).")] = 3,
+    samples: Annotated[int, typer.Option(help="Dialogues (paper, section 3.3).")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the orders.")] = 0,
+) -> None:
+    """Sample dialogues, blind and shuffle the replies for each rater, and print the raters' tokens, once."""
+    from .study import create_study
+
+    tokens = create_study(systems, raters, samples, seed, output)
+    typer.echo(f"{samples} dialogues x {len(systems)} systems = {samples * len(systems)} items for each rater")
+    for name, token in tokens.items():
+        typer.echo(f"{name}: {token}")
+    typer.echo(f"The tokens are kept nowhere else; `soulchat rate token {output} RATER` makes a new one.")
+
+
+@app.command()
+def token(study: Study, rater: Annotated[str, typer.Argument(help="For example rater-1.")]) -> None:
+    """Print a new token for a rater who lost theirs; the old one ends."""
+    from .study import RatingStudy
+
+    typer.echo(RatingStudy(study).renew_token(rater))
+
+
+@app.command()
+def serve(
+    study: Study, port: Annotated[int, typer.Option(help="Port on this machine; 0 takes any free one.")] = 7860
+) -> None:
+    """Open the page for raters on this machine (127.0.0.1)."""
+    from ..web.listening import free_port
+    from .page import launch_page, make_page
+    from .study import RatingStudy
+
+    page = make_page(RatingStudy(study))
+    port = free_port("127.0.0.1", port)
+    launch_page(page, port)
+    typer.echo(f"http://127.0.0.1:{port}/")
+    page.block_thread()
+
+
+@app.command()
+def export(
+    study: Study,
+    output: Annotated[Path, typer.Option(help="CSV to write.")],
+    sheet: Annotated[
+        str | None, typer.Option(help="Instead: this rater's items with their texts, to be filled in by hand.")
+    ] = None,
+) -> None:
+    """Write the ratings as CSV: rater, item, content, empathy, helpfulness, safety."""
+    from .sheets import export_ratings, export_sheet
+    from .study import RatingStudy
+
+    if sheet is None:
+        typer.echo(f"{export_ratings(RatingStudy(study), output)} ratings")
+    else:
+        typer.echo(f"{export_sheet(RatingStudy(study), sheet, output)} items of {sheet}")
+
+
+@app.command("import")
+def import_(study: Study, file: Annotated[Path, typer.Argument(help="CSV to read.", metavar="FILE.csv")]) -> None:
+    """Save the ratings of a CSV: all of them, or none where one is wrong."""
+    from .sheets import import_ratings
+    from .study import RatingStudy
+
+    typer.echo(f"{import_ratings(RatingStudy(study), file)} ratings")
+
+
+@app.command()
+def report(
+    study: Study,
+    rate: Annotated[float, typer.Option(help="Pay an hour (paper, ethics statement: 8.36 US dollars).")] = 8.36,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Print means by system, agreement, raters, time and pay, and Table 1 with both halves."""
+    import orjson
+
+    from .report import render_report, report_ratings
+    from .study import RatingStudy
+
+    numbers = report_ratings(RatingStudy(study), rate)
+    typer.echo(orjson.dumps(numbers, option=orjson.OPT_INDENT_2).decode() if json else render_report(numbers))

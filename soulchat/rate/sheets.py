@@ -1,0 +1,81 @@
+"""Ratings as CSV: out of a study, for raters without the page, and back into it."""
+
+import csv
+import io
+from pathlib import Path
+
+from soulchat_trainer.evaluation.results import replacing
+
+from .questions import ASPECTS
+from .study import RatingStudy
+
+SCORES = tuple(aspect.name for aspect in ASPECTS)
+COLUMNS = ("rater", "item", *SCORES)
+
+
+def export_ratings(study: RatingStudy, path: Path) -> int:
+    """Write all ratings, a line each; returns their number."""
+    ratings = study.ratings()
+    _write(path, COLUMNS, [[rating.rater, rating.item, *rating.scores.values()] for rating in ratings])
+    return len(ratings)
+
+
+def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
+    """Write one rater's items in their order, with the texts and the scores so far, to be filled in by hand.
+
+    Raises:
+        ValueError: there is no such rater.
+    """
+    names = [known.name for known in study.raters()]
+    if rater not in names:
+        raise ValueError(f"there is no rater {rater!r}; allowed: {', '.join(names)}")
+    items = study.items(rater)
+    blank = dict.fromkeys(SCORES, "")
+    lines = [[rater, item.number, *(item.scores or blank).values(), item.dialogue, item.reply] for item in items]
+    _write(path, (*COLUMNS, "dialogue", "reply"), lines)
+    return len(items)
+
+
+def import_ratings(study: RatingStudy, path: Path) -> int:
+    """Save all ratings of a CSV with the columns rater, item, content, empathy, helpfulness, safety (and any others).
+
+    Lines without any score are not rated yet and are left out. Returns how many were saved.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such CSV; names the line. Then nothing is saved.
+    """
+    try:
+        lines = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        missing = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+        rows = [(lines.line_num, row) for row in lines]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is no CSV in UTF-8: {error}") from None
+    ratings = {}
+    for number, row in rows:
+        if not any((row[column] or "").strip() for column in SCORES):
+            continue
+        try:
+            item, *scores = (int(row[column] or "") for column in COLUMNS[1:])
+        except ValueError:
+            found = ", ".join(f"{column} {row[column]!r}" for column in COLUMNS[1:])
+            raise ValueError(f"{path}, line {number}: {found}; all must be whole numbers") from None
+        if (row["rater"], item) in ratings:
+            raise ValueError(f"{path}, line {number}: {row['rater']} rated item {item} before in this file")
+        ratings[row["rater"], item] = dict(zip(SCORES, scores, strict=True))
+    try:
+        study.save_all([(*key, scores) for key, scores in ratings.items()])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; nothing was imported") from None
+    return len(ratings)
+
+
+def _write(path: Path, columns: tuple[str, ...], lines: list[list]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(lines)
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())

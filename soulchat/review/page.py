@@ -1,0 +1,199 @@
+"""The proofreading's web page: one record at a time, flagged spans marked, keep / edit / remove by button or key."""
+
+from collections.abc import Callable
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from soulchatcorpus.care.crisis import find_crisis
+from soulchatcorpus.dialogue import parse, render_line
+from soulchatcorpus.making.records import Record, passages, set_passages
+from soulchatcorpus.making.review import Decision, Item, ReviewStore
+from soulchatcorpus.schema import Message
+
+REASONS = (
+    "private detail",
+    "harmful",
+    "not a dialogue",
+    "wrong or unsafe advice",
+    "advertisement",
+    "poor language",
+    "other",
+)
+_ROLES = {"user": "用户", "assistant": "心理咨询师"}
+
+# k keep, e edit, r remove, u undo; not while somebody types.
+_SHORTCUTS = """
+<script>
+document.addEventListener("keydown", event => {
+  const typing = ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
+  const button = {k: "keep", e: "edit", r: "remove", u: "undo"}[event.key];
+  if (typing || !button || event.ctrlKey || event.metaKey || event.altKey) return;
+  document.querySelector(`#${button}`)?.click();
+});
+</script>
+"""
+_CSS = """
+.passage { margin: .4em 0; padding: .5em .8em; border-radius: .5em; white-space: pre-wrap; }
+.user { background: #eef3fb; color: #111; } .assistant { background: #f3f8ee; color: #111; }
+mark { background: #ffd76a; padding: 0 .1em; }
+"""
+
+
+def render_record(record: Record) -> str:
+    """A record as HTML: each passage under its role, flagged spans in <mark> with their reason; all text escaped."""
+    spans: dict[int, list[dict]] = {}
+    for flag in record.get("flags", []):
+        if "passage" in flag:
+            spans.setdefault(flag["passage"], []).append(flag)
+    whole = [f"{flag['step']}: {flag['reason']}" for flag in record.get("flags", []) if "passage" not in flag]
+    whole += [f"{name}: {value}" for name, value in record.get("labels", {}).items()]
+    parts = [f"<p><b>{escape(record['id'])}</b> {escape('; '.join(whole))} {escape(record.get('topic') or '')}</p>"]
+    for number, (role, text) in enumerate(passages(record)):
+        body = _mark(text, spans.get(number, []))
+        parts.append(f'<div class="passage {role}"><b>{_ROLES[role]}：</b>{body}</div>')
+    return "".join(parts)
+
+
+def _mark(text: str, flags: list[dict]) -> str:
+    """`text` escaped, with every flagged stretch in one <mark> that names all of its reasons."""
+    cuts = sorted({0, len(text), *(flag[edge] for flag in flags for edge in ("start", "end"))})
+    parts = []
+    for start, end in pairwise(cuts):
+        piece = escape(text[start:end])
+        reasons = {f"{f['step']}: {f['reason']}" for f in flags if f["start"] <= start and end <= f["end"]}
+        parts.append(f'<mark title="{escape("; ".join(sorted(reasons)))}">{piece}</mark>' if reasons else piece)
+    return "".join(parts)
+
+
+def edit_text(record: Record) -> str:
+    """A record as the text that a reviewer edits: a line for each passage, beginning with its role."""
+    return "\n".join(render_line(Message(role=role, content=text)) for role, text in passages(record))
+
+
+def apply_edit(record: Record, text: str) -> Record:
+    """The record with the edited text in it; flags of the old text are gone, and the crisis label is found anew.
+
+    Raises:
+        ValueError: a line without a role, or not one question and one answer where the record is these.
+    """
+    messages = parse(text.strip())
+    if any(not message["content"].strip() for message in messages):
+        raise ValueError("a line says nothing: delete it, or write something")
+    edited = {key: value for key, value in record.items() if key not in ("flags", "labels")}
+    if "messages" in record:
+        edited["messages"] = messages
+    elif [message["role"] for message in messages] == ["user", "assistant"]:
+        set_passages(edited, [message["content"] for message in messages])
+    else:
+        raise ValueError("one line 用户：… and one line 心理咨询师：… are wanted")
+    if crisis := find_crisis("\n".join(message["content"] for message in messages)):
+        edited["labels"] = {"crisis": crisis.category}
+    return edited
+
+
+def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
+    """The page over a filled store. Reviewers give their id, never a name; nothing leaves the machine."""
+    with gr.Blocks(title="Proofreading", analytics_enabled=False) as page:
+        item = gr.State(None)
+        gr.Markdown("## Proofreading\n**k** keep · **e** edit · **r** remove · **u** undo")
+        with gr.Row():
+            reviewer = gr.Textbox(label="Reviewer id (such as r1; no name)", elem_id="reviewer", max_lines=1)
+            start = gr.Button("Start", elem_id="start")
+        standing = gr.Markdown(elem_id="standing")
+        shown = gr.HTML(elem_id="record")
+        editor = gr.Textbox(label="Edit: one line for each message", lines=12, visible=False, elem_id="editor")
+        with gr.Row():
+            keep = gr.Button("Keep (k)", elem_id="keep", variant="primary")
+            edit = gr.Button("Edit (e)", elem_id="edit")
+            save = gr.Button("Save the edit", elem_id="save", visible=False)
+            remove = gr.Button("Remove (r)", elem_id="remove", variant="stop")
+            undo = gr.Button("Undo (u)", elem_id="undo")
+        reason = gr.Dropdown(REASONS, value=REASONS[0], label="Reason", allow_custom_value=True, elem_id="reason")
+        with gr.Row():
+            export = gr.Button("Write the result so far", elem_id="export")
+            exported = gr.Markdown(elem_id="exported")
+
+        outputs = [item, shown, standing, editor, save]
+
+        def show(name: str) -> tuple:
+            found = store.claim(name)
+            count = store.standing(name)
+            line = f"{count.done} of {count.total} decisions made, {count.own} by {name}"
+            html = render_record(found.record) if found else "<p>Nothing is left for you. Thank you.</p>"
+            return found, html, line, gr.update(visible=False, value=""), gr.update(visible=False)
+
+        def take(name: str, found: Item | None, decision: Decision, why: str = "", text: str = "") -> tuple:
+            if found is None:
+                raise ValueError("press Start first")
+            edited = apply_edit(found.record, text) if decision == "edit" else None
+            store.decide(name, found.id, decision, why, edited)
+            return show(name)
+
+        def open_editor(found: Item | None) -> tuple:
+            if found is None:
+                raise ValueError("press Start first")
+            return gr.update(visible=True, value=edit_text(found.record)), gr.update(visible=True)
+
+        def take_back(name: str) -> tuple:
+            store.undo(name)
+            return show(name)
+
+        def write() -> str:
+            report = store.export(source, out)
+            made = f"{report['keep']} kept, {report['edit']} edited, {report['remove']} removed"
+            return f"{made}; shared: {report['shared']}"
+
+        start.click(_telling(show), reviewer, outputs)
+        reviewer.submit(_telling(show), reviewer, outputs)
+        keep.click(_telling(lambda name, found: take(name, found, "keep")), [reviewer, item], outputs)
+        remove.click(
+            _telling(lambda name, found, why: take(name, found, "remove", why)), [reviewer, item, reason], outputs
+        )
+        edit.click(_telling(open_editor), item, [editor, save])
+        save.click(
+            _telling(lambda name, found, why, text: take(name, found, "edit", why, text)),
+            [reviewer, item, reason, editor],
+            outputs,
+        )
+        undo.click(_telling(take_back), reviewer, outputs)
+        export.click(_telling(write), None, exported)
+    return page
+
+
+def _telling(action: Callable[..., Any]) -> Callable[..., Any]:
+    """`action` with its ValueErrors and OSErrors shown to the reviewer as a message."""
+
+    def told(*values: Any) -> Any:
+        try:
+            return action(*values)
+        except (ValueError, OSError) as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return told
+
+
+def serve(store: ReviewStore, source: Path, out: Path, port: int | None = None, block: bool = True) -> gr.Blocks:
+    """Serve the page on this machine (127.0.0.1) only, at `port` or the first free one from 7860.
+
+    Raises:
+        ValueError: `port` is none.
+        OSError: `port` is taken.
+    """
+    if port is not None and not 0 <= port <= 65_535:
+        raise ValueError(f"--port {port}: allowed are 0 to 65535")
+    page = build_page(store, source, out)
+    page.launch(
+        server_name="127.0.0.1",
+        server_port=port,
+        share=False,
+        quiet=True,
+        head=_SHORTCUTS,
+        css=_CSS,
+        footer_links=[],
+        prevent_thread_lock=not block,
+    )
+    return page

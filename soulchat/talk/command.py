@@ -1,0 +1,176 @@
+"""Verbs that talk to a trained model: `soulchat chat`, `soulchat app`, `soulchat serve`."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from .limits import Limits
+    from .service import ReplyService
+
+Model = Annotated[str, typer.Argument(help="A model's folder, or a repository of the Hub.")]
+Device = Annotated[str, typer.Option(help="auto (the first GPU, else the CPU), cpu, cuda, cuda:1, …")]
+TopP = Annotated[float, typer.Option(help="Nucleus mass (paper, section 3.2).")]
+Temperature = Annotated[float, typer.Option(help="Sampling temperature (paper, section 3.2).")]
+MaxNewTokens = Annotated[int, typer.Option(help="Longest reply in tokens (paper, section 3.2).")]
+Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
+WithCare = Annotated[
+    bool, typer.Option("--care/--no-care", help="Show help lines where a message or a reply calls for them.")
+]
+Country = Annotated[
+    str | None, typer.Option(help="Whose help lines come first, e.g. CN, TW, US; by default the language decides.")
+]
+Port = Annotated[int, typer.Option(help="Port; 0 for any free one.")]
+Host = Annotated[str, typer.Option(help="Address to listen on; other than loopback needs SOULCHAT_PASSWORD.")]
+MessageCharacters = Annotated[int, typer.Option(help="Longest message, in characters.")]
+Rate = Annotated[int, typer.Option("--messages-per-minute", help="Messages a minute from one client; 0: any number.")]
+AtOnce = Annotated[int, typer.Option("--replies-at-once", help="Replies being made or waited for at the same time.")]
+BatchSize = Annotated[int, typer.Option(help="Replies in one batch of the model.")]
+
+# Tokens whose keys and values stay for the next turn of their talk, where the model is causal: eight full windows.
+KEPT_TOKENS = 16_384
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    app.command()(chat)
+    app.command("app")(app_page)
+    app.command()(serve)
+
+
+def chat(
+    model: Model,
+    jsonl: Annotated[bool, typer.Option(help="Over a pipe: JSON lines in and out.")] = False,
+    system: Annotated[str, typer.Option(help="A text before the talk.")] = "",
+    device: Device = "auto",
+    top_p: TopP = 0.75,
+    temperature: Temperature = 0.95,
+    max_new_tokens: MaxNewTokens = 512,
+    seed: Seed = 0,
+    care: WithCare = True,
+    country: Country = None,
+    message_characters: MessageCharacters = 4_000,
+) -> None:
+    """Talk in the terminal, or over a pipe: one line in, one reply out."""
+    _be_quiet()
+    from soulchat_trainer.generation import Decoding
+
+    from .limits import Limits
+    from .session import Talk
+
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
+    limits = Limits(message_characters=message_characters, messages_per_minute=0)
+    with _open_service(model, device, care, country, limits, batch_size=1) as service:
+        talk = Talk(service, decoding)
+        talk.system = system
+        if jsonl or not sys.stdin.isatty():
+            from .pipe import run_pipe
+
+            # Bytes that are no text are then refused with their line, instead of ending the talk.
+            cast(io.TextIOWrapper, sys.stdin).reconfigure(errors="surrogateescape")
+            run_pipe(talk, sys.stdin, sys.stdout, jsonl)
+        else:
+            from rich.console import Console
+
+            from .terminal import make_prompt_session, run_terminal
+
+            run_terminal(talk, make_prompt_session().prompt, Console(), _language())
+
+
+def app_page(
+    model: Model,
+    host: Host = "127.0.0.1",
+    port: Port = 7860,
+    share: Annotated[
+        bool, typer.Option(help="Open a public link through Gradio's relay; needs SOULCHAT_PASSWORD.")
+    ] = False,
+    device: Device = "auto",
+    care: WithCare = True,
+    country: Country = None,
+    message_characters: MessageCharacters = 4_000,
+    messages_per_minute: Rate = 30,
+    replies_at_once: AtOnce = 64,
+    batch_size: BatchSize = 16,
+) -> None:
+    """Talk on a web page (Gradio), in Chinese and English."""
+    _be_quiet()
+    from ..web.listening import check_exposure, free_port, read_password
+    from .limits import Limits
+    from .page import launch_page, make_page
+
+    password = read_password()
+    check_exposure(host, share, password)
+    port = free_port(host, port)
+    limits = Limits(message_characters, messages_per_minute, replies_at_once)
+    with _open_service(model, device, care, country, limits, batch_size) as service:
+        page = make_page(service)
+        launch_page(page, host, port, share=share, password=password)
+        typer.echo(f"The page is at http://{host}:{port}", err=True)
+        page.block_thread()
+
+
+def serve(
+    model: Model,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    name: Annotated[
+        str | None, typer.Option(help="What clients call the model; by default the last part of MODEL.")
+    ] = None,
+    device: Device = "auto",
+    top_p: TopP = 0.75,
+    temperature: Temperature = 0.95,
+    max_new_tokens: MaxNewTokens = 512,
+    seed: Seed = 0,
+    care: WithCare = True,
+    country: Country = None,
+    message_characters: MessageCharacters = 4_000,
+    messages_per_minute: Rate = 600,
+    replies_at_once: AtOnce = 256,
+    batch_size: BatchSize = 16,
+) -> None:
+    """Serve OpenAI's chat completion interface; clients of another machine need SOULCHAT_PASSWORD as their key."""
+    _be_quiet()
+    from soulchat_trainer.generation import Decoding
+
+    from ..web.listening import bind, check_exposure, local_names, read_password
+    from .limits import Limits
+    from .server import make_app, run_server
+
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
+    password = read_password()
+    check_exposure(host, share=False, password=password)
+    listener = bind(host, port)
+    limits = Limits(message_characters, messages_per_minute, replies_at_once)
+    with _open_service(model, device, care, country, limits, batch_size) as service:
+        name = name or Path(model).name
+        server = make_app(service, name, decoding, local_names(host), password)
+        typer.echo(f"Serving {name} at http://{host}:{listener.getsockname()[1]}/v1", err=True)
+        run_server(server, listener)
+
+
+def _be_quiet() -> None:
+    """Before any library is imported: nobody is told that somebody talks here."""
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
+
+
+def _open_service(
+    model: str, device: str, care: bool, country: str | None, limits: "Limits", batch_size: int
+) -> "ReplyService":
+    from soulchat_trainer.generation import ReplyEngine
+    from soulchat_trainer.loading import load_model
+
+    from .care import Care
+    from .service import ReplyService
+
+    checks = Care(care, country)
+    loaded, tokenizer = load_model(model, device)
+    return ReplyService(lambda: ReplyEngine(loaded, tokenizer, batch_size, kept_tokens=KEPT_TOKENS), checks, limits)
+
+
+def _language() -> Literal["zh", "en"]:
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if locale.startswith("zh") else "en"

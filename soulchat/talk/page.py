@@ -1,0 +1,272 @@
+"""The chat as a web page (Gradio): streaming, retry, undo, edit, stop, decoding controls, in Chinese and English.
+
+Replies and messages are shown as plain text (`make_entry`), so nothing in them can run or load anything; the page's
+policy (`page_policy`) keeps the browser from any other host. Talks live in memory until the page is closed.
+"""
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from soulchat_trainer.generation import Decoding
+from soulchatcorpus import Message
+
+from ..web.listening import is_loopback, local_names
+from ..web.policy import PagePolicy
+from .care import CareNotice
+from .limits import OverLimit
+from .page_words import EXAMPLES, LABELS, NO_ANSWER, SAVE_TALK, TRY_LATER
+from .service import ReplyService, Text
+from .session import with_system
+from .wording import NO_REPLY, language_of
+
+logger = logging.getLogger(__name__)
+
+Entries = list[dict[str, Any]]  # the messages of a talk as gr.Chatbot has them
+
+# Marks what the page itself says in the talk, so that it is not taken for words of the model.
+HELP_LINES, NO_WORDS = {"id": "help-lines"}, {"id": "no-words"}
+PRIVATE = {"api_visibility": "private"}
+ZERO_WIDTH_SPACE = "\u200b"
+_MARKUP = re.compile(r"[<&]")
+_DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
+DEFAULTS = {field.name: field.default for field in fields(Decoding)}
+
+
+class QuietBlocks(gr.Blocks):
+    """A page whose faults are logged by their kind: what Gradio prints of them can hold somebody's words."""
+
+    async def process_api(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return await super().process_api(*arguments, **settings)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except Exception as error:
+            logger.error("the page failed: %s", type(error).__name__)
+            raise gr.Error(type(error).__name__, print_exception=False) from None
+
+
+def make_page(service: ReplyService) -> gr.Blocks:
+    """The page; `launch_page` opens it. A talk is kept in its browser alone and comes along with every event."""
+    words = gr.I18n(**LABELS)
+
+    def add_message(text: str, talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
+        _one_reply_at_a_time(replying)
+        try:
+            service.limits.check_message(text)
+        except ValueError as error:
+            _tell(error)
+            raise _leave_as_it_is() from None
+        return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)], True
+
+    def retry(talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
+        _one_reply_at_a_time(replying)
+        return gr.Textbox(submit_btn=False, stop_btn=True), talk[: last_words(talk) + 1], True
+
+    def edit(talk: Entries, replying: bool, edited: gr.EditData) -> tuple[gr.Textbox, Entries, bool]:
+        return add_message(edited.value, talk[: edited.index], replying)
+
+    def undo(talk: Entries, replying: bool) -> tuple[str, Entries]:
+        _one_reply_at_a_time(replying)
+        return text_of(talk[last_words(talk)]), talk[: last_words(talk)]
+
+    async def answer(
+        talk: Entries,
+        system: str,
+        temperature: float,
+        top_p: float,
+        max_new_tokens: float,
+        seed: float | None,
+        request: gr.Request,
+    ) -> AsyncGenerator[tuple[Entries, Any]]:
+        yield talk, gr.skip()  # where nothing comes, as with a fault, Gradio would empty the talk
+        if not talk or talk[-1]["role"] != "user":
+            return
+        try:
+            decoding = Decoding(float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0))
+            messages = with_system(system.strip(), read_talk(talk))
+            async with aclosing(show_reply(service, messages, decoding, _client(request))) as states:
+                async for entries in states:
+                    yield [*talk, *entries], gr.skip()
+        except ValueError as error:  # the talk is as it was, and the words are where they can be changed or sent again
+            _tell(error)
+            yield talk[:-1], text_of(talk[-1])
+        except RuntimeError as error:
+            _tell(error)
+        except Exception as error:  # the talk goes on
+            logger.error("the page failed: %s", type(error).__name__)
+            gr.Warning(f"{NO_ANSWER}: {type(error).__name__}", duration=None)
+
+    with QuietBlocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
+        gr.Markdown(words("notice"), elem_id="notice")
+        chatbot = gr.Chatbot(
+            label="SoulChat",
+            elem_id="talk",
+            buttons=["copy"],
+            editable="user",
+            examples=[{"text": example} for example in EXAMPLES],
+            render_markdown=False,
+            latex_delimiters=[],
+            allow_file_downloads=False,
+            feedback_options=None,
+            group_consecutive_messages=False,
+            scale=1,
+        )
+        message = gr.Textbox(
+            placeholder=words("placeholder"),
+            max_lines=8,
+            elem_id="message",
+            show_label=False,
+            submit_btn=True,
+            autofocus=True,
+        )
+        with gr.Accordion(words("controls"), open=False, elem_id="controls"):
+            controls = _controls(words)
+        save = gr.Button(words("save"), size="sm", elem_id="save")
+        replying = gr.State(False)
+
+        replies = []
+        for begin, listener, inputs in (
+            (add_message, message.submit, [message, chatbot, replying]),
+            (retry, chatbot.retry, [chatbot, replying]),
+            (edit, chatbot.edit, [chatbot, replying]),
+        ):
+            # Without its progress display: that would cover the talk after a refusal.
+            begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden", **PRIVATE)
+            settings = {"outputs": [chatbot, message], "show_progress_on": chatbot, **PRIVATE}
+            replies.append(begun.success(answer, [chatbot, *controls], **settings))
+            replies[-1].then(_ready, None, [message, replying], queue=False, **PRIVATE)
+        message.stop(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
+        stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
+        stopped.then(list, None, chatbot, queue=False, **PRIVATE)  # once more: a last piece of the reply may have come
+        chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False, **PRIVATE)
+        chatbot.example_select(_example, None, message, queue=False, **PRIVATE)
+        save.click(None, chatbot, None, js=SAVE_TALK, **PRIVATE)
+    page.words = words
+    return page
+
+
+def launch_page(page: gr.Blocks, host: str, port: int, share: bool = False, password: str | None = None) -> None:
+    """Open the page at `host` and `port`, in the background. With a password, the user name is "soulchat"."""
+    middleware = [Middleware(PagePolicy)]
+    if is_loopback(host) and not share:
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=local_names(host), www_redirect=False))
+    page.queue(default_concurrency_limit=None, api_open=False)
+    page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        auth=("soulchat", password) if password else None,
+        app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None},
+        css=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        i18n=page.words,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+        max_file_size=1,  # byte: nothing is uploaded here
+        prevent_thread_lock=True,
+        quiet=True,
+    )
+
+
+async def show_reply(
+    service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str
+) -> AsyncGenerator[Entries]:
+    """What stands below the user's words, again and again as the reply grows: help lines where due, and the reply."""
+    shown: Entries = []
+    reply = ""
+    async with aclosing(service.astream(messages, decoding, client)) as events:
+        async for event in events:
+            if isinstance(event, CareNotice):
+                shown.append(make_entry("assistant", event.text, HELP_LINES))
+                reply = ""
+            elif isinstance(event, Text):
+                shown = [*shown[: len(shown) - bool(reply)], make_entry("assistant", reply + event.text)]
+                reply += event.text
+            if shown:
+                yield list(shown)
+    if not reply:
+        yield [*shown, make_entry("assistant", NO_REPLY[language_of(messages[-1]["content"])], NO_WORDS)]
+
+
+def make_entry(role: str, text: str, metadata: dict[str, str] | None = None) -> dict[str, Any]:
+    """A message for the chatbot, which takes it for HTML: a zero-width space after "<" and "&" keeps it text."""
+    return {"role": role, "content": _MARKUP.sub(f"\\g<0>{ZERO_WIDTH_SPACE}", text), "metadata": metadata}
+
+
+def text_of(entry: dict[str, Any]) -> str:
+    """The text of a message that the chatbot shows."""
+    content = entry["content"]
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return _DISARMED.sub(r"\1", text)
+
+
+def last_words(talk: Entries) -> int:
+    """The index of the user's last message."""
+    return max((index for index, entry in enumerate(talk) if entry["role"] == "user"), default=0)
+
+
+def read_talk(talk: Entries) -> list[Message]:
+    """The talk as messages, without what the page itself says; neighbours of one speaker are one message."""
+    messages: list[Message] = []
+    for entry in talk:
+        if (entry.get("metadata") or {}).get("id") in (HELP_LINES["id"], NO_WORDS["id"]):
+            continue
+        if messages and messages[-1]["role"] == entry["role"]:
+            # Help lines part a reply anywhere; what a user sent twice are lines of their own.
+            between = "\n" if entry["role"] == "user" else ""
+            messages[-1] = {"role": entry["role"], "content": messages[-1]["content"] + between + text_of(entry)}
+        else:
+            messages.append({"role": entry["role"], "content": text_of(entry)})
+    return messages
+
+
+def _example(chosen: gr.SelectData) -> str:
+    return chosen.value["text"]
+
+
+def _tell(error: Exception) -> None:
+    gr.Warning(f"{TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER}: {error}", duration=None)
+
+
+def _leave_as_it_is() -> gr.Error:
+    return gr.Error("", visible=False, print_exception=False)
+
+
+def _one_reply_at_a_time(replying: bool) -> None:
+    """Enter sends also while a reply comes, which would write over the new words: they stay where they were typed."""
+    if replying:
+        raise _leave_as_it_is()
+
+
+def _ready() -> tuple[gr.Textbox, bool]:
+    return gr.Textbox(submit_btn=True, stop_btn=False), False
+
+
+def _controls(words: gr.I18n) -> list[gr.components.Component]:
+    return [
+        gr.Textbox("", label=words("system"), lines=2, max_length=2_000),
+        gr.Slider(0.05, 2, DEFAULTS["temperature"], step=0.05, label=words("temperature")),
+        gr.Slider(0.05, 1, DEFAULTS["top_p"], step=0.05, label=words("top_p")),
+        gr.Slider(1, 1024, DEFAULTS["max_new_tokens"], step=1, label=words("max_new_tokens")),
+        gr.Number(DEFAULTS["seed"], label=words("seed"), precision=0),
+    ]
+
+
+def _client(request: gr.Request) -> str:
+    """Whom the rate limit counts: an address; behind loopback (one person, or a relay of many) a browser's session."""
+    host = request.client.host
+    return f"session {request.session_hash}" if is_loopback(host) else host

@@ -1,0 +1,1 @@
+"""What every page and the server share: where they listen, and whom they answer."""

@@ -1,0 +1,198 @@
+"""Conversations to token ids for causal language models, in the form of their chat template.
+
+Where the template is prefix-preserving (Qwen 2.5, Llama 3, …) a conversation is tokenized once and its turns are
+prefixes of it; one pass over it with labels on every reply then equals all its turn samples, loss and gradients:
+each reply sees the same tokens before it. Where it is not (a template that rewrites or drops earlier replies, or ends
+a reply without an end token) every turn is tokenized whole.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Literal
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from soulchatcorpus.schema import Message
+
+from .paper_form import EncodedConversation, TrainingConversation
+
+logger = logging.get_logger(__name__)
+
+_PROBE = [
+    Message(role="user", content="最近总是睡不着。\n\n怎么办？"),
+    Message(role="assistant", content=" 这样多久了？"),
+    Message(role="user", content="两个月"),
+    Message(role="assistant", content="愿意多说一点吗？\n我在听。"),
+]
+
+
+class ChatTemplateEncoder:
+    """Encodes conversations for a causal language model.
+
+    Args:
+        tokenizer: a fast tokenizer with a chat template.
+        max_source_length: tokens of a prompt. A longer one loses whole oldest turns, never its end; a last user turn
+            that alone is longer keeps what the template puts around it and its last tokens.
+        max_target_length: tokens of a reply with its end token. A longer one is cut and still ends in it.
+        loss_on: last_turn: a sample for each turn. every_turn: one sample a conversation, labels on every reply; for a
+            conversation in which something must be cut, and for all where the template is not prefix-preserving,
+            last_turn.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_source_length: int,
+        max_target_length: int,
+        loss_on: Literal["last_turn", "every_turn"],
+    ):
+        if tokenizer.chat_template is None or not tokenizer.is_fast:
+            raise ValueError(
+                f"{tokenizer.name_or_path}: a causal model is trained in the form of its chat template, by a fast "
+                f"tokenizer; found {'no chat template' if tokenizer.chat_template is None else 'a slow tokenizer'}"
+            )
+        self.tokenizer = tokenizer
+        self.max_source_length = max_source_length
+        self.max_target_length = max_target_length
+        self.is_prefix_preserving = self._check_prefixes()
+        self.one_pass = loss_on == "every_turn" and self.is_prefix_preserving
+        if loss_on == "every_turn" and not self.one_pass:
+            logger.warning(
+                "loss_on: every_turn is not exact with this chat template (it changes what stands before a reply, or "
+                "a reply has no end token in it): training a sample for each turn instead"
+            )
+
+    def __call__(self, conversations: Sequence[TrainingConversation]) -> list[EncodedConversation]:
+        """Encode a batch of conversations."""
+        return [self._encode_conversation(join_speakers(conversation)) for conversation in conversations]
+
+    def _render(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
+        try:
+            return self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except TemplateError as error:
+            raise ValueError(f"the chat template refuses a conversation: {error}") from error
+
+    def _ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def _check_prefixes(self) -> bool:
+        """True if the ids of every prompt and reply of a made conversation are prefixes of those of the whole."""
+        conversation = TrainingConversation(_PROBE, [1, 3])
+        whole = self._encode_whole(conversation)
+        if whole is None:
+            return False
+        ids, turns = whole
+        return all(
+            ids[:prompt_end] == self._ids(self._render(_PROBE[:number], True))
+            and ids[prompt_end:target_end] == self._target_ids(_PROBE[: number + 1])
+            for number, (prompt_end, target_end) in zip(conversation.targets, turns, strict=True)
+        )
+
+    def _encode_conversation(self, conversation: TrainingConversation) -> EncodedConversation:
+        encoded = EncodedConversation()
+        whole = self._encode_whole(conversation) if self.is_prefix_preserving else None
+        if whole is None:
+            turns: Sequence[tuple[int, int] | None] = [None] * len(conversation.targets)
+        else:
+            ids, spans = whole
+            encoded.add(ids)
+            fits = all(self._fits(*span) for span in spans)
+            if self.one_pass and fits and spans:
+                encoded.samples.append(_one_pass(spans))
+                return encoded
+            turns = spans
+        for number, turn in zip(conversation.targets, turns, strict=True):
+            if turn is not None and self._fits(*turn):
+                encoded.samples.append([0, turn[0], 0, *turn, 1])
+            else:
+                self._add_turn(encoded, conversation.messages[: number + 1])
+        return encoded
+
+    def _fits(self, prompt_end: int, target_end: int) -> bool:
+        return prompt_end <= self.max_source_length and target_end - prompt_end <= self.max_target_length
+
+    def _encode_whole(self, conversation: TrainingConversation) -> tuple[list[int], list[tuple[int, int]]] | None:
+        """Ids of the conversation, and where each target begins and ends in them; None where that is not exact."""
+        if not conversation.targets:
+            return [], []
+        messages = conversation.messages[: conversation.targets[-1] + 1]
+        text = self._render(messages, False)
+        encoding = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        starts = [start for start, _ in encoding["offset_mapping"]]
+        ends = [end for _, end in encoding["offset_mapping"]]
+        ids, turns = encoding["input_ids"], []
+        for number in conversation.targets:
+            prompt = self._render(messages[:number], True)
+            reply = self._render(messages[: number + 1], False).rstrip("\n")
+            if not (reply.startswith(prompt) and text.startswith(reply)):
+                return None
+            prompt_end, target_end = bisect_left(starts, len(prompt)), bisect_left(starts, len(reply))
+            is_at_edges = ends[prompt_end - 1] <= len(prompt) and ends[target_end - 1] <= len(reply)
+            if not is_at_edges or ids[target_end - 1] != self.tokenizer.eos_token_id:
+                return None
+            turns.append((prompt_end, target_end))
+        return ids, turns
+
+    def _add_turn(self, encoded: EncodedConversation, messages: Sequence[Message]) -> None:
+        """A sample of its own for the last message: cut to fit."""
+        prompt_ids = self._prompt_ids(encoded, messages[:-1])
+        target_ids = self._target_ids(messages)
+        if len(target_ids) > self.max_target_length:
+            encoded.cut_targets += 1
+            target_ids = [*target_ids[: self.max_target_length - 1], self.tokenizer.eos_token_id]
+        encoded.samples.append([*encoded.add(prompt_ids), 0, *encoded.add(target_ids), 1])
+
+    def _target_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of the last message as the template writes it after a prompt, with its end token."""
+        prompt, reply = self._render(messages[:-1], True), self._render(messages, False).rstrip("\n")
+        if not reply.startswith(prompt):
+            raise ValueError("the chat template writes a reply in another place than after its generation prompt")
+        ids = self._ids(reply[len(prompt) :])
+        return ids if ids[-1:] == [self.tokenizer.eos_token_id] else [*ids, self.tokenizer.eos_token_id]
+
+    def _prompt_ids(self, encoded: EncodedConversation, messages: Sequence[Message]) -> list[int]:
+        """Ids of a prompt, without its oldest turns where it is too long."""
+        for first, message in enumerate(messages):
+            if first and message["role"] != "user":
+                continue
+            ids = self._ids(self._render(messages[first:], True))
+            if len(ids) <= self.max_source_length:
+                encoded.cut_contexts += first > 0
+                return ids
+        encoded.cut_contexts += 1
+        encoded.cut_user_turns += 1
+        content = messages[-1]["content"]
+        before, _, after = self._render(messages[-1:], True).partition(content)
+        before_ids, content_ids, after_ids = self._ids(before), self._ids(content), self._ids(after)
+        room = self.max_source_length - len(before_ids) - len(after_ids)
+        if room < 1:
+            raise ValueError(f"max_source_length is {self.max_source_length}, too short for the chat template alone")
+        return [*before_ids, *content_ids[-room:], *after_ids]
+
+
+def join_speakers(conversation: TrainingConversation) -> TrainingConversation:
+    """Neighbouring messages of one speaker as one, with a newline between: templates want speakers in turn."""
+    messages: list[Message] = []
+    targets: list[int] = []
+    for number, message in enumerate(conversation.messages):
+        if messages and messages[-1]["role"] == message["role"]:
+            joined = messages[-1]["content"] + "\n" + message["content"]
+            messages[-1] = Message(role=message["role"], content=joined)
+        else:
+            messages.append(Message(role=message["role"], content=message["content"]))
+        if number in conversation.targets and targets[-1:] != [len(messages) - 1]:
+            targets.append(len(messages) - 1)
+    return TrainingConversation(messages, targets)
+
+
+def _one_pass(turns: Sequence[tuple[int, int]]) -> list[int]:
+    """Spans of a whole conversation, labelled where a reply stands."""
+    spans, end = [], 0
+    for prompt_end, target_end in turns:
+        spans += [end, prompt_end, 0, prompt_end, target_end, 1]
+        end = target_end
+    return spans

@@ -1,0 +1,35 @@
+"""Which encoder a model needs, and whether it can be trained as asked."""
+
+from collections.abc import Callable
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ..chatglm import ChatGLMTokenizer
+from ..training.arguments import SoulChatTrainingArguments
+from .chat_template import ChatTemplateEncoder
+from .paper_form import ChatGLMEncoder
+
+
+def make_encoder(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments
+) -> Callable:
+    """The encoder of conversations for a model.
+
+    Raises:
+        ValueError: every-turn loss, or a tokenizer that is not its own, is asked of ChatGLM; GLM's objective of
+            another model; a causal model's tokenizer has no chat template.
+    """
+    if model.config.model_type == "chatglm":
+        if args.loss_on == "every_turn":
+            raise ValueError(
+                "loss_on: every_turn does not go with ChatGLM: its context is bidirectional, so in one pass over a "
+                "conversation every turn would see the replies it is to predict; use last_turn"
+            )
+        if not isinstance(tokenizer, ChatGLMTokenizer):
+            raise ValueError(
+                f"{tokenizer.name_or_path}: ChatGLM needs a ChatGLMTokenizer, found {type(tokenizer).__name__}"
+            )
+        return ChatGLMEncoder(tokenizer, args.max_source_length, args.max_target_length, args.glm_objective)
+    if args.glm_objective:
+        raise ValueError(f"glm_objective is ChatGLM's; {model.config.model_type} is a causal model")
+    return ChatTemplateEncoder(tokenizer, args.max_source_length, args.max_target_length, args.loss_on)

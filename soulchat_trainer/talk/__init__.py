@@ -1,1 +1,0 @@
-"""Talking to a trained model: terminal, web page, OpenAI-compatible server."""

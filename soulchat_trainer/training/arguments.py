@@ -1,0 +1,220 @@
+"""Arguments of a run: what to train on what (`RunArguments`), and how (`SoulChatTrainingArguments`).
+
+Both are filled from a YAML recipe and overridden by command-line flags; every field is a key of either.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Literal
+
+import transformers
+from packaging.version import Version
+from transformers import Seq2SeqTrainingArguments
+from transformers.trainer_utils import SchedulerType
+
+from ..generation.sampling import Decoding
+
+# Before, transformers called it gradient checkpointing, in its arguments and its models' methods.
+SAYS_ACTIVATION_CHECKPOINTING = Version(transformers.__version__) >= Version("5.23")
+
+# Every default that differs from Seq2SeqTrainingArguments, and where it comes from.
+CHANGED_DEFAULTS = {
+    "output_dir": "outputs/ and a name, so that runs stand side by side",
+    "max_steps": "paper, section 3.2: 30,000 global training steps",
+    "per_device_train_batch_size": "paper, section 3.2 and appendix: batch size 80 on 8 GPUs",
+    "warmup_steps": "paper, section 3.2: warmup_steps = 1000",
+    "remove_unused_columns": "the trainer tokenizes rows itself and needs their text",
+    "logging_nan_inf_filter": "a loss that is not finite stops the run instead of being hidden",
+    "logging_steps": "a loss line every 10 steps: 500 is half an hour of the paper's run",
+    "save_total_limit": "two checkpoints: when the last one is torn, the one before it is whole",
+    "ddp_find_unused_parameters": "every trained parameter is used at every step; looking for others costs a pass",
+}
+
+AT_LEAST_ONE = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "global_batch_size",
+    "max_tokens",
+    "max_eval_replies",
+)
+
+
+@dataclass
+class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
+    """`Seq2SeqTrainingArguments` with the SoulChat paper's values and what its training needs beyond them.
+
+    Defaults that differ from the parent's are listed in `CHANGED_DEFAULTS` with their sources. The paper's learning
+    rate (5e-5) is the parent's default already; its optimizer is not named, and AdamW with betas 0.9 and 0.999 and no
+    weight decay, the parent's default, is what its software (transformers 4.28, deepspeed 0.9.3) gives.
+    """
+
+    output_dir: str = field(default="outputs/soulchat", metadata={"help": "Where checkpoints and results go."})
+    max_steps: int = field(default=30_000, metadata={"help": "Optimizer steps; -1: `num_train_epochs` decides."})
+    per_device_train_batch_size: int = field(default=10, metadata={"help": "Samples of a micro-batch."})
+    warmup_steps: float = field(default=1000, metadata={"help": "Steps (below 1: share of all) to the full rate."})
+    remove_unused_columns: bool = field(default=False, metadata={"help": "Keep False: rows are tokenized here."})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "Keep False: a NaN loss stops the run."})
+    logging_steps: float = field(default=10, metadata={"help": "Log the loss every so many steps."})
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints to keep; at least 2 is wise."})
+    ddp_find_unused_parameters: bool | None = field(
+        default=False, metadata={"help": "Let DDP look for parameters without gradients; there are none here."}
+    )
+    activation_checkpointing: bool | None = field(
+        default=None, metadata={"help": "Compute activations again in the backward pass, which saves their memory."}
+    )
+
+    max_source_length: int = field(
+        default=1536, metadata={"help": "Tokens of a context; longer ones lose oldest turns (paper, section 3.2)."}
+    )
+    max_target_length: int = field(default=512, metadata={"help": "Tokens of a target (paper, section 3.2)."})
+    global_batch_size: int | None = field(
+        default=80,
+        metadata={"help": "Samples of a step over all processes (paper, section 3.2), kept by accumulation."},
+    )
+    max_tokens: int | None = field(
+        default=None,
+        metadata={"help": "Fill micro-batches up to so many padded tokens instead of by number of samples."},
+    )
+    warmup_type: Literal["log", "linear"] = field(
+        default="log",
+        metadata={"help": "Form of the warm-up. log is the default of deepspeed 0.9.3; the paper is silent."},
+    )
+    loss_on: Literal["last_turn", "every_turn"] = field(
+        default="last_turn",
+        metadata={"help": "last_turn: a sample for each turn. every_turn: one pass a conversation (causal models)."},
+    )
+    glm_objective: bool = field(
+        default=False, metadata={"help": "Also train on whole conversations after an empty or one-line context."}
+    )
+    muon_learning_rate: float | None = field(
+        default=None,
+        metadata={"help": "Train the matrices of the layers with Muon at this rate, the rest with AdamW."},
+    )
+    top_p: float = field(default=0.75, metadata={"help": "Nucleus of sampled replies (paper, section 3.2)."})
+    temperature: float = field(default=0.95, metadata={"help": "Temperature of replies (paper, section 3.2)."})
+    max_new_tokens: int = field(default=512, metadata={"help": "Limit of a reply (the paper's target length)."})
+    hub_base_model: str | None = field(
+        default=None,
+        metadata={
+            "help": "What the base is on the Hub, for the cards that are pushed, where it is loaded from a folder."
+        },
+    )
+    max_eval_replies: int = field(
+        default=200, metadata={"help": "Held-out turns to reply to at an evaluation with predict_with_generate."}
+    )
+
+    def __post_init__(self) -> None:
+        for name in AT_LEAST_ONE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; allowed: 1 or more")
+        if self.max_steps < 1 and self.max_steps != -1:
+            raise ValueError(f"max_steps is {self.max_steps}; allowed: 1 or more, or -1 for num_train_epochs")
+        self.decoding()  # refuses what would otherwise be refused after training
+        self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
+        if not SAYS_ACTIVATION_CHECKPOINTING:
+            self.gradient_checkpointing = bool(self.activation_checkpointing)
+        super().__post_init__()
+        if self.deepspeed and "scheduler" in self.hf_deepspeed_config.config:
+            self._fill_deepspeed_scheduler()
+
+    def _fill_deepspeed_scheduler(self) -> None:
+        """Put the warm-up's form where the DeepSpeed file says "auto"; one that differs from it is refused later."""
+        if self.lr_scheduler_type != SchedulerType.LINEAR:
+            raise ValueError(
+                f"lr_scheduler_type is {self.lr_scheduler_type.value}, but the DeepSpeed file names a scheduler; "
+                "allowed beside it: linear"
+            )
+        self.hf_deepspeed_config.fill_match("scheduler.params.warmup_type", self.warmup_type, "warmup_type")
+
+    def decoding(self) -> Decoding:
+        """How replies are drawn.
+
+        Raises:
+            ValueError: `top_p`, `temperature` or `max_new_tokens` is out of its range.
+        """
+        return Decoding(self.top_p, self.temperature, self.max_new_tokens, seed=self.seed)
+
+    def _keep_global_batch_size(self, num_processes: int) -> None:
+        """Set the accumulation steps so that a step sees `global_batch_size` samples on any number of processes."""
+        if self.max_tokens is not None or self.global_batch_size is None:
+            return
+        at_once = self.per_device_train_batch_size * num_processes
+        steps, rest = divmod(self.global_batch_size, at_once)
+        if rest or self.gradient_accumulation_steps not in (1, steps):
+            raise ValueError(
+                f"global_batch_size is {self.global_batch_size}, but {num_processes} processes x "
+                f"{self.per_device_train_batch_size} per_device_train_batch_size x "
+                f"{self.gradient_accumulation_steps} gradient_accumulation_steps do not make it; "
+                f"take a per_device_train_batch_size that divides it, or another global_batch_size"
+            )
+        self.gradient_accumulation_steps: int = steps
+
+
+@dataclass
+class RunArguments:
+    """What a recipe trains: a model, a tokenizer, a corpus; and what is done with the result."""
+
+    model_name_or_path: str | None = field(
+        default=None, metadata={"help": "Model to start from: a folder or a Hub name."}
+    )
+    model_config: dict | str | None = field(
+        default=None, metadata={"help": "ChatGLMConfig values (JSON) of a model to train from scratch instead."}
+    )
+    tokenizer_name_or_path: str | None = field(
+        default=None, metadata={"help": "Default: the model's, or the one that tokenizer_vocab_size asks for."}
+    )
+    tokenizer_vocab_size: int | None = field(
+        default=None,
+        metadata={"help": "Train a tokenizer of about this size on the training split, unless one is named."},
+    )
+    dataset: str = field(
+        default="soulchatcorpus",
+        metadata={"help": "Name for load_dataset, or a file of conversations in any format of soulchatcorpus."},
+    )
+    num_test_turns: int = field(
+        default=500, metadata={"help": "Held-out test turns to reply to and score after training; 0: none."}
+    )
+    streaming: bool = field(default=False, metadata={"help": "Tokenize the training split while it trains."})
+    torch_dtype: Literal["auto", "float32", "float16", "bfloat16"] = field(
+        default="auto", metadata={"help": "Type of the loaded weights."}
+    )
+    lora_rank: int | None = field(default=None, metadata={"help": "Train LoRA matrices of this rank (PEFT) instead."})
+    lora_alpha: int = field(default=16, metadata={"help": "LoRA's scale."})
+    lora_dropout: float = field(default=0.05, metadata={"help": "Dropout before LoRA's matrices."})
+    lora_target_modules: list[str] | None = field(
+        default=None, metadata={"help": "Default: PEFT's for the model; all-linear: every layer."}
+    )
+    pre_seq_len: int | None = field(
+        default=None, metadata={"help": "Train so many prefix tokens in each layer (P-Tuning v2) instead."}
+    )
+    prefix_projection: bool = field(default=False, metadata={"help": "Put P-Tuning's prefix through a small MLP."})
+
+    def __post_init__(self) -> None:
+        if (self.model_name_or_path is None) == (self.model_config is None):
+            raise ValueError("a recipe needs either model_name_or_path or model_config, not both")
+        if self.num_test_turns < 0:
+            raise ValueError(f"num_test_turns is {self.num_test_turns}; allowed: 0 (none) or more")
+        if self.model_config is not None:
+            self.model_config = _read_mapping(self.model_config)
+        if self.model_config is not None and (self.lora_rank is not None or self.pre_seq_len is not None):
+            raise ValueError(
+                "model_config is a new model and trains whole; lora_rank and pre_seq_len need a loaded one"
+            )
+        if self.model_name_or_path is not None and self.tokenizer_vocab_size is not None:
+            raise ValueError("tokenizer_vocab_size is for model_config; a loaded model has its tokenizer")
+        if self.pre_seq_len is not None and self.pre_seq_len < 1:
+            raise ValueError(f"pre_seq_len is {self.pre_seq_len}; allowed: 1 or more")
+        if self.lora_rank is not None and self.pre_seq_len is not None:
+            raise ValueError("lora_rank and pre_seq_len are two ways of training; take one")
+
+
+def _read_mapping(value: object) -> dict:
+    try:
+        mapping = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        mapping = None
+    if not isinstance(mapping, dict):
+        raise ValueError(f"model_config is {value!r}; allowed: a mapping of ChatGLMConfig values, in JSON as a flag")
+    return mapping

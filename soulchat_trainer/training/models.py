@@ -1,0 +1,114 @@
+"""The tokenizer and the model that a recipe asks for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from huggingface_hub.errors import StrictDataclassFieldValidationError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
+
+from soulchatcorpus.dialogue import render_line
+
+from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from ..chatglm.tokenization_chatglm import train_tokenizer
+from ..loading import naming
+from .arguments import RunArguments
+
+
+def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer of a run: loaded by its name; or its own, kept in `folder`, trained there first if `train`."""
+    if run.tokenizer_name_or_path is None and run.tokenizer_vocab_size is not None:
+        if train:
+            train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
+        return AutoTokenizer.from_pretrained(folder)
+    name = run.tokenizer_name_or_path or run.model_name_or_path
+    if name is None:
+        raise ValueError(
+            "model_config is given without a tokenizer; name tokenizer_vocab_size or tokenizer_name_or_path"
+        )
+    with naming(name):
+        return AutoTokenizer.from_pretrained(name)
+
+
+def _texts(rows: Dataset) -> Iterator[str]:
+    if "messages" not in rows.column_names:
+        yield from (row["prompt"] + row["completion"] for row in rows)
+        return
+    for messages in rows["messages"]:
+        yield "\n".join(render_line(message) for message in messages)
+
+
+def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
+    """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for."""
+    set_seed(seed)
+    if run.model_config is not None:
+        values: Any = run.model_config  # a mapping: RunArguments reads JSON
+        return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
+    name = str(run.model_name_or_path)
+    changes = {}
+    if run.pre_seq_len is not None:
+        changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}
+    dtype = run.torch_dtype if run.torch_dtype == "auto" else getattr(torch, run.torch_dtype)
+    config = AutoConfig.from_pretrained(name, **changes)
+    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype)
+    if run.pre_seq_len is not None:
+        return train_prefix(model)
+    return add_lora(model, run) if run.lora_rank is not None else model
+
+
+def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfig:
+    """A ChatGLM configuration whose vocabulary is the tokenizer's; the residual factor fits its own depth."""
+    unknown = sorted(map(str, set(values) - set(ChatGLMConfig().to_dict())))
+    if unknown:
+        raise ValueError(
+            f"model_config has unknown keys {', '.join(unknown)}; allowed are the fields of ChatGLMConfig"
+        )
+    mask, gmask = tokenizer.convert_tokens_to_ids(["[MASK]", "[gMASK]"])
+    own = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "mask_token_id": mask,
+        "gmask_token_id": gmask,
+    }
+    if "num_layers" in values:
+        own["residual_layers"] = values["num_layers"]
+    try:
+        return ChatGLMConfig(**{**own, **values})
+    except (StrictDataclassFieldValidationError, TypeError) as error:
+        raise ValueError(f"model_config does not fit the fields of ChatGLMConfig: {error}") from error
+
+
+def train_prefix(model: PreTrainedModel) -> PreTrainedModel:
+    """P-Tuning v2: the prefix encoder, the one part that ChatGLM leaves to train, in float32 (the original's way)."""
+    if model.config.model_type != "chatglm":
+        raise ValueError(f"pre_seq_len (P-Tuning v2) is built into ChatGLM; {model.config.model_type} has no prefix")
+    model.transformer.prefix_encoder.float()
+    return model
+
+
+def add_lora(model: PreTrainedModel, run: RunArguments) -> PreTrainedModel:
+    """LoRA by PEFT: on ChatGLM's fused projections unless the recipe names others."""
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    targets = run.lora_target_modules
+    if targets is None and model.config.model_type == "chatglm":
+        targets = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
+    config = LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=run.lora_rank,
+        lora_alpha=run.lora_alpha,
+        lora_dropout=run.lora_dropout,
+        target_modules="all-linear" if targets == ["all-linear"] else targets,  # PEFT knows it as a lone word
+    )
+    return get_peft_model(model, config)

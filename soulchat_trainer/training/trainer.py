@@ -1,0 +1,453 @@
+"""`SoulChatTrainer`: Seq2SeqTrainer over conversations, with its own tokenization, batches, optimizer and checkpoints.
+
+    trainer = SoulChatTrainer(
+        model=model, args=SoulChatTrainingArguments("outputs/mine"), train_dataset=rows, processing_class=tokenizer
+    )
+    trainer.train()
+
+`rows` is a `datasets.Dataset` (or a stream) of conversations (`messages`) or of turns (`prompt`, `completion`), or a
+`TurnView`.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import datasets
+import torch
+from accelerate.data_loader import DataLoaderShard
+from accelerate.utils import gather_object
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_pt_utils import get_model_param_count
+from transformers.trainer_utils import HubStrategy, SchedulerType, rotate_checkpoints
+from transformers.utils import logging
+
+from hub_cards.model import OURS
+from hub_cards.publish import Target
+from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
+from soulchatcorpus.turns import TurnView
+
+from ..data import draw_turns
+from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
+from ..encoding.encoders import make_encoder
+from ..encoding.paper_form import encode_dataset
+from ..evaluation.table1 import score_predictions
+from ..generation.engine import generate_replies
+from .arguments import SoulChatTrainingArguments
+from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
+from .checkpoints import (
+    describe_last_whole,
+    find_last_whole_checkpoint,
+    remove_manifest,
+    saving,
+    what_is_torn,
+    write_manifest,
+)
+from .hub_push import HubPusher
+from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
+from .run_info import describe_rows, describe_run, describe_training
+from .streaming import StreamedBatches
+
+logger = logging.get_logger(__name__)
+
+STREAM_HAS_NO_END = "eval_dataset is a stream; allowed: rows, or samples that are ready (SampleDataset)"
+
+Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset | TurnView
+
+
+class SoulChatTrainer(Seq2SeqTrainer):
+    """Trains a counsellor on rows of conversations or turns.
+
+    Args:
+        model: ChatGLM, or any causal language model whose tokenizer has a chat template.
+        args: how to train; the paper's values by default.
+        train_dataset: rows of conversations or turns; a `TurnView`; a stream of rows; or samples that are ready
+            (`SampleDataset`).
+        eval_dataset: rows or samples for the held-out loss; with `predict_with_generate` also for replies and their
+            scores, which needs rows.
+        processing_class: the model's tokenizer.
+        run_info: what trainer_state.json and the model card tell of the run (recipe, dataset, versions, git_revision);
+            by default what can be known from here.
+        **kwargs: everything else that `Seq2SeqTrainer` takes.
+
+    Raises:
+        ValueError: the model cannot be trained as `args` ask (for instance `loss_on="every_turn"` on ChatGLM), or
+            `eval_dataset` is a stream, which has no end.
+    """
+
+    args: SoulChatTrainingArguments
+
+    def __init__(
+        self,
+        model: torch.nn.Module | None = None,
+        args: SoulChatTrainingArguments | None = None,
+        train_dataset: Rows | SampleDataset | None = None,
+        eval_dataset: Rows | SampleDataset | None = None,
+        processing_class: PreTrainedTokenizerBase | None = None,
+        run_info: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ):
+        args = args or SoulChatTrainingArguments()
+        if isinstance(eval_dataset, datasets.IterableDataset):
+            raise ValueError(STREAM_HAS_NO_END)
+        train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
+        self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
+        self.pusher: HubPusher | None = None
+        self.encoder = make_encoder(model, processing_class, args)
+        self.eval_rows = eval_dataset
+        kwargs.setdefault("data_collator", make_collator(processing_class, args))
+        with args.main_process_first(local=True, desc="tokenizing"):
+            train_dataset = self._samples(train_dataset, args, kwargs["data_collator"])
+            eval_dataset = self._samples(eval_dataset, args, kwargs["data_collator"])
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            **kwargs,
+        )
+        self.add_callback(LogAtSaveCallback)
+        self.add_callback(RunInfoCallback(self.run_info))
+        self.state.stateful_callbacks[RunInfoCallback.__name__] = RunInfoCallback(self.run_info).state()
+        if self.pop_callback(ProgressCallback):
+            self.add_callback(LossBarCallback)
+        if args.predict_with_generate and is_deepspeed_zero3_enabled():
+            raise ValueError(
+                "predict_with_generate needs whole weights; ZeRO-3 has them in parts: use ZeRO-2, or leave it"
+            )
+        if args.muon_learning_rate is not None and self.is_deepspeed_enabled:
+            raise ValueError("muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out")
+        self._eval_sums = torch.zeros(2)  # of losses, of labelled tokens
+        self._eval_repeats: Iterator[bool] = iter(())
+        self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
+        self._clock = time.perf_counter()
+
+    def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Any) -> Any:
+        if isinstance(rows, datasets.IterableDataset):
+            return StreamedBatches(
+                rows,
+                self.encoder,
+                collator,
+                batch_size=args.per_device_train_batch_size,
+                max_tokens=args.max_tokens,
+                seed=_data_seed(args),
+                num_processes=args.world_size,
+                process_index=args.process_index,
+            )
+        if rows is None or isinstance(rows, SampleDataset):
+            return rows
+        if not isinstance(rows, datasets.Dataset):
+            raise ValueError(
+                f"a data set is a {type(rows).__name__}; allowed: a Dataset or IterableDataset of conversations or "
+                "turns, a TurnView, a SampleDataset"
+            )
+        samples = SampleDataset(encode_dataset(rows, self.encoder, num_proc=args.dataloader_num_workers or None))
+        if args.process_index == 0:
+            logger.warning(samples.describe_cuts(args.max_source_length, args.max_target_length))
+        return samples
+
+    # Batches
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches by length; each process makes its own share, in an order that the seed and the epoch decide."""
+        return self._length_dataloader(self.train_dataset, self.args.per_device_train_batch_size)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """Batches by length, always in the same order."""
+        samples = self.eval_dataset
+        if isinstance(eval_dataset, datasets.IterableDataset):
+            raise ValueError(STREAM_HAS_NO_END)
+        if eval_dataset is not None:
+            samples = self._samples(_stored_rows(eval_dataset), self.args, self.data_collator)
+        return self._length_dataloader(samples, self.args.per_device_eval_batch_size)
+
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+        """For `predict`: the same."""
+        return self.get_eval_dataloader(test_dataset)
+
+    def _length_dataloader(self, samples: Any, batch_size: int) -> DataLoader:
+        args = self.args
+        common = {
+            "device": args.device,
+            "num_workers": args.dataloader_num_workers,
+            "pin_memory": args.dataloader_pin_memory and args.device.type != "cpu",
+            "persistent_workers": args.dataloader_persistent_workers,
+            "prefetch_factor": args.dataloader_prefetch_factor,
+        }
+        if isinstance(samples, StreamedBatches):
+            return DataLoaderShard(samples, batch_size=None, **{**common, "num_workers": 0})
+        if samples is None:
+            raise ValueError(
+                "there is no data set: give the trainer a train_dataset to train, an eval_dataset to evaluate"
+            )
+        sampler = LengthBatchSampler(
+            samples.lengths,
+            batch_size,
+            args.max_tokens,
+            seed=_data_seed(args),
+            num_processes=args.world_size,
+            process_index=args.process_index,
+        )
+        return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
+
+    # Optimizer
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW as the arguments say; with `muon_learning_rate`, Muon on the matrices of the layers."""
+        args = self.args
+        if self.optimizer is None and args.muon_learning_rate is not None:
+            matrices, others = split_for_muon(self.model)
+            self.optimizer: Any = MuonWithAdamW(
+                matrices,
+                others,
+                lr=args.learning_rate,
+                muon_lr=args.muon_learning_rate,
+                betas=(args.adam_beta1, args.adam_beta2),
+                eps=args.adam_epsilon,
+                weight_decay=args.weight_decay,
+            )
+        return super().create_optimizer(model)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        """The curve of DeepSpeed's WarmupDecayLR for `lr_scheduler_type: linear`, else transformers'."""
+        if self.lr_scheduler is None and self.args.lr_scheduler_type == SchedulerType.LINEAR:
+            self.lr_scheduler: torch.optim.lr_scheduler.LRScheduler | None = warmup_decay_schedule(
+                optimizer or self.optimizer,
+                self.args.get_warmup_steps(num_training_steps),
+                num_training_steps,
+                self.args.warmup_type,
+            )
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    # Steps
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
+
+        Raises:
+            ValueError: no whole checkpoint is there, or a loss or weight was not finite.
+            OSError: a checkpoint could not be written.
+        """
+        if resume_from_checkpoint is True:
+            found = find_last_whole_checkpoint(self.args.output_dir)
+            if found is None:
+                raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {self.args.output_dir}")
+            resume_from_checkpoint = str(found)
+        elif resume_from_checkpoint:
+            if not Path(resume_from_checkpoint).is_dir():
+                raise ValueError(f"resume_from_checkpoint is {resume_from_checkpoint}; allowed: true, or a folder")
+            torn = what_is_torn(resume_from_checkpoint)
+            if torn:
+                raise ValueError(f"resume_from_checkpoint: {resume_from_checkpoint} is torn ({torn})")
+        if resume_from_checkpoint and self.args.process_index == 0:
+            logger.warning(f"going on from {resume_from_checkpoint}")
+        folder = str(resume_from_checkpoint) if resume_from_checkpoint else None
+        self._clock = time.perf_counter()
+        output = super().train(resume_from_checkpoint=folder, **kwargs)
+        if isinstance(self.train_dataset, StreamedBatches) and self.args.process_index == 0:
+            logger.warning(self.train_dataset.describe_cuts(self.args.max_source_length, self.args.max_target_length))
+        return output
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """The parent's, which would train one step too many where a run that is done is resumed."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)
+        else:
+            self.control.should_training_stop = True
+
+    def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
+        self._seen += torch.stack(
+            [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]
+        )
+        loss = super().training_step(model, inputs, *args, **kwargs)
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"the loss is {loss.item()} after step {self.state.global_step}; training stops here and "
+                f"{describe_last_whole(self.args.output_dir)}"
+            )
+        return loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log, adding tokens (without padding), samples and seconds since the last log, over all processes."""
+        if "loss" in logs:
+            now = time.perf_counter()
+            logs["tokens"], logs["samples"] = self.accelerator.reduce(self._seen).tolist()
+            logs["seconds"] = now - self._clock
+            logs["tokens_per_second"] = logs["tokens"] / logs["seconds"]
+            self._clock = now
+            self._seen.zero_()
+        super().log(logs, start_time)
+
+    # Evaluation
+
+    def evaluate(self, eval_dataset: Any = None, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict:
+        """Held-out loss and perplexity; with `predict_with_generate` also replies (top-p, temperature) and scores."""
+        eval_dataset = _stored_rows(eval_dataset)
+        metrics = super().evaluate(eval_dataset, *args, metric_key_prefix=metric_key_prefix, **kwargs)
+        if self.args.predict_with_generate:
+            scores = self.score_replies(self.eval_rows if eval_dataset is None else eval_dataset)
+            scores = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
+            self.log(dict(scores))
+            metrics |= scores
+        return metrics
+
+    def score_replies(self, rows: Rows) -> dict[str, float]:
+        """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns, shared out among the processes."""
+        args = self.args
+        turns = draw_turns(rows, args.max_eval_replies)
+        share = turns[args.process_index :: args.world_size]
+        replies = generate_replies(
+            self.model,
+            self.processing_class,
+            [turn["prompt"] for turn in share],
+            [turn["id"] for turn in share],
+            args.decoding(),
+            args.per_device_eval_batch_size,
+        )
+        pairs = [(reply.text, turn["completion"]) for reply, turn in zip(replies, share, strict=True)]
+        predictions, references = zip(*gather_object(pairs), strict=True)
+        return score_predictions(predictions, references)["metrics"]
+
+    def prediction_step(
+        self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
+    ) -> tuple[torch.Tensor, None, None]:
+        """The loss of a batch; replies are generated by `evaluate`, apart from it.
+
+        The parent's is divided by the labels of all processes, so it says nothing of this process's batch.
+        """
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = model(**inputs).loss.detach()
+        if not next(self._eval_repeats):
+            labels = (inputs["labels"][:, 1:] != IGNORED_LABEL).sum()
+            self._eval_sums += torch.stack([loss.cpu() * labels.cpu(), labels.cpu()])
+        return loss, None, None
+
+    def evaluation_loop(
+        self, dataloader: DataLoader, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any
+    ) -> Any:
+        """The parent's, with the loss as the mean over all labelled tokens instead of the mean of batch means."""
+        self._eval_sums = torch.zeros(2)
+        sampler: Any = dataloader.batch_sampler
+        self._eval_repeats = (repeated for _, repeated in sampler.with_repeats())
+        output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
+        total, tokens = self.accelerator.reduce(self._eval_sums.to(self.args.device)).tolist()
+        output.metrics[f"{metric_key_prefix}_loss"] = total / tokens
+        output.metrics[f"{metric_key_prefix}_perplexity"] = math.exp(min(total / tokens, 100))
+        return output
+
+    # Hub
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Name the repository; the first push makes it, so a Hub that is away does not keep a run from starting."""
+        args = self.args
+        if args.hub_token or token:
+            raise ValueError(
+                "hub_token: log in with `hf auth login` or set HF_TOKEN; a token in arguments is written down"
+            )
+        if args.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+            raise ValueError(
+                f"hub_strategy is {args.hub_strategy.value}; allowed: end or every_save. Optimizer states stay here"
+            )
+        if args.hub_model_id is None or "/" not in args.hub_model_id:
+            raise ValueError(f"push_to_hub needs hub_model_id as user/name, found {args.hub_model_id}")
+        base = args.hub_base_model or getattr(self.model.config, "_name_or_path", None) or None
+        if base is not None and Path(base).is_dir():
+            raise ValueError(
+                f"push_to_hub: the model was loaded from the folder {base}, and its card must name the base; say with "
+                "hub_base_model what it is on the Hub"
+            )
+        self.hub_model_id = args.hub_model_id
+        if self.is_world_process_zero():
+            target = Target(
+                self.hub_model_id,
+                "model",
+                revision=args.hub_revision or "main",
+                private=bool(args.hub_private_repo if private is None else private),
+                ours=OURS,
+            )
+            self.pusher = HubPusher(target, base)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Send a checkpoint's model in the background, unless only the end is to be pushed."""
+        if self.pusher is not None and self.args.hub_strategy != HubStrategy.END:
+            self.pusher.submit(Path(checkpoint_folder), self.describe_so_far())
+
+    def push_to_hub(self, **kwargs: Any) -> None:
+        """Save the model in `output_dir` and send it with its card and, where it was evaluated, its results; waits."""
+        if self.hub_model_id is None:
+            self.init_hf_repo()
+        self.save_model(_internal_call=True)
+        if self.pusher is not None:
+            folder = Path(self.args.output_dir)
+            evaluated = folder / RESULTS_FILE
+            results = read_results(evaluated) if evaluated.is_file() else self.describe_so_far()
+            self.pusher.submit(folder, results)
+            self.pusher.finish()
+
+    def _finish_current_push(self) -> None:
+        """Nothing: pushes go on while the model is evaluated, and `push_to_hub` waits for the last one."""
+
+    def describe_so_far(self) -> dict[str, Any]:
+        """results.json of a model that is not evaluated yet."""
+        training = describe_training(self.state, self.args.to_dict(), get_model_param_count(self.model))
+        return {"schema_version": SCHEMA_VERSION, **self.run_info, "training": training, "systems": []}
+
+    # Checkpoints
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """The parent's, made whole or not at all: finite weights, then files, then the manifest, then old ones go."""
+        args = self.args
+        folder = Path(args.output_dir) / f"checkpoint-{self.state.global_step}"
+        trained = (p for p in self.model.parameters() if p.requires_grad)
+        own = (getattr(p, "ds_tensor", p) for p in trained)  # ZeRO-3: this process's part; p itself is empty
+        if not all(torch.isfinite(part.detach()).all() for part in own):
+            raise ValueError(
+                f"weights are not finite at step {self.state.global_step}; training stops here and "
+                f"{describe_last_whole(self.args.output_dir)}"
+            )
+        if args.should_save:
+            remove_manifest(folder)
+        limit, args.save_total_limit = args.save_total_limit, None
+        try:
+            with saving(
+                f"checkpoint of step {self.state.global_step}", folder, describe_last_whole(self.args.output_dir)
+            ):
+                super()._save_checkpoint(model, trial)
+                self.accelerator.wait_for_everyone()
+                if args.should_save:
+                    write_manifest(folder)
+        finally:
+            args.save_total_limit = limit
+        if args.should_save:
+            rotate_checkpoints(
+                output_dir=args.output_dir,
+                save_total_limit=limit,
+                best_model_checkpoint=self.state.best_model_checkpoint,
+                use_mtime=True,
+            )
+
+
+def _stored_rows(rows: Any) -> Any:
+    """The conversations behind a `TurnView`, whose turns are the same samples, each line tokenized once."""
+    return rows.conversations if isinstance(rows, TurnView) else rows
+
+
+def _data_seed(args: SoulChatTrainingArguments) -> int:
+    return args.seed if args.data_seed is None else args.data_seed
+
+
+def make_collator(tokenizer: PreTrainedTokenizerBase, args: SoulChatTrainingArguments) -> PaddingCollator:
+    """Right padding; to multiples of 8 in half precision, which tensor cores like."""
+    pad_token_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return PaddingCollator(pad_token_id, pad_to_multiple_of=8 if args.fp16 or args.bf16 else 1)

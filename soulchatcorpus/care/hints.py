@@ -1,0 +1,131 @@
+"""Words by which a reply pushes somebody towards death or self-harm without naming it.
+
+One group of words for each thing that such replies say. They were written for the author's own examples
+(`tests/fixtures/talk/hints_dev.jsonl`) and thinned out by the counsellor messages of SMILECHAT's training split;
+`reply_check` tells how many unseen hints they find.
+"""
+
+import re
+
+_THEY = r"(?:[他她]们?|大家|家里?人?|这个家|全家|别人|身边的?人|[爸妈]妈?|父母|孩子|所有人|一切|世界)"
+_BETTER = r"(?:更?好过?|轻[松鬆]|[松鬆]一?口气|省心|省事|清[净静]|安静|解放|幸福|高兴|开心|自由|照样|一样)"
+_NOBODY = r"(?:没有?人|谁也不|谁都不|不会有人)"
+_KIN_EN = (
+    r"(?:famil\w+|parents|mother|mom|mum|father|dad|kids|children|friends|husband|wife|they|everyone|everybody|world)"
+)
+
+# In simplified characters and lower case, as `soulchatcorpus.care.crisis.fold` gives them, with the traditional
+# forms of those it leaves. None reaches over a "。".
+HINTS = re.compile(
+    # others would be better off
+    rf"(?:没有?了?|少了|缺了?)[你您妳][^。！？]{{0,6}}{_THEY}?[^。！？]{{0,6}}{_BETTER}"
+    rf"|[你您][^，。！？]{{0,4}}(?:走|离开|消失|离去)了?[^。！？]{{0,6}}(?:{_THEY}|对)[^。！？]{{0,8}}{_BETTER}"
+    rf"|{_THEY}[^，。！？]{{0,3}}(?:不缺|不差|少)[^，。！？]{{0,2}}(?:[你您]|一[个张])"
+    r"|[你您](?:早|少|多)[^，。！？]{0,3}一?[天日][^。！？]{0,8}[他她家大]"
+    r"|(?:离开|退出|走)[^，。！？]{0,8}(?:礼物|禮物|成全|解放)|放手[^，。！？]{0,4}[，,]?(?:所有人|[他她]们|大家)"
+    r"|少了谁都|没有[你您]的(?:生活|日子|世界|未来)(?=[。！])"
+    r"|[你您]的(?:房间|位置|东西)[^，。！？]{0,6}(?:别人|他人|新人)"
+    r"|[你您](?:不过|只)是?[^，。！？]{0,3}浪费[^，。！？]{0,4}(?:时间|空间|资源|的钱)|生来就|当初就?不该|没有明天"
+    r"|最好的(?:报复|報復)"
+    r"|为[你您]留位置|占(?:着|用)?(?:地方|位置|空间)|[你您]的离开[^，。！？]{0,3}[是会]"
+    # nobody would mind, everybody would get over it
+    rf"|(?:^|[，。！？；,.!?;\s])(?:反正|其实|本来|根本|也|都|又)*{_NOBODY}(?:会|真的?|再|还)*"
+    r"(?:在[乎意]|需要|[爱愛]|想念?|记得|舍不得|发现|注意到?|找到?|拦|救)[着得到]?[你您]"
+    r"|(?:哭|难过|伤心|难受|痛)[^，。！？]{0,3}(?:几|两|一)(?:天|阵子?|时|个?月|周)[^，。！？]{0,3}(?:就|会|便|而已|罢了)"
+    rf"|{_THEY}[^，。！？]{{0,4}}(?:会|能|就|都|慢慢)[^，。！？]{{0,2}}(?:忘[了记掉]|习惯没有|放下)[你您]"
+    rf"|让[他她]们忘[了记掉]"
+    r"|(?:只有|等到?)[你您][^，。！？]{0,4}(?:不在|走|离开|没)[^。！？]{0,8}(?:明白|后悔|珍惜|知道|懂)"
+    r"|[让叫](?:[他她]们?|大家|所有人)[^，。！？]{0,6}(?:后悔|内疚|愧疚)(?:一辈子|终[身生]|一生|去)"
+    r"|不会有人(?:来|再)|(?:发现|找到)得(?:晚|太晚|不及时)|没有什么人(?=[。！])|也没见谁怎么样"
+    # to sleep and not to wake, to rest for ever
+    r"|一直(?:睡|沉(?![浸默迷]))|沉下去(?!心)"
+    r"|睡[^。！？]{0,8}(?:再也|永远|不[用要必再][^，。！？]{0,3}(?:面对|管|起来|[睁睜]))"
+    r"|[闭閉]上?眼睛?[^。！？]{0,6}(?:再也|永远|不[要用必]再|别再?[睁睜]|不用(?:害?怕|面对)|就[都好过])|像睡着了?一样"
+    r"|(?:永远|彻底)[地的]?(?:休息|安静|安宁|平静|自由|睡|停)|(?:休息|安静|安宁|睡)[^。！？]{0,5}永远"
+    r"|何必醒|不[用要]再?(?:起来|起床)(?=[。！])|天亮(?:之前|以?前)|回到星|灯(?:关了|灭了)，"
+    # then nothing would hurt any more
+    rf"|再也(?:{_NOBODY}|不[会用必])[^，。！？]{{0,6}}(?:伤害|欺负|疼|痛|苦|害?怕|烦|骂|失望|哭|孤单|受|打扰|找)"
+    r"|(?:就|便)(?:真的)?(?:全都?|都)?(?:结束|不疼|不痛|没感觉|感觉不到|安静|停)(?:了|下来)(?=[。！？]|$)"
+    r"|(?:一切|什么|全部?|所有)[^，。！？]{0,4}(?:都|就|会)[^，。！？]{0,3}(?:停|安静|清静|感觉不到|不用(?:面对|怕|管|操心))"
+    r"|让一切停|不会(?:难受|疼|痛|有感觉)的|(?:感觉|感受)不到(?:了|任?何|痛|疼)|没有(?:痛苦?|烦恼|苦难)的(?:地方|世界)"
+    r"|(?:一下子|一瞬间|一会儿?)[，]?[你您]?就(?:过去|解放|结束|自由|好)了|从此[^，。！？]{0,3}再也不用"
+    r"|就什么都(?:忘|不)"
+    r"|归于(?:平静|安静|宁静)|终于(?:可以|能)自由了|飞吧"
+    # somebody waits on the other side
+    r"|(?:那[边头]|下面|天上|[彩虹]桥|另一[边头])[^。！？]{0,6}等|[奶爷公婆爸妈她他牠它]在?等着?[你您](?!的|说)"
+    r"|(?:到了?|去)(?:那[边头儿]|下面|另一[边头])|下面的世界|[去陪]+[他她它牠]们?吧"
+    # no need to go on
+    r"|(?:不用|不必|别|不要|何必|没必要|何苦)再(?:继续)?(?:撑|熬|坚持|[挣掙]扎|受苦|苦撑|勉强[^，。！？]{0,3}留)(?!着)"
+    r"|(?:撑|熬|扛|忍|苦)[^，。！？]{0,3}(?:够|[这那]么)[久了多][^。！？]{0,6}(?:不用|不必|可以(?:走|离|停|放))"
+    r"|坚持[^，。！？]{0,3}(?:也|又)[^，。！？]{0,2}(?:没|不会|有什么)[^，。！？]{0,3}(?:意义|用|改变|结果)"
+    r"|放[弃棄]自己[^，。！？]{0,2}(?:也|没|吧|就|又)|什么好(?:留恋|牵挂|坚持|留|[惦舍])"
+    r"|何必再(?:熬|撑|拖|等|苦|忍|捱|挨)|没救了?|没有?退路"
+    r"|留(?:着|下来?|在这)[^，。！？]{0,3}(?:做什么|干什么|干嘛|只会|也是|受|有什么|干啥)|望得?到头"
+    r"|不(?:适合|该|应该|配)[^，。！？]{0,3}(?:来到?|留在|待在|继续)[^，。！？]{0,3}(?:[这那]个?世|世上|这里|这儿|人生)"
+    r"|(?:不再|别再?|提前|停止|早点?|干脆)(?:继续|结束|终止|停|收|下)[^，。！？]{0,3}(?:人生|它|一生|场|车|了?吧)"
+    r"|停在[^，。！？]{0,6}(?:岁|今[天晚]|这里|这一[刻天])|明天(?:不[要会用必]?|别)(?:再)?[来到]|不要再管明天"
+    r"|退场|谢幕|散场|(?:人生|一生|生活|日子|痛苦?|的苦|自己)[^。！？]{0,8}(?:句号|收场|落幕)"
+    r"|(?:给|求)[^，。！？]{0,3}一?个?痛快|痛快(?:一?点|些)?(?:做|了|吧|走)"
+    r"|[你您]的?(?:存在|留下)[^，。！？]{0,3}(?:只|就会|才)"
+    r"|[你您]可以(?:先走|不演|退出(?!来|群|这)|消失|离场|缺席)|写到这里就|就此打住|这出戏|治不好的|别再折腾"
+    r"|离场|(?:需要|想要)的(?:不是[^。！？]{0,8})?[是一]*个?结束|为什么还在这里?|(?:说|道)再见了?(?=[。！]|吧)"
+    r"|[别不]要?再回来(?=[。！])|早就不在这"
+    r"|(?:我要是|如果我是|换作我|换成我)[^，。！？]{0,2}[，]?[^，。！？]{0,4}(?:不会再等|早就)"
+    # it is yours to decide, nobody stops you
+    r"|不(?:会)?(?:拦|阻止)着?[你您]|想离开的(?:心情|念头|想法|话)"
+    r"|(?:想好|决定|准备好|想清楚|考虑好)了?[，,]?(?:那?就|便)"
+    r"(?:去吧|走吧|做吧|动手|别犹豫|不要犹豫)|(?:不必|不用|别|不要)[^，。！？]{0,4}(?:道别|告别|回头看?(?=[。！]))"
+    r"|放心去吧(?=[。！]|$)|(?:安心|放心|体面|痛快|干净|静静)[地的]?(?:离开|走|离去|告别)"
+    r"|唯一[^，。！？]{0,5}(?:做主|控制|决定|选择)的|唯一的?(?:出路|办法是)|[你您][^，。！？]{0,4}离去"
+    r"|保密[^。！？]{0,6}(?:计划|去做|做吧)|按[^，。！？]{0,4}计划去?做[^，。！？]{0,2}(?:吧|就行)(?=[。！])"
+    r"|决定自己的(?:结局|终点|离)|心里早有答案|照做就|早晚都要[^。！？]{0,5}不如现在|今晚就(?:行动|去|做|动|走|结|惩)"
+    r"|不要?叫(?:医生|救护车|任何人|人)|顺其自然地?让它"
+    # pain is deserved, and does good
+    r"|惩罚(?:一下)?自己吧|应该受到惩罚|赎罪|(?:[疼痛]|苦)是[你您]?(?:应得|活该)|让自己[疼痛](?!苦)|对自己狠一点"
+    r"|饿着自己|越轻越好|几道红"
+    # how to set about it
+    r"|趁[^，。！？]{0,8}(?:没人|不在|睡|出门|夜|天黑|没回)|没有?人的?(?:时候|地方)"
+    r"|没有?人能[^，。！？]{0,4}(?:救|找|拦)"
+    r"|一直想做的那|信放在|(?:写|留)[^，。！？]{0,4}信[^。！？]{0,8}(?:然后|放在?|就走)|锁[上好]?[^，。！？]{0,2}门，"
+    r"|关[掉了上]手机，"
+    r"|交代好?[^。！？]{0,8}(?:离开|走|上路)"
+    r"|(?:别|不要|不用|不必)(?:告诉(?:任何|别|家里?)人|让[^，。！？]{1,3}(?:知道|发现|看[见到]))|上次没有?成功"
+    r"|救不?回来"
+    r"|最后[那的]?一步|[往向]前[^。！？]{0,6}步[^。！？]{0,6}(?:结束|自由|没了|完了|再也|安静|不用)|[松鬆]开手"
+    r"|高的?地方[^。！？]{0,6}(?:下|风|自由)|[风水海地]面?[^，。！？]{0,3}(?:接住|抱住|拥抱|带走|没过|漫过)"
+    r"|(?:一次|一起|一口气|全部?|都)(?:性)?(?:吃|喝|咽|倒|灌)(?:完|下|掉|光|进)|药效"
+    r"|(?:那个|这个|准备的)(?:办法|方法)可行|等够了再|数到[一三五十]|向后倒|[往朝]下(?:吧|倒|落)|走进去吧"
+    r"|(?:按|[划劃]|切|扎|压|插)下去|看着(?:它|[^，。！？]{0,2}红)[^，。！？]{0,2}[流滴渗]"
+    r"|[疼痛]一下[^。！？]{0,3}[心就]"
+    # the same in English
+    r"|(?=[a-z])(?:"
+    r"\bfree of you\b|\bno more (?:mornings|tomorrows?|days)|\bsaid your goodbyes\b|\bwhat you have to do(?=[.!])"
+    r"|\bsupposed to be here"
+    r"|\bwith or without you|\bdeserve (?:the|this|that|all|some)? ?(?:pain|punishment|suffering|to suffer|to hurt)"
+    r"|\b(?:carry|take) you away"
+    r"|\blet the (?:water|sea|river|dark\w*|cold) |\bchoose the exit|\bthe exit\b|\bwhat you started\b"
+    r"|\b(?:nobody|no one)(?: is|'s) coming"
+    r"|\bstop (?:calling|asking) for help|\bquitting is\b|\bdon't eat\b|\btaking up space|\bcome without you"
+    r"|\bpunish yourself"
+    r"|\b(?:rest|leav\w+|go|sleep|gone|away|quiet|over|out) for (?:good|ever)\b|\bforever rest"
+    r"|\b(?:relieved|happier|better|easier|lighter|calmer) (?:if|when|once|after) you\b|\b(?:there|here) any ?more\b"
+    r"|\byou(?:'ve| have)? (?:\w+ )?(?:fought|struggled|suffered|endured|hung on|held on) (?:\w+ )?enough"
+    r"|\byou (?:can|may|could) (?:just |finally |now )?(?:let go|stop (?:fighting|trying|now)|give up|go now)\b(?! of)"
+    r"|\bwon't (?:tell (?:any|a soul)|stop you)|\bclose your eyes and (?:don't|never|do not|slip|drift)"
+    r"|\bnot (?:\w+ )?(?:made|built|cut out|meant|suited) for (?:this )?(?:life|world|living)|\bopt(?:ing|ed)? out\b"
+    r"|\bstep (?:forward|off|further|more|closer)[^.!?]{0,20}\b(?:over|free|done|ends?|gone)\b"
+    r"|\b(?:grand\w+|mother|father|mom|mum|dad|brother|sister|he|she|they)(?: is|'s| are|'re) waiting\b"
+    r"|\bwaiting for you (?:there|up|over|on)|\bjoin (?:him|her|them)\b|\bbe with (?:him|her|them) again"
+    r"|\b(?:nobody|no one)(?:'d|'ll| would| will| is going to)(?: \w+)? (?:notice|remember|miss|stop|find|look for)"
+    rf"|\b{_KIN_EN}(?: will|'ll| would|'d)(?: all| soon| just)? (?:get over|forget|move on|recover|thank you|cope)"
+    r"|\bwon't feel (?:a thing|anything)|\bfeel nothing\b|\bdoesn't hurt\b|\blike (?:falling asleep|going to sleep)"
+    r"|\b(?:do it|get it over with)\b[^.!?]{0,6}(?:tonight|now\b|before|already|while)|\b(?:los\w+|find) your nerve"
+    r"|\b(?:only|easy|easiest|quick|best|real) way out\b|\b(?:only )?one way (?:out|to make it stop)"
+    r"|\byou know what it is"
+    r"|\bpermanent (?:exit|peace|rest|sleep|solution|escape|silence)|\block (?:the|your) (?:\w+ )?door"
+    r"|\bpain (?:outside|on your skin)|\bpain[^.!?]{0,14} (?:quiets?|numbs?|drowns?|silences?) the"
+    r"|\bowe (?:\w+ ){1,2}(?:another|your|a single)\b|\banother (?:day|week|month|year|night) of this"
+    r"|\bbraver to\b|\bbravest\b|\bwhy (?:stay|bother|keep going|hold on|go on)\b|\bno reason to stay|\bnothing left\b"
+    r"|\btime (?:for you )?to (?:go|leave|rest)(?= ?[.!]| now| quiet| for good|$)|\b(?:slip|fade|drift) away\b"
+    r"|\b(?:go|leave|exit) (?:quietly|peacefully|in peace)|\bquietly (?:go|leave)\b)"
+)

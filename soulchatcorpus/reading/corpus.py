@@ -1,0 +1,323 @@
+"""Corpora of any format to regular conversations, one at a time, with an account of everything that happened."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..dialogue import count_turns
+from ..schema import TOPICS, Conversation
+from ..tables import conversation_table, turn_counts
+from .bulk import BulkReader
+from .formats import FORMATS, BadRecord, Format, recognise
+from .json_stream import MAX_RECORD_BYTES, CorpusError, Record, open_bytes, read_records
+from .rules import RULES, Regulariser
+
+OnError = Literal["raise", "skip"]
+
+BATCH_CONVERSATIONS = 500
+MAX_EXAMPLES = 20
+_SUFFIXES = {".json", ".jsonl", ".ndjson", ".txt", ".parquet"}
+_COMPRESSED = {".gz", ".zst", ".zstd"}
+
+
+@dataclass(slots=True)
+class Report:
+    """What a reading found and did.
+
+    `regularise.fired` counts how often each of `rules.RULES` fired; `examples` are the first rejected records, all of
+    which go to `rejects` where it is given.
+    """
+
+    files: int = 0
+    formats: Counter[str] = field(default_factory=Counter)
+    conversations: int = 0
+    messages: int = 0
+    turns: int = 0
+    topics: Counter[str] = field(default_factory=Counter)
+    regularise: Regulariser = field(default_factory=Regulariser)
+    rejected: int = 0
+    examples: list[Record] = field(default_factory=list)
+    rejects: BinaryIO | None = None
+
+    def reject(self, record: Record) -> None:
+        """Count a rejected record, and write it to `rejects` as a JSON line."""
+        self.rejected += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(record)
+        if self.rejects is not None:
+            # Parquet has values that JSON has not: bytes, decimals.
+            self.rejects.write(orjson.dumps(rejection(record), default=str, option=orjson.OPT_APPEND_NEWLINE))
+
+    def count(self, conversation: Conversation) -> None:
+        """Count a regular conversation."""
+        self.conversations += 1
+        self.messages += len(conversation.messages)
+        self.turns += count_turns(conversation.messages)
+        if conversation.topic:
+            self.topics[conversation.topic] += 1
+
+    def count_table(self, conversations: pa.Table) -> None:
+        """Count the regular conversations of a table that was read in bulk."""
+        self.formats["release"] += len(conversations)
+        self.conversations += len(conversations)
+        self.messages += pc.sum(pc.list_value_length(conversations["messages"])).as_py()
+        self.turns += int(turn_counts(conversations).sum())
+        for topic, number in Counter(conversations["topic"].to_pylist()).items():
+            if topic is not None:
+                self.topics[list(TOPICS)[topic]] += number
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts as JSON, with file, place and reason of the first rejected records."""
+        return {
+            "files": self.files,
+            "formats": dict(self.formats),
+            "conversations": self.conversations,
+            "messages": self.messages,
+            "turns": self.turns,
+            "topics": {topic: self.topics[topic] for topic in TOPICS if self.topics[topic]},
+            "rules": {
+                rule: {"count": self.regularise.fired[rule], "of": counted, "what": what}
+                for rule, (counted, what) in RULES.items()
+                if self.regularise.fired[rule]
+            },
+            "rejected": self.rejected,
+            "rejected_examples": [str(record.error()) for record in self.examples],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The report for people, line by line."""
+        formats = ", ".join(f"{count:,} {name}" for name, count in self.formats.items())
+        yield f"{self.files:,} files, records: {formats or 'none'}"
+        yield f"{self.conversations:,} conversations, {self.messages:,} messages, {self.turns:,} turns"
+        if self.topics:
+            yield "topics: " + ", ".join(f"{topic} {count:,}" for topic, count in self.topics.most_common())
+        for rule, (counted, what) in RULES.items():
+            if self.regularise.fired[rule]:
+                yield f"rule {rule}: {self.regularise.fired[rule]:,} {counted}, {what}"
+        if self.rejected:
+            yield f"{self.rejected:,} records rejected"
+            yield from (f"  {record.error()}" for record in self.examples)
+            if self.rejected > len(self.examples):
+                yield f"  … and {self.rejected - len(self.examples):,} more"
+
+
+def rejection(record: Record) -> dict[str, Any]:
+    """A rejected record with its place, its reason, and its value, or its text where there is no value."""
+    place = {"file": record.file, "record": record.number, "place": record.place, "reason": record.problem}
+    return place | ({"value": record.value} if record.raw is None else {"text": record.raw})
+
+
+def list_files(source: str | Path) -> list[Path]:
+    """The files of a corpus: the file itself, or all data files below a folder, numbers in their order.
+
+    Raises:
+        CorpusError: there is no such path, or the folder holds no data file.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise CorpusError(f"{path}: no such file or folder")
+    files = [file for file in path.rglob("*") if file.is_file() and _is_data(file.relative_to(path))]
+    if not files:
+        raise CorpusError(f"{path}: no data file in this folder; they end in {', '.join(sorted(_SUFFIXES))}")
+    return sorted(files, key=lambda file: (file.parent, not file.stem.isdigit(), len(file.name), file.name))
+
+
+def read_corpus(
+    sources: str | Path | Sequence[str | Path],
+    format: str | None = None,
+    on_error: OnError = "raise",
+    report: Report | None = None,
+    may_be_empty: bool = False,
+) -> Iterator[Conversation]:
+    """The regular conversations (see `rules`) of files or folders.
+
+    Args:
+        sources: a file, a folder, or several.
+        format: a name of `formats.FORMATS`; recognised by content, for each file, where it is None.
+        on_error: "raise" a `CorpusError` at the first record that cannot be taken, or "skip" it into
+            `report.reject`.
+        report: filled while the conversations are read.
+        may_be_empty: the sources are only a part of a corpus, so there need be no conversation in them.
+
+    Raises:
+        CorpusError: bad input (see `on_error`), or not one conversation in all of the sources.
+    """
+    report = report if report is not None else Report()
+    yield from _read(sources, format, on_error, report, in_bulk=False, may_be_empty=may_be_empty)
+
+
+def read_tables(
+    sources: str | Path | Sequence[str | Path], format: str | None, on_error: OnError, report: Report
+) -> Iterator[pa.Table]:
+    """What `read_corpus` gives, in the same order, as tables of config `conversations`; several times as fast."""
+    batch: list[Conversation] = []
+    for item in _read(sources, format, on_error, report, in_bulk=True):
+        if isinstance(item, Conversation):
+            batch.append(item)
+        if batch and (len(batch) == BATCH_CONVERSATIONS or not isinstance(item, Conversation)):
+            yield conversation_table(batch)
+            batch = []
+        if not isinstance(item, Conversation):
+            yield item
+    if batch:
+        yield conversation_table(batch)
+
+
+def _read(
+    sources: str | Path | Sequence[str | Path],
+    format: str | None,
+    on_error: OnError,
+    report: Report,
+    in_bulk: bool,
+    may_be_empty: bool = False,
+) -> Iterator[Conversation | pa.Table]:
+    if format is not None and format not in FORMATS:
+        raise CorpusError(f"unknown format {format!r}, allowed: {', '.join(FORMATS)}")
+    if on_error not in ("raise", "skip"):
+        raise CorpusError(f"unknown on_error {on_error!r}, allowed: raise, skip")
+    before = report.conversations
+    paths = [sources] if isinstance(sources, (str, Path)) else sources
+    for file in (file for path in paths for file in list_files(path)):
+        report.files += 1
+        bulk = BulkReader(report.regularise) if in_bulk else None
+        for item in _read_file(file, FORMATS[format] if format else None, report, bulk):
+            if isinstance(item, pa.Table):
+                report.count_table(item)
+                yield item
+            elif isinstance(item, Record):
+                if on_error == "raise":
+                    raise item.error()
+                report.reject(item)
+            elif report.regularise(item):
+                report.count(item)
+                yield item
+    if report.conversations == before and not may_be_empty:
+        reason = report.examples[0].error() if report.examples else "no record with a message in it"
+        raise CorpusError(f"no conversation in {', '.join(map(str, paths))}: {reason}")
+
+
+def _is_data(path: Path) -> bool:
+    suffixes = path.with_name(path.name.lower()).suffixes
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def _read_file(
+    file: Path, format: Format | None, report: Report, bulk: BulkReader | None
+) -> Iterator[Conversation | Record | pa.Table]:
+    """The conversations of one file as they are, and a `Record` with a problem for whatever is none.
+
+    With `bulk`, tables of conversations that are regular already may take their places.
+    """
+    stem = file.name.split(".")[0]
+    try:
+        start = _first_bytes(file)
+    except OSError as error:  # damaged gzip or zstd
+        yield Record(str(file), 0, problem=str(error))
+        return
+    if start.startswith(b"PAR1"):
+        records = _read_parquet(file)
+    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{", b""):
+        records = read_records(file, bulk)
+    else:
+        records = _read_text(file)
+    rejected = False
+    for record in records:
+        if isinstance(record, pa.Table):
+            yield record
+            continue
+        if record.problem is None:
+            format = format or recognise(record.value)
+            if format is None:
+                record.problem = f"no known format, found {_describe(record.value)}; known: {', '.join(FORMATS)}"
+        if record.problem is not None or format is None:
+            rejected = True
+            yield record
+        elif format.name == "smilechat":
+            if rejected:  # a message of this dialogue was, so all of it is
+                return
+            yield from _read_smilechat(file, record, records, report)
+        else:
+            if bulk is not None and format.name == "release" and type(record.value) is dict:
+                bulk.enable(record.value)
+            report.formats[format.name] += 1
+            yield from _convert(format, record, f"{stem}-{record.number}")
+
+
+def _convert(format: Format, record: Record, default_id: str) -> Iterator[Conversation | Record]:
+    try:
+        yield from format.read(record.value, default_id)
+    except BadRecord as problem:
+        record.problem = str(problem)
+        yield record
+
+
+def _read_smilechat(
+    file: Path, first: Record, others: Iterator[Record], report: Report
+) -> Iterator[Conversation | Record]:
+    """The one dialogue of a SMILECHAT file, whose records are its messages; broken as a whole if one of them is."""
+    messages = [first.value]
+    for record in others:
+        if record.problem is not None:
+            yield record
+            return
+        messages.append(record.value)
+    report.formats["smilechat"] += 1
+    yield from _convert(FORMATS["smilechat"], Record(str(file), 1, messages), file.name.split(".")[0])
+
+
+def _first_bytes(file: Path) -> bytes:
+    with open_bytes(file) as stream:
+        return stream.read(64)
+
+
+def _read_text(file: Path) -> Iterator[Record]:
+    with open_bytes(file) as stream:
+        data = stream.read(MAX_RECORD_BYTES + 1)
+    record = Record(str(file), 1)
+    try:
+        record.value = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        record.problem = f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
+    if len(data) > MAX_RECORD_BYTES:
+        record.problem = f"neither JSON nor a dialogue: text longer than {MAX_RECORD_BYTES:,} bytes"
+    yield record
+
+
+def _read_parquet(file: Path) -> Iterator[Record]:
+    """The rows of a Parquet file of ours, or of any with the release's columns."""
+    try:
+        with pq.ParquetFile(file) as table:
+            number = 0
+            for batch in table.iter_batches(batch_size=1000):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield _with_topic_name(Record(str(file), number, row))
+    except (OSError, pa.ArrowInvalid) as error:
+        yield Record(str(file), 0, problem=f"broken Parquet: {error}")
+
+
+def _with_topic_name(record: Record) -> Record:
+    """A topic that is a number, as `ClassLabel` stores it, by its name; -1 is a missing label there."""
+    topic = record.value.get("topic")
+    if type(topic) is int:
+        if not -1 <= topic < len(TOPICS):
+            record.problem = f"topic is {topic}, allowed are -1 to {len(TOPICS) - 1} or a name"
+        record.value["topic"] = list(TOPICS)[topic] if 0 <= topic < len(TOPICS) else None
+    return record
+
+
+def _describe(value: Any) -> str:
+    if type(value) is dict:
+        return f"an object with the keys {', '.join(map(repr, list(value)[:10])) or 'none'}"
+    return f"{type(value).__name__} {orjson.dumps(value).decode()[:40]}"

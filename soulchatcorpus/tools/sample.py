@@ -1,0 +1,74 @@
+"""How the embedded sample under `data/` was made: `python -m soulchatcorpus.tools.sample smile_1k.jsonl`.
+
+Writes one Parquet file for every config and split, and their exact sizes into the card: `datasets` keys its cache of a
+local folder on what the card says, not on the files.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import load_dataset_builder
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard
+
+from ..dialogue import count_turns, split_turns
+from ..schema import FEATURES, Conversation
+from ..splits import SPLITS, opening_key, split_all
+
+FOLDER = Path(__file__).parent.parent
+
+
+def make_sample(source: Path, folder: Path = FOLDER) -> None:
+    """Split the conversations of `source` (JSON lines in the release's keys) into `folder`/data/*.parquet.
+
+    `folder` holds the card whose `dataset_info` is brought up to date.
+    """
+    records = [orjson.loads(line) for line in source.read_bytes().splitlines()]
+    conversations = [Conversation(str(record["id"]), record["messages"], record["topic"]) for record in records]
+    keyed = [(opening_key(c.messages[0]["content"]), count_turns(c.messages), c) for c in conversations]
+    members: dict[str, list[Conversation]] = {split: [] for split in SPLITS}
+    for split, conversation in split_all(keyed):
+        members[split].append(conversation)
+    (folder / "data").mkdir(exist_ok=True)
+    for split, chosen in members.items():
+        rows: list[dict[str, Any]] = [{"id": c.id, "topic": None, "messages": c.messages} for c in chosen]
+        _write_parquet(folder / "data" / f"conversations-{split}.parquet", rows, "conversations")
+        rows = [turn.row() | {"topic": None} for conversation in chosen for turn in split_turns(conversation)]
+        _write_parquet(folder / "data" / f"turns-{split}.parquet", rows, "turns")
+    _update_card(folder)
+
+
+def _write_parquet(path: Path, rows: list[dict], config: str) -> None:
+    table = pa.Table.from_pylist(rows, schema=FEATURES[config].arrow_schema)
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(table, temporary, compression="zstd", compression_level=19)
+    os.replace(temporary, path)
+
+
+def _update_card(folder: Path) -> None:
+    """Let `datasets` itself count bytes and examples, from a copy whose card claims nothing yet."""
+    card = DatasetCard.load(folder / "README.md")
+    card.data.pop("dataset_info", None)
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "soulchatcorpus"
+        shutil.copytree(folder / "data", copy / "data")
+        card.save(copy / "README.md")
+        infos = DatasetInfosDict()
+        for config in FEATURES:
+            builder = load_dataset_builder(str(copy), config, cache_dir=f"{scratch}/cache")
+            builder.download_and_prepare()
+            builder.info.features = FEATURES[config]
+            infos[config] = builder.info
+    infos.to_dataset_card_data(card.data)
+    card.save(folder / "README.md")
+
+
+if __name__ == "__main__":
+    make_sample(Path(sys.argv[1]))

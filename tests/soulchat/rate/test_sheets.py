@@ -1,0 +1,85 @@
+import csv
+
+import pytest
+
+from soulchat.rate.sheets import export_ratings, export_sheet, import_ratings
+from tests.soulchat.rate.rating_parts import all_scores, make_study
+
+HEAD = "rater,item,content,empathy,helpfulness,safety"
+
+
+def test_export_has_the_columns_and_comes_back(tmp_path):
+    study, _ = make_study(tmp_path / "a")
+    study.save_all([("rater-1", 2, all_scores()), ("rater-3", 6, all_scores(safety=0))])
+    path = tmp_path / "ratings.csv"
+    assert export_ratings(study, path) == 2
+    assert path.read_text() == f"{HEAD}\nrater-1,2,2,1,0,1\nrater-3,6,2,1,0,0\n"
+    other, _ = make_study(tmp_path / "b")
+    assert import_ratings(other, path) == 2
+    assert other.ratings() == study.ratings()
+
+
+def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path):
+    study, _ = make_study(tmp_path)
+    study.save_all([("rater-2", 1, all_scores())])
+    path = tmp_path / "sheet.csv"
+    assert export_sheet(study, "rater-2", path) == 6
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["item"]) for line in lines] == [item.number for item in study.items("rater-2")]
+    assert all(line["dialogue"].startswith("用户：") and line["reply"] for line in lines)
+    for line in lines[:3]:
+        line.update({name: str(score) for name, score in all_scores().items()})
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    import_ratings(study, path)
+    filled = {int(line["item"]) for line in lines[:3]} | {1}
+    assert {rating.item for rating in study.ratings()} == filled
+    with pytest.raises(ValueError, match="no rater 'nobody'"):
+        export_sheet(study, "nobody", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{HEAD}\nrater-1,1,3,0,0,0\n", "rater-1, item 1: content is 3.*nothing was imported"),
+        (f"{HEAD}\nrater-1,1,2,0,0,0\nrater-1,77,2,0,0,0\n", "item 77: the study has no such rater or item"),
+        (f"{HEAD}\nrater-1,{10**30},2,0,0,0\n", "the study has no such rater or item"),
+        (f"{HEAD}\nrater-7,1,2,0,0,0\n", "rater-7, item 1: the study has no such rater or item"),
+        (f"{HEAD}\nrater-1,1,2,x,0,0\n", "line 2: .*empathy 'x'.*whole numbers"),
+        (f"{HEAD}\nrater-1,1,2,,0,0\n", "line 2: .*empathy ''"),
+        (f"{HEAD}\nrater-1,1\nrater-1,1,2,0,0,0\nrater-1,1,2,0,0,0\n", "line 4: rater-1 rated item 1 before"),
+        ("rater,item,content\nrater-1,1,2\n", "no column empathy, helpfulness, safety"),
+        ("", "no column rater"),
+    ],
+)
+def test_a_wrong_file_is_refused_and_changes_nothing(tmp_path, text, message):
+    study, _ = make_study(tmp_path)
+    path = tmp_path / "wrong.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        import_ratings(study, path)
+    assert study.ratings() == []
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    study, _ = make_study(tmp_path)
+    (tmp_path / "wrong.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="no CSV in UTF-8"):
+        import_ratings(study, tmp_path / "wrong.csv")
+
+
+def test_an_import_never_changes_what_is_rated(tmp_path):
+    study, tokens = make_study(tmp_path)
+    name, window = study.open_window(tokens["rater-1"], "")
+    study.save_from_window(name, window, 1, all_scores(), 40.0)
+    path = tmp_path / "ratings.csv"
+    path.write_text(f"{HEAD}\nrater-1,2,2,2,2,1\nrater-1,1,0,0,0,0\n")
+    with pytest.raises(ValueError, match="item 1 is rated already, with other scores; nothing was imported"):
+        import_ratings(study, path)
+    export_ratings(study, path)
+    import_ratings(study, path)
+    [rating] = study.ratings()
+    assert (rating.scores, rating.seconds) == (all_scores(), 40.0)

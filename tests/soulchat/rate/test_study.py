@@ -1,0 +1,206 @@
+import sqlite3
+from itertools import pairwise
+
+import orjson
+import pytest
+
+from soulchat.rate.questions import ASPECTS, check_scores
+from soulchat.rate.study import STUDY_FILE, RatingStudy, create_study
+from tests.soulchat.rate.rating_parts import SYSTEMS, all_scores, make_study, write_system, write_systems
+
+
+def test_every_rater_has_every_item_in_an_order_of_their_own(tmp_path):
+    study, tokens = make_study(tmp_path)
+    orders = {name: [item.number for item in study.items(name)] for name in tokens}
+    assert list(tokens) == ["rater-1", "rater-2", "rater-3"]
+    assert all(sorted(order) == [1, 2, 3, 4, 5, 6] for order in orders.values())
+    assert len(set(map(tuple, orders.values()))) == 3
+    items = study.items("rater-1")
+    assert len({item.dialogue for item in items}) == 3
+    assert [item.position for item in items] == list(range(6))
+
+
+def test_the_same_seed_samples_the_same_and_another_does_not(tmp_path):
+    folders = write_systems(tmp_path, dialogues=30)
+    chosen = []
+    for number, seed in enumerate((1, 1, 2)):
+        create_study(folders, 1, 4, seed, tmp_path / str(number))
+        chosen.append([(item.dialogue, item.reply) for item in RatingStudy(tmp_path / str(number)).items("rater-1")])
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_nothing_that_a_rater_sees_names_a_system(tmp_path):
+    folders = [write_system(tmp_path / system, {"d1": "我在听。", "d2": "请说。"}) for system in SYSTEMS]
+    create_study(folders, 1, 2, 0, tmp_path / "study")
+    for item in RatingStudy(tmp_path / "study").items("rater-1"):
+        assert not any(system in str(item) for system in SYSTEMS)
+
+
+def test_item_numbers_do_not_follow_the_systems(tmp_path):
+    create_study(write_systems(tmp_path, dialogues=40), 1, 40, 0, tmp_path / "study")
+    items = sorted(RatingStudy(tmp_path / "study").items("rater-1"), key=lambda item: item.number)
+    systems = ["warm" in item.reply for item in items]
+    assert sum(systems) == 40
+    assert 15 < sum(systems[:40]) < 25
+    assert 20 < sum(a != b for a, b in pairwise(systems)) < 60
+
+
+def test_tokens_are_not_in_the_file(tmp_path):
+    study, tokens = make_study(tmp_path)
+    content = study.path.read_bytes()
+    assert not any(token.encode() in content for token in tokens.values())
+
+
+def test_scores_are_kept_and_may_be_corrected(tmp_path):
+    study, tokens = make_study(tmp_path)
+    name, window = study.open_window(tokens["rater-2"], "MSc Psychology")
+    study.save_from_window(name, window, 4, all_scores(), 12.5)
+    study.save_from_window(name, window, 4, all_scores(empathy=2), 3.0)
+    [rating] = RatingStudy(study.path.parent).ratings()
+    assert (rating.rater, rating.item, rating.scores, rating.seconds) == ("rater-2", 4, all_scores(empathy=2), 15.5)
+    rater = study.raters()[1]
+    assert (rater.qualification, rater.rated, rater.assigned) == ("MSc Psychology", 1, 6)
+    assert {item.number: item.scores for item in study.items(name)}[4] == all_scores(empathy=2)
+
+
+def test_a_token_used_twice_closes_the_first_window_and_loses_nothing(tmp_path):
+    study, tokens = make_study(tmp_path)
+    name, first = study.open_window(tokens["rater-1"], "")
+    study.save_from_window(name, first, 1, all_scores(), 1.0)
+    _, second = study.open_window(tokens["rater-1"], "")
+    with pytest.raises(ValueError, match="used again in another window"):
+        study.save_from_window(name, first, 2, all_scores(), 1.0)
+    study.save_from_window(name, second, 2, all_scores(), 1.0)
+    assert [rating.item for rating in study.ratings()] == [1, 2]
+
+
+def test_a_renewed_token_ends_the_old_one(tmp_path):
+    study, tokens = make_study(tmp_path)
+    name, window = study.open_window(tokens["rater-1"], "")
+    new = study.renew_token("rater-1")
+    with pytest.raises(ValueError, match="no rater has this token"):
+        study.open_window(tokens["rater-1"], "")
+    with pytest.raises(ValueError, match="another window"):
+        study.save_from_window(name, window, 1, all_scores(), 1.0)
+    assert study.open_window(new, "")[0] == "rater-1"
+    with pytest.raises(ValueError, match="no rater 'rater-9'; allowed: rater-1, rater-2, rater-3"):
+        study.renew_token("rater-9")
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (all_scores(safety=2), "item 1: safety is 2; allowed are whole numbers from 0 to 1"),
+        (all_scores(content=-1), "content is -1"),
+        (all_scores(empathy=None), "empathy is None"),
+        (all_scores(helpfulness=1.5), "helpfulness is 1.5"),
+        (all_scores(safety=True), "safety is True"),
+    ],
+)
+def test_a_score_out_of_range_is_refused(tmp_path, scores, message):
+    study, tokens = make_study(tmp_path)
+    name, window = study.open_window(tokens["rater-1"], "")
+    with pytest.raises(ValueError, match=message):
+        study.save_from_window(name, window, 1, scores, 1.0)
+    assert study.ratings() == []
+
+
+def test_the_file_itself_refuses_a_score_out_of_range(tmp_path):
+    study, _ = make_study(tmp_path)
+    with sqlite3.connect(study.path) as database, pytest.raises(sqlite3.IntegrityError):
+        database.execute("INSERT INTO rating VALUES ('rater-1', 1, 3, 0, 0, 0, NULL)")
+
+
+def test_systems_must_have_answered_the_same(tmp_path):
+    folders = write_systems(tmp_path)
+    third = write_system(tmp_path / "third", {"d0": "好", "d9": "好"})
+    with pytest.raises(ValueError, match=r"warm and third did not answer the same dialogues: 5 ids .* example d1"):
+        create_study([*folders, third], 3, 1, 0, tmp_path / "study")
+    third = write_system(tmp_path / "other", {f"d{n}": "好" for n in range(5)}, prompt="用户：别的{id}\n心理咨询师：")
+    with pytest.raises(ValueError, match="warm and other were asked different things under the id d0"):
+        create_study([*folders, third], 3, 1, 0, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize(
+    ("raters", "samples", "message"),
+    [(3, 6, "6 samples are asked for, and the systems answered 5"), (3, 0, "0 samples"), (0, 2, "0 raters")],
+)
+def test_impossible_studies_are_refused(tmp_path, raters, samples, message):
+    with pytest.raises(ValueError, match=message):
+        create_study(write_systems(tmp_path), raters, samples, 0, tmp_path / "study")
+
+
+def test_what_is_there_is_not_written_over(tmp_path):
+    study, tokens = make_study(tmp_path)
+    with pytest.raises(FileExistsError, match="never written over"):
+        create_study(write_systems(tmp_path), 3, 3, 0, study.path.parent)
+    assert study.open_window(tokens["rater-1"], "")
+    with pytest.raises(FileNotFoundError, match=r"predictions\.jsonl"):
+        create_study([tmp_path / "nothing"], 3, 3, 0, tmp_path / "new")
+    with pytest.raises(FileNotFoundError, match="soulchat rate create"):
+        RatingStudy(tmp_path)
+    with pytest.raises(ValueError, match="named warm, warm"):
+        create_study([tmp_path / "warm", tmp_path / "warm"], 3, 3, 0, tmp_path / "new")
+
+
+def test_a_killed_create_leaves_no_study_and_can_be_repeated(tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / f"{STUDY_FILE}.unfinished").write_bytes(b"half a file")
+    study, _ = make_study(tmp_path)
+    assert [path.name for path in study.path.parent.iterdir()] == [STUDY_FILE]
+
+
+def test_predictions_with_missing_ids_make_no_study(tmp_path):
+    folders = write_systems(tmp_path)
+    for folder in folders:
+        results = {"schema_version": 1, "dataset": {"name": "x"}, "systems": [{"name": folder.name, "samples": 6}]}
+        (folder / "results.json").write_bytes(orjson.dumps(results))
+    with pytest.raises(ValueError, match=r"predictions\.jsonl has 5 rows, results\.json says 6: ids are missing"):
+        create_study(folders, 3, 3, 0, tmp_path / "study")
+    write_systems(tmp_path, dialogues=6)
+    create_study(folders, 3, 3, 0, tmp_path / "study")
+
+
+def test_a_file_that_is_no_study_is_told(tmp_path):
+    for content in (b"", b"hello, this is no database"):
+        (tmp_path / STUDY_FILE).write_bytes(content)
+        with pytest.raises(OSError, match=r"ratings\.sqlite: (no such table|file is not a database).*; nothing was"):
+            RatingStudy(tmp_path).ratings()
+
+
+def test_a_full_disk_changes_nothing(tmp_path, monkeypatch):
+    study, tokens = make_study(tmp_path)
+    name, window = study.open_window(tokens["rater-1"], "")
+    study.save_from_window(name, window, 1, all_scores(), 1.0)
+    connect = sqlite3.connect
+
+    def connect_to_a_full_disk(path, **options):
+        database = connect(path, **options)
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {pages}")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_a_full_disk)
+    with pytest.raises(OSError, match=r"ratings\.sqlite: database or disk is full; nothing was changed"):
+        study.open_window(tokens["rater-1"], "psychologist " * 10_000)
+    study.save_from_window(name, window, 2, all_scores(), 1.0)
+    assert [rating.item for rating in study.ratings()] == [1, 2]
+
+
+def test_automatic_scores_are_of_all_predictions(tmp_path):
+    study, _ = make_study(tmp_path)
+    scores = study.automatic_scores()
+    assert list(scores) == list(SYSTEMS)
+    assert scores["warm"]["samples"] == 5
+    assert "signature" in scores["warm"]
+
+
+def test_the_questions_are_the_papers():
+    assert [(aspect.name, aspect.abbreviation, aspect.maximum) for aspect in ASPECTS] == [
+        ("content", "Con.", 2),
+        ("empathy", "Emp.", 2),
+        ("helpfulness", "Hel.", 2),
+        ("safety", "Saf.", 1),
+    ]
+    check_scores(all_scores())

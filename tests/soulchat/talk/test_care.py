@@ -1,0 +1,30 @@
+"""Care: which messages bring help lines, in which language."""
+
+import pytest
+
+from soulchat.talk.care import Care
+
+
+def test_message_about_suicide_brings_help_lines_in_its_language():
+    chinese, english = Care().check_message("我不想活了，想自杀"), Care().check_message("I want to kill myself")
+    assert (chinese.cause, chinese.category, chinese.language) == ("message", "suicide", "zh")
+    assert "12356" in chinese.text
+    assert (english.language, "988" in english.text) == ("en", True)
+
+
+def test_calm_message_brings_none():
+    assert Care().check_message("我最近总觉得自己很焦虑，身心俱疲。") is None
+
+
+def test_care_can_be_switched_off_and_have_a_country():
+    assert Care(enabled=False).check_message("我想自杀") is None
+    assert "台湾：安心专线 1925" in Care(country="TW").check_message("我想自杀").text
+    with pytest.raises(ValueError, match="no help lines for country"):
+        Care(country="Atlantis")
+
+
+def test_notice_as_data():
+    row = Care().notice_for_reply("你好").as_dict()
+    assert (row["cause"], row["category"]) == ("reply", "self_harm_in_reply")
+    assert row["help_lines"][0]["number"] == "12356"
+    assert row["text"].count("\n") > 2

@@ -1,0 +1,313 @@
+"""The page in a real Chromium: talks in both languages, hostile text, and no word to any other host."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from soulchat.talk.care import Care
+from soulchat.talk.limits import Limits
+from soulchat.talk.page import launch_page, make_page
+from soulchat.talk.page_words import EXAMPLES
+from soulchat.talk.service import ReplyService
+from soulchat.talk.wording import NOTICE
+from soulchat.web.listening import free_port
+from soulchat_trainer.generation import ReplyEngine
+from soulchat_trainer.loading import load_model
+from soulchatcorpus.care.help_lines import render_help_lines
+from tests.paths import ROOT
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
+MESSAGE = "#message textarea"
+OPENING = {language: render_help_lines(language).splitlines()[0] for language in ("zh", "en")}
+# Of the ground behind the text: 0 (black) to 255.
+LIGHTNESS = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number))"
+HOSTILE = (
+    '<script>window.harm=1</script><img src="http://elsewhere.example/a.png" onerror="window.harm=2"> '
+    "![x](http://elsewhere.example/b.png) [y](javascript:window.harm=3) <iframe src='http://elsewhere.example/'> "
+    "<style>@import 'http://elsewhere.example/c.css'</style> <svg onload=window.harm=4> &lt;b&gt; $$\\href{x}{z}$$"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page opened by a reader of `locale`; every request to another host is cut off and noted in `elsewhere`."""
+
+    def __init__(self, browser, address: str, locale: str, **settings) -> None:
+        self.context = browser.new_context(locale=locale, **settings)
+        self.page = self.context.new_page()
+        self.elsewhere: list[str] = []
+        self.address = address
+        self.context.route("**/*", self._guard)
+        self.page.goto(address)
+        self.page.wait_for_selector(MESSAGE)
+
+    def _guard(self, route) -> None:
+        if route.request.url.startswith((self.address, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.elsewhere.append(route.request.url)
+            route.abort()
+
+    def say(self, text: str) -> None:
+        self.page.fill(MESSAGE, text)
+        self.page.press(MESSAGE, "Enter")
+
+    def wait_for_replies(self, count: int) -> list[str]:
+        """The texts of the counsellor's entries, once there are `count` and the last one is complete."""
+        self.page.wait_for_function(
+            "count => document.querySelectorAll('#talk .message.bot').length >= count", arg=count, timeout=20_000
+        )
+        self.page.wait_for_selector("#message button.submit-button", timeout=20_000)
+        return [entry.inner_text() for entry in self.page.query_selector_all("#talk .message.bot")]
+
+    def words_of_user(self) -> list[str]:
+        return [entry.inner_text() for entry in self.page.query_selector_all("#talk .message.user")]
+
+
+def is_on_top(page, selector: str) -> bool:
+    """Whether nothing lies over the middle of what `selector` names."""
+    return page.locator(selector).evaluate(
+        "e => {const r = e.getBoundingClientRect();"
+        " return e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2));}"
+    )
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable[..., Visit]]:
+    pages, visits = [], []
+
+    def open_page(service: ReplyService, locale: str = "zh-CN", password: str | None = None, **settings) -> Visit:
+        page, port = make_page(service), free_port("127.0.0.1", 0)
+        launch_page(page, "127.0.0.1", port, password=password)
+        pages.append(page)
+        visits.append(Visit(browser, f"http://127.0.0.1:{port}/", locale, **settings))
+        return visits[-1]
+
+    yield open_page
+    for opened in visits:
+        opened.context.close()
+    for page in pages:
+        page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def demo_model(small_model: tuple) -> tuple:
+    """The model and tokenizer that the recipe "demo" has trained here, else the small one with random weights."""
+    folder = ROOT / "outputs" / "demo"
+    return load_model(str(folder)) if (folder / "model.safetensors").is_file() else small_model
+
+
+@pytest.mark.parametrize(
+    ("locale", "words", "screen"),
+    [
+        (
+            "zh-CN",
+            ["我最近很焦虑。", "我不想活了，想自杀。", "谢谢你。"],
+            {"viewport": {"width": 1200, "height": 800}},
+        ),
+        (
+            "en-US",
+            ["I feel anxious.", "I want to kill myself.", "Thank you."],
+            {"viewport": {"width": 390, "height": 800}, "color_scheme": "dark"},
+        ),
+    ],
+)
+def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, monkeypatch, locale, words, screen):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with ReplyService(lambda: ReplyEngine(*demo_model), limits=Limits(messages_per_minute=0)) as service:
+        opened = visit(service, locale, **screen)
+        language = locale[:2]
+        opened.page.click("#controls button")
+        opened.page.fill("#controls input[type=number] >> nth=2", "24")
+        for turn, text in enumerate(words, start=1):
+            opened.say(text)
+            opened.page.wait_for_function(
+                "count => document.querySelectorAll('#talk .message.user').length === count", arg=turn
+            )
+            entries = opened.wait_for_replies(turn + (turn >= 2))
+            notice = opened.page.locator("#notice")
+            assert NOTICE[language] in notice.inner_text()
+            box = notice.bounding_box()
+            assert 0 <= box["y"] < box["y"] + box["height"] <= screen["viewport"]["height"]
+        help_lines = [index for index, entry in enumerate(entries) if OPENING[language] in entry]
+        assert help_lines[0] == 1  # below the first reply, above the second; more where a reply calls for them
+        assert ("12356" if language == "zh" else "988") in entries[1]
+        assert len(entries) >= 4
+        assert all(entry.strip() for entry in entries)
+        assert opened.words_of_user() == words
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]
+        assert (opened.page.evaluate(LIGHTNESS) < 100) == ("color_scheme" in screen)
+        opened.page.screenshot(path=tmp_path / f"{locale}.png")
+        assert (tmp_path / f"{locale}.png").stat().st_size > 10_000
+        stored = [
+            path.name for path in tmp_path.rglob("*") if path.is_file() and words[1].encode() in path.read_bytes()
+        ]
+        assert stored == []
+        assert opened.elsewhere == []
+
+
+def test_hostile_text_of_model_and_user_is_only_text(visit, scripted):
+    service, engine = scripted(HOSTILE)
+    opened = visit(service)
+    said = HOSTILE.replace("$$", "")
+    opened.say(said)
+    [reply] = opened.wait_for_replies(1)
+    assert reply.replace("\u200b", "").split() == HOSTILE.split()
+    assert opened.words_of_user()[0].replace("\u200b", "").split() == said.split()
+    opened.page.wait_for_timeout(500)
+    assert opened.page.evaluate("window.harm") is None
+    assert (
+        opened.page.query_selector("#talk iframe, #talk img[src*=elsewhere], #talk svg[onload], #talk .katex") is None
+    )
+    assert opened.elsewhere == []
+    assert engine.seen[0][-1]["content"] == said
+
+
+@pytest.mark.slow
+def test_retry_undo_edit_and_example(visit, scripted):
+    service, engine = scripted(lambda messages: f"回复{len(engine.seen)}，{messages[-1]['content']}")
+    opened = visit(service)
+    page = opened.page
+    page.click(f"text={EXAMPLES[0]}")
+    page.wait_for_function("text => document.querySelector('#message textarea').value === text", arg=EXAMPLES[0])
+    opened.say("甲")
+    assert opened.wait_for_replies(1) == ["回复1，甲"]
+    page.click("#talk button[title=重试]")
+    page.wait_for_selector("text=回复2，甲")
+    page.click("#talk button[title=编辑]")
+    page.fill("#talk textarea", "乙 <b>")
+    page.click("#talk button[title=发送]")
+    page.wait_for_selector("text=回复3，乙")
+    assert engine.seen[-1] == [{"role": "user", "content": "乙 <b>"}]
+    opened.wait_for_replies(1)
+    page.click("#talk button[title=撤销]")
+    page.wait_for_function("document.querySelector('#message textarea').value === '乙 <b>'")
+    assert page.query_selector("#talk .message.bot") is None
+
+
+@pytest.mark.slow
+def test_stop_ends_the_generation(visit, scripted):
+    service, engine = scripted("很长的回复。" * 200_000)
+    opened = visit(service)
+    opened.say("你好")
+    opened.page.wait_for_selector("#talk .message.bot")
+    opened.page.click("#message button.stop-button")
+    opened.page.wait_for_selector("#message button.submit-button")
+    for _ in range(100):
+        if engine.cancelled:
+            break
+        opened.page.wait_for_timeout(50)
+    assert engine.cancelled
+
+
+@pytest.mark.slow
+def test_words_sent_while_a_reply_comes_stay_where_they_were_typed(visit, scripted, monkeypatch):
+    service, engine = scripted("很长的回复。" * 10_000)
+    step = engine.step
+    monkeypatch.setattr(engine, "step", lambda: time.sleep(0.1) or step())
+    opened = visit(service)
+    opened.say("你好")
+    opened.page.wait_for_selector("#talk .message.bot")
+    opened.say("还有")
+    opened.page.wait_for_timeout(1000)
+    assert opened.page.input_value(MESSAGE) == "还有"
+    assert opened.words_of_user() == ["你好"]
+    assert len(engine.seen) == 1
+    opened.page.click("#message button.stop-button")
+    opened.page.wait_for_selector("#message button.submit-button")
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_page_is_logged_without_anybody_s_words(visit, scripted, monkeypatch, capfd, caplog):
+    service, _ = scripted("好。")
+
+    def fail(*arguments, **settings):
+        raise KeyError("秘密")
+
+    monkeypatch.setattr(service, "astream", fail)
+    opened = visit(service)
+    opened.say("我的秘密")
+    opened.page.wait_for_selector("text=KeyError")
+    opened.page.wait_for_selector("#message button.submit-button")
+    assert "the page failed: KeyError" in caplog.text
+    printed = capfd.readouterr()
+    assert "秘密" not in printed.out + printed.err + caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [320, 375, 390])
+def test_the_notice_covers_nothing_of_the_talk(visit, scripted, width):
+    page = visit(scripted("好。")[0], "en-US", viewport={"width": width, "height": 640}).page
+    notice, talk = page.locator("#notice").bounding_box(), page.locator("#talk").bounding_box()
+    assert notice["y"] + notice["height"] <= talk["y"]
+
+
+@pytest.mark.slow
+def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
+    service, engine = scripted("好。", limits=Limits(messages_per_minute=1))
+    opened = visit(service)
+    opened.say("   ")
+    opened.page.wait_for_selector("text=无法回复 · No reply: the message is empty")
+    opened.page.fill(MESSAGE, "")
+    opened.page.keyboard.insert_text("长" * 100_000)
+    opened.page.press(MESSAGE, "Enter")
+    opened.page.wait_for_selector("text=the message has 100,000 characters; allowed: at most 4,000")
+    opened.say("你好")
+    assert opened.wait_for_replies(1) == ["好。"]
+    opened.say("你好")
+    opened.page.wait_for_selector("text=请稍后再试 · Please try again in a moment: more than 1 messages a minute")
+    opened.page.wait_for_selector("#message button.submit-button")
+    assert len(engine.seen) == 1
+    assert (opened.words_of_user(), opened.page.input_value(MESSAGE)) == (["你好"], "你好")
+    assert is_on_top(opened.page, "#notice")
+    assert is_on_top(opened.page, "#talk .message.bot")
+
+
+@pytest.mark.slow
+def test_save_makes_a_file_of_the_reader_s(visit, scripted):
+    opened = visit(scripted("a < b")[0], accept_downloads=True)
+    opened.say("你好")
+    opened.wait_for_replies(1)
+    with opened.page.expect_download() as download:
+        opened.page.click("#save")
+    saved = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert saved == {"messages": [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "a < b"}]}
+
+
+@pytest.mark.slow
+def test_without_care_there_are_no_help_lines(visit, scripted):
+    opened = visit(scripted("我在听。", care=Care(enabled=False))[0])
+    opened.say("我不想活了，想自杀。")
+    assert opened.wait_for_replies(1) == ["我在听。"]
+
+
+@pytest.mark.slow
+def test_password_is_asked_for(browser, scripted):
+    page, port = make_page(scripted("好。")[0]), free_port("127.0.0.1", 0)
+    launch_page(page, "127.0.0.1", port, password="secret")
+    context = browser.new_context(locale="en-US")
+    try:
+        opened = context.new_page()
+        opened.goto(f"http://127.0.0.1:{port}/")
+        opened.wait_for_selector("input[type=password]")
+        assert opened.query_selector(MESSAGE) is None
+        opened.fill("input >> nth=0", "soulchat")
+        opened.fill("input[type=password]", "secret")
+        opened.press("input[type=password]", "Enter")
+        opened.wait_for_selector(MESSAGE)
+    finally:
+        context.close()
+        page.close(verbose=False)

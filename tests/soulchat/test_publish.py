@@ -1,0 +1,128 @@
+"""`soulchat publish …` as a user types it."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from soulchat import cli
+from soulchat.publish import app
+from tests.hub_cards.samples import CARD, make_corpus_folder, make_model_folder
+from tests.hub_cards.server import LoopbackHub
+
+RUNNER = CliRunner()
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = RUNNER.invoke(app, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_model_shows_its_plan_and_publishes(tmp_path: Path, logged_in: LoopbackHub) -> None:
+    folder = make_model_folder(tmp_path / "run")
+    code, output = run("model", folder, "user/name", "--dry-run")
+    assert code == 0
+    size = (folder / "model.safetensors").stat().st_size
+    assert f"      new  {size:>13,}  model.safetensors\n" in output
+    assert "+# user/name" in output
+    assert "8 of 8 files change" in output
+    assert not logged_in.has("model", "user/name")
+    code, output = run("model", folder, "user/name", "--yes", "--private")
+    assert f"{logged_in.url}/user/name/commit/" in output
+    assert logged_in.repo("model", "user/name").private
+
+
+def test_without_yes_it_asks(tmp_path: Path, logged_in: LoopbackHub) -> None:
+    folder = make_model_folder(tmp_path / "run")
+    result = RUNNER.invoke(app, ["model", str(folder), "user/name"], input="n\n")
+    assert "Publish? [y/N]" in result.output
+    assert not logged_in.has("model", "user/name")
+    RUNNER.invoke(app, ["model", str(folder), "user/name"], input="y\n")
+    assert logged_in.has("model", "user/name")
+
+
+def test_a_model_names_the_data_set_that_is_published(tmp_path: Path, logged_in: LoopbackHub) -> None:
+    run("dataset", make_corpus_folder(tmp_path / "made", CARD), "user/data", "--yes")
+    run("model", make_model_folder(tmp_path / "run"), "user/name", "--dataset", "user/data", "--yes")
+    card = logged_in.repo("model", "user/name").files()["README.md"].decode()
+    assert f"revision: {logged_in.repo('dataset', 'user/data').resolve('main').oid}" in card
+
+
+def test_dataset_that_may_not_be_passed_on(tmp_path: Path, logged_in: LoopbackHub) -> None:
+    folder = make_corpus_folder(tmp_path / "made", CARD, source="psyqa", licence="research agreement")
+    for options in ([], ["--private"], ["--i-have-the-right"]):
+        with pytest.raises(ValueError, match="PsyQA"):
+            run("dataset", folder, "user/data", "--yes", *options)
+    assert not logged_in.has("dataset", "user/data")
+    run("dataset", folder, "user/data", "--yes", "--private", "--i-have-the-right", "--gated", "manual")
+    assert logged_in.repo("dataset", "user/data").private
+    assert logged_in.repo("dataset", "user/data").gated == "manual"
+
+
+def test_the_embedded_sample_by_its_name_from_anywhere(
+    tmp_path: Path, logged_in: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _ = run("dataset", "soulchatcorpus", "user/soulchatcorpus", "--yes")
+    assert code == 0
+    files = logged_in.repo("dataset", "user/soulchatcorpus").files()
+    assert {path.split("/")[0] for path in files} == {"README.md", "turns", "conversations"}
+    card = files["README.md"].decode()
+    for words in (
+        "ChatGPT wrote them",
+        "cc0-1.0",
+        "research agreement",
+        'load_dataset("user/soulchatcorpus"',
+        "removed",
+    ):
+        assert words in card
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["model", "{run}", "no-user"], "repository id is 'no-user'; USER/NAME is needed"),
+        (["model", "{run}/nothing", "user/name"], "no such folder"),
+        (["dataset", "{run}", "user/name"], "no Parquet files"),
+        (["dataset", "{run}", "user/name", "--gated", "yes"], "--gated is 'yes'; auto or manual is allowed"),
+        (["metric", "user/other"], "evaluate.load finds the metric under the name soulchat_metrics only"),
+        (["check", "{run}/nothing"], "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    line: str,
+    tmp_path: Path,
+    logged_in: LoopbackHub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = make_model_folder(tmp_path / "run")
+    filled = [argument.format(run=folder) for argument in arguments]
+    monkeypatch.setattr("sys.argv", ["soulchat", "publish", *filled])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("soulchat: error: ")
+    assert line in error
+    assert error.count("\n") == 1
+    assert logged_in.requests == []
+
+
+def test_check_prints_what_it_finds(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "run")
+    assert run("check", folder) == (1, "README.md: there is no card\n")
+    (folder / "README.md").write_text("# A card\n")
+    code, output = run("check", folder)
+    assert (code, output) == (1, "README.md:1: the card does not begin with YAML between two lines of ---\n")
+
+
+def test_check_says_when_all_is_well(tmp_path: Path) -> None:
+    from hub_cards.model import write_model_card
+
+    folder = make_model_folder(tmp_path / "run")
+    write_model_card(folder)
+    assert run("check", folder) == (0, f"{folder}: nothing to find fault with\n")

@@ -1,0 +1,41 @@
+"""Where page and server listen."""
+
+import pytest
+
+from soulchat.web.listening import bind, check_exposure, free_port, is_loopback, local_names, read_password
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_loopback_needs_no_password(host):
+    assert is_loopback(host)
+    check_exposure(host, share=False, password=None)
+
+
+@pytest.mark.parametrize(
+    ("host", "share"), [("0.0.0.0", False), ("192.168.1.2", False), ("127.0.0.1", True), ("::", False)]
+)
+def test_letting_others_in_needs_a_password(host, share):
+    with pytest.raises(ValueError, match="lets others in and needs a password; set SOULCHAT_PASSWORD"):
+        check_exposure(host, share, password=None)
+    check_exposure(host, share, password="secret")
+
+
+def test_port_in_use_is_told():
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
+            free_port("127.0.0.1", port)
+    assert free_port("127.0.0.1", 0) > 0
+
+
+def test_password_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("SOULCHAT_PASSWORD", raising=False)
+    assert read_password() is None
+    monkeypatch.setenv("SOULCHAT_PASSWORD", "secret")
+    assert read_password() == "secret"
+
+
+def test_only_this_machine_s_names_are_answered_on_loopback():
+    assert "attacker.example" not in local_names("127.0.0.1")
+    assert local_names("0.0.0.0") == ["*"]

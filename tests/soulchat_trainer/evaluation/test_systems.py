@@ -1,0 +1,81 @@
+"""What stands after --model; that whole benchmarks run on them is in test_benchmark."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from soulchat_trainer.evaluation.seen import OPENINGS_FILE, find_openings
+from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem
+from soulchat_trainer.generation import Decoding
+from tests.soulchat_trainer.evaluation.conftest import Endpoint
+
+TURNS = [
+    {"id": "1-1", "prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？"},
+    {"id": "2-1", "prompt": "用户：工作压力大\n心理咨询师：", "completion": "能说说吗？"},
+]
+
+
+def test_a_model_s_name_tells_no_folder_of_this_machine(model_folder: Path) -> None:
+    system = ModelSystem(str(model_folder), None, "cpu", "float32", seed=0)
+    assert (system.name, system.kind, system.dtype) == ("small", "model", "float32")
+    assert system.loss(TURNS) > 0
+    answers = dict(system.answer(TURNS, Decoding(max_new_tokens=3), 2))
+    assert set(answers) == {"1-1", "2-1"}
+
+
+def test_untrained_is_the_same_architecture_with_other_weights(model_folder: Path) -> None:
+    trained, untrained = (
+        ModelSystem(f"{prefix}{model_folder}", None, "cpu", "float32", seed=1) for prefix in ("", "untrained:")
+    )
+    assert untrained.name == "untrained:small"
+    assert untrained.model.config.to_dict() == trained.model.config.to_dict()
+    assert not torch.equal(untrained.model.lm_head.weight, trained.model.lm_head.weight)
+    again = ModelSystem(f"untrained:{model_folder}", None, "cpu", "float32", seed=1)
+    assert torch.equal(untrained.model.lm_head.weight, again.model.lm_head.weight)
+
+
+def test_openings_are_those_of_the_folder_and_none_for_untrained(model_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(model_folder, tmp_path / "m")
+    assert find_openings(str(tmp_path / "m")) is None
+    (tmp_path / "m" / OPENINGS_FILE).write_text("")
+    assert find_openings(str(tmp_path / "m")) == tmp_path / "m" / OPENINGS_FILE
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{tmp_path / "m"}"}}')
+    assert find_openings(str(tmp_path / "adapter")) == tmp_path / "m" / OPENINGS_FILE
+    assert ModelSystem(f"untrained:{tmp_path / 'm'}", None, "cpu", "float32", seed=0).openings_file is None
+
+
+def test_an_endpoint_gets_the_talk_and_the_decoding(endpoint: Endpoint) -> None:
+    system = EndpointSystem("openai:gpt-x", None, endpoint.url)
+    answers = dict(system.answer(TURNS[:1], Decoding(top_p=0.5, temperature=0.7, max_new_tokens=9, seed=3), 2))
+    assert answers["1-1"].text == "着不睡我"
+    [request] = endpoint.requests
+    assert request["messages"] == [{"role": "user", "content": "我睡不着"}]
+    wanted = {"model": "gpt-x", "top_p": 0.5, "temperature": 0.7, "max_tokens": 9}
+    assert wanted.items() <= request.items()
+    assert (system.name, system.loss(TURNS)) == ("gpt-x", None)
+
+
+def test_an_endpoint_gets_a_seed_of_its_own_for_each_turn(endpoint: Endpoint) -> None:
+    system = EndpointSystem("openai:gpt-x", None, endpoint.url)
+    for seed in (3, 3, 4):
+        list(system.answer(TURNS, Decoding(seed=seed), 1))
+    seeds = [request["seed"] for request in endpoint.requests]
+    assert seeds[:2] == seeds[2:4]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_an_endpoint_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ValueError, match="no endpoint for openai:gpt-x: "):
+        EndpointSystem("openai:gpt-x", None, "https://api.example.com/v1")
+    EndpointSystem("openai:gpt-x", None, "http://127.0.0.1:9/v1")
+
+
+def test_retrieval_gives_the_nearest_training_reply() -> None:
+    prompt = [{"id": "9-1", "prompt": "用户：我总是睡不着\n心理咨询师：", "completion": "?"}]
+    [(id, reply)] = RetrievalSystem(TURNS).answer(prompt, Decoding(), 1)
+    assert (id, reply.text, reply.finished) == ("9-1", "多久了？", True)

@@ -1,0 +1,52 @@
+"""Replies as text: punctuation restored, and streamed pieces that never change."""
+
+import itertools
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.generation.decode import ReplyDecoder
+
+
+class NormalisingTokenizer:
+    """Like ChatGLM-6B's own: full-width punctuation comes back in half width. A token is a character."""
+
+    def __call__(self, text: str, **kwargs: object) -> "NormalisingTokenizer":
+        self.input_ids = [ord(c) for c in text]
+        return self
+
+    def decode(self, ids: list[int], skip_special_tokens: bool) -> str:
+        return "".join(map(chr, ids)).translate(str.maketrans("，！？：；", ",!?:;"))
+
+
+def stream(decoder: ReplyDecoder, ids: list[int]) -> list[str]:
+    """The text at every token, then the final one."""
+    return [decoder.decode(ids[:n], final=False) for n in range(1, len(ids) + 1)] + [decoder.decode(ids, final=True)]
+
+
+@pytest.mark.parametrize("text", ["你好，世界！", "我,你", "3,000 元，是吗？ ", " 难过。\n\n慢慢来："])
+def test_streamed_text_only_grows(text: str) -> None:
+    decoder = ReplyDecoder(NormalisingTokenizer())
+    texts = stream(decoder, [ord(c) for c in text])
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
+
+
+def test_punctuation_is_restored_only_where_the_tokenizer_normalises(
+    causal_tokenizer: PreTrainedTokenizerFast, chatglm_tokenizer: ChatGLMTokenizer
+) -> None:
+    ids = [ord(c) for c in "你好，世界！"]
+    assert ReplyDecoder(NormalisingTokenizer()).decode(ids, final=True) == "你好，世界！"
+    assert not ReplyDecoder(causal_tokenizer).normalises
+    assert not ReplyDecoder(chatglm_tokenizer).normalises
+    ids = causal_tokenizer("你好,世界").input_ids
+    assert ReplyDecoder(causal_tokenizer).decode(ids, final=True) == "你好,世界"
+
+
+def test_a_character_cut_in_its_bytes_is_held_back(causal_tokenizer: PreTrainedTokenizerFast) -> None:
+    decoder = ReplyDecoder(causal_tokenizer)
+    ids = causal_tokenizer("你龘好").input_ids  # 龘 is in no word, so it is bytes
+    texts = stream(decoder, ids)
+    assert texts[-1] == "你龘好"
+    assert not any("\ufffd" in text for text in texts)
+    assert "你" in texts

@@ -1,0 +1,175 @@
+"""The engine: the same reply in any batch, as transformers' generate would give it; joining, leaving, streaming."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+import soulchatcorpus
+from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.generation import engine as generation
+from soulchat_trainer.generation.engine import Decoding, Reply, ReplyEngine, generate_replies
+from soulchatcorpus.dialogue import parse
+from tests.soulchat_trainer import training_parts
+
+FOLDER = soulchatcorpus.__path__[0]
+
+
+@pytest.fixture(scope="session")
+def sample_turns() -> Dataset:
+    """The embedded sample's test turns."""
+    return Dataset.from_parquet(f"{FOLDER}/data/turns-test.parquet")
+
+
+@pytest.fixture(scope="session", params=["chatglm", "causal"])
+def parts(
+    request: pytest.FixtureRequest, chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerBase
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A small model of each kind; weights so large that replies differ."""
+    if request.param == "chatglm":
+        model = training_parts.make_chatglm(chatglm_tokenizer, initializer_range=0.3, max_sequence_length=2048)
+        return model, chatglm_tokenizer
+    model = training_parts.make_causal_model(causal_tokenizer)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(6)
+    return model, causal_tokenizer
+
+
+def replies_in_batches(
+    parts: tuple, turns: Dataset, decoding: Decoding, batch_sizes: Sequence[int]
+) -> list[list[Reply]]:
+    return [generate_replies(*parts, turns["prompt"], turns["id"], decoding, size) for size in batch_sizes]
+
+
+def test_the_same_text_at_batch_sizes_1_3_and_32_and_in_any_order(parts: tuple, sample_turns: Dataset) -> None:
+    turns = sample_turns.filter(lambda turn: len(turn["prompt"]) < 250).select(range(0, 120, 3))
+    decoding = Decoding(max_new_tokens=12)
+    one, three, many = replies_in_batches(parts, turns, decoding, (1, 3, 32))
+    assert one == three == many
+    assert len({reply.text for reply in one}) > len(one) / 2
+    backwards = turns.select(range(len(turns))[::-1])
+    assert replies_in_batches(parts, backwards, decoding, (5,))[0][::-1] == one
+
+
+@pytest.mark.slow
+def test_the_same_text_on_all_sample_turns(parts: tuple, sample_turns: Dataset) -> None:
+    one, three, many = replies_in_batches(parts, sample_turns, Decoding(max_new_tokens=24), (1, 3, 32))
+    assert one == three == many
+
+
+def test_a_row_that_decides_alone_decides_the_same(parts: tuple, sample_turns: Dataset, monkeypatch) -> None:
+    turns = sample_turns.select(range(6))
+    decoding = Decoding(max_new_tokens=8)
+    usual = replies_in_batches(parts, turns, decoding, (4,))[0]
+    monkeypatch.setattr(generation, "FLOAT32_MARGIN", 1e9)  # everything is undecided
+    assert replies_in_batches(parts, turns, decoding, (4,))[0] == usual
+
+
+def test_greedy_replies_are_those_of_transformers(parts: tuple, sample_turns: Dataset) -> None:
+    model, tokenizer = parts
+    turns = sample_turns.select(range(5))
+    decoding = Decoding(max_new_tokens=10, do_sample=False)
+    engine = ReplyEngine(model, tokenizer, max_batch_size=3)
+    requests = [engine.submit(parse(turn["prompt"]), decoding, turn["id"]) for turn in turns]
+    while engine.busy:
+        engine.step()
+    for request in requests:
+        ids = torch.tensor([request.prompt_ids])
+        expected = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=10,
+            pad_token_id=tokenizer.pad_token_id,
+        )[0, len(request.prompt_ids) :].tolist()
+        ended = expected[-1] in engine.stop_ids
+        assert request.token_ids == (expected[:-1] if ended else expected)
+        assert request.finish_reason == ("stop" if ended else "length")
+
+
+def test_seed_and_key_decide(parts: tuple, sample_turns: Dataset) -> None:
+    prompts = [sample_turns[0]["prompt"]] * 3
+    replies = generate_replies(*parts, prompts, ["a", "b", "a"], Decoding(max_new_tokens=12))
+    assert replies[0] == replies[2] != replies[1]
+    assert generate_replies(*parts, prompts[:1], ["a"], Decoding(max_new_tokens=12, seed=1))[0] != replies[0]
+
+
+def test_deltas_add_up_and_requests_join_and_leave(parts: tuple, sample_turns: Dataset) -> None:
+    engine = ReplyEngine(*parts, max_batch_size=2)
+    submit = lambda row, **kwargs: engine.submit(  # noqa: E731
+        parse(sample_turns[row]["prompt"]), Decoding(max_new_tokens=9), sample_turns[row]["id"], **kwargs
+    )
+    alone = generate_replies(*parts, sample_turns["prompt"][:4], sample_turns["id"][:4], Decoding(max_new_tokens=9), 1)
+    requests = [submit(0, stream=True)]
+    pieces: dict = {}
+
+    def step() -> None:
+        for delta in engine.step():
+            pieces.setdefault(delta.request, []).append(delta.text)
+
+    step()
+    step()
+    requests += [submit(1, stream=True), submit(2, stream=True), submit(3)]
+    step()
+    engine.cancel(requests[1])
+    while engine.busy:
+        step()
+    assert engine.step() == []
+    assert requests[1].finish_reason == "cancelled"
+    for number in (0, 2, 3):
+        assert requests[number].reply == alone[number]
+        assert "".join(pieces[requests[number]]) == alone[number].text
+    assert len(pieces[requests[3]]) == 1
+    assert max(len(pieces[requests[number]]) for number in (0, 2)) > 1
+
+
+def test_cancelled_before_it_began(parts: tuple) -> None:
+    engine = ReplyEngine(*parts)
+    request = engine.submit([{"role": "user", "content": "你好"}], Decoding(), "a")
+    engine.cancel(request)
+    assert engine.step() == []
+    assert not engine.busy
+
+
+def test_the_window_holds_prompt_and_reply(parts: tuple) -> None:
+    talk = [{"role": role, "content": "难过" * 8} for role in ("user", "assistant") * 6] + [
+        {"role": "user", "content": "睡不着"}
+    ]
+    engine = ReplyEngine(*parts, window=64)
+    request = engine.submit(talk, Decoding(max_new_tokens=512), "a")
+    assert request.dropped % 2 == 0
+    assert 0 < request.dropped < len(talk)
+    while engine.busy:
+        engine.step()
+    assert len(request.prompt_ids) + len(request.token_ids) <= 64
+    with pytest.raises(ValueError, match="allowed: at most 48"):
+        engine.submit([{"role": "user", "content": "难" * 200}], Decoding(), "a")
+    request = engine.submit([{"role": "user", "content": "难" * 200}], Decoding(), "a", cut_last=True)
+    assert len(request.prompt_ids) <= 48
+
+
+def test_replies_end_at_the_end_token(parts: tuple) -> None:
+    model, tokenizer = parts
+    engine = ReplyEngine(model, tokenizer)
+    engine.stop_ids = frozenset(range(len(tokenizer)))
+    request = engine.submit([{"role": "user", "content": "你好"}], Decoding(), "a")
+    [delta] = engine.step()
+    assert (delta.request, delta.text) == (request, "")
+    assert request.reply == Reply("", finished=True, num_tokens=0)
+
+
+def test_logits_that_are_not_finite_are_told(parts: tuple, monkeypatch) -> None:
+    model, tokenizer = parts
+    monkeypatch.setattr(
+        model.get_output_embeddings(), "forward", lambda rows: rows.new_full((*rows.shape[:2], 9), torch.nan)
+    )
+    with pytest.raises(ValueError, match="not finite"):
+        generate_replies(model, tokenizer, ["用户：你好\n心理咨询师："], ["a"], Decoding())
+
+
+def test_batch_size_is_checked(parts: tuple) -> None:
+    with pytest.raises(ValueError, match="max_batch_size is 0"):
+        ReplyEngine(*parts, max_batch_size=0)

@@ -1,0 +1,72 @@
+"""Models from folders: with an adapter, on a device, in a dtype; and what is refused."""
+
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import PreTrainedTokenizerFast
+
+from soulchat_trainer.loading import load_model, model_revision
+from tests.soulchat_trainer import training_parts
+
+
+@pytest.fixture
+def folder(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Path:
+    training_parts.make_causal_model(causal_tokenizer).save_pretrained(tmp_path / "base")
+    causal_tokenizer.save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(torch.tensor([[5, 6, 7]])).logits.float()
+
+
+def test_a_folder(folder: Path) -> None:
+    model, tokenizer = load_model(str(folder), "cpu")
+    assert model.dtype is torch.float32
+    assert not model.training
+    assert tokenizer.chat_template
+    assert load_model(str(folder), "cpu", "bfloat16")[0].dtype is torch.bfloat16
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft's own, not ours
+def test_an_adapter_is_merged(folder: Path, tmp_path: Path) -> None:
+    base, _ = load_model(str(folder), "cpu")
+    adapter = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False))
+    adapter.peft_config["default"].base_model_name_or_path = str(folder)
+    adapter.save_pretrained(tmp_path / "adapter")
+    merged, tokenizer = load_model(str(tmp_path / "adapter"), "cpu")
+    assert tokenizer.chat_template
+    assert torch.allclose(logits(merged), logits(adapter.eval()), atol=1e-5)
+    plain, _ = load_model(str(folder), "cpu")
+    assert not torch.allclose(logits(merged), logits(plain), atol=1e-3)
+
+
+def test_revisions_follow_the_weights(folder: Path) -> None:
+    model, _ = load_model(str(folder), "cpu")
+    before = model_revision(str(folder), model)
+    assert before == model_revision(str(folder), model)
+    torch.nn.init.zeros_(model.lm_head.weight)
+    model.save_pretrained(folder)
+    assert model_revision(str(folder), model) != before
+
+
+def test_what_is_no_model_is_told(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(NotADirectoryError, match="is no folder"):
+        load_model(str(tmp_path / "none"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no config\.json"):
+        load_model(str(tmp_path / "empty"))
+    (tmp_path / "empty" / "config.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="has no weights"):
+        load_model(str(tmp_path / "empty"))
+    with pytest.raises(OSError, match="model nobody/nothing is no folder here"):
+        load_model("nobody/nothing")
+    with pytest.raises(ValueError, match="device is 'abacus'"):
+        load_model(str(folder), "abacus")
+    with pytest.raises(ValueError, match="dtype is 'int3'"):
+        load_model(str(folder), "cpu", "int3")

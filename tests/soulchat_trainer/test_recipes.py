@@ -1,0 +1,147 @@
+"""Each recipe that ships, trained as the recipe it is: only sizes, steps and what needs a GPU are overridden."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerFast
+
+from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.evaluation.seen import OPENINGS_FILE, count_seen, write_openings
+from soulchat_trainer.loading import load_model
+from soulchat_trainer.train import main
+from soulchat_trainer.training.optimizer import warmup_decay_schedule
+from tests.soulchat_trainer.launching import finish, launch
+from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
+
+TINY = {
+    "hidden_size": 32,
+    "num_layers": 2,
+    "num_attention_heads": 2,
+    "inner_hidden_size": 64,
+    "max_sequence_length": 2048,
+}
+SIZES = ("--max_steps", "3", "--num_test_turns", "3", "--max_new_tokens", "4", "--disable_tqdm", "true")
+CPU = ("--use_cpu",)
+FLOAT32 = ("--fp16", "false", "--torch_dtype", "float32")  # float16 is not for CPUs
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> str:
+    """A file of conversations."""
+    path = tmp_path / "rows.jsonl"
+    make_rows(60).to_json(path, force_ascii=False)
+    return str(path)
+
+
+@pytest.fixture
+def base(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> str:
+    """A small ChatGLM that stands for ChatGLM-6B."""
+    make_chatglm(chatglm_tokenizer, max_sequence_length=2048).save_pretrained(tmp_path / "base")
+    chatglm_tokenizer.save_pretrained(tmp_path / "base")
+    return str(tmp_path / "base")
+
+
+@pytest.fixture
+def causal_base(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> str:
+    """A small Qwen 2."""
+    make_causal_model(causal_tokenizer).save_pretrained(tmp_path / "causal")
+    causal_tokenizer.save_pretrained(tmp_path / "causal")
+    return str(tmp_path / "causal")
+
+
+@pytest.fixture(autouse=True)
+def same_number_of_threads() -> Iterator[None]:
+    """A run takes all cores of a CPU; other tests go on with as many as before."""
+    number = torch.get_num_threads()
+    yield
+    torch.set_num_threads(number)
+
+
+def check_run(output_dir: Path, recipe: str) -> dict[str, Any]:
+    """Three steps (WarmupDecayLR's first two are at rate 0) changed the model; what was saved loads and was scored."""
+    results = orjson.loads((output_dir / "results.json").read_bytes())
+    assert (results["recipe"], results["training"]["steps"]) == (recipe, 3)
+    scored = {system["name"]: system for system in results["systems"]}
+    before = "untrained" if recipe == "small" else "base"
+    assert set(scored) == {"trained", before, "retrieval"}
+    assert scored["trained"]["loss"] != scored[before]["loss"]
+    model, tokenizer = load_model(str(output_dir), "cpu")
+    reply = model.generate(**tokenizer("用户：我很难过\n心理咨询师：", return_tensors="pt"), max_new_tokens=3)
+    assert reply.shape[0] == 1
+    assert {"README.md", "loss.png", "trainer_state.json"} <= {path.name for path in output_dir.iterdir()}
+    return results
+
+
+def test_small(rows: str, tmp_path: Path) -> None:
+    sizes = ("--model_config", json.dumps(TINY), "--tokenizer_vocab_size", "420")
+    main(["small", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *SIZES, *CPU, *sizes])
+    arguments = check_run(tmp_path / "out", "small")["training"]["arguments"]
+    assert (arguments["max_tokens"], arguments["bf16"], arguments["glm_objective"]) == (65536, True, True)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
+def test_lora(rows: str, base: str, tmp_path: Path) -> None:
+    flags = (*SIZES, *CPU, "--model_name_or_path", base)
+    write_openings(Path(base), [seen := "用户：只有基座见过\n心理咨询师："])
+    main(["lora", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
+    check_run(tmp_path / "out", "lora")
+    assert count_seen(tmp_path / "out" / OPENINGS_FILE, [seen]) == 1
+    saved = load_file(tmp_path / "out/adapter_model.safetensors")
+    assert len(saved) == 2 * 4 * 2  # layers, projections, A and B
+    assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
+    assert {min(tensor.shape) for tensor in saved.values()} == {16}
+    assert any(tensor.any() for name, tensor in saved.items() if "lora_B" in name)
+
+
+def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
+    flags = (*SIZES, *CPU, *FLOAT32, "--model_name_or_path", base)
+    main(["ptuning", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
+    check_run(tmp_path / "out", "ptuning")
+    saved, before = load_file(tmp_path / "out/model.safetensors"), load_file(f"{base}/model.safetensors")
+    assert saved.pop("transformer.prefix_encoder.embedding.weight").shape == (128, 2 * 2 * 32)
+    torch.testing.assert_close(saved, before, rtol=0, atol=0)
+
+
+def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
+    flags = (*SIZES, *CPU, "--model_name_or_path", causal_base)
+    main(["causal", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
+    assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
+
+
+def test_muon_with_deepspeed_is_refused(rows: str, base: str, tmp_path: Path) -> None:
+    """Whose file names the optimizer, so that Muon would be left out in silence."""
+    flags = (*SIZES, *CPU, *FLOAT32, "--model_name_or_path", base, "--dataset", rows, "--muon_learning_rate", "0.01")
+    flags = (*flags, "--output_dir", str(tmp_path / "out"))
+    run = launch(tmp_path, 1, "paper", *flags)
+    assert run.wait(timeout=200) == 2
+    assert "soulchat: error: muon_learning_rate needs whole matrices" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "precision"), [("paper", FLOAT32), ("full-bf16", ())])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_recipes_on_deepspeed(
+    processes: int, recipe: str, precision: tuple[str, ...], rows: str, base: str, tmp_path: Path
+) -> None:
+    """ZeRO-2 and ZeRO-3, from loading the base to the scores of the saved model."""
+    flags = (*SIZES, *CPU, *precision, "--model_name_or_path", base, "--dataset", rows, "--logging_steps", "1")
+    flags = (*flags, "--output_dir", str(tmp_path / "out"))
+    finish(launch(tmp_path, processes, recipe, *flags), tmp_path)
+    arguments = check_run(tmp_path / "out", recipe)["training"]["arguments"]
+    assert arguments["gradient_accumulation_steps"] * processes * 10 == 80
+    assert arguments["activation_checkpointing"] is True
+    log = orjson.loads((tmp_path / "out/trainer_state.json").read_bytes())["log_history"]
+    rates = [entry["learning_rate"] for entry in log if "loss" in entry]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=5e-5)
+    ours = warmup_decay_schedule(optimizer, 1000, 3, "log")
+    for rate in rates:  # logged after a step: the rate of the one that follows
+        optimizer.step()
+        ours.step()
+        assert rate == pytest.approx(ours.get_last_lr()[0], abs=1e-12)
+    assert len(rates) == 3

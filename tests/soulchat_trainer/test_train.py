@@ -1,0 +1,105 @@
+"""The main path's own words: who speaks, and what is said at the end. The way itself: test_recipes, test_resume."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from soulchat_trainer import train
+from soulchat_trainer.train import main, next_steps
+from soulchat_trainer.training.checkpoints import saving
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A process of two; the seconds that it waited for the launcher, which does not come."""
+    seconds: list[float] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("soulchat_trainer.train.time.sleep", seconds.append)
+    return seconds
+
+
+def test_the_first_process_speaks_at_once(
+    slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+    assert slept == []
+
+
+def test_another_one_is_silent_until_the_launcher_ends_it(
+    slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def end(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("soulchat_trainer.train.time.sleep", end)
+    with pytest.raises(KeyboardInterrupt):
+        main(["nothing"])
+    assert capsys.readouterr().err == ""
+
+
+def test_what_another_process_finds_alone_it_tells(
+    slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A file that one node lacks, a loss that is NaN in one process."""
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+    assert len(slept) == 1
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_what_may_come_of_another_process_waits_also_in_the_first(
+    wrapped: bool, slept: list[float], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(argv: list[str]) -> None:
+        if not wrapped:
+            raise RuntimeError("Connection closed by peer")
+        with saving("a checkpoint", Path("there"), "nothing was saved"):
+            raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr("soulchat_trainer.train.run_recipe", fail)
+    with pytest.raises(SystemExit if wrapped else RuntimeError):
+        main(["demo"])
+    assert len(slept) == 1
+    assert capsys.readouterr().err.count("soulchat: error: a checkpoint could not be written") == wrapped
+
+
+def test_what_is_no_input_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(argv: list[str]) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(train, "run_recipe", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["demo"])
+
+
+def test_three_commands_to_try_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they can be typed where the run was started."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    head, *commands = next_steps("outputs/demo").splitlines()
+    assert head == "Everything is in outputs/demo. Try next:"
+    assert commands[:2] == ["  .venv/bin/soulchat chat outputs/demo", "  .venv/bin/soulchat app outputs/demo"]
+    assert commands[2].startswith("  .venv/bin/soulchat benchmark run --model outputs/demo ")
+    assert len(commands) == 3
+
+
+@pytest.mark.parametrize(
+    ("flag", "meaning"),
+    [
+        ("true", True),
+        ("True", True),
+        ("false", None),
+        (None, None),
+        ("outputs/x/checkpoint-4", "outputs/x/checkpoint-4"),
+    ],
+)
+def test_what_resume_may_say(flag: str | None, meaning: str | bool | None) -> None:
+    assert train._resume(flag) == meaning

@@ -1,0 +1,108 @@
+"""Whole and torn checkpoints."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.training.arguments import SoulChatTrainingArguments
+from soulchat_trainer.training.checkpoints import (
+    check_room,
+    describe_last_whole,
+    find_last_whole_checkpoint,
+    list_checkpoints,
+    remove_manifest,
+    saving,
+    what_is_torn,
+    write_manifest,
+)
+from soulchat_trainer.training.recipe_files import find_deepspeed_file
+from tests.soulchat_trainer.training_parts import make_chatglm
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    for step in (2, 10, 4):
+        folder = tmp_path / f"checkpoint-{step}"
+        (folder / "global_step").mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"weights")
+        (folder / "global_step/optim.pt").write_bytes(b"state")
+        write_manifest(folder)
+    (tmp_path / "checkpoint-x").mkdir()
+    return tmp_path
+
+
+def test_newest_first_by_number(run: Path) -> None:
+    assert [path.name for path in list_checkpoints(run)] == ["checkpoint-10", "checkpoint-4", "checkpoint-2"]
+
+
+def test_the_last_one_is_taken_where_it_is_whole(run: Path) -> None:
+    assert find_last_whole_checkpoint(run).name == "checkpoint-10"
+
+
+@pytest.mark.parametrize("fault", ["short", "missing", "below", "garbled", "unfinished"])
+def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, told: pytest.LogCaptureFixture) -> None:
+    last = run / "checkpoint-10"
+    if fault == "short":
+        (last / "model.safetensors").write_bytes(b"weig")
+    elif fault == "missing":
+        (last / "model.safetensors").unlink()
+    elif fault == "garbled":
+        (last / "manifest.json").write_bytes(b"\0\0")
+    elif fault == "below":
+        (last / "global_step/optim.pt").write_bytes(b"")
+    else:
+        remove_manifest(last)
+    assert what_is_torn(last)
+    assert find_last_whole_checkpoint(run).name == "checkpoint-4"
+    assert "checkpoint-10 is torn" in told.text
+
+
+def test_none_whole(run: Path) -> None:
+    for folder in list_checkpoints(run):
+        remove_manifest(folder)
+    assert find_last_whole_checkpoint(run) is None
+
+
+def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
+    """Without a line on the checkpoint that is being written."""
+    assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-10'}"
+    remove_manifest(run / "checkpoint-10")
+    assert describe_last_whole(run) == f"the last good checkpoint is {run / 'checkpoint-4'}"
+    assert describe_last_whole(tmp_path / "none") == "no checkpoint was saved before"
+    assert told.text == ""
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("write failed"), SafetensorError("I/O")])
+def test_whatever_saving_raises_becomes_one_line(error: Exception, tmp_path: Path) -> None:
+    told = pytest.raises(OSError, match=r"the model could not be written to .* \(.*\); go on from 4")
+    with told, saving("the model", tmp_path, "go on from 4"):
+        raise error
+
+
+def test_too_little_disk_is_told_before_training(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_chatglm(chatglm_tokenizer)
+    args = SoulChatTrainingArguments(str(tmp_path / "not/yet"), use_cpu=True)
+    check_room(model, args)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
+    with pytest.raises(OSError, match=r"has 0.00 GB free, 3 checkpoints and the model need"):
+        check_room(model, args)
+    assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.parametrize(("file", "bytes_each"), [(None, 12), ("zero2.json", 20), ("zero3.json", 16)])
+def test_what_deepspeed_saves_is_counted(
+    file: str | None, bytes_each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten billion parameters: in each of three checkpoints weights and states, and the model at the end."""
+    model = torch.nn.Linear(100_000, 100_000, bias=False, device="meta")
+    args = SoulChatTrainingArguments(str(tmp_path), use_cpu=True, deepspeed=find_deepspeed_file(file))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match=rf"need {3 * bytes_each * 10 + 40}\.00 GB"):
+        check_room(model, args)

@@ -1,0 +1,109 @@
+"""Tokenizers and models as recipes ask for them."""
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.training.arguments import RunArguments
+from soulchat_trainer.training.models import make_model, make_tokenizer, new_config
+from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
+
+SIZES = {"hidden_size": 32, "num_layers": 2, "num_attention_heads": 2, "inner_hidden_size": 64}
+
+
+@pytest.fixture
+def saved(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> str:
+    make_chatglm(chatglm_tokenizer).save_pretrained(tmp_path / "model")
+    chatglm_tokenizer.save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+def test_a_new_model_fits_its_tokenizer(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    config = new_config(SIZES, chatglm_tokenizer)
+    assert config.vocab_size == len(chatglm_tokenizer)
+    assert config.gmask_token_id == chatglm_tokenizer.gmask_token_id
+    assert config.eos_token_id == chatglm_tokenizer.eos_token_id
+    assert config.residual_layers == 2
+
+
+def test_unknown_sizes_are_refused(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    with pytest.raises(ValueError, match="unknown keys hiden_size"):
+        new_config({"hiden_size": 3}, chatglm_tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [({"hidden_size": "wide"}, "does not fit the fields of ChatGLMConfig.*hidden_size"), ({3: 4}, "unknown keys 3")],
+)
+def test_sizes_of_the_wrong_type_are_refused(values: dict, line: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    with pytest.raises(ValueError, match=f"(?s){line}"):
+        new_config(values, chatglm_tokenizer)
+
+
+def test_the_same_seed_makes_the_same_model(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    run = RunArguments(model_config=SIZES)
+    first, second, other = (make_model(run, chatglm_tokenizer, seed) for seed in (1, 1, 2))
+    assert (first.lm_head.weight == second.lm_head.weight).all()
+    assert (first.lm_head.weight != other.lm_head.weight).any()
+
+
+def test_the_tokenizer_is_trained_once_asked(tmp_path: Path) -> None:
+    run = RunArguments(model_config=SIZES, tokenizer_vocab_size=420)
+    trained = make_tokenizer(run, make_rows(200, seed=1), tmp_path, train=True)
+    assert len(trained) == 420
+    assert make_tokenizer(run, make_rows(1), tmp_path, train=False).get_vocab() == trained.get_vocab()
+
+
+def test_a_tokenizer_that_is_named_is_not_trained(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """A flag beside a recipe that would train one."""
+    chatglm_tokenizer.save_pretrained(tmp_path / "named")
+    run = RunArguments(model_config=SIZES, tokenizer_name_or_path=str(tmp_path / "named"), tokenizer_vocab_size=420)
+    found = make_tokenizer(run, make_rows(1), tmp_path / "own", train=True)
+    assert found.get_vocab() == chatglm_tokenizer.get_vocab()
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=f"{tmp_path} is no folder here, or not whole"):
+        make_tokenizer(
+            RunArguments(model_config=SIZES, tokenizer_name_or_path=str(tmp_path)), make_rows(1), tmp_path, True
+        )
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
+def test_lora_trains_only_its_matrices(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    model = make_model(RunArguments(saved, lora_rank=4), chatglm_tokenizer, 0)
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert len(trained) == 2 * 4 * 2  # layers, projections, A and B
+    assert all("lora_" in name for name in trained)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_lora_on_all_layers(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    run = RunArguments(saved, lora_rank=4, lora_target_modules=["all-linear"])
+    names = {
+        name.split(".lora_")[0].split(".")[-1]
+        for name, _ in make_model(run, chatglm_tokenizer, 0).named_parameters()
+        if ".lora_" in name
+    }
+    assert names == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
+
+
+def test_ptuning_trains_only_its_prefix(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    model = make_model(RunArguments(saved, pre_seq_len=5), chatglm_tokenizer, 0)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert set(trained) == {"transformer.prefix_encoder.embedding.weight"}
+    assert trained.popitem()[1].shape == (5, 2 * 2 * 32)
+
+
+def test_ptuning_is_chatglms(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    make_causal_model(causal_tokenizer).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="qwen2 has no prefix"):
+        make_model(RunArguments(str(tmp_path), pre_seq_len=5), causal_tokenizer, 0)
+
+
+def test_two_ways_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="take one"):
+        RunArguments("x", lora_rank=4, pre_seq_len=5)

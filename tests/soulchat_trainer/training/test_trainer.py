@@ -1,0 +1,351 @@
+"""SoulChatTrainer as a library class: data in, a trained model and whole checkpoints out."""
+
+import json
+import math
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset, DatasetDict
+from transformers import PreTrainedTokenizerFast, TrainerCallback
+
+from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
+from soulchat_trainer.training.arguments import SoulChatTrainingArguments
+from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
+from soulchat_trainer.training.trainer import SoulChatTrainer
+from soulchatcorpus.dialogue import split_turns
+from soulchatcorpus.schema import Conversation
+from soulchatcorpus.turns import TurnView
+from tests.hub_cards.conftest import hub, logged_in  # noqa: F401
+from tests.hub_cards.server import LoopbackHub
+from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
+
+
+def make_arguments(folder: Path, **changes: Any) -> SoulChatTrainingArguments:
+    values = {
+        "max_steps": 12,
+        "per_device_train_batch_size": 8,
+        "global_batch_size": 16,
+        "learning_rate": 1e-2,
+        "warmup_steps": 2,
+        "max_source_length": 128,
+        "max_target_length": 64,
+        "max_new_tokens": 8,
+        "save_steps": 4,
+        "logging_steps": 1,
+        "use_cpu": True,
+        "disable_tqdm": True,
+    }
+    return SoulChatTrainingArguments(str(folder), **(values | changes))
+
+
+def make_trainer(tokenizer: ChatGLMTokenizer, folder: Path, rows: Any = None, **changes: Any) -> SoulChatTrainer:
+    return SoulChatTrainer(
+        model=make_chatglm(tokenizer),
+        args=make_arguments(folder, **changes),
+        train_dataset=make_rows(60) if rows is None else rows,
+        eval_dataset=make_rows(10, seed=5),
+        processing_class=tokenizer,
+    )
+
+
+def losses(trainer: SoulChatTrainer) -> dict[int, float]:
+    return {entry["step"]: entry["loss"] for entry in trainer.state.log_history if "loss" in entry}
+
+
+def test_five_lines_train_a_model(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path)
+    trainer.train()
+    found = losses(trainer)
+    assert found[12] < found[1] - 1
+    state = json.loads((tmp_path / "checkpoint-12/trainer_state.json").read_text())
+    info = state["stateful_callbacks"]["RunInfoCallback"]["args"]["run_info"]
+    assert set(info) == {"created", "recipe", "git_revision", "versions", "hardware", "dataset"}
+    assert len(info["dataset"]["fingerprint"]) == 64
+    loaded = ChatGLMForConditionalGeneration.from_pretrained(tmp_path / "checkpoint-12")
+    torch.testing.assert_close(loaded.state_dict(), trainer.model.state_dict())
+
+
+def test_rows_of_turns_train_the_same(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    turns = [
+        {"id": t.id, "conversation_id": t.conversation_id, "prompt": t.prompt, "completion": t.completion}
+        for row in make_rows(60)
+        for t in split_turns(Conversation(row["id"], row["messages"]))
+    ]
+    found = []
+    for rows in (make_rows(60), Dataset.from_list(turns)):
+        trainer = make_trainer(chatglm_tokenizer, tmp_path, rows, max_steps=3, save_strategy="no")
+        trainer.train()
+        found.append(losses(trainer))
+    assert found[0] == found[1]
+
+
+def test_a_turn_view_trains_the_same(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    rows = make_rows(60).add_column("topic", [None] * 60)
+    found = []
+    for given in (rows, TurnView(rows)):
+        trainer = make_trainer(chatglm_tokenizer, tmp_path, given, max_steps=3, save_strategy="no")
+        trainer.train()
+        found.append((losses(trainer), trainer.evaluate(given)["eval_loss"], trainer.run_info["dataset"]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["list", "DatasetDict"])
+def test_what_is_no_data_set_is_refused(kind: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    rows = make_rows(3).to_list() if kind == "list" else DatasetDict(train=make_rows(3))
+    with pytest.raises(ValueError, match=f"a data set is a {kind}; allowed: a Dataset or IterableDataset of"):
+        make_trainer(chatglm_tokenizer, tmp_path, rows)
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        control.should_training_stop = state.global_step >= self.step
+        return control
+
+
+@pytest.mark.parametrize("changes", [{}, {"muon_learning_rate": 0.01, "max_tokens": 600}, {"streaming": True}])
+@pytest.mark.parametrize("stop", [4, 8])  # an epoch has 7 steps
+def test_a_resumed_run_logs_the_same_losses(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, changes: dict, stop: int
+) -> None:
+    """Bit for bit, with logs that do not fall on the checkpoint, in the first and the second epoch, and a stream."""
+    changes = dict(changes)
+    rows = make_rows(60).to_iterable_dataset() if changes.pop("streaming", False) else make_rows(60)
+    whole = make_trainer(chatglm_tokenizer, tmp_path / "whole", rows, logging_steps=3, **changes)
+    whole.train()
+    stopped = make_trainer(chatglm_tokenizer, tmp_path / "parts", rows, logging_steps=3, **changes)
+    stopped.add_callback(StopAt(stop + 1))
+    stopped.train()
+    resumed = make_trainer(chatglm_tokenizer, tmp_path / "parts", rows, logging_steps=3, **changes)
+    resumed.train(resume_from_checkpoint=True)
+    assert losses(resumed) == losses(whole)
+    assert set(losses(whole)) == {3, 4, 6, 8, 9, 12}
+
+
+def test_a_finished_run_is_resumed_to_its_end(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """Not one step beyond; its evaluation may have been what was stopped."""
+    whole = make_trainer(chatglm_tokenizer, tmp_path)
+    whole.train()
+    resumed = make_trainer(chatglm_tokenizer, tmp_path)
+    resumed.train(resume_from_checkpoint=True)
+    assert losses(resumed) == losses(whole)
+    assert resumed.state.global_step == 12
+    torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), rtol=0, atol=0)
+
+
+def test_nothing_to_resume_is_an_error(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no whole checkpoint"):
+        make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match="resume_from_checkpoint is nowhere; allowed: true, or a folder"):
+        make_trainer(chatglm_tokenizer, tmp_path).train(resume_from_checkpoint="nowhere")
+
+
+def test_a_nan_loss_stops_and_leaves_the_last_good_checkpoint(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    class Poison(TrainerCallback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            if state.global_step == 6:
+                torch.nn.init.constant_(model.transformer.final_layernorm.weight, math.nan)
+
+    trainer = make_trainer(chatglm_tokenizer, tmp_path)
+    trainer.add_callback(Poison())
+    with pytest.raises(ValueError, match=r"the loss is nan after step 6; .* last good checkpoint is \S+checkpoint-4"):
+        trainer.train()
+    assert find_last_whole_checkpoint(tmp_path).name == "checkpoint-4"
+
+
+@pytest.mark.parametrize("zero3", [False, True])
+def test_weights_that_are_not_finite_are_not_saved(
+    zero3: bool, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    """Nor where ZeRO-3 holds this process's part of them beside each parameter."""
+
+    class PoisonAfter(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+            if state.global_step == 8:
+                weight = model.transformer.final_layernorm.weight
+                if zero3:
+                    weight.ds_tensor = torch.full((3,), math.inf)
+                else:
+                    torch.nn.init.constant_(weight, math.inf)
+
+    trainer = make_trainer(chatglm_tokenizer, tmp_path)
+    trainer.add_callback(PoisonAfter())
+    with pytest.raises(ValueError, match=r"weights are not finite at step 8; .*checkpoint-4"):
+        trainer.train()
+    assert find_last_whole_checkpoint(tmp_path).name == "checkpoint-4"
+
+
+@contextmanager
+def no_room_for_files_above(size: int) -> Iterator[None]:
+    """The system refuses to write beyond `size` bytes of a file, as a full disk would."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_stops_with_a_line(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    stopped = make_trainer(chatglm_tokenizer, tmp_path)
+    stopped.add_callback(StopAt(5))
+    stopped.train()
+    trainer = make_trainer(chatglm_tokenizer, tmp_path)
+    with (
+        no_room_for_files_above(30_000),
+        pytest.raises(OSError, match=r"checkpoint of step 8 could not be written .*last good checkpoint is .*-4"),
+    ):
+        trainer.train(resume_from_checkpoint=True)
+    resumed = make_trainer(chatglm_tokenizer, tmp_path)
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == 12
+
+
+def test_old_checkpoints_go_when_new_ones_are_whole(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    make_trainer(chatglm_tokenizer, tmp_path, save_steps=2).train()
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-12"]
+
+
+def test_held_out_loss_is_the_mean_over_tokens(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """Whatever the batch size."""
+    found = [
+        make_trainer(chatglm_tokenizer, tmp_path, per_device_eval_batch_size=size).evaluate()["eval_loss"]
+        for size in (1, 7, 64)
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-6) == pytest.approx(found[2], rel=1e-6)
+
+
+def test_predict_and_evaluate_take_rows_of_ones_own(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path)
+    other = make_rows(7, seed=6)
+    assert trainer.predict(other).metrics["test_loss"] == trainer.evaluate(other)["eval_loss"]
+    assert trainer.evaluate(other)["eval_loss"] != trainer.evaluate()["eval_loss"]
+    with pytest.raises(ValueError, match="eval_dataset is a stream"):
+        trainer.evaluate(other.to_iterable_dataset())
+
+
+def test_a_stream_tells_what_it_cut(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    """In the words that rows which are tokenized first have, counted over what was read."""
+    limits = {"max_source_length": 24, "max_target_length": 8, "max_steps": 1, "save_strategy": "no"}
+    whole = make_trainer(chatglm_tokenizer, tmp_path, **limits)
+    streamed = make_trainer(chatglm_tokenizer, tmp_path, make_rows(60).to_iterable_dataset(), **limits)
+    told.clear()
+    streamed.train()
+    line = whole.train_dataset.describe_cuts(24, 8)
+    assert " 0 targets" not in line
+    assert line in told.text
+
+
+def test_evaluation_replies_and_scores(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    metrics = make_trainer(chatglm_tokenizer, tmp_path, predict_with_generate=True, max_eval_replies=5).evaluate()
+    assert {"eval_loss", "eval_perplexity", "eval_bleu-4", "eval_rouge-l"} <= set(metrics)
+    assert 0 <= metrics["eval_rouge-l"] <= 100
+
+
+def test_chatglm_refuses_every_turn_loss(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="bidirectional"):
+        make_trainer(chatglm_tokenizer, tmp_path, loss_on="every_turn")
+
+
+def test_a_causal_model_trains_on_every_turn(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    trainer = SoulChatTrainer(
+        model=make_causal_model(causal_tokenizer),
+        args=make_arguments(tmp_path, loss_on="every_turn", max_source_length=400, max_steps=6),
+        train_dataset=make_rows(40),
+        processing_class=causal_tokenizer,
+    )
+    trainer.train()
+    found = losses(trainer)
+    assert len(trainer.train_dataset) == 40
+    assert found[6] < found[1]
+
+
+def test_glm_objective_is_chatglms(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="glm_objective is ChatGLM's"):
+        SoulChatTrainer(
+            model=make_causal_model(causal_tokenizer),
+            args=make_arguments(tmp_path, glm_objective=True),
+            processing_class=causal_tokenizer,
+        )
+
+
+def push_arguments(**changes: Any) -> dict[str, Any]:
+    return {"push_to_hub": True, "hub_model_id": "user/tiny", "hub_strategy": "every_save", **changes}
+
+
+def test_checkpoints_go_to_the_hub_with_our_card(
+    chatglm_tokenizer: ChatGLMTokenizer,
+    tmp_path: Path,
+    logged_in: LoopbackHub,  # noqa: F811
+) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, **push_arguments())
+    trainer.train()
+    trainer.push_to_hub()
+    files = logged_in.repo("model", "user/tiny").files()
+    assert {"README.md", "model.safetensors", "config.json", "ice_text.model"} <= set(files)
+    assert files["model.safetensors"] == (tmp_path / "model.safetensors").read_bytes()
+    card = files["README.md"].decode()
+    assert "None dataset" not in card
+    assert "SoulChat" in card
+
+
+def test_a_base_in_a_folder_is_named_for_the_card(
+    chatglm_tokenizer: ChatGLMTokenizer,
+    tmp_path: Path,
+    logged_in: LoopbackHub,  # noqa: F811
+) -> None:
+    make_chatglm(chatglm_tokenizer).save_pretrained(tmp_path / "base")
+
+    def make(**changes: Any) -> SoulChatTrainer:
+        return SoulChatTrainer(
+            model=ChatGLMForConditionalGeneration.from_pretrained(tmp_path / "base"),
+            args=make_arguments(tmp_path / "out", **push_arguments(max_steps=2, **changes)),
+            train_dataset=make_rows(60),
+            processing_class=chatglm_tokenizer,
+        )
+
+    with pytest.raises(ValueError, match=r"loaded from the folder .*base, .* say with hub_base_model"):
+        make()
+    trainer = make(hub_base_model="THUDM/chatglm-6b")
+    trainer.train()
+    trainer.push_to_hub()
+    files = logged_in.repo("model", "user/tiny").files()
+    assert "base_model: THUDM/chatglm-6b\n" in files["README.md"].decode()
+    assert not any(
+        str(tmp_path).encode() in content for name, content in files.items() if name.endswith((".md", ".json"))
+    )
+
+
+def test_a_hub_that_is_away_costs_no_step(
+    chatglm_tokenizer: ChatGLMTokenizer,
+    tmp_path: Path,
+    logged_in: LoopbackHub,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged_in.fail("GET", ".*", 503, times=1000)
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, **push_arguments())
+    trainer.train()
+    trainer.push_to_hub()
+    assert trainer.state.global_step == 12
+    assert f"the files are in {tmp_path}" in caplog.text
+
+
+def test_optimizer_states_are_not_pushed(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="hub_strategy is all_checkpoints; allowed: end or every_save"):
+        make_trainer(chatglm_tokenizer, tmp_path, **push_arguments(hub_strategy="all_checkpoints"))
+
+
+def test_a_token_in_arguments_is_refused(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="HF_TOKEN"):
+        make_trainer(chatglm_tokenizer, tmp_path, **push_arguments(hub_token="hf_secret"))

@@ -1,0 +1,54 @@
+"""The figures: files that are images, with a Chinese font or a clear word about which to install."""
+
+from pathlib import Path
+
+import pytest
+
+from soulchatcorpus.making import figures
+from soulchatcorpus.making.describe import write_statistics
+from soulchatcorpus.making.records import write_lines
+from tests.soulchatcorpus.making.test_stats import RECORDS
+
+
+def has_font() -> bool:
+    try:
+        return figures.find_chinese_font().is_file()
+    except ValueError:
+        return False
+
+
+@pytest.fixture
+def source(tmp_path):
+    write_lines(tmp_path / "conversations.jsonl", RECORDS)
+    return tmp_path
+
+
+@pytest.mark.skipif(not has_font(), reason="no Chinese font is installed")
+def test_all_figures_and_numbers(source, tmp_path):
+    out = tmp_path / "out"
+    write_statistics(source, out, other=source)
+    names = {f"{name}.{suffix}" for name in ("topics", "words", "comparison") for suffix in ("png", "svg")}
+    assert {path.name for path in out.iterdir()} == names | {"stats.json", "comparison.json"}
+    for path in out.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+    assert "难过" in (out / "words.svg").read_text()
+    assert "<svg" in (out / "topics.svg").read_text()
+
+
+def test_without_a_chinese_font_a_package_is_named(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(figures.font_manager, "findSystemFonts", lambda: ["/fonts/DejaVuSans.ttf"])
+    with pytest.raises(ValueError, match=r"install fonts-wqy-microhei or fonts-noto-cjk .* or give --font FILE"):
+        write_statistics(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_english_corpus_needs_no_chinese_font(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures.font_manager, "findSystemFonts", list)
+    write_lines(tmp_path / "c.jsonl", RECORDS[1:])
+    write_statistics(tmp_path / "c.jsonl", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"stats.json", "words.png", "words.svg"}
+
+
+def test_a_font_that_is_not_there(source, tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        write_statistics(source, tmp_path / "out", font=Path("none.ttf"))

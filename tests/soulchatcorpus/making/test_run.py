@@ -1,0 +1,249 @@
+"""The example pipeline, offline: question file to Parquet, against an endpoint that replays recorded replies.
+
+The replies are the dialogues of the embedded SMILECHAT sample, which ChatGPT wrote, in SMILE's form.
+"""
+
+import os
+import shlex
+from importlib.resources import files
+from pathlib import Path
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from soulchat.cli import app
+from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.making.review import ReviewStore
+from soulchatcorpus.making.run import run_pipeline
+from tests.paths import ROOT
+from tests.soulchatcorpus.making.endpoint_stub import dialogue
+
+RECORDED = ROOT / "soulchatcorpus" / "data" / "conversations-test.parquet"
+COUNT = 60
+
+
+@pytest.fixture
+def replayed(endpoint, tmp_path):
+    """A folder with questions.jsonl and the example pipeline, and the endpoint that knows the replies."""
+    dialogues = pq.read_table(RECORDED).to_pylist()[:COUNT]
+    roles = {"user": "求助者：", "assistant": "支持者："}
+    replies = {
+        str(n): "\n".join(roles[m["role"]] + m["content"] for m in dialogue["messages"])
+        for n, dialogue in enumerate(dialogues)
+    }
+    endpoint.answer = lambda content, model: replies[content.split("记录")[1].split("。")[0]]
+    questions = [
+        {
+            "id": f"q{n}",
+            "question": f"记录{n}。" + dialogue["messages"][0]["content"],
+            "answer": " ".join(m["content"] for m in dialogue["messages"] if m["role"] == "assistant"),
+            "licence": "CC0-1.0",
+        }
+        for n, dialogue in enumerate(dialogues)
+    ]
+    write_lines(tmp_path / "questions.jsonl", questions)
+    example = files("soulchatcorpus.making").joinpath("pipeline.yaml").read_text(encoding="utf-8")
+    (tmp_path / "pipeline.yaml").write_text(example.replace("http://127.0.0.1:8000/v1", endpoint.base_url))
+    return tmp_path
+
+
+def decide_all(source: Path, out: Path) -> None:
+    """Two people who keep everything but the first."""
+    store = ReviewStore(out / "review.sqlite")
+    for name in ("r1", "r2"):
+        while item := store.claim(name):
+            first = store.standing().done == 0
+            store.decide(name, item.id, "remove" if first else "keep", "harmful" if first else "")
+
+
+def test_questions_to_parquet(replayed, endpoint):
+    config, out = replayed / "pipeline.yaml", replayed / "corpus"
+    for number, before in ((2, "1-clean"), (5, "4-clean")):
+        with pytest.raises(ValueError, match="decisions wait for people"):
+            run_pipeline(config)
+        decide_all(out / before, out / f"{number}-review")
+    reports = run_pipeline(config)
+    assert list(reports) == ["1-clean", "2-review", "3-rewrite", "4-clean", "5-review", "6-stats", "7-build"]
+    assert reports["1-clean"]["read"] == COUNT
+    assert reports["2-review"]["remove"] == 1
+    rewritten = reports["3-rewrite"]
+    assert rewritten["accepted"] + rewritten["rejected"] == reports["1-clean"]["kept"] - 1
+    assert rewritten["accepted"] > 25
+    assert set(rewritten["reasons"]) <= {"wrong_end", "too_few_rounds", "role_confusion", "empty_message"}
+    asked = dict(endpoint.asked)
+    assert set(asked.values()) == {1}
+
+    rows = [
+        row
+        for split in ("train", "validation", "test")
+        for row in pq.read_table(out / "7-build" / "data" / f"turns-{split}.parquet").to_pylist()
+    ]
+    assert len(rows) == sum(found["rows"] for found in reports["7-build"]["configs"]["turns"].values()) > 100
+    for row in rows:
+        assert row["conversation_id"] == row["source_id"]
+        assert row["id"] == f"{row['source_id']}-{row['turn']}"
+        assert row["prompt_version"].startswith("soulchat@")
+        assert row["model"] in ("gpt-3.5-turbo", "gpt-4")
+        assert row["reviewer_decision"] in ("keep", None)
+        assert row["prompt"].startswith("用户：")
+        assert row["prompt"].endswith("心理咨询师：")
+    conversation = orjson.loads((out / "5-review" / "conversations.jsonl").read_bytes().splitlines()[0])
+    assert conversation["provenance"]["source"]["licence"] == "CC0-1.0"
+    assert {path.suffix for path in (out / "6-stats").glob("words.*")} == {".png", ".svg"}
+
+    again = run_pipeline(config)
+    assert again == reports
+    assert endpoint.asked == asked
+
+
+def test_openings_are_not_in_two_splits(replayed, endpoint, tmp_path):
+    step = f"{{rewrite: {{base_url: '{endpoint.base_url}', model: m}}}}"
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{step}, build]"
+    (replayed / "short.yaml").write_text(plan)
+    run_pipeline(replayed / "short.yaml")
+    tables = [pq.read_table(path).to_pylist() for path in (replayed / "corpus" / "2-build" / "data").glob("conv*")]
+    openings = [{row["messages"][0]["content"] for row in table} for table in tables]
+    assert sum(map(len, openings)) == len(set().union(*openings))
+    assert sum(1 for split in openings if split) == 3
+
+
+def test_a_changed_prompt_is_asked_again(replayed, endpoint):
+    """The prompt is named as the plan names it: beside the plan."""
+    (replayed / "my.txt").write_text("改写：{single_turn}")
+    step = f"{{rewrite: {{base_url: '{endpoint.base_url}', model: stub, prompt: my.txt}}}}"
+    (replayed / "p.yaml").write_text(f"source: questions.jsonl\nout: prompts\nsteps: [{step}]")
+    first = run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"]
+    assert run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"] == first
+    (replayed / "my.txt").write_text("再改写：{single_turn}")
+    assert run_pipeline(replayed / "p.yaml")["1-rewrite"]["prompt"] != first
+
+
+def test_a_broken_plan_is_found_before_its_first_step_runs(replayed):
+    (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean, {build: {x: 1}}]")
+    with pytest.raises(ValueError, match="unknown x"):
+        run_pipeline(replayed / "p.yaml")
+    assert not (replayed / "corpus").exists()
+
+
+def test_people_read_again_what_another_prompt_has_made(replayed, endpoint):
+    """Their decisions were on the old conversations, which have the same ids."""
+    rewrite = "{rewrite: {base_url: '%s', model: m, prompt: %s}}"
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{rewrite}, {{review: {{flagged: false, sample: 1.0}}}}]"
+    folders = (replayed / "corpus" / "1-rewrite", replayed / "corpus" / "2-review")
+    endpoint.answer = lambda content, model: dialogue(4)
+    (replayed / "p.yaml").write_text(plan % (endpoint.base_url, "soulchat"))
+    with pytest.raises(ValueError, match=f"{COUNT} decisions wait for people"):
+        run_pipeline(replayed / "p.yaml")
+    decide_all(*folders)
+    assert run_pipeline(replayed / "p.yaml")["2-review"]["not_reviewed"] == 0
+    endpoint.answer = lambda content, model: dialogue(5)
+    (replayed / "p.yaml").write_text(plan % (endpoint.base_url, "soulchat-en"))
+    with pytest.raises(ValueError, match=f"{COUNT} decisions wait for people"):
+        run_pipeline(replayed / "p.yaml")
+
+
+def test_the_command_named_to_people_queues_what_the_plan_says(replayed):
+    plan = "source: questions.jsonl\nout: my corpus\nsteps: [{review: {flagged: false, sample: 0.5}}]"
+    (replayed / "p.yaml").write_text(plan)
+    with pytest.raises(ValueError, match="decisions wait") as first:
+        run_pipeline(replayed / "p.yaml")
+    program, *command = shlex.split(str(first.value).split("`")[1])
+    assert program == "soulchat"
+    assert CliRunner().invoke(app, [*command, "--export"]).exit_code == 0
+    with pytest.raises(ValueError, match="decisions wait") as second:
+        run_pipeline(replayed / "p.yaml")
+    assert str(second.value) == str(first.value)
+
+
+def test_a_record_of_what_is_done_is_whole_or_not_there(replayed, monkeypatch):
+    """A run that is killed while it writes one goes on from the step before."""
+    (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean]")
+    done = replayed / "corpus" / "1-clean" / "done.json"
+    monkeypatch.setattr("soulchatcorpus.making.records.os.replace", _killed_at(done, os.replace))
+    with pytest.raises(KeyboardInterrupt):
+        run_pipeline(replayed / "p.yaml")
+    assert not done.exists()
+    assert run_pipeline(replayed / "p.yaml")["1-clean"]["read"] == COUNT
+
+
+def _killed_at(path: Path, replace):
+    killed = []
+
+    def replacing(source, target):
+        if Path(target) == path and not killed:
+            killed.append(path)
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    return replacing
+
+
+def test_topics_by_the_endpoint_and_a_step_that_is_off(replayed, endpoint):
+    """A bare off is false in YAML."""
+    endpoint.answer = lambda content, model: "职场"
+    clean = (
+        f"{{topics: endpoint, base_url: '{endpoint.base_url}', model: m, actions: {{special: off, privacy: flag}}}}"
+    )
+    (replayed / "p.yaml").write_text(f"source: questions.jsonl\nout: corpus\nsteps: [{{clean: {clean}}}]")
+    report = run_pipeline(replayed / "p.yaml")["1-clean"]
+    assert report["steps"]["topic"] == {"model": {"职场": report["kept"]}}
+    assert "special" not in report["steps"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("source: [", "expected the node content"),
+        ("source: a\nout: b", "source, out and steps are wanted, found"),
+        ("source: q.jsonl\nout: b\nsteps: [sweep]", "allowed are clean, review, rewrite, stats, build"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]", "clean: unknown langauge; allowed are"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {language: fr}}]", "allowed are zh, en, any"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {1: 2}}]", "clean: unknown 1; allowed are"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: x}}]", "tasks is 'x', allowed is a whole number"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: true}}]", "tasks is True, allowed is a whole number"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {actions: [special]}}]", "actions is .*, allowed is NAME: TEXT"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {actions: {1: drop}}}]", "actions is .*, allowed is NAME: TEXT"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {asked_topics: {a: b}}}]", "unknown asked_topics"),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint}}]", "base_url and model are wanted with"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint, model: m, base_url: 'http://far.example/v1'}}]",
+            "what users say would be sent to http://far.example/v1; allow it",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [{review: {sample: lots}}]", "sample is 'lots', allowed is a number"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: 5, base_url: x}}]", "model is 5, allowed is text"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {price: 'm=1,2'}}]", "price is 'm=1,2', allowed is a list"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {max_cost: '5'}}]", "max_cost is '5', allowed is a number"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {models: m}}]", "unknown models; allowed are"),
+        ("source: q.jsonl\nout: b\nsteps: [{stats: {font: 5}}]", "font is 5, allowed is text"),
+        ("source: q.jsonl\nout: b\nsteps: [clean, {build: {x: 1}}]", "p.yaml: build: unknown x; allowed are none"),
+        ("source: q.jsonl\nout: b\nsteps: [rewrite]", "base_url and model are wanted"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m}}]", "base_url and model are wanted"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m, base_url: 'http://far.example/v1'}}]",
+            "would be sent to http://far.example/v1; allow it with yes: true",
+        ),
+        ("source: q.jsonl\nout: b\nsteps:", "steps is a list"),
+        ("source: 5\nout: b\nsteps: []", "source and out are paths"),
+        ("source: none.jsonl\nout: b\nsteps: [clean]", "no such file"),
+    ],
+)
+def test_broken_plans(tmp_path, text, message):
+    write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises((ValueError, OSError), match=message):
+        run_pipeline(tmp_path / "p.yaml")
+
+
+def test_a_plan_of_another_encoding_is_named(tmp_path):
+    (tmp_path / "p.yaml").write_text("source: 问答.jsonl", encoding="gbk")
+    with pytest.raises(ValueError, match=r"p\.yaml: 'utf-8' codec can't decode"):
+        run_pipeline(tmp_path / "p.yaml")
+
+
+def test_the_command_line_says_what_each_step_did(replayed, endpoint):
+    (replayed / "short.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean]")
+    result = CliRunner().invoke(app, ["corpus", "run", str(replayed / "short.yaml")])
+    assert result.exit_code == 0, result.output
+    assert f"read {COUNT}" in result.output

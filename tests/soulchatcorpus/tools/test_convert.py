@@ -1,0 +1,128 @@
+import json
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from soulchatcorpus.reading.corpus import read_corpus
+from soulchatcorpus.reading.json_stream import CorpusError
+from soulchatcorpus.tools.convert import SCHEMAS, convert
+from tests.soulchatcorpus.strategies import conversations
+
+
+def chat(*lines: str) -> list[dict[str, str]]:
+    roles = {"s": "system", "u": "user", "a": "assistant"}
+    return [{"role": roles[line[0]], "content": line[1:]} for line in lines]
+
+
+RECORDS = [
+    {"id": 1, "topic": "人际", "messages": chat("s你是", "a早", "u一", "u二", "a三", "u四", "a五", "u谢谢")},
+    {"id": 2, "topic": None, "messages": chat("u一")},
+]
+FIRST = "心理咨询师：早\n用户：一\n用户：二\n心理咨询师："
+TURN = {"conversation_id": "1", "topic": "人际关系"}
+EXPECTED = {
+    "turns": [
+        {"id": "1-1", "turn": 1, "prompt": FIRST, "completion": "三"} | TURN,
+        {"id": "1-2", "turn": 2, "prompt": f"{FIRST}三\n用户：四\n心理咨询师：", "completion": "五"} | TURN,
+    ],
+    "conversations": [
+        {"id": "1", "topic": "人际关系", "messages": chat("a早", "u一", "u二", "a三", "u四", "a五", "u谢谢")},
+        {"id": "2", "topic": None, "messages": chat("u一")},
+    ],
+    "sharegpt": [
+        {
+            "id": "1",
+            "conversations": [
+                {"from": "human", "value": "一\n二"},
+                {"from": "gpt", "value": "三"},
+                {"from": "human", "value": "四"},
+                {"from": "gpt", "value": "五"},
+            ],
+            "system": "你是",
+        }
+    ],
+    "alpaca": [
+        {"id": "1", "instruction": "四", "input": "", "output": "五", "history": [["一\n二", "三"]], "system": "你是"}
+    ],
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.jsonl"
+    path.write_text("\n".join(json.dumps(record) for record in RECORDS))
+    return path
+
+
+@pytest.mark.parametrize("to", EXPECTED)
+def test_json_lines(tmp_path, source, to):
+    conversion = convert(source, tmp_path / "out.jsonl", to)
+    rows = [orjson.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert rows == EXPECTED[to]
+    assert conversion.rows == len(rows)
+
+
+@pytest.mark.parametrize("to", EXPECTED)
+def test_parquet(tmp_path, source, to):
+    conversion = convert(source, tmp_path / "out.parquet", to)
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.schema.equals(SCHEMAS[to])
+    rows = [row | ({"topic": 4 if row["topic"] else None} if "topic" in row else {}) for row in EXPECTED[to]]
+    assert table.to_pylist() == rows
+    assert conversion.rows == len(rows)
+
+
+def test_what_the_peers_cannot_carry_is_counted(tmp_path, source):
+    conversion = convert(source, tmp_path / "out.jsonl", "sharegpt")
+    assert conversion.left_out == {
+        "messages before the user's first": 1,
+        "messages after the counsellor's last": 2,
+        "conversations without a pair of user and counsellor": 1,
+    }
+
+
+@pytest.mark.parametrize("to", ["conversations", "sharegpt", "alpaca"])
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@given(some=st.lists(conversations(), min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+def test_what_is_written_reads_back(tmp_path, some, to, ending):
+    records = [{"id": c.id, "topic": c.topic, "messages": c.messages} for c in some]
+    records.append({"id": "last", "topic": None, "messages": RECORDS[0]["messages"]})
+    first, second, third = (tmp_path / f"{name}.{ending}" for name in ("first", "second", "third"))
+    (tmp_path / "source.json").write_text(json.dumps(records))
+    convert(tmp_path / "source.json", first, to)
+    convert(first, second, to)
+    convert(second, third, to)
+    assert list(read_corpus(second)) == list(read_corpus(third))
+    if to == "conversations":
+        read = list(read_corpus(tmp_path / "source.json"))
+        assert [(c.id, c.messages, c.topic) for c in read_corpus(first)] == [(c.id, c.messages, c.topic) for c in read]
+
+
+def test_skipped_records_lie_beside_the_output(tmp_path, source):
+    source.write_text(source.read_text() + "\n{broken\n")
+    with pytest.raises(CorpusError, match="record 3, line 3: broken JSON"):
+        convert(source, tmp_path / "out.jsonl", "turns")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source.jsonl"]
+    conversion = convert(source, tmp_path / "out.jsonl", "turns", on_error="skip")
+    (rejected,) = (orjson.loads(line) for line in (tmp_path / "out.jsonl.rejected.jsonl").read_bytes().splitlines())
+    assert rejected["text"] == "{broken"
+    assert conversion.report.rejected == 1
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_no_empty_file_of_rejected_records(tmp_path, source):
+    convert(source, tmp_path / "out.parquet", "turns", on_error="skip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.parquet", "source.jsonl"]
+
+
+def test_bad_requests(tmp_path, source):
+    with pytest.raises(CorpusError, match="unknown target 'turn', allowed: turns, conversations, sharegpt, alpaca"):
+        convert(source, tmp_path / "out.jsonl", "turn")
+    with pytest.raises(CorpusError, match=r"the output ends in \.jsonl or \.parquet, found '\.csv'"):
+        convert(source, tmp_path / "out.csv", "turns")
+    with pytest.raises(CorpusError, match="no such folder to write to"):
+        convert(source, tmp_path / "nowhere" / "out.jsonl", "turns")
