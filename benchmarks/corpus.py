@@ -143,7 +143,7 @@ def turn_view(path: Path, cache: Path) -> dict[str, Any]:
     from datasets import load_dataset
 
     import soulchatcorpus  # noqa: F401
-    from soulchatcorpus.turns import TurnView
+    from soulchatcorpus.turn_view import TurnView
 
     def load(config: str, folder: str) -> Any:
         files = {"data_files": str(path), "cache_dir": str(cache.parent / folder)}

@@ -3,9 +3,10 @@
 Importing this package makes `datasets.load_dataset("soulchatcorpus")` work from any directory.
 """
 
-from .dialogue import Turn, render_prompt, split_turns
+from .dialogue import render_prompt
 from .resolve import register
 from .schema import TOPICS, Conversation, Message
+from .turns import Turn, split_turns
 
 register()
 

@@ -41,7 +41,7 @@ def conversation_table(conversations: Sequence[Conversation]) -> pa.Table:
 
 
 def turn_table(conversations: pa.Table) -> pa.Table:
-    """The rows of config `turns` for a table of config `conversations`: those of `dialogue.split_turns`, in bulk."""
+    """The rows of config `turns` for a table of config `conversations`: those of `turns.split_turns`, in bulk."""
     batches = [_turns_of_batch(batch) for batch in conversations.combine_chunks().to_batches()]
     return pa.Table.from_batches(batches, schema=TURN_SCHEMA)
 

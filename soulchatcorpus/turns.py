@@ -1,134 +1,74 @@
-"""Turns read straight out of stored conversations: the rows of config `turns` at a quarter of their size.
+"""Which replies of a conversation are turns: one rule, from which samples, test turns and counts are made.
 
-A stored turns table repeats a conversation's text in every one of its prompts. `TurnView` keeps the conversations
-(memory-mapped, as `datasets` left them) and the places of the turns in them, and renders a row when it is read.
+A turn is a counsellor's message that comes after the user's first one: an opening of the counsellor's answers nobody.
+`tables.find_turns` is the same rule for Arrow columns.
 """
 
-import operator
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from datasets import Dataset
-
-from .dialogue import ROLE_PREFIXES
-from .schema import CONVERSATION_FEATURES, TURN_FEATURES
-from .tables import find_turns, message_arrays, string_buffers
-
-_STARTS = (f"\n{ROLE_PREFIXES['user']}".encode(), f"\n{ROLE_PREFIXES['assistant']}".encode())  # by is-counsellor
-
-
-class TurnView:
-    """A map-style data set (`len`, an index) over the turns of a `Dataset` of config `conversations`.
-
-    Row i equals row i of the turns config made of the same conversations: `TurnView(conversations)[i] == turns[i]`.
-    It can be handed to a `torch.utils.data.DataLoader`, and to its worker processes; or to `SoulChatTrainer`.
-
-    Attributes:
-        conversations: as given.
-
-    Raises:
-        ValueError: what is given is not one split of config `conversations`.
-    """
-
-    features = TURN_FEATURES
-
-    def __init__(self, conversations: Dataset) -> None:
-        found = getattr(conversations, "features", None)  # a DatasetDict has none
-        needed = CONVERSATION_FEATURES
-        if not found or "topic" not in found or any(found.get(name) != needed[name] for name in ("id", "messages")):
-            raise ValueError(
-                f"TurnView reads one split of config conversations, found {found or type(conversations).__name__}"
-            )
-        self.conversations = conversations
-        table = conversations.with_format("arrow")[:]
-        self._chunks = [_Chunk.of(batch) for batch in table.to_batches()]
-        self._starts = np.cumsum([0, *(len(chunk.positions) for chunk in self._chunks)]).tolist()
-
-    def __len__(self) -> int:
-        return self._starts[-1]
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        index = operator.index(index)
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"turn {index} of {len(self)}")
-        index %= len(self)
-        number = bisect_right(self._starts, index) - 1
-        return self._chunks[number].row(index - self._starts[number])
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self[index] for index in indices]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (chunk.row(turn) for chunk in self._chunks for turn in range(len(chunk.positions)))
-
-    def __reduce__(self) -> tuple:
-        return TurnView, (self.conversations,)
+from .dialogue import render_prompt
+from .schema import Conversation, Message
 
 
 @dataclass(slots=True)
-class _Chunk:
-    """One record batch: T turns of C conversations with M messages. Memoryviews, since those are quick to index.
+class Turn:
+    """One sample: everything said up to the counsellor's `turn`-th reply, and that reply.
 
     Attributes:
-        id_offsets, ids: int32 [C + 1] bytes of each id in the UTF-8 of all ids.
-        topics: numbers of the topics [C], or None.
-        offsets: int32 [C + 1], first message of each conversation.
-        is_counsellor: bool [M].
-        text_offsets, text: int32 [M + 1] bytes of each message in the UTF-8 of all contents.
-        positions, conversations: int32 [T], each turn's message and conversation.
-        first_turns: int32 [C], the first turn of each conversation.
+        conversation_id: the conversation it comes from.
+        turn: 1-based number of the reply in its conversation.
+        context: the messages before the reply; a system text, where there is one, stands first.
+        completion: the counsellor's message, nothing else.
+        topic: the conversation's.
     """
 
-    id_offsets: memoryview
-    ids: memoryview
-    topics: list[int | None]
-    offsets: memoryview
-    is_counsellor: memoryview
-    text_offsets: memoryview
-    text: memoryview
-    positions: memoryview
-    conversations: memoryview
-    first_turns: memoryview
+    conversation_id: str
+    turn: int
+    context: list[Message]
+    completion: str
+    topic: str | None = None
 
-    @classmethod
-    def of(cls, batch: pa.RecordBatch) -> "_Chunk":
-        offsets, is_counsellor, content = message_arrays(batch.column("messages"))
-        positions, conversations = find_turns(is_counsellor, offsets)
-        first_turns = np.searchsorted(conversations, np.arange(len(offsets) - 1))
-        id_offsets, ids = string_buffers(batch.column("id"))
-        text_offsets, text = string_buffers(content)
-        return cls(
-            memoryview(id_offsets),
-            ids,
-            batch.column("topic").to_pylist(),
-            memoryview(offsets),
-            memoryview(is_counsellor),
-            memoryview(text_offsets),
-            text,
-            *(memoryview(places.astype(np.int32)) for places in (positions, conversations, first_turns)),
-        )
+    @property
+    def id(self) -> str:
+        return f"{self.conversation_id}-{self.turn}"
 
-    def row(self, turn: int) -> dict[str, Any]:
-        conversation = self.conversations[turn]
-        first, position = self.offsets[conversation], self.positions[turn]
-        text, start, *ends = self.text, *self.text_offsets[first : position + 2].tolist()
-        lines: list[bytes | memoryview] = []
-        for is_counsellor, end in zip(self.is_counsellor[first : position + 1], ends, strict=True):
-            lines.append(_STARTS[is_counsellor])
-            lines.append(text[start:end])
-            start = end
-        completion = str(lines.pop(), "utf-8")
-        id = str(self.ids[self.id_offsets[conversation] : self.id_offsets[conversation + 1]], "utf-8")
-        number = turn - self.first_turns[conversation] + 1
+    @property
+    def system(self) -> str | None:
+        """The system text, None where there is none."""
+        return self.context[0]["content"] if self.context[0]["role"] == "system" else None
+
+    @property
+    def prompt(self) -> str:
+        """The talk in the paper's form, without the system text, ending with the counsellor's cue."""
+        return render_prompt(self.context if self.system is None else self.context[1:])
+
+    def row(self) -> dict[str, Any]:
+        """The columns of config `turns`, with the topic's name."""
         return {
-            "id": f"{id}-{number}",
-            "conversation_id": id,
-            "turn": number,
-            "topic": self.topics[conversation],
-            "prompt": b"".join(lines)[1:].decode(),
-            "completion": completion,
+            "id": self.id,
+            "conversation_id": self.conversation_id,
+            "turn": self.turn,
+            "topic": self.topic,
+            "prompt": self.prompt,
+            "completion": self.completion,
         }
+
+
+def find_targets(messages: Sequence[Message]) -> list[int]:
+    """The numbers of the messages that complete a turn: the counsellor's after the user's first."""
+    first_user = next((i for i, message in enumerate(messages) if message["role"] == "user"), len(messages))
+    return [i for i, message in enumerate(messages) if message["role"] == "assistant" and i > first_user]
+
+
+def split_turns(conversation: Conversation) -> Iterator[Turn]:
+    """A `Turn` for each of `find_targets`; the context of a turn is a prefix of the context of the next."""
+    messages = conversation.messages
+    for turn, number in enumerate(find_targets(messages), 1):
+        yield Turn(conversation.id, turn, messages[:number], messages[number]["content"], conversation.topic)
+
+
+def count_turns(messages: Sequence[Message]) -> int:
+    """How many turns `split_turns` gives."""
+    return len(find_targets(messages))

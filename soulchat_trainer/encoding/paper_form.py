@@ -20,8 +20,9 @@ from typing import Any
 
 from datasets import Dataset, Features, List, Value
 
-from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse, render_line, split_turns
+from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse, render_line
 from soulchatcorpus.schema import Conversation, Message
+from soulchatcorpus.turns import find_targets, split_turns
 
 from ..chatglm import ChatGLMTokenizer
 
@@ -106,12 +107,6 @@ class EncodedConversation:
 def sample_length(sample: Sequence[int]) -> int:
     """Number of tokens of a sample given as flat spans."""
     return sum(sample[1::3]) - sum(sample[0::3])
-
-
-def find_targets(messages: Sequence[Message]) -> list[int]:
-    """The numbers of the counsellor's messages that follow a user's: an opening answers nobody."""
-    first_user = next((i for i, message in enumerate(messages) if message["role"] == "user"), len(messages))
-    return [i for i, message in enumerate(messages) if message["role"] == "assistant" and i > first_user]
 
 
 def group_turns(rows: Iterable[Mapping[str, Any]]) -> list[TrainingConversation]:

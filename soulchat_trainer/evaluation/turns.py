@@ -6,8 +6,8 @@ from typing import Any
 
 from datasets import Dataset
 
-from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
+from soulchatcorpus.turns import split_turns
 
 MAX_SAMPLES = 10_000  # the paper, section 3.3
 

@@ -30,7 +30,7 @@ from transformers.utils import logging
 from hub_cards.model import OURS
 from hub_cards.publish import Target
 from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
-from soulchatcorpus.turns import TurnView
+from soulchatcorpus.turn_view import TurnView
 
 from ..data import draw_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset

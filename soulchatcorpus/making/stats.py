@@ -11,8 +11,8 @@ from pathlib import Path
 import jieba
 import numpy as np
 
-from ..dialogue import count_turns
 from ..patterns import first_character_index
+from ..turns import count_turns
 from .records import Record, find_file, passages, read_pipeline_records
 
 MOST_WORDS = 2_000  # kept for the word cloud

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..dialogue import count_turns
 from ..schema import TOPICS, Conversation
 from ..tables import conversation_table, turn_counts
+from ..turns import count_turns
 from .bulk import BulkReader
 from .formats import FORMATS, BadRecord, Format, recognise
 from .json_stream import MAX_RECORD_BYTES, CorpusError, Record, open_bytes, read_records

@@ -1,7 +1,7 @@
 """What happens to irregular conversations: one rule for each irregularity, the same for every format and output.
 
 Nothing is dropped but what carries no word. Where the source does not alternate, starts with the counsellor or ends
-with the user, its messages stay as they are, and `dialogue.split_turns` makes a turn of every counsellor message that
+with the user, its messages stay as they are, and `turns.split_turns` makes a turn of every counsellor message that
 the user came before.
 """
 

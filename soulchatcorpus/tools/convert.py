@@ -21,11 +21,11 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..dialogue import split_turns
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus
 from ..reading.json_stream import CorpusError
 from ..schema import Conversation
 from ..tables import CONVERSATION_SCHEMA, TURN_SCHEMA, conversation_table, turn_table
+from ..turns import split_turns
 
 _TEXT_PAIR = pa.struct([("from", pa.string()), ("value", pa.string())])
 SCHEMAS = {

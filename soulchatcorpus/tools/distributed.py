@@ -15,10 +15,11 @@ from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.writers import ParquetWriter
 
-from ..dialogue import render_line, split_turns
+from ..dialogue import render_line
 from ..reading.corpus import OnError, Report, list_files, read_corpus
 from ..schema import Conversation
 from ..tables import CONVERSATION_SCHEMA, TOPIC_NUMBERS, TURN_SCHEMA
+from ..turns import split_turns
 
 
 class CorpusReader(PipelineStep):

@@ -18,9 +18,9 @@ from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
-from ..dialogue import count_turns, split_turns
 from ..schema import FEATURES, Conversation
 from ..splits import SPLITS, opening_key, split_all
+from ..turns import count_turns, split_turns
 
 FOLDER = Path(__file__).parent.parent
 

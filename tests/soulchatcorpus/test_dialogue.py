@@ -4,9 +4,10 @@ import itertools
 import pytest
 from hypothesis import given
 
-from soulchatcorpus.dialogue import count_turns, parse, render_line, render_prompt, split_turns
+from soulchatcorpus.dialogue import parse, render_line, render_prompt
 from soulchatcorpus.reading.rules import Regulariser
 from soulchatcorpus.schema import Conversation
+from soulchatcorpus.turns import count_turns, split_turns
 from tests.soulchatcorpus.strategies import conversations
 
 

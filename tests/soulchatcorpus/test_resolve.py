@@ -58,6 +58,8 @@ def test_the_import_needs_no_torch_and_little_time(tmp_path):
     assert set(has_torch) == {"False"}
 
 
-@pytest.mark.parametrize("module", ["soulchatcorpus.reading", "soulchatcorpus.tools.convert", "soulchatcorpus.turns"])
+@pytest.mark.parametrize(
+    "module", ["soulchatcorpus.reading", "soulchatcorpus.tools.convert", "soulchatcorpus.turn_view"]
+)
 def test_modules_need_no_torch(module):
     assert run(f"import sys, {module}; print('torch' in sys.modules)", ROOT) == "False\n"

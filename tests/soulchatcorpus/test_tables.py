@@ -2,10 +2,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.dialogue import count_turns, split_turns
 from soulchatcorpus.reading.rules import Regulariser
 from soulchatcorpus.schema import FEATURES, TOPICS, Conversation
 from soulchatcorpus.tables import conversation_table, find_openings, turn_counts, turn_table
+from soulchatcorpus.turns import count_turns, split_turns
 from tests.soulchatcorpus.strategies import conversations
 
 

@@ -13,13 +13,12 @@ from soulchat_trainer.encoding.paper_form import (
     ChatGLMEncoder,
     TrainingConversation,
     encode_dataset,
-    find_targets,
     group_turns,
     make_rounds,
     read_batch,
 )
-from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation, Message
+from soulchatcorpus.turns import find_targets, split_turns
 from tests.paths import SHARED
 from tests.soulchat_trainer.training_parts import make_rows
 

@@ -17,9 +17,9 @@ from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMTok
 from soulchat_trainer.training.arguments import SoulChatTrainingArguments
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
 from soulchat_trainer.training.trainer import SoulChatTrainer
-from soulchatcorpus.dialogue import split_turns
 from soulchatcorpus.schema import Conversation
-from soulchatcorpus.turns import TurnView
+from soulchatcorpus.turn_view import TurnView
+from soulchatcorpus.turns import split_turns
 from tests.hub_cards.conftest import hub, logged_in  # noqa: F401
 from tests.hub_cards.server import LoopbackHub
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from soulchatcorpus.reading.rules import Regulariser
 from soulchatcorpus.tables import conversation_table, turn_table
-from soulchatcorpus.turns import TurnView
+from soulchatcorpus.turn_view import TurnView
 from tests.soulchatcorpus.strategies import conversations
 
 
