@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, benchmark, convert, corpus, making, publish  # noqa: F401  (making adds its verbs to corpus)
+from . import __version__, benchmark, care, convert, corpus, making, publish  # noqa: F401  (making adds its verbs to corpus)
 from .rate import command as rate
 from .talk import command as talk
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(publish.app, name="publish")
+app.add_typer(care.app, name="care")
 app.add_typer(rate.app, name="rate")
 talk.register(app)
 app.command()(convert.convert)

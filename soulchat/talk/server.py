@@ -3,7 +3,8 @@
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
 reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it stands in
 the first chunk, and again where the reply itself speaks of self-harm; there the help lines also stand in the content,
-before those words, because not every client knows the field. Nothing that anybody writes is logged.
+before those words, because not every client knows the field. What is refused or fails brings the help lines that are
+due, too: in the field beside `error`, and in its message. Nothing that anybody writes is logged.
 """
 
 import asyncio
@@ -78,7 +79,11 @@ def make_app(
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             return StreamingResponse(answer.stream(first, events, usage), media_type="text/event-stream")
-        return JSONResponse(await answer.whole(first, events))
+        care: list[CareNotice] = []
+        try:
+            return JSONResponse(await answer.whole(first, events, care))
+        except (ValueError, RuntimeError) as error:
+            return _refuse_answer(error, answer.extra(care))
 
     app.exception_handler(RequestValidationError)(_refuse_body)
     app.exception_handler(StarletteHTTPException)(_refuse_http)
@@ -102,9 +107,11 @@ class Answer:
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
         self.notice = notice
 
-    async def whole(self, first: Event | None, events: AsyncGenerator[Event]) -> dict[str, Any]:
-        """A `chat.completion`."""
-        text, care, done = "", [], None
+    async def whole(
+        self, first: Event | None, events: AsyncGenerator[Event], care: list[CareNotice]
+    ) -> dict[str, Any]:
+        """A `chat.completion`. Help lines that are due are added to `care`, also where it ends in an error."""
+        text, done = "", None
         async for event in _chain(first, events):
             text += content_of(event)
             if isinstance(event, CareNotice):
@@ -118,7 +125,7 @@ class Answer:
             "object": "chat.completion",
             "choices": [choice],
             "usage": _usage(done),
-            "soulchat": self._extra(care),
+            "soulchat": self.extra(care),
         }
 
     async def stream(self, first: Event | None, events: AsyncGenerator[Event], usage: bool) -> AsyncGenerator[str]:
@@ -136,9 +143,8 @@ class Answer:
                     if usage:
                         yield _event({**self._chunk_head(), "choices": [], "usage": _usage(event)})
         except (ValueError, RuntimeError) as error:
-            yield _event(
-                _error_body(str(error), "invalid_request_error" if isinstance(error, ValueError) else "server_error")
-            )
+            kind = "invalid_request_error" if isinstance(error, ValueError) else "server_error"
+            yield _event(_error_body(str(error), kind, self.extra(care)))
         yield "data: [DONE]\n\n"
 
     def _chunk(
@@ -150,13 +156,14 @@ class Answer:
     ) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
         return _event(
-            {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self._extra(care or [])} if extra else {})
+            {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self.extra(care or [])} if extra else {})
         )
 
     def _chunk_head(self) -> dict[str, Any]:
         return {**self.head, "object": "chat.completion.chunk"}
 
-    def _extra(self, care: list[CareNotice]) -> dict[str, Any]:
+    def extra(self, care: list[CareNotice]) -> dict[str, Any]:
+        """The field that only these answers have."""
         return {"notice": self.notice, "care": [notice.as_dict() for notice in care]}
 
 
@@ -253,14 +260,29 @@ def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _error_body(message: str, kind: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+def _error_body(message: str, kind: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An error as OpenAI's; with `extra`, the help lines also stand in the message, which every client shows."""
+    care = [notice["text"] for notice in extra["care"]] if extra else []
+    error = {"message": "\n".join([message, *care]), "type": kind, "param": None, "code": None}
+    return {"error": error} | ({"soulchat": extra} if extra else {})
 
 
 def _refuse(
-    status: int, message: str, kind: str = "invalid_request_error", headers: Mapping[str, str] | None = None
+    status: int,
+    message: str,
+    kind: str = "invalid_request_error",
+    headers: Mapping[str, str] | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> JSONResponse:
-    return JSONResponse(_error_body(message, kind), status, headers)
+    return JSONResponse(_error_body(message, kind, extra), status, headers)
+
+
+def _refuse_answer(error: ValueError | RuntimeError, extra: dict[str, Any] | None = None) -> JSONResponse:
+    if isinstance(error, OverLimit):
+        return _refuse(429, str(error), "rate_limit_error", {"Retry-After": "1"}, extra)
+    if isinstance(error, ValueError):
+        return _refuse(400, str(error), extra=extra)
+    return _refuse(500, str(error), "server_error", extra=extra)
 
 
 async def _refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -274,10 +296,8 @@ async def _refuse_http(request: Request, error: StarletteHTTPException) -> JSONR
 
 
 async def _refuse_value(request: Request, error: ValueError) -> JSONResponse:
-    if isinstance(error, OverLimit):
-        return _refuse(429, str(error), "rate_limit_error", {"Retry-After": "1"})
-    return _refuse(400, str(error))
+    return _refuse_answer(error)
 
 
 async def _tell_failure(request: Request, error: RuntimeError) -> JSONResponse:
-    return _refuse(500, str(error), "server_error")
+    return _refuse_answer(error)

@@ -113,7 +113,7 @@ class ReplyService:
     ) -> Generator[Event]:
         """The events of a reply; closing the iterator stops the generation. Raises as `astream` does."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        ticket = self._admit(messages, decoding, client, key, events.put)
+        ticket = self._take(messages, decoding, client, key, events.put)
         try:
             while not isinstance(event := _unless_failed(events.get()), Done):
                 yield event
@@ -125,6 +125,8 @@ class ReplyService:
         self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
     ) -> AsyncGenerator[Event]:
         """The events of a reply; closing the iterator stops the generation.
+
+        Help lines for what the user wrote come first, also where the talk is then refused or the model fails.
 
         Args:
             messages: the talk, ending with the user's words; a system text may stand first.
@@ -143,7 +145,7 @@ class ReplyService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        ticket = self._admit(messages, decoding, client, key, tell)
+        ticket = self._take(messages, decoding, client, key, tell)
         try:
             while not isinstance(event := _unless_failed(await events.get()), Done):
                 yield event
@@ -151,7 +153,7 @@ class ReplyService:
         finally:
             self._cancel(ticket)
 
-    def _admit(
+    def _take(
         self,
         messages: Sequence[Message],
         decoding: Decoding,
@@ -159,9 +161,20 @@ class ReplyService:
         key: str | None,
         tell: Callable[[Event], None],
     ) -> Ticket:
-        self.limits.check_talk(messages)
+        """Tell the help lines that are due, then admit the talk or tell why it is refused."""
+        ticket = Ticket(list(messages), decoding, key or uuid.uuid4().hex, tell)
+        if notice := self.care.check_message(words_since_reply(messages)):
+            tell(notice)
+        try:
+            self._admit(ticket, client)
+        except ValueError as error:
+            tell(Failed(error))
+        return ticket
+
+    def _admit(self, ticket: Ticket, client: str) -> None:
+        self.limits.check_talk(ticket.messages)
         self._rates.take(client)
-        ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell)
+        ticket.messages = keep_roles_apart(drop_oldest_turns(ticket.messages))
         if self.care.enabled:
             ticket.held = HeldStream()
         with self._lock:
@@ -170,10 +183,7 @@ class ReplyService:
                     f"{len(self._open)} replies are being made; allowed: {self.limits.replies_at_once} at once"
                 )
             self._open.add(ticket)
-        if notice := self.care.check_message(words_since_reply(messages)):
-            tell(notice)
         self._inbox.put(ticket)
-        return ticket
 
     def _cancel(self, ticket: Ticket) -> None:
         ticket.cancelled = True

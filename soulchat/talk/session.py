@@ -9,6 +9,7 @@ from pathlib import Path
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
 
+from .care import CareNotice
 from .service import Event, ReplyService, Text
 
 
@@ -20,6 +21,7 @@ class Talk:
         self.system = ""
         self.messages: list[Message] = []
         self.unanswered: str | None = None  # the user's last words, where no reply came
+        self.help: CareNotice | None = None  # stays in sight until the talk ends or the user closes it
 
     def say(self, text: str) -> Generator[Event]:
         """Add the user's words; yield the events of the reply, and keep what was said when it ends or is stopped.
@@ -32,7 +34,9 @@ class Talk:
         events = self.service.stream(with_system(self.system, messages), self.decoding, self.client)
         try:
             for event in events:
-                if isinstance(event, Text):
+                if isinstance(event, CareNotice):
+                    self.help = event
+                elif isinstance(event, Text):
                     reply += event.text
                 yield event
         except ValueError:
@@ -58,7 +62,7 @@ class Talk:
 
     def reset(self) -> None:
         """Forget the talk; system text and decoding stay."""
-        self.messages, self.unanswered = [], None
+        self.messages, self.unanswered, self.help = [], None, None
 
     def save(self, path: Path) -> None:
         """Write the talk as JSON that only its owner can read (the form of a corpus conversation's messages).

@@ -28,3 +28,12 @@ def test_notice_as_data():
     assert (row["cause"], row["category"]) == ("reply", "self_harm_in_reply")
     assert row["help_lines"][0]["number"] == "12356"
     assert row["text"].count("\n") > 2
+
+
+def test_threshold_and_a_model_beside():
+    assert Care(threshold=1.0).check_message("我不想活了，想自杀") is None
+    beside = Care(threshold=1.0, model=lambda text: "自杀计划" if "桥" in text else None)
+    assert beside.check_message("我在桥上").category == "自杀计划"
+    assert beside.check_message("你好") is None
+    with pytest.raises(ValueError, match=r"the crisis threshold is 2; allowed: 0 to 1"):
+        Care(threshold=2)
