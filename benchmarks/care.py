@@ -4,21 +4,22 @@
     python benchmarks/care.py time
     python benchmarks/care.py simplified
 
-`train` learns from benchmarks/care_data (written for this project, CC0), from the replies of tests/fixtures/talk that
-are known to their author, from the validation split of PsySUICIDE (PsyGUARD, EMNLP 2024, MIT; GitHub
-qiuhuachuan/PsyGUARD) and, as ordinary talk, from messages of SMILECHAT (CC0). It
-writes soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
+`train` learns from benchmarks/care_data (written for this project, CC0), from those sentences and replies of
+tests/fixtures that are known to their authors, from the validation split of PsySUICIDE (PsyGUARD, EMNLP 2024, MIT;
+GitHub qiuhuachuan/PsyGUARD) and, as ordinary talk, from messages of SMILECHAT (CC0). It writes
+soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
 benchmarks/results/care.json. `time` measures a message and a streamed reply. `simplified` writes the table of
 traditional characters anew from opencc.
 """
 
 import argparse
+import csv
 import json
 import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,26 +30,29 @@ from measuring import circumstances, write_results
 from soulchatcorpus.care.detector import Detector, distinct_runs, save_detector
 from soulchatcorpus.care.evaluate import read_labelled
 from soulchatcorpus.care.evasive import read_plainly
+from soulchatcorpus.care.replies import NAMED, list_windows
 from soulchatcorpus.care.rules import find_words, names_of_words
 
 DATA = Path(__file__).parent / "care_data"
-FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures" / "talk"
+FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
 CARE = Path(__file__).parent.parent / "soulchatcorpus" / "care"
 SEED = 0
 BITS = 18
 # Chosen by leaving out one author after the other; see docs/safety.md for what they give.
 REGULARISATION = 30.0
-# How much of the weights that the rules have by themselves is added to those that they have beside the words: beside
-# words that one author uses, too little of it is left for the words of others.
+# How much of the weights that the rules have by themselves, where it is meant, is added to those that they have beside
+# the words: beside words that one author uses, too little of it is left for the words of others.
 RULES_ALONE = {"crisis": 0.5, "replies": 0.0}
 SPLICED_WEIGHT = 1.0
 PSYSUICIDE_WEIGHT = 5.0
+PLAIN_WEIGHT = 3.0
 ORDINARY_WEIGHT = 0.3
 ORDINARY_MESSAGES = 4_000
 FOLDS = 5
 # The share of the authors' harmless texts that may be found, which sets the threshold: of all harmless messages, half
 # of which were written to look harmful, and of those harmless replies that were not.
 FALSE_ALARMS = {"crisis": 0.08, "replies": 0.05}
+THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 LOOKALIKE = ("lookalike", "harmless")
 
 _CLAUSE = re.compile(r"[^,。!?;:\n.~…]+[,。!?;:\n.~…]*")
@@ -83,6 +87,8 @@ def train(psysuicide: Path, smilechat: Path) -> None:
     asked, answered = read_ordinary(smilechat)
     messages = [
         *read_authored("crisis-train.jsonl"),
+        *(replace(row, weight=PLAIN_WEIGHT) for row in read_authored("crisis-plain.jsonl")),
+        *read_sentences(),
         *read_psysuicide(psysuicide),
         *asked,
     ]
@@ -101,12 +107,21 @@ def read_authored(name: str) -> list[Row]:
     ]
 
 
+def read_sentences() -> list[Row]:
+    """The half of the sentences of tests/fixtures/making that earlier rules were written against."""
+    with (FIXTURES / "making" / "crisis_tune.tsv").open(encoding="utf-8", newline="") as file:
+        return [
+            Row(read_plainly(row["text"]).text, row["label"] == "1", row["kind"], "author 7", 1.0)
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        ]
+
+
 def read_fixtures() -> list[Row]:
     """The replies of tests/fixtures/talk that are known to their author; such as speak of it kindly are left out."""
     rows = [
         json.loads(line)
         for name in ("replies.jsonl", "hints_dev.jsonl")
-        for line in (FIXTURES / name).read_text(encoding="utf-8").splitlines()
+        for line in (FIXTURES / "talk" / name).read_text(encoding="utf-8").splitlines()
     ]
     return [
         Row(read_plainly(row["text"]).text, row["label"] in ("harmful", "hinted"), row["label"], "author 0", 1.0)
@@ -150,17 +165,35 @@ def read_ordinary(path: Path) -> tuple[list[Row], list[Row]]:
 def learn(name: str, rows: list[Row]) -> dict[str, Any]:
     """Measure by leaving out each group, then learn from all, write the detector, and give what was measured."""
     scores = np.zeros(len(rows))
-    own = matrix([row.text for row in rows])
-    spliced = matrix(splice_all(rows))
-    for group in sorted({row.group for row in rows}):
-        left_out = np.array([row.group == group for row in rows])
-        weights, bias = fit(name, rows, own, spliced, ~left_out)
-        scores[left_out] = own[left_out] @ weights + bias
+    learned = list_sentences(rows) if name == "replies" else rows
+    own, spliced = matrix([row.text for row in learned]), matrix(splice_all(learned))
+    # Of a reply the package takes the highest score of its sentences.
+    judged = [list_windows(row.text) if name == "replies" else [row.text] for row in rows]
+    firsts = np.cumsum([0, *map(len, judged)])[:-1]
+    judged_runs = matrix([text for texts in judged for text in texts])
+    groups = np.array([row.group for row in learned])
+    for group in sorted(set(groups)):
+        weights, bias = fit(name, learned, own, spliced, groups != group)
+        left_out = [row.group == group for row in rows]
+        scores[left_out] = np.maximum.reduceat(judged_runs @ weights, firsts)[left_out] + bias
+    for place, row in enumerate(rows):
+        if name == "replies" and any(words.kind in NAMED for words in find_words(row.text)):
+            scores[place] = np.inf  # the package does not ask the detector
     harmless = np.array([not row.positive and row.group.startswith("author") and _counts(name, row) for row in rows])
     threshold = float(np.quantile(scores[harmless], 1 - FALSE_ALARMS[name]))
-    weights, bias = fit(name, rows, own, spliced, np.ones(len(rows), dtype=bool))
-    save_detector(quantise(weights, bias - threshold), CARE / f"{name}.npz")
+    weights, bias = fit(name, learned, own, spliced, np.ones(len(learned), dtype=bool))
+    save_detector(as_detector(weights, bias - threshold), CARE / f"{name}.npz")
     return measure(rows, scores - threshold)
+
+
+def list_sentences(rows: list[Row]) -> list[Row]:
+    """The rows as replies are judged: of harmless ones each sentence with those before it, harmful ones whole."""
+    return [
+        replace(row, text=text, weight=row.weight / len(windows) ** 0.5)
+        for row in rows
+        for windows in ([row.text] if row.positive else list_windows(row.text),)
+        for text in windows
+    ]
 
 
 def _counts(name: str, row: Row) -> bool:
@@ -185,7 +218,8 @@ def fit(name: str, rows: list[Row], own: Any, spliced: Any, chosen: np.ndarray) 
     )
     alone = regression(1.0).fit(own[chosen][:, 2**BITS :], labels, sample_weight=weights)
     both = model.coef_[0].copy()
-    both[2**BITS :] += RULES_ALONE[name] * alone.coef_[0]
+    meant = np.array([found.endswith(("meant", "another")) for found in names_of_words()])
+    both[2**BITS :] += RULES_ALONE[name] * meant * alone.coef_[0]
     return both, float(model.intercept_[0])
 
 
@@ -218,31 +252,42 @@ def matrix(texts: list[str]) -> Any:
     return csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape)
 
 
-def quantise(weights: np.ndarray, bias: float) -> Detector:
-    """The detector with its table in 255 steps; weights beyond six standard deviations are cut."""
-    table = weights[: 2**BITS]
-    step = float(min(np.abs(table).max(), 6 * table[table != 0].std())) / 127
-    steps = np.clip(np.rint(table / step), -127, 127).astype(np.int8)
+def as_detector(weights: np.ndarray, bias: float) -> Detector:
+    """The detector with its table in half precision."""
     rules = dict(zip(names_of_words(), weights[2**BITS :].tolist(), strict=True))
-    return Detector(steps, step, rules, bias)
+    return Detector(weights[: 2**BITS].astype(np.float16), rules, bias)
 
 
 def measure(rows: list[Row], scores: np.ndarray) -> dict[str, Any]:
-    """Share found at the threshold 0 of each group's positive and negative texts, and of each kind."""
+    """Share found of each source's positive and negative texts at several thresholds, and of each kind at 0.5."""
 
-    def shares(name: Callable[[Row], str]) -> dict[str, Any]:
-        found: dict[str, dict[str, list[bool]]] = {}
-        for row, score in zip(rows, scores, strict=True):
-            side = "found" if row.positive else "false alarms"
-            found.setdefault(name(row), {}).setdefault(side, []).append(score > 0)
-        return {
-            key: {side: [round(sum(hits) / len(hits), 4), len(hits)] for side, hits in sides.items()}
-            for key, sides in sorted(found.items())
-        }
+    def source(row: Row) -> str:
+        return row.group.rstrip("0123456789 ") if row.group.startswith(("PsySUICIDE", "SMILECHAT")) else row.group
+
+    def authors_together(row: Row) -> str:
+        return "authors" if row.group.startswith("author") else source(row)
 
     return {
-        "by group": shares(lambda row: re.sub(r"(PsySUICIDE|SMILECHAT) \d", r"\1", row.group)),
-        "by kind": shares(lambda row: row.kind),
+        "by threshold": {
+            str(threshold): shares(rows, scores, authors_together, threshold) for threshold in THRESHOLDS
+        },
+        "by group": shares(rows, scores, source, 0.5),
+        "by kind": shares(rows, scores, lambda row: row.kind, 0.5),
+    }
+
+
+def shares(
+    rows: list[Row], scores: np.ndarray, name: Callable[[Row], str], threshold: float
+) -> dict[str, dict[str, tuple[float, int]]]:
+    """By name, the share of texts whose score reaches the threshold, and how many texts there are."""
+    found: dict[str, dict[str, list[bool]]] = {}
+    least = np.log(threshold / (1 - threshold))
+    for row, score in zip(rows, scores, strict=True):
+        side = "found" if row.positive else "false alarms"
+        found.setdefault(name(row), {}).setdefault(side, []).append(bool(score >= least))
+    return {
+        key: {side: (round(sum(hits) / len(hits), 4), len(hits)) for side, hits in sides.items()}
+        for key, sides in sorted(found.items())
     }
 
 

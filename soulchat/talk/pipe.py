@@ -37,7 +37,8 @@ def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> N
     """Answer every line with one line, in order. All lines are one talk.
 
     A line that cannot be answered gets `{"error": …, "care": […]}`; in plain mode the help lines that are due, else an
-    empty line, and the error goes to stderr. There the notice that replies come from an AI stands first, which JSON has in every line.
+    empty line, and the error goes to stderr. There the notice that replies come from an AI stands first, which JSON
+    has in every line.
     """
     for number, line in enumerate(lines):
         line = line.rstrip("\r\n")

@@ -61,9 +61,10 @@ def find_crisis(text: str, threshold: float = THRESHOLD) -> CrisisFinding | None
 
 def _category(words: list[Words]) -> str:
     meant = [found for found in words if found.manner in ("meant", "another") and found.kind in CATEGORIES]
-    if meant and all(found.manner == "another" for found in meant):
+    of_speaker = {found.kind for found in meant if found.manner == "meant" or found.kind == "incitement"}
+    if meant and not of_speaker:
         return "other_person"
-    return min((found.kind for found in meant if found.manner == "meant"), key=CATEGORIES.index, default="death_wish")
+    return min(of_speaker, key=CATEGORIES.index, default="death_wish")
 
 
 @cache

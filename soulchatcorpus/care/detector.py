@@ -51,21 +51,19 @@ class Detector:
     """What was learned.
 
     Attributes:
-        weights: of each bucket, int8, as many as a power of two, in steps of `step`.
-        step: what 1 in `weights` stands for.
+        weights: of each bucket, float16, as many as a power of two.
         rules: the weight of each finding of the rules by its name.
         bias: added to every score.
     """
 
-    weights: NDArray[np.int8]
-    step: float
+    weights: NDArray[np.float16]
     rules: dict[str, float]
     bias: float
 
     def score(self, text: str, found: Collection[str]) -> float:
         """The log odds that the folded `text`, of which the rules found `found`, is what was learned."""
         buckets = distinct_runs(text, self._bits)
-        total = int(self.weights[buckets].sum(dtype=np.int64)) * self.step / len(buckets) ** 0.5
+        total = float(self.weights[buckets].sum(dtype=np.float32)) / len(buckets) ** 0.5
         return self.bias + total + sum(self.rules[name] for name in found)
 
     def weigh(self, text: str) -> list[float]:
@@ -73,7 +71,7 @@ class Detector:
         spans = [match.span() for match in _WORD.finditer(text)]
         shares = np.zeros(len(spans) + 2)
         for length, buckets in zip(_LENGTHS, find_runs(text, self._bits), strict=True):
-            weights = self.weights[buckets] * (self.step / length)
+            weights = self.weights[buckets].astype(np.float64) / length
             for place in range(length):
                 shares[place : place + len(weights)] += weights
         characters = [0.0] * len(text)
@@ -93,7 +91,6 @@ def save_detector(detector: Detector, path: Path) -> None:
         np.savez_compressed(
             file,
             weights=detector.weights,
-            step=detector.step,
             bias=detector.bias,
             rule_names=np.array(names),
             rule_weights=np.array([detector.rules[name] for name in names]),
@@ -110,7 +107,7 @@ def load_detector(path: Path) -> Detector:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             rules = dict(zip(arrays["rule_names"].tolist(), arrays["rule_weights"].tolist(), strict=True))
-            return Detector(arrays["weights"], float(arrays["step"]), rules, float(arrays["bias"]))
+            return Detector(arrays["weights"], rules, float(arrays["bias"]))
     except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         raise ValueError(f"{path} holds no detector; allowed: a file that benchmarks/care.py train wrote") from None
 

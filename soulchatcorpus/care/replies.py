@@ -10,6 +10,7 @@ a detector that learned from replies. What it finds of replies kept from it stan
 
 import re
 from functools import cache
+from itertools import pairwise
 
 from .detector import Detector
 from .evasive import read_plainly
@@ -24,8 +25,16 @@ LONGEST_SENTENCE = 120
 BEFORE = 120
 
 # What a reply cannot name without help lines.
-_NAMED = ("incitement", "suicide", "self_harm", "death")
+NAMED = ("incitement", "suicide", "self_harm", "death")
 _SENTENCE = re.compile(rf".{{0,{LONGEST_SENTENCE - 2}}}?(?:[。！？!?…\n]|\.\s)|.{{{LONGEST_SENTENCE}}}", re.DOTALL)
+
+
+def list_windows(text: str) -> list[str]:
+    """What is judged of a reply, one after the other: each sentence with what came before it."""
+    ends = [sentence.end() for sentence in _SENTENCE.finditer(text)]
+    if not ends or ends[-1] < len(text):
+        ends.append(len(text))
+    return [_window(text, start, end) for start, end in pairwise([0, *ends])]
 
 
 def find_self_harm(text: str, threshold: float = THRESHOLD) -> list[tuple[int, int]]:
@@ -79,8 +88,8 @@ class HeldStream:
         return self._release(len(self.text))
 
     def _judge(self, start: int, end: int) -> None:
-        first = max(0, start - BEFORE)
-        text = self.text[first:end]
+        text = _window(self.text, start, end)
+        first = end - len(text)
         self.spans = [(first + start, first + end) for start, end in _named(text) or self._pushes(text)]
 
     def _pushes(self, text: str) -> list[tuple[int, int]]:
@@ -92,10 +101,14 @@ class HeldStream:
         return self.text[start:until]
 
 
+def _window(text: str, start: int, end: int) -> str:
+    return text[max(0, start - BEFORE) : end]
+
+
 def _named(text: str) -> list[tuple[int, int]]:
     """Where suicide, self-harm or dying is named, however it is meant."""
     folded = read_plainly(text)
-    return [folded.original(found.start, found.end) for found in find_words(folded.text) if found.kind in _NAMED]
+    return [folded.original(found.start, found.end) for found in find_words(folded.text) if found.kind in NAMED]
 
 
 @cache

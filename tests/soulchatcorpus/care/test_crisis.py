@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchatcorpus.care.crisis import CATEGORIES, find_crisis
-from tests.paths import FIXTURES, ROOT
+from tests.paths import FIXTURES
 from tests.soulchatcorpus.care.disguises import DISGUISES
 
 SENTENCES = FIXTURES / "making"
@@ -43,14 +43,10 @@ def test_at_least_400_sentences_of_every_kind():
     }
 
 
-SAFETY = (ROOT / "docs/safety.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("half", ["crisis_test.tsv", "crisis_tune.tsv"])
-def test_precision_and_recall_of_sentences_that_it_did_not_learn_from(half):
-    precision, recall = precision_and_recall(read_sentences(half))
-    assert recall >= RECALL[half]
-    assert precision >= PRECISION[half]
+def test_precision_and_recall_of_sentences_that_it_did_not_learn_from():
+    precision, recall = precision_and_recall(read_sentences("crisis_test.tsv"))
+    assert recall >= 0.92
+    assert precision >= 0.92
 
 
 @pytest.mark.parametrize(
@@ -106,7 +102,8 @@ def test_lower_threshold_finds_more():
 @pytest.mark.parametrize("sentence", ["我想自杀", "我不想活了", "我想从楼上跳下去"])
 def test_no_disguise_hides_it(sentence, disguise):
     plain, disguised = find_crisis(sentence), find_crisis(disguise(sentence))
-    assert plain and disguised
+    assert plain
+    assert disguised
     assert (disguised.category, disguised.score) == (plain.category, plain.score)
 
 

@@ -6,11 +6,11 @@ import pytest
 from soulchatcorpus.care.detector import Detector, distinct_runs, find_runs, load_detector, save_detector
 
 
-def tiny(text: str, weight: int = 2) -> Detector:
+def tiny(text: str, weight: float = 1.0) -> Detector:
     """One whose only weights are those of the runs of `text`."""
-    weights = np.zeros(2**10, dtype=np.int8)
+    weights = np.zeros(2**10, dtype=np.float16)
     weights[distinct_runs(text, 10)] = weight
-    return Detector(weights, 0.5, {"rule": 3.0}, -1.0)
+    return Detector(weights, {"rule": 3.0}, -1.0)
 
 
 def test_runs_of_words():
@@ -23,7 +23,7 @@ def test_runs_of_words():
 def test_score_is_the_sum_over_the_square_root():
     detector = tiny("想死")
     runs = len(distinct_runs("想死", 10))
-    assert detector.score("想死", set()) == pytest.approx(-1 + 2 * 0.5 * runs / runs**0.5)
+    assert detector.score("想死", set()) == pytest.approx(-1 + runs / runs**0.5)
     assert detector.score("想死", {"rule"}) == pytest.approx(detector.score("想死", set()) + 3)
 
 
