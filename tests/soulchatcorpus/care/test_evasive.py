@@ -22,6 +22,7 @@ from soulchatcorpus.care.evasive import read_plainly
         ("wo xiang si", "wo 想死"),
         ("🔪💊", "刀药"),
         ("unalive myself", "kill myself"),
+        ("unalive", "kill myself"),
         ("KMS", "kill myself"),
         ("su1cide", "suicide"),
         ("我想重开了", "我想想死了重来了"),
