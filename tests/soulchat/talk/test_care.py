@@ -1,8 +1,11 @@
 """Care: which messages bring help lines, in which language."""
 
 import pytest
+from datatrove.data import Document
 
 from soulchat.talk.care import Care
+from soulchatcorpus.care.crisis import find_crisis
+from soulchatcorpus.making.steps import Crisis
 
 
 def test_message_about_suicide_brings_help_lines_in_its_language():
@@ -37,3 +40,14 @@ def test_threshold_and_a_model_beside():
     assert beside.check_message("你好") is None
     with pytest.raises(ValueError, match=r"the crisis threshold is 2; allowed: 0 to 1"):
         Care(threshold=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["我想紫砂", "我不想活了，想自杀", "想４了", "又割w了", "我没有想过自杀", "笑死我了", "今天天气很好", "I am suicidal"],
+)
+def test_same_verdict_for_corpus_and_chat(text):
+    finding, notice = find_crisis(text), Care().check_message(text)
+    record: dict = {"messages": [{"role": "user", "content": text}]}
+    list(Crisis("label").run(iter([Document(text=text, id="1", metadata={"record": record, "counts": []})])))
+    assert record.get("labels", {}).get("crisis") == (notice and notice.category) == (finding and finding.category)
