@@ -44,7 +44,16 @@ def test_threshold_and_a_model_beside():
 
 @pytest.mark.parametrize(
     "text",
-    ["我想紫砂", "我不想活了，想自杀", "想４了", "又割w了", "我没有想过自杀", "笑死我了", "今天天气很好", "I am suicidal"],
+    [
+        "我想紫砂",
+        "我不想活了，想自杀",
+        "想４了",
+        "又割w了",
+        "我没有想过自杀",
+        "笑死我了",
+        "今天天气很好",
+        "I am suicidal",
+    ],
 )
 def test_same_verdict_for_corpus_and_chat(text):
     finding, notice = find_crisis(text), Care().check_message(text)
