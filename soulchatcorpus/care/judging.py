@@ -47,9 +47,9 @@ def load_own_detector(name: str) -> Detector:
 def _heaviest(detector: Detector, folded: Folded, words: list[Words]) -> list[tuple[int, int]]:
     """Where in the original the heaviest characters stand, neighbours together; all of it where none weighs more."""
     weights = detector.weigh(folded.text)
-    for found in words:
-        for place in range(found.start, found.end):
-            weights[place] += detector.rules[found.name]
+    for found in words:  # a match of the rules stands as a whole
+        inside = slice(found.start, found.end)
+        weights[inside] = [max(weights[inside]) + detector.rules[found.name]] * (found.end - found.start)
     least = _HEAVY * max(max(weights), 0)
     spans: list[tuple[int, int]] = []
     for place, weight in enumerate(weights):
