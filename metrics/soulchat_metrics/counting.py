@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from .bleu import bleu_counts
 from .inputs import is_blank
+from .mteval import character_tokens, mteval_zh_tokens
 from .ngrams import TokenBatch
 from .pltrdy import pltrdy_rouge_counts
 from .rouge import keeps_its_words, rouge_counts, rouge_tokens
-from .segment import word_cutter
 from .settings import Settings, Tokenizer
 
 # Large enough that numpy's cost a call vanishes, small enough that the arrays stay in the processor's cache.
@@ -52,7 +52,7 @@ def map_chunks(function: Callable, predictions: list[str], references: list[str]
         return [function(*chunk) for chunk in chunks]
     if num_workers < 1 or "fork" not in get_all_start_methods():
         raise ValueError(f"num_workers is {num_workers}; it must be 1, or more where processes can be forked")
-    word_cutter(fast=True)  # loads jieba's dictionary once, before there are several processes
+    cutter("jieba", fast=True)  # loads jieba's dictionary once, before there are several processes
     # Forked processes have the caller's jieba dictionary, with the words added to it, and functions of any kind.
     with ProcessPoolExecutor(
         num_workers, mp_context=get_context("fork"), initializer=_start_worker, initargs=(function,)
@@ -74,9 +74,17 @@ def cutter(tokenizer: Tokenizer, fast: bool) -> Callable[[str], list[str]]:
         return tokenizer
     if tokenizer == "char":
         return list
+    if tokenizer == "sacrebleu-char":
+        return character_tokens
+    if tokenizer == "sacrebleu-zh":
+        return mteval_zh_tokens
+    from .segment import word_cutter  # jieba takes longer to import than all of ours
+
     cut = word_cutter(fast)
     if tokenizer == "jieba":
         return cut
+    if tokenizer == "jieba-after-removing-spaces":
+        return lambda text: cut(text.replace(" ", ""))
     return lambda text: [stripped for word in cut(text) if (stripped := word.strip(" "))]
 
 
@@ -99,7 +107,7 @@ def _count_chunk(predictions: list[str], references: list[str], settings: Settin
     else:
         cut_bleu = cutter(settings.bleu_tokenizer, fast)
         bleu_batch = TokenBatch.from_tokens([*map(cut_bleu, predictions)], [*map(cut_bleu, references)])
-    bleu = bleu_counts(bleu_batch)
+    bleu = bleu_counts(bleu_batch, settings.bleu_library)
     if settings.rouge_library == "rouge":
         rouge = pltrdy_rouge_counts(*words)
     else:

@@ -41,7 +41,8 @@ def score(
     Args:
         predictions: one text a pair.
         references: one text a pair, or a list with one.
-        preset: "paper" (SoulChat, Table 1), "llamafactory" or "ms-swift": what those projects print.
+        preset: "paper" (SoulChat, Table 1), or what another project prints: "ptuning", "llamafactory", "ms-swift",
+            "emollm", "longbench", "sacrebleu-zh", "sacrebleu-char"; see `RECIPES`.
         bleu_tokenizer, rouge_tokenizer, smoothing, aggregate, round4: in place of the preset's; see `Settings`.
         return_sentence_scores: adds `sentence_scores`, a list a metric.
         confidence: for example 0.95 adds `intervals`, low and high a metric, by bootstrap over the pairs.
