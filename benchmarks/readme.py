@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from markdown_parts import cell, last_words, table
+from markdown_parts import cell, last_words, table, with_block
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
@@ -136,16 +136,8 @@ def updated(name: str) -> str:
     seconds = json.loads(TIME.read_text(encoding="utf-8"))["seconds"]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     text = (ROOT / name).read_text(encoding="utf-8")
-    text = _with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
-    return _with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
-
-
-def _with_block(text: str, mark: str, block: str) -> str:
-    head, found, rest = text.partition(f"<!-- {mark} -->\n")
-    _, end, tail = rest.partition(f"<!-- /{mark} -->")
-    if not (found and end):
-        raise ValueError(f"no block between <!-- {mark} --> and <!-- /{mark} -->")
-    return head + found + block + end + tail
+    text = with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
+    return with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
 
 
 def main() -> None:

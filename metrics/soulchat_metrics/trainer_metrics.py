@@ -42,11 +42,11 @@ class ComputeMetrics:
     def __call__(self, eval_prediction: "EvalPrediction", compute_result: bool = True) -> dict[str, float]:
         """The scores; with `batch_eval_metrics` nothing until the last batch, `compute_result` True, has come."""
         predictions, references = self._texts
-        prediction_ids = _token_ids(eval_prediction.predictions)
+        rows = [*_token_ids(eval_prediction.predictions)]
         if eval_prediction.inputs is not None:
-            prediction_ids = [*map(_without_prompt, prediction_ids, np.asarray(eval_prediction.inputs))]
-        predictions += map(without_thinking, self._decode(prediction_ids))
-        references += map(without_thinking, self._decode(np.asarray(eval_prediction.label_ids)))
+            rows = [*map(_without_prompt, rows, np.asarray(eval_prediction.inputs))]
+        predictions += map(without_thinking, self._decode(rows))
+        references += map(without_thinking, self._decode([*np.asarray(eval_prediction.label_ids)]))
         if not compute_result:
             return {}
         self._texts = ([], [])
@@ -54,7 +54,7 @@ class ComputeMetrics:
         names = (*METRIC_NAMES, "empty_predictions", "mean_prediction_length", "mean_reference_length")
         return {name: scores[name] for name in names}
 
-    def _decode(self, rows: Sequence[NDArray] | NDArray) -> list[str]:
+    def _decode(self, rows: Sequence[NDArray]) -> list[str]:
         kept = [row[row != IGNORE_INDEX].tolist() for row in rows]
         return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
 
