@@ -1,20 +1,36 @@
-"""The corpus of a run: splits of conversations, by name or from a file, and the fingerprint that results name."""
+"""The corpus of a run: splits by name or from a file, the turns in them, and the fingerprint that results name."""
 
 import hashlib
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import orjson
 from datasets import Dataset, DatasetDict
 
 import soulchatcorpus  # makes its name known to load_dataset
-
-from .evaluation.turns import list_turns
+from soulchatcorpus import Conversation, Message
+from soulchatcorpus.dialogue import parse
+from soulchatcorpus.turns import Turn, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
+MAX_SAMPLES = 10_000  # the paper, section 3.3
+
+
+@dataclass(slots=True)
+class RowTurn(Turn):
+    """A turn that somebody handed in as a row: it keeps the row's own id."""
+
+    row_id: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.row_id
 
 
 def load_corpus(name: str) -> DatasetDict:
@@ -65,7 +81,47 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
     return digest.hexdigest()
 
 
-def draw_turns(rows: Dataset | None, number: int) -> list[dict[str, str]]:
+def list_turns(rows: Dataset) -> list[Turn]:
+    """The turns of rows of conversations (`messages`), or of rows that are turns (`prompt`, `completion`).
+
+    Raises:
+        ValueError: a column is missing; a prompt is not of the paper's form.
+    """
+    wanted = ("id", "messages") if "messages" in rows.column_names else ("id", "prompt", "completion")
+    missing = [column for column in wanted if column not in rows.column_names]
+    if missing:
+        raise ValueError(f"the test turns have no column {', '.join(missing)}; found {', '.join(rows.column_names)}")
+    if "messages" not in wanted:
+        return [_read_turn(row) for row in rows]
+    rows = rows.select_columns(list(wanted))
+    return [turn for row in rows for turn in split_turns(Conversation(str(row["id"]), row["messages"]))]
+
+
+def _read_turn(row: Mapping[str, Any]) -> Turn:
+    """A row with `prompt` and `completion`, perhaps a `system` text, as a turn."""
+    system = row.get("system")
+    context = [Message(role="system", content=system)] if system else []
+    context += parse(row["prompt"])
+    number, conversation_id = row.get("turn", 1), row.get("conversation_id", row["id"])
+    return RowTurn(str(conversation_id), number, context, row["completion"], row_id=str(row["id"]))
+
+
+def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[Turn]:
+    """Test turns without replacement, in their order; by default all, at most 10,000 (the paper, section 3.3).
+
+    Raises:
+        ValueError: more are asked for than there are, or fewer than one; there are none; an id stands twice.
+    """
+    if len({turn.id for turn in turns}) < len(turns):
+        raise ValueError(f"the {len(turns)} test turns share ids; allowed: an id of its own for each")
+    wanted = min(len(turns), MAX_SAMPLES) if samples is None else samples
+    if not 1 <= wanted <= len(turns):
+        raise ValueError(f"{wanted} samples are asked for and the test split has {len(turns)}; allowed: 1 to that")
+    chosen = sorted(random.Random(seed).sample(range(len(turns)), wanted))
+    return [turns[index] for index in chosen]
+
+
+def draw_turns(rows: Dataset | None, number: int) -> list[Turn]:
     """That many turns of a split, the same at every call."""
     turns = list_turns(rows) if rows is not None else []
     return turns if number >= len(turns) else random.Random(0).sample(turns, number)

@@ -10,13 +10,13 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerS
 
 from hub_cards.model import write_model_card
 from hub_cards.results import RESULTS_FILE
+from soulchatcorpus.turns import Turn
 
-from .data import draw_turns
+from .data import draw_turns, list_turns
 from .evaluation.perplexity import unigram_loss
 from .evaluation.results import PREDICTIONS_FILE, replacing, write_predictions, write_results
 from .evaluation.seen import find_openings, write_openings
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
-from .evaluation.turns import list_turns
 from .generation.sampling import Decoding
 from .training.arguments import RunArguments, SoulChatTrainingArguments
 from .training.models import make_model
@@ -48,11 +48,11 @@ def report_run(finished: FinishedRun) -> dict[str, Any]:
     train_turns = list_turns(finished.corpus["train"])
     base = finished.run.model_name_or_path
     openings = find_openings(base) if base else None
-    write_openings(finished.folder, (turn["prompt"] for turn in train_turns), openings)
+    write_openings(finished.folder, (turn.prompt for turn in train_turns), openings)
     turns = draw_turns(finished.corpus.get("test"), finished.run.num_test_turns)
     decoding = finished.args.decoding()
     systems = evaluate_systems(finished, train_turns, turns, decoding) if turns else []
-    references = [turn["completion"] for turn in turns]
+    references = [turn.completion for turn in turns]
     results = write_results(
         finished.folder / RESULTS_FILE,
         dataset=finished.run_info["dataset"],
@@ -71,8 +71,8 @@ def report_run(finished: FinishedRun) -> dict[str, Any]:
 
 def evaluate_systems(
     finished: FinishedRun,
-    train_turns: Sequence[dict[str, str]],
-    turns: Sequence[dict[str, str]],
+    train_turns: Sequence[Turn],
+    turns: Sequence[Turn],
     decoding: Decoding,
 ) -> list[dict[str, Any]]:
     """Score the saved model, the one that training started from, and retrieval on the same turns."""
@@ -91,10 +91,10 @@ def evaluate_systems(
 
 
 def describe_unigram(
-    finished: FinishedRun, train_turns: Sequence[dict[str, str]], references: Sequence[str]
+    finished: FinishedRun, train_turns: Sequence[Turn], references: Sequence[str]
 ) -> dict[str, float]:
     """Loss and perplexity of a unigram model over the same tokens."""
-    unigram = unigram_loss(finished.tokenizer, [turn["completion"] for turn in train_turns], references)
+    unigram = unigram_loss(finished.tokenizer, [turn.completion for turn in train_turns], references)
     return {"loss": unigram.loss, "perplexity": unigram.perplexity}
 
 

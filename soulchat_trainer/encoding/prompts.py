@@ -92,14 +92,14 @@ def encode_prompt(
         render: how the talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
     """
     if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
-        text = _render_with_system(messages, render or render_prompt)
+        text = render_with_system(messages, render or render_prompt)
         return tokenizer(text, split_special_tokens=True).input_ids
     if render is not None:
-        messages = [{"role": "user", "content": _render_with_system(messages, render)}]
+        messages = [{"role": "user", "content": render_with_system(messages, render)}]
     return _apply_template(tokenizer, messages)
 
 
-def _render_with_system(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:
+def render_with_system(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:
     """The talk as one text; the paper's form knows no system text, so one stands on lines of its own before it."""
     if messages[0]["role"] == "system":
         return messages[0]["content"] + "\n" + render(messages[1:])

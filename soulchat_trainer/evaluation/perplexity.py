@@ -11,7 +11,6 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from soulchatcorpus import Message
-from soulchatcorpus.dialogue import parse
 
 from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
 from ..generation.engine import left_pad
@@ -39,14 +38,14 @@ class HeldOutLoss:
 def held_out_loss(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    talks: Sequence[Sequence[Message]],
     references: Sequence[str],
     encode: Callable[[Sequence[Message]], list[int]] | None = None,
 ) -> HeldOutLoss:
-    """The model's loss on the references after the prompts.
+    """The model's loss on the references after the talks.
 
     Args:
-        prompts: as `dialogue.render_prompt` writes them; too long ones lose their oldest turns, as in generation.
+        talks: what was said before each reply; too long ones lose their oldest turns, as in generation.
         references: the replies; one that is longer than a quarter of the window is cut.
         encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
     """
@@ -55,8 +54,8 @@ def held_out_loss(
     encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
     room = prompt_room(window, window)
     rows = []
-    for prompt, target in zip(prompts, target_ids(tokenizer, references), strict=True):
-        context, _ = fit_prompt(encode, parse(prompt), room, cut_last=True)
+    for talk, target in zip(talks, target_ids(tokenizer, references), strict=True):
+        context, _ = fit_prompt(encode, talk, room, cut_last=True)
         target = target[: window - room]
         rows.append((context + target, len(target)))
     rows.sort(key=lambda row: len(row[0]))

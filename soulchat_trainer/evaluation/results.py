@@ -4,7 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ import orjson
 import torch
 
 from hub_cards.results import SCHEMA_VERSION
+from soulchatcorpus.turns import Turn
 
 from ..generation.sampling import Decoding
 
 PREDICTIONS_FILE = "predictions.jsonl"
 PREDICTION_KEYS = ("id", "prompt", "reference", "prediction")
 PACKAGES = ("soulchat", "torch", "transformers", "datasets", "evaluate", "jieba", "rapidfuzz")
-Row = Mapping[str, Any]
 
 
 @contextmanager
@@ -35,11 +35,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     os.replace(unfinished, path)
 
 
-def write_predictions(path: Path, turns: Sequence[Row], predictions: Sequence[str]) -> None:
-    """One JSON object a line, `PREDICTION_KEYS`, in the order of the turns (rows with id, prompt, completion)."""
+def write_predictions(path: Path, turns: Sequence[Turn], predictions: Sequence[str]) -> None:
+    """One JSON object a line, `PREDICTION_KEYS`, in the order of the turns."""
     with replacing(path) as file:
         for turn, prediction in zip(turns, predictions, strict=True):
-            values = (turn["id"], turn["prompt"], turn["completion"], prediction)
+            values = (turn.id, turn.prompt, turn.completion, prediction)
             file.write(orjson.dumps(dict(zip(PREDICTION_KEYS, values, strict=True))) + b"\n")
 
 
@@ -64,11 +64,11 @@ def read_predictions(path: Path) -> list[dict[str, str]]:
     return list(rows.values())
 
 
-def fingerprint(turns: Iterable[Row]) -> str:
+def fingerprint(turns: Iterable[Turn]) -> str:
     """SHA-256 over the id, prompt and completion of the turns: equal exactly where the same samples were scored."""
     digest = hashlib.sha256()
     for turn in turns:
-        digest.update(orjson.dumps([turn["id"], turn["prompt"], turn["completion"]]))
+        digest.update(orjson.dumps([turn.id, turn.prompt, turn.completion]))
     return digest.hexdigest()
 
 

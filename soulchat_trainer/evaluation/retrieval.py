@@ -1,22 +1,24 @@
 """A baseline that cannot be fluent by chance: the reply of the nearest training prompt."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from soulchatcorpus.turns import Turn
+
 NGRAM = 2
 
 
-def retrieval_baseline(train_turns: Iterable[Mapping[str, str]], prompts: Sequence[str]) -> list[str]:
+def retrieval_baseline(train_turns: Iterable[Turn], prompts: Sequence[str]) -> list[str]:
     """For each prompt, the completion of the training turn whose prompt is nearest.
 
     Nearness is the cosine of the prompts' sets of character bigrams, each weighted by its inverse document frequency;
     of equally near ones the first. Time and memory grow with the number of bigrams in the training prompts.
 
     Args:
-        train_turns: rows with `prompt` and `completion`.
+        train_turns: what is looked up.
         prompts: what is to be answered.
 
     Raises:
@@ -25,8 +27,8 @@ def retrieval_baseline(train_turns: Iterable[Mapping[str, str]], prompts: Sequen
     completions: list[str] = []
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, turn in enumerate(train_turns):
-        completions.append(turn["completion"])
-        for ngram in _ngrams(turn["prompt"]):
+        completions.append(turn.completion)
+        for ngram in _ngrams(turn.prompt):
             rows_of[ngram].append(row)
     if not completions:
         raise ValueError("the retrieval baseline has no training turns; allowed: at least one")

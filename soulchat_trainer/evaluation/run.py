@@ -1,7 +1,7 @@
 """`soulchat benchmark run`: systems answer the same test turns, and the paper's Table 1 comes out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from accelerate import PartialState
 from tqdm.auto import tqdm
 
 from hub_cards.results import RESULTS_FILE
+from soulchatcorpus.turns import Turn
 
-from ..data import DATASET_NAMES, load_corpus
+from ..data import DATASET_NAMES, list_turns, load_corpus, sample_turns
 from ..encoding.prompts import prompt_name, renderer
 from ..generation.sampling import Decoding
 from ..loading import check_model_folder, choose_device
@@ -21,9 +22,6 @@ from .results import PREDICTIONS_FILE, fingerprint, write_predictions, write_res
 from .seen import count_seen
 from .systems import ENDPOINT, RETRIEVAL, UNTRAINED, EndpointSystem, ModelSystem, RetrievalSystem, System
 from .table1 import describe_references, system_row
-from .turns import list_turns, sample_turns
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
         "fingerprint": fingerprint(turns),
         "splits": {split: len(rows) for split, rows in splits.items()},
     }
-    references = describe_references([turn["completion"] for turn in turns])
+    references = describe_references([turn.completion for turn in turns])
     common: dict[str, Any] = {"dataset": dataset, "decoding": options.decoding, "references": references}
     rows = []
     for spec, name in zip(options.models, folders, strict=True):
@@ -96,7 +94,7 @@ def check_spec(spec: str) -> None:
         check_model_folder(spec.removeprefix(UNTRAINED))
 
 
-def open_system(spec: str, options: BenchmarkOptions, train_turns: Sequence[Row]) -> System:
+def open_system(spec: str, options: BenchmarkOptions, train_turns: Sequence[Turn]) -> System:
     """The system that a `--model` names, see `systems`."""
     if spec == RETRIEVAL:
         return RetrievalSystem(train_turns)
@@ -107,7 +105,7 @@ def open_system(spec: str, options: BenchmarkOptions, train_turns: Sequence[Row]
 
 def benchmark_system(
     system: System,
-    turns: Sequence[Row],
+    turns: Sequence[Turn],
     folder: Path,
     options: BenchmarkOptions,
     data_fingerprint: str,
@@ -126,7 +124,7 @@ def benchmark_system(
     with state.main_process_first():
         journal = Journal(folder, settings, state.process_index)
     done = journal.read()
-    missing = [turn for turn in turns if turn["id"] not in done]
+    missing = [turn for turn in turns if turn.id not in done]
     state.wait_for_everyone()
     own = missing[state.process_index :: state.num_processes]
     replies = system.answer(own, options.decoding, options.batch_size) if own else ()
@@ -137,13 +135,13 @@ def benchmark_system(
     if not state.is_main_process:
         return None
     done = journal.read()
-    texts = [done[turn["id"]] for turn in turns]
+    texts = [done[turn.id] for turn in turns]
     # New weights may well repeat a special token for ever, which reads as nothing; from others that is a fault.
     if not system.name.startswith(UNTRAINED) and not any(reply.text.strip() for reply in texts):
         raise ValueError(f"{system.name} produced nothing: all {len(texts)} replies are empty")
-    row = system_row(system.name, system.kind, texts, [turn["completion"] for turn in turns], journal.seconds())
+    row = system_row(system.name, system.kind, texts, [turn.completion for turn in turns], journal.seconds())
     write_predictions(folder / PREDICTIONS_FILE, turns, [reply.text for reply in texts])
-    prompts = [turn["prompt"] for turn in turns]
+    prompts = [turn.prompt for turn in turns]
     loss = system.loss(turns)
     return row | {
         "revision": system.revision,

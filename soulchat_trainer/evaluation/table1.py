@@ -4,12 +4,13 @@ A *system* is whatever answers a prompt; its row holds name, kind, scores and wh
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import soulchat_metrics
+from soulchatcorpus.turns import Turn
 
 from ..generation.engine import Reply, generate_replies
 from ..generation.sampling import Decoding
@@ -18,7 +19,6 @@ from .empathy import expression_rates
 from .perplexity import held_out_loss
 from .retrieval import retrieval_baseline
 
-Row = Mapping[str, Any]
 CONFIDENCE = 0.95
 
 
@@ -59,32 +59,32 @@ def evaluate_model(
     name: str,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    turns: Sequence[Row],
+    turns: Sequence[Turn],
     decoding: Decoding,
     batch_size: int = 16,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Answer held-out turns (rows with id, prompt, completion) and score the replies.
+    """Answer held-out turns and score the replies.
 
     Returns:
         the system's row for `results.json`, loss and perplexity on the references included; and the predictions.
     """
-    prompts, references = [turn["prompt"] for turn in turns], [turn["completion"] for turn in turns]
+    talks, references = [turn.context for turn in turns], [turn.completion for turn in turns]
     start = time.perf_counter()
-    replies = generate_replies(model, tokenizer, prompts, [turn["id"] for turn in turns], decoding, batch_size)
+    replies = generate_replies(model, tokenizer, talks, [turn.id for turn in turns], decoding, batch_size)
     seconds = time.perf_counter() - start
-    held_out = held_out_loss(model, tokenizer, prompts, references)
+    held_out = held_out_loss(model, tokenizer, talks, references)
     row = system_row(name, "model", replies, references, seconds)
     row |= {"loss": held_out.loss, "perplexity": held_out.perplexity}
     return row, [reply.text for reply in replies]
 
 
-def evaluate_retrieval(train_turns: Sequence[Row], turns: Sequence[Row]) -> tuple[dict[str, Any], list[str]]:
+def evaluate_retrieval(train_turns: Sequence[Turn], turns: Sequence[Turn]) -> tuple[dict[str, Any], list[str]]:
     """The retrieval baseline's row and predictions."""
     start = time.perf_counter()
-    texts = retrieval_baseline(train_turns, [turn["prompt"] for turn in turns])
+    texts = retrieval_baseline(train_turns, [turn.prompt for turn in turns])
     seconds = time.perf_counter() - start
     replies = [Reply(text, finished=True, num_tokens=0) for text in texts]
-    return system_row("retrieval", "baseline", replies, [turn["completion"] for turn in turns], seconds), texts
+    return system_row("retrieval", "baseline", replies, [turn.completion for turn in turns], seconds), texts
 
 
 def system_row(

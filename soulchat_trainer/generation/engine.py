@@ -18,7 +18,6 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from soulchatcorpus import Message
-from soulchatcorpus.dialogue import parse
 
 from ..chatglm import ChatGLMConfig
 from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
@@ -320,45 +319,44 @@ class ReplyEngine:
 def generate_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str | Sequence[Message]],
+    talks: Sequence[Sequence[Message]],
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
 ) -> list[Reply]:
-    """A reply to each prompt, in their order, with a progress bar; see `iterate_replies`."""
+    """A reply to each talk, in their order, with a progress bar; see `iterate_replies`."""
     replies: dict[int, Reply] = {}
     for index, reply in tqdm(
-        iterate_replies(model, tokenizer, prompts, keys, decoding, batch_size),
-        total=len(prompts),
+        iterate_replies(model, tokenizer, talks, keys, decoding, batch_size),
+        total=len(talks),
         desc="Generating",
         unit="reply",
     ):
         replies[index] = reply
-    return [replies[index] for index in range(len(prompts))]
+    return [replies[index] for index in range(len(talks))]
 
 
 def iterate_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str | Sequence[Message]],
+    talks: Sequence[Sequence[Message]],
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
     encode: Callable[[Sequence[Message]], list[int]] | None = None,
 ) -> Iterator[tuple[int, Reply]]:
-    """Yield (index of the prompt, reply) as replies are done, longest prompts first.
+    """Yield (index of the talk, reply) as replies are done, longest prompts first.
 
     Args:
-        prompts: talks as messages, or as `dialogue.render_prompt` writes them.
-        keys: one for each prompt; they seed the draws, so give each sample its id.
+        talks: what was said before each reply.
+        keys: one for each talk; they seed the draws, so give each sample its id.
 
     Raises:
-        ValueError: a prompt is no dialogue; told before anything is generated.
+        ValueError: a talk has no messages, or only a system text; told before anything is generated.
     """
     engine = ReplyEngine(model, tokenizer, batch_size, encode=encode)
     requests = {}
-    for index, (prompt, key) in enumerate(zip(prompts, keys, strict=True)):
-        messages = parse(prompt) if isinstance(prompt, str) else prompt
+    for index, (messages, key) in enumerate(zip(talks, keys, strict=True)):
         requests[engine.submit(messages, decoding, key, cut_last=True)] = index
     engine.waiting = deque(sorted(engine.waiting, key=lambda request: len(request.prompt_ids), reverse=True))
     while engine.busy:

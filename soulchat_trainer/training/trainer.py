@@ -309,12 +309,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
         replies = generate_replies(
             self.model,
             self.processing_class,
-            [turn["prompt"] for turn in share],
-            [turn["id"] for turn in share],
+            [turn.context for turn in share],
+            [turn.id for turn in share],
             args.decoding(),
             args.per_device_eval_batch_size,
         )
-        pairs = [(reply.text, turn["completion"]) for reply, turn in zip(replies, share, strict=True)]
+        pairs = [(reply.text, turn.completion) for reply, turn in zip(replies, share, strict=True)]
         predictions, references = zip(*gather_object(pairs), strict=True)
         return score_predictions(predictions, references)["metrics"]
 

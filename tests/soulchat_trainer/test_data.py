@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict
 
-from soulchat_trainer.data import corpus_fingerprint, draw_turns, load_corpus
+from soulchat_trainer import data
+from soulchat_trainer.data import corpus_fingerprint, draw_turns, list_turns, load_corpus, sample_turns
+from soulchatcorpus.turns import Turn
 from tests.soulchat_trainer.training_parts import make_rows
+
+TURNS = [Turn(str(number), 1, [{"role": "user", "content": "p"}], "c") for number in range(50)]
 
 
 def test_the_embedded_sample_by_name() -> None:
@@ -48,6 +52,60 @@ def test_turns_are_drawn_the_same_every_time() -> None:
     rows = make_rows(10)
     drawn = draw_turns(rows, 4)
     assert drawn == draw_turns(rows, 4)
-    assert len({turn["id"] for turn in drawn}) == 4
+    assert len({turn.id for turn in drawn}) == 4
     assert len(draw_turns(rows, 1000)) == sum(len(row["messages"]) // 2 for row in rows)
     assert draw_turns(None, 4) == []
+
+
+def test_sampling_is_deterministic_and_in_order() -> None:
+    chosen = sample_turns(TURNS, 10, seed=0)
+    assert chosen == sample_turns(TURNS, 10, seed=0) != sample_turns(TURNS, 10, seed=1)
+    places = [TURNS.index(turn) for turn in chosen]
+    assert places == sorted(set(places))
+
+
+def test_by_default_all_up_to_the_papers_10000(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data.MAX_SAMPLES == 10_000
+    assert sample_turns(TURNS, None, seed=0) == TURNS
+    monkeypatch.setattr(data, "MAX_SAMPLES", 20)
+    assert len(sample_turns(TURNS, None, seed=0)) == 20
+    assert len(sample_turns(TURNS, 30, seed=0)) == 30
+
+
+@pytest.mark.parametrize("samples", [0, -1, 51])
+def test_more_than_there_are_is_refused(samples: int) -> None:
+    with pytest.raises(ValueError, match="test split has 50; allowed: 1 to that"):
+        sample_turns(TURNS, samples, seed=0)
+
+
+def test_nothing_and_shared_ids_are_refused() -> None:
+    with pytest.raises(ValueError, match="test split has 0"):
+        sample_turns([], None, seed=0)
+    with pytest.raises(ValueError, match="share ids"):
+        sample_turns([*TURNS, TURNS[0]], None, seed=0)
+
+
+def test_conversations_and_turns_are_the_same_turns() -> None:
+    roles = ["system", "user", "assistant", "user", "assistant"]
+    talk = [{"role": role, "content": text} for role, text in zip(roles, "sabcd", strict=True)]
+    turns = list_turns(Dataset.from_list([{"id": "7", "messages": talk}]))
+    assert [(turn.id, turn.context, turn.completion) for turn in turns] == [
+        ("7-1", talk[:2], "b"),
+        ("7-2", talk[:4], "d"),
+    ]
+    rows = [{"id": turn.id, "system": "s", "prompt": turn.prompt, "completion": turn.completion} for turn in turns]
+    read = list_turns(Dataset.from_list(rows))
+    assert [(turn.id, turn.context) for turn in read] == [(turn.id, turn.context) for turn in turns]
+    with pytest.raises(ValueError, match="no column id, completion; found prompt"):
+        list_turns(Dataset.from_list([{"prompt": "a"}]))
+
+
+def test_a_line_that_looks_like_the_other_speaker_stays_the_user_s() -> None:
+    talk = [
+        {"role": "user", "content": "在吗"},
+        {"role": "assistant", "content": "在"},
+        {"role": "user", "content": "我给她发了：\n心理咨询师：你好\n她没回"},
+        {"role": "assistant", "content": "嗯"},
+    ]
+    [_, turn] = list_turns(Dataset.from_list([{"id": "1", "messages": talk}]))
+    assert turn.context == talk[:3]

@@ -1,5 +1,6 @@
 """Result files: written whole or not at all, read with complaints that name the line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -14,10 +15,11 @@ from soulchat_trainer.evaluation.results import (
     write_results,
 )
 from soulchat_trainer.generation import Decoding
+from soulchatcorpus.turns import Turn
 
 TURNS = [
-    {"id": "1-1", "prompt": "用户：a\n心理咨询师：", "completion": "b"},
-    {"id": "1-2", "prompt": "c", "completion": "d"},
+    Turn("1", 1, [{"role": "user", "content": "a"}], "b"),
+    Turn("1", 2, [{"role": "user", "content": "c"}], "d"),
 ]
 
 
@@ -25,8 +27,8 @@ def test_predictions_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "predictions.jsonl"
     write_predictions(path, TURNS, ["x\ny", ""])
     assert read_predictions(path) == [
-        {"id": "1-1", "prompt": TURNS[0]["prompt"], "reference": "b", "prediction": "x\ny"},
-        {"id": "1-2", "prompt": "c", "reference": "d", "prediction": ""},
+        {"id": "1-1", "prompt": TURNS[0].prompt, "reference": "b", "prediction": "x\ny"},
+        {"id": "1-2", "prompt": TURNS[1].prompt, "reference": "d", "prediction": ""},
     ]
     with pytest.raises(ValueError, match="argument"):
         write_predictions(path, TURNS, ["one"])
@@ -78,6 +80,6 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_fingerprints_tell_data_apart() -> None:
-    assert fingerprint(TURNS) == fingerprint([dict(turn, other=1) for turn in TURNS])
+    assert fingerprint(TURNS) == fingerprint([replace(turn, topic="情绪") for turn in TURNS])
     assert fingerprint(TURNS) != fingerprint(TURNS[:1])
     assert fingerprint(TURNS) != fingerprint(TURNS[::-1])

@@ -3,16 +3,17 @@
 import pytest
 
 from soulchat_trainer.evaluation.retrieval import retrieval_baseline
+from soulchatcorpus.turns import Turn
 
 TRAIN = [
-    {"prompt": "用户：我失眠了\n心理咨询师：", "completion": "多久了？"},
-    {"prompt": "用户：我和父母吵架了\n心理咨询师：", "completion": "为什么吵？"},
-    {"prompt": "用户：我和男友吵架了\n心理咨询师：", "completion": "他怎么说？"},
+    Turn("1", 1, [{"role": "user", "content": "我失眠了"}], "多久了？"),
+    Turn("2", 1, [{"role": "user", "content": "我和父母吵架了"}], "为什么吵？"),
+    Turn("3", 1, [{"role": "user", "content": "我和男友吵架了"}], "他怎么说？"),
 ]
 
 
 def test_nearest_prompt() -> None:
-    prompts = ["用户：最近失眠\n心理咨询师：", "用户：男友和我吵架\n心理咨询师：", TRAIN[1]["prompt"]]
+    prompts = ["用户：最近失眠\n心理咨询师：", "用户：男友和我吵架\n心理咨询师：", TRAIN[1].prompt]
     assert retrieval_baseline(TRAIN, prompts) == ["多久了？", "他怎么说？", "为什么吵？"]
 
 

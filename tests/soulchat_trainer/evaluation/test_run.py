@@ -13,14 +13,13 @@ import orjson
 import pytest
 
 from hub_cards.results import check_results
-from soulchat_trainer.data import load_corpus
+from soulchat_trainer.data import list_turns, load_corpus
 from soulchat_trainer.evaluation import systems
 from soulchat_trainer.evaluation.results import read_predictions
 from soulchat_trainer.evaluation.run import BenchmarkOptions, folder_name, run_benchmark
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, write_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem
 from soulchat_trainer.evaluation.tables import read_tables, render_markdown
-from soulchat_trainer.evaluation.turns import list_turns
 from soulchat_trainer.generation.engine import Decoding, Reply
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
@@ -43,10 +42,10 @@ def test_one_model(options: BenchmarkOptions) -> None:
     check_results(results)
     assert results == orjson.loads((options.output / "results.json").read_bytes())
     rows = read_predictions(options.output / "predictions.jsonl")
-    test = {turn["id"]: turn for turn in list_turns(load_corpus(options.dataset)["test"])}
+    test = {turn.id: turn for turn in list_turns(load_corpus(options.dataset)["test"])}
     assert len(rows) == 12
-    assert all(test[row["id"]]["prompt"] == row["prompt"] for row in rows)
-    assert all(test[row["id"]]["completion"] == row["reference"] for row in rows)
+    assert all(test[row["id"]].prompt == row["prompt"] for row in rows)
+    assert all(test[row["id"]].completion == row["reference"] for row in rows)
 
     [system] = results["systems"]
     assert system["name"] == "small"
@@ -131,7 +130,7 @@ def test_several_systems_make_a_table(options: BenchmarkOptions, model_folder: P
 
 def test_a_model_that_saw_the_openings_is_marked(options: BenchmarkOptions, model_folder: Path) -> None:
     test = list_turns(load_corpus(options.dataset)["test"])
-    write_openings(model_folder, [turn["prompt"] for turn in test])
+    write_openings(model_folder, [turn.prompt for turn in test])
     try:
         results = run_benchmark(options)
         assert results["systems"][0]["seen"]
@@ -205,7 +204,7 @@ def test_an_untrained_model_may_produce_nothing(
     options: BenchmarkOptions, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def say_nothing(self: ModelSystem, turns: list[dict], *_: object) -> Iterator[tuple[str, Reply]]:
-        return ((turn["id"], Reply("", finished=False, num_tokens=8)) for turn in turns)
+        return ((turn.id, Reply("", finished=False, num_tokens=8)) for turn in turns)
 
     monkeypatch.setattr(ModelSystem, "answer", say_nothing)
     [row] = run_benchmark(replace(options, models=[f"untrained:{model_folder}"]))["systems"]

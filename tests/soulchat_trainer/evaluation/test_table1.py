@@ -11,13 +11,14 @@ from soulchat_trainer.evaluation.table1 import (
     system_row,
 )
 from soulchat_trainer.generation.engine import Decoding, Reply
+from soulchatcorpus.turns import Turn
 from tests.soulchat_trainer import training_parts
 
 PREDICTIONS = ["听起来你很难过，可以告诉我吗？", "慢慢来。", ""]
 REFERENCES = ["听起来你最近很难过。", "没关系，慢慢来。", "可以试试"]
 TURNS = [
-    {"id": "1", "prompt": "用户：我最近总是睡不着\n心理咨询师：", "completion": "告诉我一些。"},
-    {"id": "2", "prompt": "用户：难过\n心理咨询师：", "completion": "理解你，慢慢来可以吗？"},
+    Turn("1", 1, [{"role": "user", "content": "我最近总是睡不着"}], "告诉我一些。"),
+    Turn("2", 1, [{"role": "user", "content": "难过"}], "理解你，慢慢来可以吗？"),
 ]
 
 
@@ -65,12 +66,12 @@ def test_a_model_is_answered_and_scored(chatglm_tokenizer) -> None:
     assert len(predictions) == 2
     assert row["loss"] > 0
     assert row["perplexity"] > 1
-    assert row["metrics"] == score_predictions(predictions, [turn["completion"] for turn in TURNS])["metrics"]
+    assert row["metrics"] == score_predictions(predictions, [turn.completion for turn in TURNS])["metrics"]
 
 
 def test_retrieval_scores_100_on_what_it_has_seen() -> None:
     row, predictions = evaluate_retrieval(TURNS, TURNS)
-    assert predictions == [turn["completion"] for turn in TURNS]
+    assert predictions == [turn.completion for turn in TURNS]
     assert row["metrics"]["bleu-1"] == pytest.approx(100)
     assert (row["kind"], row["loss"], row["generation"]["share_finished"]) == ("baseline", None, 1.0)
 

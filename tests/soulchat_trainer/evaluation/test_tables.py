@@ -18,6 +18,7 @@ from soulchat_trainer.evaluation.tables import (
     write_tables,
 )
 from soulchat_trainer.generation.engine import Decoding, Reply
+from soulchatcorpus.turns import Turn
 
 REFERENCES = [f"听起来你最近很难过，可以告诉我{word}吗？" for word in "家工学友爱睡吃钱病梦哭笑"]
 GOOD = [text.replace("最近", "这几天") for text in REFERENCES]
@@ -26,9 +27,7 @@ BAD = ["好的。"] * len(REFERENCES)
 
 def make_folder(folder: Path, name: str, texts: list[str], **changes: Any) -> Path:
     """A result folder of one system, as a benchmark leaves it."""
-    turns = [
-        {"id": str(n), "prompt": "用户：a\n心理咨询师：", "completion": text} for n, text in enumerate(REFERENCES)
-    ]
+    turns = [Turn(str(n), 1, [{"role": "user", "content": "a"}], text) for n, text in enumerate(REFERENCES)]
     write_predictions(folder / "predictions.jsonl", turns, texts)
     row = system_row(name, "model", [Reply(text, True, 1) for text in texts], REFERENCES, 1.0)
     write_results(
