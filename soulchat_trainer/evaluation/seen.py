@@ -7,10 +7,10 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import cached_file
 
 from soulchatcorpus.dialogue import parse
+from soulchatcorpus.files import replacing
 from soulchatcorpus.splits import opening_key
 
 from ..loading import adapter_base
-from .results import replacing
 
 OPENINGS_FILE = "training_openings.txt"
 
