@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
 from .data import load_corpus
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, report_run
-from .training.checkpoints import check_room, describe_last_whole, saving
+from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
 from .training.models import make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_dataset, describe_run
@@ -71,10 +70,11 @@ def run_recipe(argv: Sequence[str]) -> None:
         run_info=run_info,
     )
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
-    with saving("the trained model", Path(args.output_dir), describe_last_whole(args.output_dir)):
-        trainer.save_model(_internal_call=True)
+    last = describe_last_whole(args.output_dir)
+    with saving("the trained model", Path(args.output_dir), last), trainers_habits_off(args):
+        trainer.save_model()  # the Hub gets it with its results
         trainer.save_state()
-    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, get_model_param_count(model))
+    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, count_parameters(model))
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
     unset_hf_deepspeed_config()  # and whole: ZeRO-3 would part it among processes that do not take part
