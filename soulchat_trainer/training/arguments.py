@@ -126,11 +126,11 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
                 "allowed beside it: linear"
             )
         params = self.hf_deepspeed_config.config["scheduler"]["params"]
-        if params.setdefault("warmup_type", self.warmup_type) not in ("auto", self.warmup_type):
-            raise ValueError(
-                f"warmup_type is {self.warmup_type}; allowed beside the DeepSpeed file: {params['warmup_type']}"
-            )
-        params["warmup_type"] = self.warmup_type
+        given = params.get("warmup_type", self.warmup_type)
+        if given == "auto":
+            params["warmup_type"] = self.warmup_type
+        elif given != self.warmup_type:
+            raise ValueError(f"warmup_type is {self.warmup_type}; allowed beside the DeepSpeed file: {given}")
 
     def decoding(self) -> Decoding:
         """How replies are drawn.
