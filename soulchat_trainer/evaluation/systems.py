@@ -10,7 +10,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
@@ -167,11 +167,11 @@ class RetrievalSystem:
 
     kind, dtype, revision, openings_file, name = "baseline", None, None, None, RETRIEVAL
 
-    def __init__(self, train_turns: Sequence[Turn]) -> None:
+    def __init__(self, train_turns: Iterable[Turn]) -> None:
         self.train_turns = train_turns
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
-        texts = retrieval_baseline(self.train_turns, [turn.prompt for turn in turns])
+        texts = retrieval_baseline(self.train_turns, [turn.context for turn in turns])
         for turn, text in zip(turns, texts, strict=True):
             yield turn.id, Reply(text, finished=True, num_tokens=0)
 
