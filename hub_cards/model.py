@@ -1,7 +1,6 @@
 """From a run's folder to the files of a model repository: weights, tokenizer, decoding, results, card, licence."""
 
 import json
-import os
 import struct
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+from soulchatcorpus.files import write_json, write_text
 
 from .cards import SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
@@ -50,13 +51,12 @@ def write_model_card(folder: Path, repo_id: str | None = None, licence: str | No
         ValueError: results.json or predictions.jsonl is not of its form.
     """
     described = describe_model(folder, licence)
-    _write(folder / CARD, render_described(described, repo_id))
+    write_text(folder / CARD, render_described(described, repo_id))
     if described.licence.link == LICENCE_FILE:
-        _write(folder / LICENCE_FILE, _licence_text(described.licence.name, described.results))
+        write_text(folder / LICENCE_FILE, _licence_text(described.licence.name, described.results))
     entries = eval_results_yaml(described.results)
     if entries is not None:
-        (folder / EVAL_RESULTS_FILE).parent.mkdir(exist_ok=True)
-        _write(folder / EVAL_RESULTS_FILE, entries)
+        write_text(folder / EVAL_RESULTS_FILE, entries)
 
 
 def stage_model(
@@ -97,7 +97,7 @@ def stage_model(
         results["dataset"]["licence"] = licence
     if dataset is not None:
         results["dataset"] |= {"hub_id": dataset[0], "revision": dataset[1]}
-    _replace_json(staged / RESULTS_FILE, results)
+    write_json(staged / RESULTS_FILE, results)
     _write_decoding(staged, results)
     predictions = folder / "predictions.jsonl"
     if predictions.is_file():
@@ -129,7 +129,7 @@ def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | No
             raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
         return named
     if adapter:
-        _replace_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
+        write_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
     results["training"] = (results.get("training") or {}) | {
         "arguments": arguments | {"model_name_or_path": base_model}
     }
@@ -143,7 +143,7 @@ def _write_decoding(staged: Path, results: dict[str, Any]) -> None:
         return
     path = staged / "generation_config.json"
     config = orjson.loads(path.read_bytes()) if path.is_file() else {}
-    _replace_json(path, config | decoding)
+    write_json(path, config | decoding)
 
 
 def _keep_prefix_only(staged: Path) -> None:
@@ -186,14 +186,3 @@ def _licence_text(name: str | None, results: dict[str, Any]) -> str:
         return (resources.files("hub_cards") / "templates" / "CHATGLM_LICENSE").read_text(encoding="utf-8")
     stated = lookup(results, "dataset.licence") or "licence not stated"
     return f"Training data: {results['dataset']['name']}, {stated}.\n\n{data_terms(results)}"
-
-
-def _replace_json(path: Path, value: dict[str, Any]) -> None:
-    path.unlink(missing_ok=True)
-    path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -10,11 +10,12 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerS
 
 from hub_cards.model import write_model_card
 from hub_cards.results import RESULTS_FILE
+from soulchatcorpus.files import replacing
 from soulchatcorpus.turns import Turn
 
 from .data import draw_turns, list_turns
 from .evaluation.perplexity import unigram_loss
-from .evaluation.results import PREDICTIONS_FILE, replacing, write_predictions, write_results
+from .evaluation.results import PREDICTIONS_FILE, write_predictions, write_results
 from .evaluation.seen import find_openings, write_openings
 from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
 from .generation.sampling import Decoding

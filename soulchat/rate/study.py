@@ -18,6 +18,7 @@ import orjson
 import soulchat_metrics
 from hub_cards.results import RESULTS_FILE, read_results
 from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
+from soulchatcorpus.files import replacing
 
 from .questions import ASPECTS, check_scores
 
@@ -134,10 +135,7 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
     generator.shuffle(items)
     tokens = {f"rater-{number}": secrets.token_urlsafe(16) for number in range(1, raters + 1)}
 
-    output.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    with _transaction(unfinished) as database:
+    with replacing(path) as file, _transaction(Path(file.name)) as database:
         database.executescript(_TABLES)
         database.execute("INSERT INTO study VALUES (?, ?)", (seed, samples))
         database.executemany("INSERT INTO system VALUES (?, ?)", [(name, _score(systems[name])) for name in systems])
@@ -150,7 +148,6 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
             order = generator.sample(range(1, len(items) + 1), len(items))
             database.execute("INSERT INTO rater (name, token_sha256) VALUES (?, ?)", (name, _hash(token)))
             database.executemany("INSERT INTO assignment VALUES (?, ?, ?)", [(name, *row) for row in enumerate(order)])
-    unfinished.rename(path)
     return tokens
 
 

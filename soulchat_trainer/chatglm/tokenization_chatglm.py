@@ -14,6 +14,8 @@ from transformers import BatchEncoding
 from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
+from soulchatcorpus.files import replacing
+
 from .sentencepiece_training import train_sentencepiece
 
 # The form of soulchatcorpus.dialogue.render_prompt, in the template language that other tools read.
@@ -272,11 +274,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, output_dir: str | os.
     Raises `ValueError` where the texts cannot fill `vocab_size` pieces.
     """
     output_dir = Path(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
     model_file = output_dir / ChatGLMTokenizer.vocab_files_names["vocab_file"]
-    unfinished = model_file.with_suffix(".unfinished")
-    unfinished.write_bytes(train_sentencepiece((_hide_whitespace(text) for text in texts), vocab_size))
-    os.replace(unfinished, model_file)
+    with replacing(model_file) as file:
+        file.write(train_sentencepiece((_hide_whitespace(text) for text in texts), vocab_size))
     tokenizer = ChatGLMTokenizer(str(model_file))
     tokenizer.save_pretrained(output_dir)
     return tokenizer

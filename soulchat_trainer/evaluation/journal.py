@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
+from soulchatcorpus.files import replacing
+
 from ..generation.engine import Reply
-from .results import replacing
 
 SETTINGS_FILE = "settings.json"
 REPLY_KEYS = ("id", "text", "finished", "num_tokens", "seconds")

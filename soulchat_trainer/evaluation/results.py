@@ -4,18 +4,18 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 import torch
 
 from hub_cards.results import SCHEMA_VERSION
+from soulchatcorpus.files import write_json, write_lines
 from soulchatcorpus.turns import Turn
 
 from ..generation.sampling import Decoding
@@ -25,22 +25,13 @@ PREDICTION_KEYS = ("id", "prompt", "reference", "prediction")
 PACKAGES = ("soulchat", "torch", "transformers", "datasets", "evaluate", "jieba", "rapidfuzz")
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that takes `path`'s place once all of it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
-        yield file
-    os.replace(unfinished, path)
-
-
 def write_predictions(path: Path, turns: Sequence[Turn], predictions: Sequence[str]) -> None:
     """One JSON object a line, `PREDICTION_KEYS`, in the order of the turns."""
-    with replacing(path) as file:
-        for turn, prediction in zip(turns, predictions, strict=True):
-            values = (turn.id, turn.prompt, turn.completion, prediction)
-            file.write(orjson.dumps(dict(zip(PREDICTION_KEYS, values, strict=True))) + b"\n")
+    rows = (
+        (turn.id, turn.context, turn.completion, prediction)
+        for turn, prediction in zip(turns, predictions, strict=True)
+    )
+    write_lines(path, (dict(zip(PREDICTION_KEYS, row, strict=True)) for row in rows))
 
 
 def read_predictions(path: Path) -> list[dict[str, str]]:
@@ -108,8 +99,7 @@ def write_results(
         "references": references,
         "unigram": unigram,
     }
-    with replacing(path) as file:
-        file.write(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
+    write_json(path, results)
     return results
 
 

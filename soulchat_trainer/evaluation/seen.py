@@ -6,10 +6,10 @@ from pathlib import Path
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import cached_file
 
+from soulchatcorpus.files import replacing
 from soulchatcorpus.splits import opening_keys
 
 from ..loading import adapter_base
-from .results import replacing
 
 OPENINGS_FILE = "training_openings.txt"
 

@@ -13,9 +13,10 @@ import orjson
 
 import soulchat_metrics
 from hub_cards.results import METRICS, RESULTS_FILE, lookup, read_results
+from soulchatcorpus.files import replacing, write_text
 
 from .empathy import claims
-from .results import PREDICTIONS_FILE, read_predictions, replacing
+from .results import PREDICTIONS_FILE, read_predictions
 
 SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
 P_VALUE = 0.05
@@ -281,7 +282,6 @@ def write_tables(folders: Sequence[Path], output: Path) -> str:
     """Write table.md, table.tex and table.png into a folder; returns the Markdown."""
     tables = read_tables(folders)
     for name, render in (("table.md", render_markdown), ("table.tex", render_latex)):
-        with replacing(output / name) as file:
-            file.write(render(tables).encode())
+        write_text(output / name, render(tables))
     draw_chart(tables, output / "table.png")
     return render_markdown(tables)

@@ -15,6 +15,8 @@ from transformers.trainer_pt_utils import get_model_param_count
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
 
+from soulchatcorpus.files import write_json
+
 logger = logging.get_logger(__name__)
 MANIFEST_NAME = "manifest.json"
 
@@ -38,17 +40,7 @@ def write_manifest(checkpoint: str | Path) -> None:
         with open(path, "rb+") as file:
             os.fsync(file.fileno())
     sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in _files(checkpoint)}
-    replace_text(checkpoint / MANIFEST_NAME, json.dumps(sizes, indent=1))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees either the old or the new one, also after a power cut."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_json(checkpoint / MANIFEST_NAME, sizes)
 
 
 def remove_manifest(checkpoint: str | Path) -> None:

@@ -7,11 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Value
 
+from ..files import write_json
 from ..schema import FEATURES
 from ..splits import SPLITS, Splitter, opening_key
 from ..tables import TOPIC_NUMBERS
 from ..turns import count_turns, split_turns
-from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation, write_json
+from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
 PROVENANCE = ("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis")

@@ -13,8 +13,9 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
+from ..files import replacing, write_json
 from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
-from .records import check_unknown_topics, find_file, replacing, result_file, write_json
+from .records import check_unknown_topics, find_file, result_file
 from .steps import (
     STEPS,
     Crisis,
@@ -166,7 +167,7 @@ def _remove(work: Path) -> None:
 def _join(parts: list[Path], path: Path) -> int:
     """Put the lines of all parts into one file; returns how many."""
     count = 0
-    with replacing(path) as temporary, temporary.open("wb") as joined:
+    with replacing(path) as joined:
         for part in parts:
             with part.open("rb") as lines:
                 for line in lines:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ..files import write_json
 from .figures import draw_comparison, draw_topics, draw_word_cloud, find_chinese_font, needs_chinese
-from .records import write_json
 from .stats import compare, describe
 
 

@@ -10,8 +10,8 @@ matplotlib.use("Agg")  # files only: no window is opened
 from matplotlib import font_manager, pyplot
 from wordcloud import WordCloud
 
+from ..files import replacing, write_text
 from ..schema import TOPICS
-from .records import replacing
 
 # Fonts with Chinese characters, by how their files are called; the first one installed is taken.
 CHINESE_FONTS = (
@@ -69,10 +69,9 @@ def draw_word_cloud(words: dict[str, int], path: Path, font: Path | None) -> Non
         random_state=0,
         prefer_horizontal=0.95,
     ).generate_from_frequencies(words)
-    with replacing(path.with_suffix(".png")) as temporary:
-        cloud.to_image().save(temporary, format="PNG")
-    with replacing(path.with_suffix(".svg")) as temporary:
-        temporary.write_text(cloud.to_svg(), encoding="utf-8")
+    with replacing(path.with_suffix(".png")) as file:
+        cloud.to_image().save(file, format="PNG")
+    write_text(path.with_suffix(".svg"), cloud.to_svg())
 
 
 def draw_comparison(compared: dict[str, dict[str, float]], names: tuple[str, str], path: Path) -> None:
@@ -97,6 +96,6 @@ def needs_chinese(words: dict[str, int]) -> bool:
 def _save(figure: pyplot.Figure, path: Path) -> None:
     figure.tight_layout()
     for suffix in (".png", ".svg"):
-        with replacing(path.with_suffix(suffix)) as temporary:
-            figure.savefig(temporary, format=suffix[1:], dpi=150)
+        with replacing(path.with_suffix(suffix)) as file:
+            figure.savefig(file, format=suffix[1:], dpi=150)
     pyplot.close(figure)

@@ -4,13 +4,9 @@ Every verb reads such a file (or a folder that an earlier verb left) and writes 
 id. A question record is `{"id", "question", "answer", "topic"?, …}`; a conversation record is what `to_record` makes.
 """
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
-
-import orjson
 
 from ..reading.json_stream import read_records
 from ..schema import TOPICS, Conversation, Role, find_topic
@@ -175,55 +171,3 @@ def to_record(conversation: Conversation) -> Record:
 def to_conversation(record: Record) -> Conversation:
     """The conversation of a record; flags and labels of the cleaning stay behind."""
     return Conversation(record["id"], record["messages"], record.get("topic"), record.get("provenance") or {})
-
-
-class LinesWriter:
-    """JSON lines into a file that is whole or not there: written under a temporary name, moved when all went well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> "LinesWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._temporary.open("wb")
-        return self
-
-    def write(self, record: Record) -> None:
-        self._file.write(orjson.dumps(record) + b"\n")
-        self.count += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            self._file.close()
-            if kind is None:
-                os.replace(self._temporary, self.path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-
-def write_lines(path: Path, records: Iterable[Record]) -> int:
-    """Write records to a JSON lines file at once or not at all; returns how many."""
-    with LinesWriter(path) as writer:
-        for record in records:
-            writer.write(record)
-    return writer.count
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write an indented JSON file at once or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

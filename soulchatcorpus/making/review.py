@@ -17,18 +17,16 @@ from typing import Any, Literal
 
 import orjson
 
+from ..files import replacing, to_line, write_json, write_lines
 from .records import (
     NEEDED,
     Kind,
-    LinesWriter,
     Record,
     find_fault,
     find_file,
     passages,
     read_pipeline_records,
     result_file,
-    write_json,
-    write_lines,
 )
 
 Decision = Literal["keep", "edit", "remove"]
@@ -270,19 +268,20 @@ class ReviewStore:
         by_id: dict[str, list[dict]] = {}
         for row in decisions:
             by_id.setdefault(row["id"], []).append(row)
-        with LinesWriter(result_file(file, out)) as kept, LinesWriter(out / "removed.jsonl") as removed:
+        with replacing(result_file(file, out)) as kept, replacing(out / "removed.jsonl") as removed:
             for record in read_pipeline_records(file, "relabel"):
                 outcome = _outcome(by_id.get(record["id"], []))
                 counts["read"] += 1
                 counts[outcome["decision"] if outcome else "not_reviewed"] += 1
                 if outcome and outcome["decision"] == "remove":
-                    removed.write({"id": record["id"], "reason": outcome["reason"], "reviewer": outcome["reviewer"]})
+                    told = {"id": record["id"], "reason": outcome["reason"], "reviewer": outcome["reviewer"]}
+                    removed.write(to_line(told))
                     continue
                 if outcome:
                     record = outcome["record"] or record
                     note = {"reviewer_decision": outcome["decision"], "reviewer": outcome["reviewer"]}
                     record["provenance"] = (record.get("provenance") or {}) | note
-                kept.write(record)
+                kept.write(to_line(record))
         write_lines(out / "decisions.jsonl", decisions)
         write_lines(
             out / "audit.jsonl", self._rows("audit", "number, at, reviewer, action, id, reason, before, after")

@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..care.privacy import mask_private
+from ..files import replacing, to_line, write_json
 from ..schema import Conversation
 from .costs import EXPECTED_REPLY_TOKENS, estimate_tokens
 from .ledger import Entry, Ledger
 from .parse import MIN_ROUNDS, PROMPT_ROUNDS, Parsed, parse_reply
 from .prompts import Prompt
 from .records import (
-    LinesWriter,
     Record,
     check_unknown_topics,
     find_file,
     kind_of,
     read_pipeline_records,
     to_record,
-    write_json,
 )
 from .requests import Progress, RequestOptions, hash_content, send_all
 
@@ -140,7 +139,7 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
     reasons: Counter[str] = Counter()
     models: Counter[str] = Counter()
     counts = Counter({"accepted": 0, "rejected": 0, "open": 0, "outside_prompt_rounds": 0})
-    with LinesWriter(out / "conversations.jsonl") as accepted, LinesWriter(out / "rejected.jsonl") as rejected:
+    with replacing(out / "conversations.jsonl") as accepted, replacing(out / "rejected.jsonl") as rejected:
         for record in read_questions(source, options.unknown_topics):
             entry = ledger.find_final(record["id"], task.content_hash(record))
             counts[entry.status if entry else "open"] += 1
@@ -149,13 +148,13 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
             if entry.status == "rejected":
                 reasons[entry.reason or ""] += 1
                 told = {"reason": entry.reason, "detail": entry.detail, "model": entry.model, "reply": entry.reply}
-                rejected.write({"id": record["id"], **told})
+                rejected.write(to_line({"id": record["id"], **told}))
                 continue
             parsed = parse_reply(entry.reply or "", entry.finish_reason or "stop", options.min_rounds)
             assert isinstance(parsed, Parsed)
             counts["outside_prompt_rounds"] += parsed.rounds not in PROMPT_ROUNDS
             models[entry.model] += 1
-            accepted.write(to_record(_conversation(record, entry, parsed)))
+            accepted.write(to_line(to_record(_conversation(record, entry, parsed))))
     report = {
         **counts,
         "reasons": dict(reasons.most_common()),

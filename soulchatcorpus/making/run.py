@@ -26,13 +26,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 import orjson
 import yaml
 
+from ..files import write_json
 from .build import build
 from .clean import CleanOptions, clean
 from .costs import read_models
 from .describe import write_statistics
 from .endpoint import is_loopback
 from .prompts import NAMED_PROMPTS, load_prompt
-from .records import find_file, write_json
+from .records import find_file
 from .requests import RequestOptions
 from .review import ReviewStore
 from .rewrite import RewriteOptions, rewrite

@@ -25,8 +25,9 @@ from datatrove.pipeline.base import PipelineStep
 
 from ..care.crisis import find_crisis
 from ..care.privacy import find_private, mask_spans
+from ..files import replacing, to_line, write_json
 from ..patterns import first_character_index
-from .records import LinesWriter, Record, passages, read_pipeline_records, set_passages, write_json
+from .records import Record, passages, read_pipeline_records, set_passages
 from .topics import find_topic_by_words
 
 # Step -> what it may do with what it finds; the first is the default. The paper's special strings only flag: 我是
@@ -150,17 +151,18 @@ class WriteParts(PipelineStep):
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         counts: Counter[tuple[str, str, str]] = Counter()
         with (
-            LinesWriter(self.folder / f"kept-{rank:05d}.jsonl") as kept,
-            LinesWriter(self.folder / f"dropped-{rank:05d}.jsonl") as dropped,
+            replacing(self.folder / f"kept-{rank:05d}.jsonl") as kept,
+            replacing(self.folder / f"dropped-{rank:05d}.jsonl") as dropped,
         ):
             for document in data:
                 counts.update(document.metadata["counts"])
                 record = document.metadata["record"]
                 if "dropped" in document.metadata:
                     step, reason = document.metadata["dropped"]
-                    dropped.write({"id": record["id"], "step": step, "reason": reason, "record": record})
+                    told = {"id": record["id"], "step": step, "reason": reason, "record": record}
+                    dropped.write(to_line(told))
                 else:
-                    kept.write(record)
+                    kept.write(to_line(record))
                 yield document
         write_json(self.folder / f"counts-{rank:05d}.json", [[*key, number] for key, number in counts.items()])
 

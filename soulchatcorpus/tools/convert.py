@@ -8,19 +8,18 @@ one speaker in a row are joined by a line break, and what comes before the user'
 last is left out; `Conversion.left_out` counts it.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..files import replacing, to_line
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus
 from ..reading.json_stream import CorpusError
 from ..schema import Conversation
@@ -69,32 +68,15 @@ def convert(
     conversion = Conversion()
     rejected = output.with_name(output.name + ".rejected.jsonl")
     with ExitStack() as files:
-        temporary = files.enter_context(_Temporary(output))
+        file = files.enter_context(replacing(output))
         if on_error == "skip":
-            conversion.report.rejects = files.enter_context(files.enter_context(_Temporary(rejected)).path.open("wb"))
+            conversion.report.rejects = files.enter_context(replacing(rejected))
         conversations = read_corpus(source, format, on_error, conversion.report)
         write = _write_jsonl if output.suffix == ".jsonl" else _write_parquet
-        write(temporary.path, conversations, to, conversion)
+        write(file, conversations, to, conversion)
     if on_error == "skip" and not conversion.report.rejected:
         rejected.unlink()
     return conversion
-
-
-class _Temporary:
-    """A path beside the wanted one, which takes its place when all went well and is gone when not."""
-
-    def __init__(self, wanted: Path) -> None:
-        self._wanted = wanted
-        self.path = wanted.with_name(f".{wanted.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> "_Temporary":
-        return self
-
-    def __exit__(self, failure: type | None, *_: object) -> None:
-        if failure is None:
-            os.replace(self.path, self._wanted)
-        else:
-            self.path.unlink(missing_ok=True)
 
 
 def to_sharegpt(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:
@@ -155,17 +137,16 @@ def _table(conversations: Sequence[Conversation], to: str, left_out: Counter[str
     return pa.Table.from_pylist(rows, schema=SCHEMAS[to])
 
 
-def _write_jsonl(path: Path, conversations: Iterator[Conversation], to: str, conversion: Conversion) -> None:
-    with path.open("wb") as file:
-        for conversation in conversations:
-            for row in _rows(conversation, to, conversion.left_out):
-                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                conversion.rows += 1
+def _write_jsonl(file: BinaryIO, conversations: Iterator[Conversation], to: str, conversion: Conversion) -> None:
+    for conversation in conversations:
+        for row in _rows(conversation, to, conversion.left_out):
+            file.write(to_line(row))
+            conversion.rows += 1
 
 
-def _write_parquet(path: Path, conversations: Iterator[Conversation], to: str, conversion: Conversion) -> None:
-    with pq.ParquetWriter(path, SCHEMAS[to], compression="zstd") as file:
+def _write_parquet(file: BinaryIO, conversations: Iterator[Conversation], to: str, conversion: Conversion) -> None:
+    with pq.ParquetWriter(file, SCHEMAS[to], compression="zstd") as writer:
         while batch := list(islice(conversations, BATCH_CONVERSATIONS)):
             table = _table(batch, to, conversion.left_out)
-            file.write_table(table)
+            writer.write_table(table)
             conversion.rows += len(table)

@@ -4,7 +4,6 @@ Writes one Parquet file for every config and split, and their exact sizes into t
 local folder on what the card says, not on the files.
 """
 
-import os
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
+from ..files import replacing
 from ..schema import FEATURES, Conversation
 from ..splits import SPLITS, opening_key, split_all
 from ..turns import count_turns, split_turns
@@ -47,9 +47,8 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
 
 def _write_parquet(path: Path, rows: list[dict], config: str) -> None:
     table = pa.Table.from_pylist(rows, schema=FEATURES[config].arrow_schema)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(table, temporary, compression="zstd", compression_level=19)
-    os.replace(temporary, path)
+    with replacing(path) as file:
+        pq.write_table(table, file, compression="zstd", compression_level=19)
 
 
 def _update_card(folder: Path) -> None:

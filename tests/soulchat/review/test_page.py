@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.review import ReviewStore
 
 pytest.importorskip("gradio")

@@ -10,7 +10,6 @@ from hub_cards.results import check_results
 from soulchat_trainer.evaluation.results import (
     fingerprint,
     read_predictions,
-    replacing,
     write_predictions,
     write_results,
 )
@@ -63,20 +62,6 @@ def test_results_have_the_common_form(tmp_path: Path) -> None:
     assert set(results["versions"]) >= {"soulchat", "torch", "transformers"}
     assert results["hardware"]["cores"] >= 1
     assert str(tmp_path) not in path.read_text()
-
-
-def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
-
-    def fail() -> None:
-        with replacing(path) as file:
-            file.write(b"half")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert path.read_bytes() == b"old"
 
 
 def test_fingerprints_tell_data_apart() -> None:

@@ -4,8 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.build import PROVENANCE, build
-from soulchatcorpus.making.records import write_lines
 
 
 def conversation(number: int) -> dict:

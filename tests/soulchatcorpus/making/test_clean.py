@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from soulchat.cli import app
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.clean import CleanOptions, clean
-from soulchatcorpus.making.records import write_lines
 from soulchatcorpus.making.steps import STEPS
 from tests.paths import ROOT
 

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.describe import write_statistics
-from soulchatcorpus.making.records import write_lines
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making import figures
 from soulchatcorpus.making.describe import write_statistics
-from soulchatcorpus.making.records import write_lines
 from tests.soulchatcorpus.making.test_stats import RECORDS
 
 

@@ -1,15 +1,13 @@
-"""Record files: what is read, refused, and written whole or not at all."""
+"""Record files: what is read and refused."""
 
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.records import (
-    LinesWriter,
     find_file,
     passages,
     read_pipeline_records,
     set_passages,
-    write_json,
-    write_lines,
 )
 
 
@@ -78,30 +76,3 @@ def test_passages_come_and_go():
     assert passages(record) == [("user", "一"), ("assistant", "二")]
     set_passages(record, ["三", "四"])
     assert passages(record) == [("user", "三"), ("assistant", "四")]
-
-
-def test_a_file_is_whole_or_as_it_was(tmp_path):
-    path = tmp_path / "a.jsonl"
-    write_lines(path, [{"id": "old"}])
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        write_lines(path, [{"id": "new"}, {"id": object()}])
-    assert path.read_text() == '{"id":"old"}\n'
-    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
-
-
-def test_a_full_disk_leaves_what_was_there(tmp_path):
-    """/dev/full takes no byte: writing there is what a full disk is like."""
-    path = tmp_path / "a.jsonl"
-    write_lines(path, [{"id": "old"}])
-    writer = LinesWriter(path)
-    writer._temporary.symlink_to("/dev/full")
-    writer.__enter__().write({"id": "new"})
-    with pytest.raises(OSError, match="No space left"):
-        writer.__exit__(None)
-    assert path.read_text() == '{"id":"old"}\n'
-    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
-
-
-def test_json_is_indented(tmp_path):
-    write_json(tmp_path / "new" / "a.json", {"名": 1})
-    assert (tmp_path / "new" / "a.json").read_text() == '{\n  "名": 1\n}\n'

@@ -7,8 +7,8 @@ from collections import Counter
 import orjson
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making import review
-from soulchatcorpus.making.records import write_lines
 from soulchatcorpus.making.review import ReviewStore
 
 FLAGS = [{"step": "special", "reason": "我是"}]

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from soulchat.cli import app
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.review import ReviewStore
 from soulchatcorpus.making.run import run_pipeline
 from tests.paths import ROOT

@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.costs import read_models
-from soulchatcorpus.making.records import write_lines
 from soulchatcorpus.making.requests import RequestOptions
 from soulchatcorpus.making.topics import ask_topics, find_topic_by_words
 from soulchatcorpus.schema import TOPICS
