@@ -29,7 +29,7 @@ from transformers.utils import logging
 
 from hub_cards.model import OURS
 from hub_cards.publish import Target
-from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
+from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
 
 from ..data import draw_turns
@@ -398,10 +398,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def _finish_current_push(self) -> None:
         """Nothing: pushes go on while the model is evaluated, and `push_to_hub` waits for the last one."""
 
-    def describe_so_far(self) -> dict[str, Any]:
+    def describe_so_far(self) -> Results:
         """results.json of a model that is not evaluated yet."""
         training = describe_training(self.state, self.args.to_dict(), get_model_param_count(self.model))
-        return {"schema_version": SCHEMA_VERSION, **self.run_info, "training": training, "systems": []}
+        return check_results({**self.run_info, "training": training})
 
     # Checkpoints
 
