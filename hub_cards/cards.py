@@ -80,6 +80,7 @@ def render_model_card(
         predictions: rows of predictions.jsonl; the first five are shown, unpicked.
         loss_figure: path of the loss curve inside the folder.
     """
+    decoding = results.decoding.arguments if results.decoding else {}
     licence = model_licence(model_type, base_model, results.dataset.licence)
     metadata = model_metadata(results, repo_id=repo_id, model_type=model_type, base_model=base_model, licence=licence)
     return (
@@ -99,7 +100,7 @@ def render_model_card(
             replies=[{**row, "last_user": last_user_message(row["messages"])} for row in predictions[:NUM_REPLIES]],
             may_show_data=(results.dataset.licence or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
-            decoding="".join(f", {name}={value!r}" for name, value in (results.decoding.arguments if results.decoding else {}).items()),
+            decoding="".join(f", {name}={value!r}" for name, value in decoding.items()),
             arguments=_shown_arguments(results.training.arguments if results.training else {}),
         )
     )

@@ -147,7 +147,7 @@ def _keep_prefix_only(staged: Path) -> None:
     from safetensors import safe_open  # with torch, which knows bfloat16; nothing else here needs it
     from safetensors.torch import save_file
 
-    prefix = {}
+    prefix: dict[str, Any] = {}
     for path in sorted(staged.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             prefix |= {name: file.get_tensor(name) for name in file.keys() if "prefix_encoder." in name}  # noqa: SIM118

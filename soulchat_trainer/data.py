@@ -1,8 +1,9 @@
 """The corpus of a run: splits by name or from a file, the turns in them, and the fingerprint that results name."""
 
 import hashlib
+import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import orjson
 from datasets import Dataset, DatasetDict
 
 import soulchatcorpus  # makes its name known to load_dataset
+from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import parse
-from soulchatcorpus.turns import Turn, split_turns
+from soulchatcorpus.turns import Turn, count_turns, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
@@ -85,16 +87,19 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
 class StoredTurns:
     """The turns of a split of conversations (`messages`) or of turns (`prompt`, `completion`), read anew each time.
 
+    Rows without a column `id` are numbered.
+
     Raises:
         ValueError: a column is missing; while it is read, a prompt is not of the paper's form.
     """
 
     def __init__(self, rows: Dataset) -> None:
         self.has_messages = "messages" in rows.column_names
-        wanted = ("id", "messages") if self.has_messages else ("id", "prompt", "completion")
+        wanted = ("messages",) if self.has_messages else ("prompt", "completion")
         if missing := [column for column in wanted if column not in rows.column_names]:
             raise ValueError(f"the turns have no column {', '.join(missing)}; found {', '.join(rows.column_names)}")
-        self.rows = rows.select_columns(list(wanted)) if self.has_messages else rows
+        known = ("id", *wanted) if self.has_messages else ("id", "conversation_id", "turn", "system", *wanted)
+        self.rows = rows.select_columns([column for column in known if column in rows.column_names])
 
     def __iter__(self) -> Iterator[Turn]:
         if not self.has_messages:
@@ -106,9 +111,17 @@ class StoredTurns:
         """The first message of each conversation, of each row where rows are turns."""
         return (opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
 
+    def count(self) -> int:
+        """How many there are."""
+        if not self.has_messages:
+            return len(self.rows)
+        return sum(count_turns(row["messages"]) for row in self._read())
+
     def _read(self) -> Iterator[dict[str, Any]]:
-        for batch in self.rows.iter(batch_size=READ_ROWS):
-            yield from (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+        batches = self.rows.iter(batch_size=READ_ROWS)
+        rows = (zip(*batch.values(), strict=True) for batch in batches)
+        for number, values in enumerate(itertools.chain.from_iterable(rows)):
+            yield {"id": number, **dict(zip(self.rows.column_names, values, strict=True))}
 
 
 def opening(messages: Sequence[Message]) -> str:
@@ -145,7 +158,21 @@ def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[
     return [turns[index] for index in chosen]
 
 
-def draw_turns(rows: Dataset | None, number: int) -> list[Turn]:
-    """That many turns of a split, the same at every call."""
-    turns = list_turns(rows) if rows is not None else []
-    return turns if number >= len(turns) else random.Random(0).sample(turns, number)
+def turns_fingerprint(turns: Iterable[Turn]) -> str:
+    """SHA-256 over id, context and completion of the turns: equal exactly where the same samples were scored."""
+    digest = hashlib.sha256()
+    for turn in turns:
+        digest.update(orjson.dumps([turn.id, turn.context, turn.completion]))
+    return digest.hexdigest()
+
+
+def describe_dataset(name: str, corpus: DatasetDict, fingerprint: str) -> DataSet:
+    """The `dataset` part of results.json, with the number of turns by split."""
+    known = DATASET_NAMES.get(name, {})
+    return DataSet(
+        name=known.get("name", Path(name).name),
+        config="turns",
+        fingerprint=fingerprint,
+        splits={split: StoredTurns(rows).count() for split, rows in corpus.items()},
+        licence=known.get("licence", next(iter(corpus.values())).info.license or None),
+    )

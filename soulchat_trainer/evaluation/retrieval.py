@@ -92,7 +92,8 @@ def _batches(turns: Iterable[Turn]) -> Iterator[_Batch]:
     texts: list[str] = []
     starts: list[int] = []
     completions: list[str] = []
-    characters, before = 0, []
+    before: list[Message] = []
+    characters = 0
     for turn in turns:
         goes_on = before and turn.context[: len(before)] == before
         if not goes_on and characters >= BATCH_CHARACTERS:

@@ -34,7 +34,7 @@ UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
 ERROR_CHARACTERS = 300  # of what an endpoint tells of an error
 
 
-class System(Protocol):
+class Answering(Protocol):
     """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
 
     @property
@@ -62,9 +62,11 @@ class ModelSystem:
 
     kind = "model"
 
-    def __init__(self, spec: str, prompt: str | None, device: str, dtype: str, seed: int) -> None:
+    def __init__(
+        self, spec: str, prompt: str | None, device: str, dtype: str, seed: int, tokenizer: str | None = None
+    ) -> None:
         name = spec.removeprefix(UNTRAINED)
-        self.model, self.tokenizer = load_model(name, device, dtype)
+        self.model, self.tokenizer = load_model(name, device, dtype, tokenizer)
         self.revision, self.openings_file = model_revision(name, self.model), find_openings(name)
         if spec.startswith(UNTRAINED):
             set_seed(seed)

@@ -27,16 +27,16 @@ from transformers.trainer_pt_utils import get_model_param_count
 from transformers.trainer_utils import HubStrategy, SchedulerType, rotate_checkpoints
 from transformers.utils import logging
 
+import soulchat_metrics
 from hub_cards.model import OURS
 from hub_cards.publish import Target
 from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
 
-from ..data import draw_turns
+from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
 from ..encoding.paper_form import encode_dataset
-from ..evaluation.table1 import score_predictions
 from ..generation.engine import generate_replies
 from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
@@ -304,7 +304,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def score_replies(self, rows: Rows) -> dict[str, float]:
         """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns, shared out among the processes."""
         args = self.args
-        turns = draw_turns(rows, args.max_eval_replies)
+        turns = list_turns(rows)
+        turns = sample_turns(turns, min(args.max_eval_replies, len(turns)), args.seed)
         share = turns[args.process_index :: args.world_size]
         replies = generate_replies(
             self.model,
@@ -316,7 +317,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         )
         pairs = [(reply.text, turn.completion) for reply, turn in zip(replies, share, strict=True)]
         predictions, references = zip(*gather_object(pairs), strict=True)
-        return score_predictions(predictions, references)["metrics"]
+        scores = soulchat_metrics.score(predictions, references)
+        return {name: scores[name] for name in soulchat_metrics.METRIC_NAMES}
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any

@@ -80,7 +80,12 @@ def make_model_folder(folder: Path, results: dict[str, Any] | None = None, **con
     (folder / "loss.png").write_bytes(b"\x89PNG")
     (folder / "optimizer.pt").write_bytes(b"state")
     rows = [
-        {"id": f"{n}-1", "messages": [{"role": "user", "content": f"我很累{n}"}], "reference": "嗯", "prediction": f"我听到了{n}。"}
+        {
+            "id": f"{n}-1",
+            "messages": [{"role": "user", "content": f"我很累{n}"}],
+            "reference": "嗯",
+            "prediction": f"我听到了{n}。",
+        }
         for n in range(7)
     ]
     (folder / "predictions.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))

@@ -43,7 +43,11 @@ def test_fine_tuned_chatglm_carries_its_licence_and_data_terms() -> None:
     results = make_results(dataset=data)
     rows = [{"id": "1-1", "messages": [{"role": "user", "content": "别人的话"}], "prediction": "嗯。"}]
     card = render_model_card(
-        check_results(results), repo_id="user/x", base_model=BaseModel("THUDM/chatglm-6b"), predictions=rows, loss_figure="loss.png"
+        check_results(results),
+        repo_id="user/x",
+        base_model=BaseModel("THUDM/chatglm-6b"),
+        predictions=rows,
+        loss_figure="loss.png",
     )
     assert matches(card, "model_chatglm.md")
     assert "别人的话" not in card, "text that may not be passed on does not stand in a card either"
@@ -52,7 +56,9 @@ def test_fine_tuned_chatglm_carries_its_licence_and_data_terms() -> None:
 @pytest.mark.parametrize("part", ["adapter", "prefix"])
 def test_parts_name_their_base_and_how_to_put_them_together(part: str) -> None:
     base = BaseModel("THUDM/chatglm-6b", part)
-    assert matches(render_model_card(check_results(make_results()), repo_id="user/part", base_model=base), f"model_{part}.md")
+    assert matches(
+        render_model_card(check_results(make_results()), repo_id="user/part", base_model=base), f"model_{part}.md"
+    )
 
 
 def test_a_causal_model_needs_none_of_our_code() -> None:
@@ -94,7 +100,9 @@ def test_settings_that_others_overrule_are_not_shown() -> None:
 
 
 def test_replies_cannot_break_the_card() -> None:
-    rows = [{"id": "1", "messages": [{"role": "user", "content": "a"}], "prediction": "<script>x</script>\n# b\n\n| c |"}]
+    rows = [
+        {"id": "1", "messages": [{"role": "user", "content": "a"}], "prediction": "<script>x</script>\n# b\n\n| c |"}
+    ]
     card = render_model_card(check_results(make_results()), predictions=rows)
     assert "> &lt;script>x&lt;/script>\n> # b\n> \n> | c |\n" in card
 
@@ -105,7 +113,9 @@ def test_a_bar_in_a_value_stays_in_its_cell() -> None:
 
 def test_the_last_words_of_the_user() -> None:
     roles = ("system", "user", "assistant", "user")
-    messages = [{"role": role, "content": text} for role, text in zip(roles, ("零", "一", "嗯", "二\n三"), strict=True)]
+    messages = [
+        {"role": role, "content": text} for role, text in zip(roles, ("零", "一", "嗯", "二\n三"), strict=True)
+    ]
     assert last_user_message(messages) == "二\n三"
 
 

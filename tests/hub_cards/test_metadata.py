@@ -38,10 +38,15 @@ def test_a_published_data_set_is_named_by_its_id_and_revision() -> None:
     results = make_results(dataset={"name": "smilechat-1k", "hub_id": "user/data", "revision": "abc"})
     assert metadata(results)["datasets"] == ["user/data"]
     assert "datasets" not in metadata(make_results()), "a name that is no id leads nowhere on the Hub"
-    [entry] = [e for e in parse_eval_result_entries(yaml.safe_load(eval_results_yaml(check_results(results)))) if e.value == 12.5]
+    [entry] = [
+        e
+        for e in parse_eval_result_entries(yaml.safe_load(eval_results_yaml(check_results(results))))
+        if e.value == 12.5
+    ]
     assert (entry.dataset_id, entry.task_id, entry.dataset_revision) == ("user/data", "bleu-1", "abc")
     assert entry.notes == (
-        "560 test turns; top_p 0.75; temperature 0.95; max_new_tokens 128; do_sample True; seed 0; bleu:corpus|jieba:0.42.1"
+        "560 test turns; top_p 0.75; temperature 0.95; max_new_tokens 128; do_sample True; seed 0; "
+        "bleu:corpus|jieba:0.42.1"
     )
 
 

@@ -18,9 +18,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     results = check_results(make_results())
     results.write(path)
     assert read_results(path) == results
-    assert results.decoding.arguments == {
-        "do_sample": True, "top_p": 0.75, "temperature": 0.95, "max_new_tokens": 128
-    }
+    assert results.decoding.arguments == {"do_sample": True, "top_p": 0.75, "temperature": 0.95, "max_new_tokens": 128}
 
 
 @pytest.mark.parametrize(
