@@ -11,7 +11,7 @@ import measuring
 import orjson
 
 from hub_cards.results import RESULTS_FILE
-from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
+from soulchat_trainer.evaluation.predictions import PREDICTIONS_FILE, read_predictions
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]

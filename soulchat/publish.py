@@ -131,7 +131,9 @@ def check(folder: Annotated[Path, typer.Argument(help="A folder with a card.")])
 def _publish(staged: Path, target: "Target", dry_run: bool, yes: bool) -> None:
     from hub_cards.publish import publish_folder
 
-    url = publish_folder(staged, target, dry_run=dry_run, confirm=_asker(target.repo_id, dry_run or yes))
+    url = publish_folder(
+        staged, target, dry_run=dry_run, is_rendered=True, confirm=_asker(target.repo_id, dry_run or yes)
+    )
     if url:
         typer.echo(url)
 

@@ -1,8 +1,9 @@
 """The corpus of a run: splits by name or from a file, the turns in them, and the fingerprint that results name."""
 
 import hashlib
+import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ import orjson
 from datasets import Dataset, DatasetDict
 
 import soulchatcorpus  # makes its name known to load_dataset
+from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import parse
-from soulchatcorpus.turns import Turn, split_turns
+from soulchatcorpus.turns import Turn, count_turns, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
+READ_ROWS = 1000  # at once: one by one takes ten times as long
 
 
 @dataclass(slots=True)
@@ -81,20 +84,54 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
     return digest.hexdigest()
 
 
-def list_turns(rows: Dataset) -> list[Turn]:
-    """The turns of rows of conversations (`messages`), or of rows that are turns (`prompt`, `completion`).
+class StoredTurns:
+    """The turns of a split of conversations (`messages`) or of turns (`prompt`, `completion`), read anew each time.
+
+    Rows without a column `id` are numbered.
 
     Raises:
-        ValueError: a column is missing; a prompt is not of the paper's form.
+        ValueError: a column is missing; while it is read, a prompt is not of the paper's form.
     """
-    wanted = ("id", "messages") if "messages" in rows.column_names else ("id", "prompt", "completion")
-    missing = [column for column in wanted if column not in rows.column_names]
-    if missing:
-        raise ValueError(f"the test turns have no column {', '.join(missing)}; found {', '.join(rows.column_names)}")
-    if "messages" not in wanted:
-        return [_read_turn(row) for row in rows]
-    rows = rows.select_columns(list(wanted))
-    return [turn for row in rows for turn in split_turns(Conversation(str(row["id"]), row["messages"]))]
+
+    def __init__(self, rows: Dataset) -> None:
+        self.has_messages = "messages" in rows.column_names
+        wanted = ("messages",) if self.has_messages else ("prompt", "completion")
+        if missing := [column for column in wanted if column not in rows.column_names]:
+            raise ValueError(f"the turns have no column {', '.join(missing)}; found {', '.join(rows.column_names)}")
+        known = ("id", *wanted) if self.has_messages else ("id", "conversation_id", "turn", "system", *wanted)
+        self.rows = rows.select_columns([column for column in known if column in rows.column_names])
+
+    def __iter__(self) -> Iterator[Turn]:
+        if not self.has_messages:
+            return map(_read_turn, self._read())
+        conversations = (Conversation(str(row["id"]), row["messages"]) for row in self._read())
+        return (turn for conversation in conversations for turn in split_turns(conversation))
+
+    def openings(self) -> Iterator[str]:
+        """The first message of each conversation, of each row where rows are turns."""
+        return (opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
+
+    def count(self) -> int:
+        """How many there are."""
+        if not self.has_messages:
+            return len(self.rows)
+        return sum(count_turns(row["messages"]) for row in self._read())
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        batches = self.rows.iter(batch_size=READ_ROWS)
+        rows = (zip(*batch.values(), strict=True) for batch in batches)
+        for number, values in enumerate(itertools.chain.from_iterable(rows)):
+            yield {"id": number, **dict(zip(self.rows.column_names, values, strict=True))}
+
+
+def opening(messages: Sequence[Message]) -> str:
+    """What is said first: the message after the system text, if there is one."""
+    return next(message["content"] for message in messages if message["role"] != "system")
+
+
+def list_turns(rows: Dataset) -> list[Turn]:
+    """All `StoredTurns` of a split."""
+    return list(StoredTurns(rows))
 
 
 def _read_turn(row: Mapping[str, Any]) -> Turn:
@@ -121,7 +158,21 @@ def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[
     return [turns[index] for index in chosen]
 
 
-def draw_turns(rows: Dataset | None, number: int) -> list[Turn]:
-    """That many turns of a split, the same at every call."""
-    turns = list_turns(rows) if rows is not None else []
-    return turns if number >= len(turns) else random.Random(0).sample(turns, number)
+def turns_fingerprint(turns: Iterable[Turn]) -> str:
+    """SHA-256 over id, context and completion of the turns: equal exactly where the same samples were scored."""
+    digest = hashlib.sha256()
+    for turn in turns:
+        digest.update(orjson.dumps([turn.id, turn.context, turn.completion]))
+    return digest.hexdigest()
+
+
+def describe_dataset(name: str, corpus: DatasetDict, fingerprint: str) -> DataSet:
+    """The `dataset` part of results.json, with the number of turns by split."""
+    known = DATASET_NAMES.get(name, {})
+    return DataSet(
+        name=known.get("name", Path(name).name),
+        config="turns",
+        fingerprint=fingerprint,
+        splits={split: StoredTurns(rows).count() for split, rows in corpus.items()},
+        licence=known.get("licence", next(iter(corpus.values())).info.license or None),
+    )

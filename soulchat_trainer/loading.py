@@ -15,7 +15,7 @@ WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def load_model(
-    name: str, device: str = "auto", dtype: str = "auto"
+    name: str, device: str = "auto", dtype: str = "auto", tokenizer: str | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, ready for replies; an adapter is merged into the base model that it names.
 
@@ -23,6 +23,7 @@ def load_model(
         name: a folder (as `train.py` or `save_pretrained` writes it), or a repository of the Hub.
         device: a torch device, or "auto": the first GPU, else the CPU.
         dtype: float32, bfloat16, float16, or "auto": float32 on the CPU, elsewhere the checkpoint's own.
+        tokenizer: where another tokenizer than the model's is.
 
     Raises:
         OSError: there is no model of that name.
@@ -32,7 +33,7 @@ def load_model(
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
-    tokenizer_name = name if (Path(name) / "tokenizer_config.json").is_file() else base
+    own = name if (Path(name) / "tokenizer_config.json").is_file() else base
     weights = _choose_dtype(dtype, where)
     with naming(base):
         model = AutoModelForCausalLM.from_pretrained(base, dtype=weights)
@@ -40,7 +41,7 @@ def load_model(
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, name).merge_and_unload()
-    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer_name)
+    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer or own)
 
 
 def adapter_base(name: str) -> str | None:

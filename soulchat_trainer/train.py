@@ -13,11 +13,11 @@ from transformers.utils import logging
 
 from .data import load_corpus
 from .loading import check_model_folder
-from .report import FinishedRun, format_table, report_run
+from .report import FinishedRun, format_table, plan_benchmark, report_run
 from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
 from .training.models import make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
-from .training.run_info import describe_dataset, describe_run
+from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
 
 # Time for a launcher to end this process because another one has ended. It takes about a second.
@@ -52,6 +52,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     if run.model_name_or_path is not None:
         check_model_folder(run.model_name_or_path)
     corpus = load_corpus(run.dataset)
+    benchmark = plan_benchmark(run, args, corpus)
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
         goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
@@ -60,7 +61,7 @@ def run_recipe(argv: Sequence[str]) -> None:
         start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
     check_room(model, args)
-    run_info = describe_run(recipe, describe_dataset(run.dataset, corpus))
+    run_info = describe_run(recipe, describe_corpus(run.dataset, corpus))
     trainer = SoulChatTrainer(
         model=model,
         args=args,
@@ -74,7 +75,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     with saving("the trained model", Path(args.output_dir), last), trainers_habits_off(args):
         trainer.save_model()  # the Hub gets it with its results
         trainer.save_state()
-    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, count_parameters(model))
+    parameters = count_parameters(model)
+    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, parameters, benchmark)
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
     unset_hf_deepspeed_config()  # and whole: ZeRO-3 would part it among processes that do not take part

@@ -17,7 +17,8 @@ import orjson
 
 import soulchat_metrics
 from hub_cards.results import RESULTS_FILE, read_results
-from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
+from soulchat_trainer.evaluation.predictions import PREDICTIONS_FILE, Prediction, read_predictions
+from soulchatcorpus import render_prompt
 from soulchatcorpus.files import replacing
 
 from .questions import ASPECTS, check_scores
@@ -139,7 +140,7 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
         database.executescript(_TABLES)
         database.execute("INSERT INTO study VALUES (?, ?)", (seed, samples))
         database.executemany("INSERT INTO system VALUES (?, ?)", [(name, _score(systems[name])) for name in systems])
-        database.executemany("INSERT INTO dialogue VALUES (?, ?)", [(id_, first[id_]["prompt"]) for id_ in chosen])
+        database.executemany("INSERT INTO dialogue VALUES (?, ?)", [(id_, _prompt(first[id_])) for id_ in chosen])
         database.executemany(
             "INSERT INTO item VALUES (?, ?, ?, ?)",
             [(n, *item, systems[item[1]][item[0]]["prediction"]) for n, item in enumerate(items, start=1)],
@@ -151,7 +152,7 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
     return tokens
 
 
-def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:
+def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, Prediction]]:
     names = [folder.resolve().name for folder in folders]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"the systems' folders are named {', '.join(names)}; allowed: one or more, each name once")
@@ -164,23 +165,27 @@ def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, str]
                 f"{first_name} and {name} did not answer the same dialogues: {len(unshared)} ids are in one only, "
                 f"for example {unshared[0]}"
             )
-        other_prompt = next((id_ for id_ in first if first[id_]["prompt"] != rows[id_]["prompt"]), None)
+        other_prompt = next((id_ for id_ in first if first[id_]["messages"] != rows[id_]["messages"]), None)
         if other_prompt is not None:
             raise ValueError(f"{first_name} and {name} were asked different things under the id {other_prompt}")
     return systems
 
 
-def _read_answers(folder: Path) -> dict[str, dict[str, str]]:
+def _prompt(row: Prediction) -> str:
+    return render_prompt([message for message in row["messages"] if message["role"] != "system"])
+
+
+def _read_answers(folder: Path) -> dict[str, Prediction]:
     path, results = folder / PREDICTIONS_FILE, folder / RESULTS_FILE
     rows = {row["id"]: row for row in read_predictions(path)}
     if results.is_file():
-        samples = max((system.get("samples", 0) for system in read_results(results)["systems"]), default=0)
+        samples = max((system.samples or 0 for system in read_results(results).systems), default=0)
         if len(rows) < samples:
             raise ValueError(f"{path} has {len(rows)} rows, {RESULTS_FILE} says {samples}: ids are missing")
     return rows
 
 
-def _score(rows: dict[str, dict[str, str]]) -> str:
+def _score(rows: dict[str, Prediction]) -> str:
     """The automatic half of Table 1 on all that the system answered, as JSON."""
     texts = [row["prediction"] for row in rows.values()], [row["reference"] for row in rows.values()]
     return orjson.dumps({**soulchat_metrics.score(*texts), "samples": len(rows)}).decode()

@@ -23,15 +23,19 @@ class Journal:
         folder: of one system's results.
         settings: whatever decides the replies; a folder made with other settings is refused.
         rank: number of this process.
+        renew: replies of other settings are deleted instead of refused.
 
     Raises:
         ValueError: the folder holds replies of other settings, or settings that are no JSON object.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0, renew: bool = False) -> None:
         self.folder, self.rank = folder, rank
         folder.mkdir(parents=True, exist_ok=True)
         wanted, path = orjson.dumps(settings, option=orjson.OPT_INDENT_2), folder / SETTINGS_FILE
+        if rank == 0 and renew and path.exists() and path.read_bytes() != wanted:
+            for stale in (path, *self._paths()):
+                stale.unlink()
         if rank == 0 and not path.exists():
             with replacing(path) as file:
                 file.write(wanted)

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -16,6 +17,7 @@ from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
 from ..generation.engine import count_positions, left_pad
 
 BATCH_TOKENS = 4096
+BATCH_REPLIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,14 @@ def _summed_loss(model: PreTrainedModel, rows: list[tuple[list[int], int]]) -> f
 
 
 def unigram_loss(
-    tokenizer: PreTrainedTokenizerBase, train_replies: Sequence[str], references: Sequence[str]
+    tokenizer: PreTrainedTokenizerBase, train_replies: Iterable[str], references: Sequence[str]
 ) -> HeldOutLoss:
     """The loss of a unigram model: add-one smoothed frequencies of the training replies' tokens with end token."""
     counts: Counter[int] = Counter()
-    for ids in target_ids(tokenizer, train_replies):
-        counts.update(ids)
+    replies = iter(train_replies)
+    while batch := list(islice(replies, BATCH_REPLIES)):
+        for ids in target_ids(tokenizer, batch):
+            counts.update(ids)
     denominator = math.log(counts.total() + len(tokenizer))
     tokens = [token for ids in target_ids(tokenizer, references) for token in ids]
     return HeldOutLoss(sum(denominator - math.log(counts[token] + 1) for token in tokens) / len(tokens), len(tokens))

@@ -6,27 +6,22 @@ from pathlib import Path
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import cached_file
 
-from soulchatcorpus.dialogue import parse
 from soulchatcorpus.files import replacing
-from soulchatcorpus.splits import opening_key
+from soulchatcorpus.splits import opening_keys
 
 from ..loading import adapter_base
 
 OPENINGS_FILE = "training_openings.txt"
 
 
-def opening_keys(prompts: Iterable[str]) -> set[int]:
-    """The keys (`splits.opening_key`) of the first messages of prompts."""
-    return {opening_key(parse(prompt)[0]["content"]) for prompt in prompts}
-
-
-def write_openings(model_dir: Path, prompts: Iterable[str], base: Path | None = None) -> None:
-    """Record the openings of the training prompts beside a model: one hash a line, no text.
+def write_openings(model_dir: Path, openings: Iterable[str], base: Path | None = None) -> None:
+    """Record the openings of the training conversations beside a model: one hash a line, no text.
 
     Args:
+        openings: first messages.
         base: the file of the model that the training began with; what that one saw, this one has seen.
     """
-    keys = opening_keys(prompts) | (_read_openings(base) if base else set())
+    keys = _keys(openings) | (_read_openings(base) if base else set())
     with replacing(model_dir / OPENINGS_FILE) as file:
         file.writelines(f"{key:016x}\n".encode() for key in sorted(keys))
 
@@ -54,14 +49,17 @@ def find_openings(name: str) -> Path | None:
     return find_openings(base) if base else None
 
 
-def count_seen(openings_file: Path, prompts: Iterable[str]) -> int:
-    """How many of the prompts begin with an opening that the file records.
+def has_seen(openings_file: Path, openings: Iterable[str]) -> bool:
+    """Whether the file records one of these first messages.
 
     Raises:
         ValueError: the file holds something else than hashes.
     """
-    recorded = _read_openings(openings_file)
-    return sum(opening_key(parse(prompt)[0]["content"]) in recorded for prompt in prompts)
+    return not _read_openings(openings_file).isdisjoint(_keys(openings))
+
+
+def _keys(openings: Iterable[str]) -> set[int]:
+    return set(opening_keys(list(set(openings))).tolist())
 
 
 def _read_openings(openings_file: Path) -> set[int]:

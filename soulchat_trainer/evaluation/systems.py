@@ -10,7 +10,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
 ERROR_CHARACTERS = 300  # of what an endpoint tells of an error
 
 
-class System(Protocol):
+class Answering(Protocol):
     """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
 
     @property
@@ -62,9 +62,11 @@ class ModelSystem:
 
     kind = "model"
 
-    def __init__(self, spec: str, prompt: str | None, device: str, dtype: str, seed: int) -> None:
+    def __init__(
+        self, spec: str, prompt: str | None, device: str, dtype: str, seed: int, tokenizer: str | None = None
+    ) -> None:
         name = spec.removeprefix(UNTRAINED)
-        self.model, self.tokenizer = load_model(name, device, dtype)
+        self.model, self.tokenizer = load_model(name, device, dtype, tokenizer)
         self.revision, self.openings_file = model_revision(name, self.model), find_openings(name)
         if spec.startswith(UNTRAINED):
             set_seed(seed)
@@ -167,11 +169,11 @@ class RetrievalSystem:
 
     kind, dtype, revision, openings_file, name = "baseline", None, None, None, RETRIEVAL
 
-    def __init__(self, train_turns: Sequence[Turn]) -> None:
+    def __init__(self, train_turns: Iterable[Turn]) -> None:
         self.train_turns = train_turns
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
-        texts = retrieval_baseline(self.train_turns, [turn.prompt for turn in turns])
+        texts = retrieval_baseline(self.train_turns, [turn.context for turn in turns])
         for turn, text in zip(turns, texts, strict=True):
             yield turn.id, Reply(text, finished=True, num_tokens=0)
 

@@ -5,14 +5,12 @@ import shutil
 import tempfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import orjson
 from transformers.utils import logging
 
 from hub_cards.model import OURS, stage_model
 from hub_cards.publish import Target, check_repo_id, publish_folder
-from hub_cards.results import RESULTS_FILE
+from hub_cards.results import RESULTS_FILE, Results
 
 from .arguments import SoulChatTrainingArguments
 
@@ -38,7 +36,7 @@ class HubPusher:
         self.sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-push")
         self.last: Future | None = None
 
-    def submit(self, folder: Path, results: dict[str, Any]) -> None:
+    def submit(self, folder: Path, results: Results) -> None:
         """Send the model in `folder`, described by `results`, as soon as the one before is through."""
         if self.last is not None:
             self.last.cancel()
@@ -52,7 +50,7 @@ class HubPusher:
         with snapshot, tempfile.TemporaryDirectory() as staged:
             try:
                 stage_model(Path(snapshot.name), Path(staged), repo_id=self.target.repo_id, base_model=self.base_model)
-                publish_folder(Path(staged), self.target)
+                publish_folder(Path(staged), self.target, is_rendered=True)
             except Exception as error:  # nobody reads the future's result, and no push may cost the training
                 logger.warning(
                     f"push to {self.target.repo_id} failed ({' '.join(str(error).split())}); training goes on, and "
@@ -90,7 +88,7 @@ def make_pusher(
     return HubPusher(target, base)
 
 
-def take_snapshot(folder: Path, results: dict[str, Any]) -> tempfile.TemporaryDirectory:
+def take_snapshot(folder: Path, results: Results) -> tempfile.TemporaryDirectory:
     """Hard links to the files of a model beside it, with `results` as its results.json; they go with the object."""
     snapshot = tempfile.TemporaryDirectory(prefix=".push-", dir=folder.parent)
     for path in folder.iterdir():
@@ -99,5 +97,5 @@ def take_snapshot(folder: Path, results: dict[str, Any]) -> tempfile.TemporaryDi
                 os.link(path, Path(snapshot.name) / path.name)
             except OSError:  # a file system without hard links
                 shutil.copy2(path, snapshot.name)
-    (Path(snapshot.name) / RESULTS_FILE).write_bytes(orjson.dumps(results))
+    results.write(Path(snapshot.name) / RESULTS_FILE)
     return snapshot

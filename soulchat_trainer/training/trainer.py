@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
 from transformers.utils import logging
 
-from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
-from soulchat_metrics import METRIC_NAMES, score
+import soulchat_metrics
+from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
 
-from ..data import draw_turns
+from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
 from ..encoding.paper_form import encode_dataset
@@ -306,7 +306,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def score_replies(self, rows: Rows) -> dict[str, float]:
         """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns, shared out among the processes."""
         args = self.args
-        turns = draw_turns(rows, args.max_eval_replies)
+        turns = list_turns(rows)
+        turns = sample_turns(turns, min(args.max_eval_replies, len(turns)), args.seed)
         share = turns[args.process_index :: args.world_size]
         replies = generate_replies(
             self.model,
@@ -318,8 +319,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         )
         pairs = [(reply.text, turn.completion) for reply, turn in zip(replies, share, strict=True)]
         predictions, references = zip(*gather_object(pairs), strict=True)
-        scores = score(predictions, references)
-        return {name: scores[name] for name in METRIC_NAMES}
+        scores = soulchat_metrics.score(predictions, references)
+        return {name: scores[name] for name in soulchat_metrics.METRIC_NAMES}
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
@@ -369,10 +370,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
             self.pusher.submit(folder, results)
             self.pusher.finish()
 
-    def describe_so_far(self) -> dict[str, Any]:
+    def describe_so_far(self) -> Results:
         """results.json of a model that is not evaluated yet."""
         training = describe_training(self.state, self.args.to_dict(), count_parameters(self.model))
-        return {"schema_version": SCHEMA_VERSION, **self.run_info, "training": training, "systems": []}
+        return check_results({**self.run_info, "training": training})
 
     # Checkpoints
 
