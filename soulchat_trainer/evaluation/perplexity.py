@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from soulchatcorpus import Message
 
-from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from ..encoding.fit import Encode, fit_prompt, prompt_room
+from ..encoding.prompts import prompt_encoder
 from ..generation.engine import left_pad
 
 BATCH_TOKENS = 4096
@@ -40,7 +41,7 @@ def held_out_loss(
     tokenizer: PreTrainedTokenizerBase,
     talks: Sequence[Sequence[Message]],
     references: Sequence[str],
-    encode: Callable[[Sequence[Message]], list[int]] | None = None,
+    encode: Encode | None = None,
 ) -> HeldOutLoss:
     """The model's loss on the references after the talks.
 
@@ -51,11 +52,11 @@ def held_out_loss(
     """
     model.eval()
     window = model.config.max_position_embeddings
-    encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
+    encode = encode or prompt_encoder(tokenizer)
     room = prompt_room(window, window)
     rows = []
     for talk, target in zip(talks, target_ids(tokenizer, references), strict=True):
-        context, _ = fit_prompt(encode, talk, room, cut_last=True)
+        context = fit_prompt(encode, talk, room, cut_last=True).ids
         target = target[: window - room]
         rows.append((context + target, len(target)))
     rows.sort(key=lambda row: len(row[0]))

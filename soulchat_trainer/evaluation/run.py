@@ -13,7 +13,7 @@ from hub_cards.results import RESULTS_FILE
 from soulchatcorpus.turns import Turn
 
 from ..data import DATASET_NAMES, list_turns, load_corpus, sample_turns
-from ..encoding.prompts import prompt_name, renderer
+from ..encoding.styles import prompt_name, renderer
 from ..generation.sampling import Decoding
 from ..loading import check_model_folder, choose_device
 from .journal import Journal
