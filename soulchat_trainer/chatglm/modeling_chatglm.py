@@ -229,7 +229,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         """The table of token embeddings."""
         return self.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
         """Another one in its place."""
         self.word_embeddings = value
 

@@ -30,7 +30,7 @@ from soulchatcorpus.turn_view import TurnView
 from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
-from ..encoding.paper_form import encode_dataset
+from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies
 from .arguments import SoulChatTrainingArguments
 from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback
@@ -96,8 +96,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
         train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
         self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
         self.pusher: HubPusher | None = None
-        check_window(model.config.max_position_embeddings, args)
-        self.encoder = make_encoder(model, processing_class, args)
+        self.encoder = make_encoder(
+            model,
+            processing_class,
+            args.max_source_length,
+            args.max_target_length,
+            args.loss_on,
+            args.glm_objective,
+        )
         self.eval_rows = eval_dataset
         kwargs.setdefault("data_collator", make_collator(processing_class, args))
         with args.main_process_first(local=True, desc="tokenizing"):
@@ -411,16 +417,6 @@ class SoulChatTrainer(Seq2SeqTrainer):
 def _stored_rows(rows: Any) -> Any:
     """The conversations behind a `TurnView`, whose turns are the same samples, each line tokenized once."""
     return rows.conversations if isinstance(rows, TurnView) else rows
-
-
-def check_window(window: int, args: SoulChatTrainingArguments) -> None:
-    """Raises ValueError where a sample as long as the arguments allow does not fit into the model's window."""
-    longest = args.max_source_length + args.max_target_length
-    if longest > window:
-        raise ValueError(
-            f"max_source_length + max_target_length is {args.max_source_length} + {args.max_target_length} = "
-            f"{longest}; allowed: at most {window}, the model's window"
-        )
 
 
 def _data_seed(args: SoulChatTrainingArguments) -> int:
