@@ -94,8 +94,8 @@ def weight_files(folder: Path) -> list[Path]:
 def model_revision(name: str) -> str | None:
     """What tells this model from its other versions: the Hub's commit, or a hash of a folder's weights."""
     if not Path(name).is_dir():
-        file = find_file(name, "adapter_config.json") or find_file(name, "config.json")
-        return None if file is None else file.parent.name  # the cache has a folder for each commit
+        config = find_file(name, "adapter_config.json") or find_file(name, "config.json")
+        return None if config is None else config.parent.name  # the cache has a folder for each commit
     digest = hashlib.sha256()
     for path in weight_files(Path(name)):
         with path.open("rb") as file:
