@@ -1,9 +1,10 @@
 """What a conversation is: messages, the paper's twelve topics, and the `datasets.Features` of each config."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from datasets import ClassLabel, Features, List, Value
+from typing_extensions import TypedDict  # pydantic cannot read that of typing before Python 3.12
 
 Role = Literal["system", "user", "assistant"]
 
