@@ -28,7 +28,8 @@ from soulchat_trainer import recipes
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
 from soulchat_trainer.data import list_turns
-from soulchat_trainer.encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from soulchat_trainer.encoding.fit import fit_prompt, prompt_room
+from soulchat_trainer.encoding.prompts import prompt_encoder
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, iterate_replies
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.training.models import new_config
@@ -51,9 +52,9 @@ def one_at_a_time(
 ) -> int:
     """transformers' generate for each prompt by itself; returns the number of tokens."""
     room = prompt_room(model.config.max_position_embeddings, decoding.max_new_tokens)
-    tokens = 0
+    tokens, encode = 0, prompt_encoder(tokenizer)
     for turn in turns:
-        ids, _ = fit_prompt(lambda messages: encode_prompt(tokenizer, messages), turn.context, room, True)
+        ids = fit_prompt(encode, turn.context, room, cut_last=True).ids
         input_ids = torch.tensor([ids])
         output = model.generate(
             input_ids,

@@ -1,4 +1,8 @@
-"""The corpus of a run: splits by name or from a file, the turns in them, and the fingerprint that results name."""
+"""The corpus of a run: splits by name or from a file, what stands in their rows, and the fingerprint for results.
+
+Rows are conversations (`messages`) or turns (`prompt` in the paper's form, `completion`, perhaps a `system` text); the
+latter are read back into messages here and nowhere else.
+"""
 
 import hashlib
 import itertools
@@ -15,14 +19,23 @@ from datasets import Dataset, DatasetDict
 import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
-from soulchatcorpus.dialogue import parse
-from soulchatcorpus.turns import Turn, count_turns, split_turns
+from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
+from soulchatcorpus.turns import Turn, count_turns, find_targets, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
+TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
 READ_ROWS = 1000  # at once: one by one takes ten times as long
+
+
+@dataclass(slots=True)
+class TrainingConversation:
+    """Messages, and the numbers of those that are targets."""
+
+    messages: list[Message]
+    targets: list[int]
 
 
 @dataclass(slots=True)
@@ -64,13 +77,18 @@ def load_named(name: str) -> DatasetDict:
     """`load_dataset` by name; our own corpora as conversations, others as conversations or turns."""
     configs = datasets.get_dataset_config_names(name)
     corpus = datasets.load_dataset(name, "conversations" if "conversations" in configs else configs[0])
-    columns = corpus["train"].column_names if "train" in corpus else []
-    if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
-        raise ValueError(
-            f"dataset {name}: needs a split train with columns messages, or prompt and completion; found splits "
-            f"{', '.join(corpus)} with columns {', '.join(columns)}"
-        )
+    if "train" not in corpus:
+        raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
+    _has_messages(corpus["train"].column_names, f"dataset {name}")
     return corpus
+
+
+def _has_messages(columns: Iterable[str], name: str = "a data set") -> bool:
+    """True for rows of conversations, False for rows of turns; raises ValueError for others."""
+    columns = list(columns)
+    if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
+        raise ValueError(f"{name} has columns {', '.join(columns)}; allowed: messages, or prompt and completion")
+    return "messages" in columns
 
 
 def corpus_fingerprint(corpus: DatasetDict) -> str:
@@ -85,26 +103,22 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
 
 
 class StoredTurns:
-    """The turns of a split of conversations (`messages`) or of turns (`prompt`, `completion`), read anew each time.
-
-    Rows without a column `id` are numbered.
+    """The turns of a split, read anew each time; a row without an id is called by its number.
 
     Raises:
         ValueError: a column is missing; while it is read, a prompt is not of the paper's form.
     """
 
     def __init__(self, rows: Dataset) -> None:
-        self.has_messages = "messages" in rows.column_names
-        wanted = ("messages",) if self.has_messages else ("prompt", "completion")
-        if missing := [column for column in wanted if column not in rows.column_names]:
-            raise ValueError(f"the turns have no column {', '.join(missing)}; found {', '.join(rows.column_names)}")
-        known = ("id", *wanted) if self.has_messages else ("id", "conversation_id", "turn", "system", *wanted)
+        self.has_messages = _has_messages(rows.column_names)
+        known = ("id", "messages") if self.has_messages else TURN_COLUMNS
         self.rows = rows.select_columns([column for column in known if column in rows.column_names])
 
     def __iter__(self) -> Iterator[Turn]:
+        rows = enumerate(self._read())
         if not self.has_messages:
-            return map(_read_turn, self._read())
-        conversations = (Conversation(str(row["id"]), row["messages"]) for row in self._read())
+            return (read_turn(row, number) for number, row in rows)
+        conversations = (Conversation(str(row.get("id", number)), row["messages"]) for number, row in rows)
         return (turn for conversation in conversations for turn in split_turns(conversation))
 
     def openings(self) -> Iterator[str]:
@@ -118,10 +132,8 @@ class StoredTurns:
         return sum(count_turns(row["messages"]) for row in self._read())
 
     def _read(self) -> Iterator[dict[str, Any]]:
-        batches = self.rows.iter(batch_size=READ_ROWS)
-        rows = (zip(*batch.values(), strict=True) for batch in batches)
-        for number, values in enumerate(itertools.chain.from_iterable(rows)):
-            yield {"id": number, **dict(zip(self.rows.column_names, values, strict=True))}
+        for batch in self.rows.iter(batch_size=READ_ROWS):
+            yield from _rows(batch)
 
 
 def opening(messages: Sequence[Message]) -> str:
@@ -134,13 +146,52 @@ def list_turns(rows: Dataset) -> list[Turn]:
     return list(StoredTurns(rows))
 
 
-def _read_turn(row: Mapping[str, Any]) -> Turn:
-    """A row with `prompt` and `completion`, perhaps a `system` text, as a turn."""
-    system = row.get("system")
-    context = [Message(role="system", content=system)] if system else []
-    context += parse(row["prompt"])
-    number, conversation_id = row.get("turn", 1), row.get("conversation_id", row["id"])
-    return RowTurn(str(conversation_id), number, context, row["completion"], row_id=str(row["id"]))
+def read_batch(batch: Mapping[str, Sequence[Any]]) -> list[TrainingConversation]:
+    """A batch of columns as conversations; raises ValueError as `list_turns` does."""
+    if _has_messages(batch):
+        return [TrainingConversation(messages, find_targets(messages)) for messages in batch["messages"]]
+    return group_turns(read_turn(row, number) for number, row in enumerate(_rows(batch)))
+
+
+def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+
+
+def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
+    """A row with `prompt` and `completion` as a turn; `number` stands for an id where it has none.
+
+    Raises:
+        ValueError: the prompt is not of the form that `dialogue.render_prompt` writes.
+    """
+    id_, prompt, system = str(row.get("id", number)), row["prompt"], row.get("system")
+    talk = parse(prompt)
+    if not prompt.endswith("\n" + COUNSELLOR_CUE) or all(message["role"] != "user" for message in talk):
+        raise ValueError(
+            f"the prompt of row {id_} ends in {prompt[-40:]!r}; allowed: lines that begin with "
+            f"{' or '.join(ROLE_PREFIXES.values())}, one of them the user's, and then {COUNSELLOR_CUE!r}"
+        )
+    context = talk if system is None else [Message(role="system", content=system), *talk]
+    return RowTurn(str(row.get("conversation_id", id_)), row.get("turn", 1), context, row["completion"], row_id=id_)
+
+
+def group_turns(turns: Iterable[Turn]) -> list[TrainingConversation]:
+    """Turns to conversations, so that shared contexts meet again.
+
+    Neighbouring turns of one conversation are joined where one is the beginning of the other; a turn that is not (its
+    history was edited) becomes a conversation of its own.
+    """
+    conversations: list[TrainingConversation] = []
+    for _, group in itertools.groupby(turns, key=lambda turn: turn.conversation_id):
+        joined: list[TrainingConversation] = []
+        for turn in sorted(group, key=lambda turn: -len(turn.context)):
+            messages = [*turn.context, Message(role="assistant", content=turn.completion)]
+            whole = next((other for other in joined if other.messages[: len(messages)] == messages), None)
+            if whole is None:
+                joined.append(TrainingConversation(messages, [len(turn.context)]))
+            elif len(turn.context) not in whole.targets:
+                whole.targets.insert(0, len(turn.context))
+        conversations += joined
+    return conversations
 
 
 def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[Turn]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,7 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from soulchatcorpus import Message
 
-from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from ..encoding.fit import Encode, fit_prompt, prompt_room
+from ..encoding.prompts import prompt_encoder
 from ..generation.engine import left_pad
 
 BATCH_TOKENS = 4096
@@ -42,7 +43,7 @@ def held_out_loss(
     tokenizer: PreTrainedTokenizerBase,
     talks: Sequence[Sequence[Message]],
     references: Sequence[str],
-    encode: Callable[[Sequence[Message]], list[int]] | None = None,
+    encode: Encode | None = None,
 ) -> HeldOutLoss:
     """The model's loss on the references after the talks.
 
@@ -53,11 +54,11 @@ def held_out_loss(
     """
     model.eval()
     window = model.config.max_position_embeddings
-    encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
+    encode = encode or prompt_encoder(tokenizer)
     room = prompt_room(window, window)
     rows = []
     for talk, target in zip(talks, target_ids(tokenizer, references), strict=True):
-        context, _ = fit_prompt(encode, talk, room, cut_last=True)
+        context = fit_prompt(encode, talk, room, cut_last=True).ids
         target = target[: window - room]
         rows.append((context + target, len(target)))
     rows.sort(key=lambda row: len(row[0]))

@@ -15,7 +15,7 @@ from hub_cards.results import RESULTS_FILE, DataSet, Results, Sampling, System
 from soulchatcorpus.turns import Turn
 
 from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, opening, sample_turns, turns_fingerprint
-from ..encoding.prompts import prompt_name, renderer
+from ..encoding.styles import prompt_name, renderer
 from ..environment import describe_environment
 from ..generation.engine import Reply
 from ..generation.sampling import Decoding

@@ -22,7 +22,8 @@ from soulchatcorpus import Message
 from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
 from soulchatcorpus.turns import Turn
 
-from ..encoding.prompts import encode_prompt, render_with_system, renderer
+from ..encoding.prompts import prompt_encoder
+from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
 from ..loading import load_model, model_revision
@@ -75,8 +76,7 @@ class ModelSystem:
         # A folder's place on this machine is nobody's business.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
         self.dtype = str(self.model.dtype).removeprefix("torch.")
-        render = renderer(prompt) if prompt else None
-        self.encode = lambda messages: encode_prompt(self.tokenizer, messages, render)
+        self.encode = prompt_encoder(self.tokenizer, renderer(prompt) if prompt else None)
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         talks, ids = [turn.context for turn in turns], [turn.id for turn in turns]

@@ -6,7 +6,7 @@ and the request's key alone; in float32 it is the same text at any batch size an
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,7 +20,8 @@ from transformers.utils import ModelOutput
 from soulchatcorpus import Message
 
 from ..chatglm import ChatGLMConfig
-from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from ..encoding.fit import Encode, fit_prompt, prompt_room
+from ..encoding.prompts import prompt_encoder
 from .decode import ReplyDecoder
 from .prefix_store import PrefixStore
 from .row_cache import RowCache
@@ -86,7 +87,7 @@ class ReplyEngine:
 
     Args:
         model: ChatGLM or any causal language model of transformers with full attention, in eval mode.
-        tokenizer: its tokenizer; see `encode_prompt` for how it writes a talk.
+        tokenizer: its tokenizer; see `prompt_encoder` for how it writes a talk.
         max_batch_size: most requests in the running batch; more wait.
         window: most tokens of prompt and reply together; by default what the model's config says.
         encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
@@ -100,13 +101,13 @@ class ReplyEngine:
         tokenizer: PreTrainedTokenizerBase,
         max_batch_size: int = 16,
         window: int | None = None,
-        encode: Callable[[Sequence[Message]], list[int]] | None = None,
+        encode: Encode | None = None,
         kept_tokens: int = 0,
     ) -> None:
         if max_batch_size < 1:
             raise ValueError(f"max_batch_size is {max_batch_size}; allowed: at least 1")
         self.model, self.max_batch_size = model.eval(), max_batch_size
-        self.encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
+        self.encode = encode or prompt_encoder(tokenizer)
         self.decoder = ReplyDecoder(tokenizer)
         self.window = window or model.config.max_position_embeddings
         self.stop_ids = stop_token_ids(model, tokenizer)
@@ -143,10 +144,10 @@ class ReplyEngine:
             ValueError: there is no message; the last message alone does not fit.
         """
         room = prompt_room(self.window, decoding.max_new_tokens)
-        prompt_ids, dropped = fit_prompt(self.encode, messages, room, cut_last)
-        limit = min(decoding.max_new_tokens, self.window - len(prompt_ids))
+        prompt = fit_prompt(self.encode, messages, room, cut_last)
+        limit = min(decoding.max_new_tokens, self.window - len(prompt.ids))
         generator = request_generator(decoding, key, self.model.device)
-        request = Request(key, decoding, prompt_ids, dropped, limit, stream, generator)
+        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator)
         self.waiting.append(request)
         return request
 
@@ -343,7 +344,7 @@ def iterate_replies(
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
-    encode: Callable[[Sequence[Message]], list[int]] | None = None,
+    encode: Encode | None = None,
 ) -> Iterator[tuple[int, Reply]]:
     """Yield (index of the talk, reply) as replies are done, longest prompts first.
 

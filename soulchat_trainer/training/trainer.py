@@ -36,7 +36,7 @@ from soulchatcorpus.turn_view import TurnView
 from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
-from ..encoding.paper_form import encode_dataset
+from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies
 from .arguments import SoulChatTrainingArguments
 from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
@@ -98,7 +98,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
         train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
         self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
         self.pusher: HubPusher | None = None
-        self.encoder = make_encoder(model, processing_class, args)
+        self.encoder = make_encoder(
+            model,
+            processing_class,
+            args.max_source_length,
+            args.max_target_length,
+            args.loss_on,
+            args.glm_objective,
+        )
         self.eval_rows = eval_dataset
         kwargs.setdefault("data_collator", make_collator(processing_class, args))
         with args.main_process_first(local=True, desc="tokenizing"):

@@ -11,14 +11,17 @@ from hub_cards.results import DataSet
 from soulchat_trainer import data
 from soulchat_trainer.data import (
     StoredTurns,
+    TrainingConversation,
     corpus_fingerprint,
     describe_dataset,
     list_turns,
     load_corpus,
+    read_batch,
     sample_turns,
     turns_fingerprint,
 )
-from soulchatcorpus.turns import Turn
+from soulchatcorpus import Conversation
+from soulchatcorpus.turns import Turn, split_turns
 from tests.soulchat_trainer.training_parts import make_rows
 
 TURNS = [Turn(str(number), 1, [{"role": "user", "content": "p"}], "c") for number in range(50)]
@@ -46,7 +49,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_data_set_of_other_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(json.dumps({"text": "一"}))
-    with pytest.raises(ValueError, match=r"needs a split train with columns messages.*found splits train with .*text"):
+    with pytest.raises(ValueError, match=r"dataset .* has columns text; allowed: messages, or prompt and completion"):
         load_corpus(str(tmp_path))
 
 
@@ -137,8 +140,13 @@ def test_conversations_and_turns_are_the_same_turns() -> None:
     rows = [{"id": turn.id, "system": "s", "prompt": turn.prompt, "completion": turn.completion} for turn in turns]
     read = list_turns(Dataset.from_list(rows))
     assert [(turn.id, turn.context) for turn in read] == [(turn.id, turn.context) for turn in turns]
-    with pytest.raises(ValueError, match="no column completion; found prompt"):
+    with pytest.raises(ValueError, match="has columns prompt; allowed: messages, or prompt and completion"):
         list_turns(Dataset.from_list([{"prompt": "a"}]))
+    without_ids = (
+        list_turns(Dataset.from_list([{"messages": talk}])),
+        list_turns(Dataset.from_list(rows).remove_columns("id")),
+    )
+    assert [[turn.id for turn in turns] for turns in without_ids] == [["0-1", "0-2"], ["0", "1"]]
 
 
 def test_a_line_that_looks_like_the_other_speaker_stays_the_user_s() -> None:
@@ -150,3 +158,52 @@ def test_a_line_that_looks_like_the_other_speaker_stays_the_user_s() -> None:
     ]
     [_, turn] = list_turns(Dataset.from_list([{"id": "1", "messages": talk}]))
     assert turn.context == talk[:3]
+
+
+def test_rows_of_turns_meet_again_in_their_conversation() -> None:
+    messages = make_rows(9)[3]["messages"]
+    assert len(messages) > 2
+    system = {"role": "system", "content": "请倾听"}
+    turns = list(split_turns(Conversation("c", [system, *messages])))
+    rows = [
+        {"conversation_id": "c", "system": t.system, "prompt": t.prompt, "completion": t.completion} for t in turns
+    ]
+    batch = {name: [row[name] for row in rows] for name in rows[0]}
+    assert read_batch(batch) == [TrainingConversation([system, *messages], [*range(2, len(messages) + 1, 2)])]
+    batch = {name: [*values, *values, *values[:1]] for name, values in batch.items()}
+    batch["conversation_id"][-1] = "d"
+    assert [conversation.targets for conversation in read_batch(batch)] == [[*range(2, len(messages) + 1, 2)], [2]]
+
+
+def test_a_turn_left_out_is_no_target() -> None:
+    rows = {
+        "conversation_id": ["c"],
+        "prompt": ["用户：一\n心理咨询师：二\n用户：三\n心理咨询师："],
+        "completion": ["四"],
+    }
+    (conversation,) = read_batch(rows)
+    assert [message["content"] for message in conversation.messages] == ["一", "二", "三", "四"]
+    assert conversation.targets == [3]
+
+
+def test_rewritten_history_becomes_its_own_conversation() -> None:
+    rows = {
+        "conversation_id": ["c", "c"],
+        "prompt": ["用户：一\n心理咨询师：", "用户：一\n心理咨询师：别的\n用户：三\n心理咨询师："],
+        "completion": ["二", "四"],
+    }
+    assert [conversation.targets for conversation in read_batch(rows)] == [[3], [1]]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["问：你好\n答：", "用户：你好", "用户：你好\n心理咨询师：嗯", "心理咨询师：", "心理咨询师：好\n心理咨询师："],
+)
+def test_prompts_of_another_form_are_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match=r"用户"):
+        read_batch({"prompt": [prompt], "completion": ["好"]})
+
+
+def test_other_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match="has columns text; allowed: messages, or prompt and completion"):
+        read_batch({"text": ["…"]})

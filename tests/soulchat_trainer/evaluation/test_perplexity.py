@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
-from soulchat_trainer.encoding.prompts import encode_prompt
+from soulchat_trainer.encoding.prompts import prompt_encoder
 from soulchat_trainer.evaluation import perplexity
 from soulchat_trainer.evaluation.perplexity import held_out_loss, target_ids, unigram_loss
 from tests.soulchat_trainer import training_parts
@@ -34,7 +34,7 @@ def test_loss_is_that_of_the_labelled_tokens(parts: tuple, monkeypatch: pytest.M
     model.eval()
     total, count = 0.0, 0
     for talk, target in zip(TALKS, target_ids(tokenizer, REFERENCES), strict=True):
-        context = encode_prompt(tokenizer, talk)
+        context = prompt_encoder(tokenizer)(talk)
         ids = torch.tensor([context + target])
         labels = ids.clone()
         labels[:, : len(context)] = -100
