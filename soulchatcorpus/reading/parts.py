@@ -68,7 +68,7 @@ class Source:
         released: list[Place] = []
         for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
             keys, turns = opening_keys(find_openings(table)), turn_counts(table)
-            is_candidate = splitter.count_all(keys, turns)
+            is_candidate = splitter.count(keys, turns)
             candidates = np.flatnonzero(is_candidate)
             kept = table.take(pa.array(candidates))
             for row, at in enumerate(candidates):

@@ -30,8 +30,8 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
     `folder` holds the card whose `dataset_info` is brought up to date.
     """
     records = [orjson.loads(line) for line in source.read_bytes().splitlines()]
-    conversations = [Conversation(str(record["id"]), record["messages"]) for record in records]
-    keyed = [(opening_key(find_opening(c.messages)), count_turns(c.messages), c) for c in conversations]
+    conversations = (Conversation(str(record["id"]), record["messages"]) for record in records)
+    keyed = ((opening_key(find_opening(c.messages)), count_turns(c.messages), c) for c in conversations)
     members: dict[str, list[Conversation]] = {split: [] for split in SPLITS}
     for split, conversation in split_all(keyed):
         members[split].append(conversation)
