@@ -20,7 +20,7 @@ import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
-from soulchatcorpus.turns import Turn, count_turns, find_targets, split_turns
+from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
@@ -123,7 +123,7 @@ class StoredTurns:
 
     def openings(self) -> Iterator[str]:
         """The first message of each conversation, of each row where rows are turns."""
-        return (opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
+        return (find_opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
 
     def count(self) -> int:
         """How many there are."""
@@ -134,11 +134,6 @@ class StoredTurns:
     def _read(self) -> Iterator[dict[str, Any]]:
         for batch in self.rows.iter(batch_size=READ_ROWS):
             yield from _rows(batch)
-
-
-def opening(messages: Sequence[Message]) -> str:
-    """What is said first: the message after the system text, if there is one."""
-    return next(message["content"] for message in messages if message["role"] != "system")
 
 
 def list_turns(rows: Dataset) -> list[Turn]:

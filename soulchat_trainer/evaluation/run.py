@@ -12,9 +12,9 @@ from tqdm.auto import tqdm
 
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
 from hub_cards.results import RESULTS_FILE, DataSet, Results, Sampling, System
-from soulchatcorpus.turns import Turn
+from soulchatcorpus.turns import Turn, find_opening
 
-from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, opening, sample_turns, turns_fingerprint
+from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, sample_turns, turns_fingerprint
 from ..encoding.styles import prompt_name, renderer
 from ..environment import describe_environment
 from ..generation.engine import Reply
@@ -99,7 +99,7 @@ class Benchmark:
             ],
         )
         row = system_row(system.name, system.kind, replies, self.completions, seconds)
-        openings = {opening(turn.context) for turn in self.turns}
+        openings = {find_opening(turn.context) for turn in self.turns}
         loss = system.loss(self.turns)
         return row.model_copy(
             update={

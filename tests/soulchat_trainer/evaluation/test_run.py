@@ -13,13 +13,14 @@ import pytest
 
 from hub_cards.predictions import read_predictions
 from hub_cards.results import read_results
-from soulchat_trainer.data import list_turns, load_corpus, opening
+from soulchat_trainer.data import list_turns, load_corpus
 from soulchat_trainer.evaluation import systems
 from soulchat_trainer.evaluation.run import BenchmarkOptions, folder_name, run_benchmark
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, write_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem
 from soulchat_trainer.evaluation.tables import read_tables, render_markdown
 from soulchat_trainer.generation.engine import Decoding, Reply
+from soulchatcorpus.turns import find_opening
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
 
@@ -128,7 +129,7 @@ def test_several_systems_make_a_table(options: BenchmarkOptions, model_folder: P
 
 def test_a_model_that_saw_the_openings_is_marked(options: BenchmarkOptions, model_folder: Path) -> None:
     test = list_turns(load_corpus(options.dataset)["test"])
-    write_openings(model_folder, [opening(turn.context) for turn in test])
+    write_openings(model_folder, [find_opening(turn.context) for turn in test])
     try:
         results = run_benchmark(options)
         assert results.systems[0].seen
