@@ -184,7 +184,7 @@ def serve(store: ReviewStore, source: Path, out: Path, port: int | None = None, 
         OSError: `port` is taken.
     """
     if port is not None and not 0 <= port <= 65_535:
-        raise ValueError(f"--port {port}: allowed are 0 to 65535")
+        raise ValueError(f"port is {port}; allowed: 0 to 65535")
     page = build_page(store, source, out)
     page.launch(
         server_name="127.0.0.1",

@@ -26,8 +26,10 @@ def is_loopback(host: str) -> bool:
 def check_exposure(host: str, share: bool, password: str | None) -> None:
     """Raises ValueError when others could reach a page or server that has no password."""
     if (share or not is_loopback(host)) and not password:
-        what = "--share" if share else f"--host {host}"
-        raise ValueError(f"{what} lets others in and needs a password; set {PASSWORD_VARIABLE}, or stay on 127.0.0.1")
+        what = "share is True" if share else f"host is {host}"
+        raise ValueError(
+            f"{what}, which lets others in; allowed: with a password in {PASSWORD_VARIABLE}, or 127.0.0.1"
+        )
 
 
 def bind(host: str, port: int) -> socket.socket:

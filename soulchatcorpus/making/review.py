@@ -18,6 +18,7 @@ from typing import Any, Literal
 import orjson
 
 from ..files import replacing, to_line, write_json, write_lines
+from .options import ReviewOptions
 from .records import (
     NEEDED,
     Kind,
@@ -107,30 +108,21 @@ class ReviewStore:
         finally:
             database.close()
 
-    def fill(self, source: Path, flagged: bool, sample: float, shared: float) -> int:
-        """Queue the flagged records of `source` and of the others the share `sample`, the share `shared` of all these
-        for two reviewers each. Drawn by a hash of the id, so a second call adds nothing. Returns how many are queued.
+    def fill(self, source: Path, options: ReviewOptions) -> int:
+        """Queue what the options say of the records of `source`; returns how many are queued.
 
-        A record whose text has changed since is read anew: nobody has decided on what it says now. One that is no
-        longer in `source` waits for nobody.
+        Drawn by a hash of the id, so a second call adds nothing. A record whose text has changed since is read anew:
+        nobody has decided on what it says now. One that is no longer in `source` waits for nobody.
         """
-        for name, share in (("sample", sample), ("shared", shared)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"--{name} {share}: a share from 0 to 1 is wanted")
         with self._transaction() as database:
             database.execute("CREATE TEMP TABLE here (id TEXT PRIMARY KEY)")
             for record in read_pipeline_records(find_file(source), "relabel"):
                 database.execute("INSERT INTO here VALUES (?)", (record["id"],))
                 _forget_changed(database, record)
-                why = (
-                    "flagged"
-                    if flagged and record.get("flags")
-                    else "sampled"
-                    if _draw(record, "sample") < sample
-                    else ""
-                )
-                if why:
-                    readers = 2 if _draw(record, "shared") < shared else 1
+                flagged = options.flagged and bool(record.get("flags"))
+                if flagged or _draw(record, "sample") < options.sample:
+                    why = "flagged" if flagged else "sampled"
+                    readers = 2 if _draw(record, "shared") < options.shared else 1
                     database.execute(
                         "INSERT INTO items (id, record, why, readers) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
                         "SET record = excluded.record, why = excluded.why, readers = excluded.readers",
@@ -337,13 +329,13 @@ def _log(
 
 def _check_reviewer(reviewer: str) -> None:
     if not _REVIEWER.fullmatch(reviewer):
-        raise ValueError(f"reviewer {reviewer!r}: an id of up to 16 letters, digits, - and _ is wanted, no name")
+        raise ValueError(f"reviewer is {reviewer!r}; allowed: an id of up to 16 letters, digits, - and _, no name")
 
 
 def _check_decision(reviewer: str, decision: str, reason: str, edited: Record | None) -> None:
     _check_reviewer(reviewer)
     if decision not in DECISIONS:
-        raise ValueError(f"decision {decision!r}: allowed are {', '.join(DECISIONS)}")
+        raise ValueError(f"decision is {decision!r}; allowed: {', '.join(DECISIONS)}")
     if decision == "remove" and not reason.strip():
         raise ValueError("a removal wants a reason")
     if (decision == "edit") != (edited is not None):

@@ -10,7 +10,7 @@ import zlib
 from abc import abstractmethod
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -27,23 +27,9 @@ from ..care.crisis import find_crisis
 from ..care.privacy import find_private, mask_spans
 from ..files import replacing, to_line, write_json
 from ..patterns import first_character_index
+from .options import CleanOptions
 from .records import Record, passages, read_pipeline_records, set_passages
 from .topics import find_topic_by_words
-
-# Step -> what it may do with what it finds; the first is the default. The paper's special strings only flag: 我是
-# alone stands in a quarter of real dialogues.
-STEPS = {
-    "length": ("drop", "flag"),
-    "language": ("drop", "flag"),
-    "repetition": ("drop", "flag"),
-    "refusal": ("drop", "flag"),
-    "advertisement": ("flag", "drop"),
-    "special": ("flag", "drop"),
-    "privacy": ("mask", "flag", "drop"),
-    "crisis": ("label", "flag", "drop"),
-    "exact_duplicate": ("drop", "flag"),
-    "near_duplicate": ("drop",),
-}
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,13 +43,20 @@ class Finding:
 
 
 class CleaningStep(PipelineStep):
-    """A step that finds things in a document and does with them what `actions` says."""
+    """A step that finds things in a document and does with them what the options say.
+
+    Attributes:
+        steps: by what names the options know it.
+        actions: what is done with what each of these finds; those that are off are not in it.
+    """
 
     type = "CLEAN"
+    steps: tuple[str, ...]
 
-    def __init__(self, **actions: str) -> None:
+    def __init__(self, options: CleanOptions) -> None:
         super().__init__()
-        self.actions = {step: action for step, action in actions.items() if action != "off"}
+        self.options = options
+        self.actions = {step: options.action(step) for step in self.steps if options.action(step) != "off"}
 
     @abstractmethod
     def find(self, document: Document) -> list[Finding]:
@@ -171,46 +164,40 @@ class Length(CleaningStep):
     """Records of too few or too many characters."""
 
     name = "length"
-
-    def __init__(self, action: str, least: int, most: int) -> None:
-        super().__init__(length=action)
-        self.least, self.most = least, most
+    steps = ("length",)
 
     def find(self, document: Document) -> list[Finding]:
-        if len(document.text) < self.least:
+        if len(document.text) < self.options.min_characters:
             return [Finding("length", "too_short")]
-        return [Finding("length", "too_long")] if len(document.text) > self.most else []
+        return [Finding("length", "too_long")] if len(document.text) > self.options.max_characters else []
 
 
 class Language(CleaningStep):
     """Records of another language than the corpus's, told by their scripts."""
 
     name = "language"
+    steps = ("language",)
     _other = re.compile("[{scripts}][{scripts}]{{2}}".format(scripts=r"ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff"))
 
-    def __init__(self, action: str, language: str) -> None:
-        super().__init__(language=action)
-        self.language = language
-
     def find(self, document: Document) -> list[Finding]:
+        if self.options.language == "any":
+            return []
         # A Chinese character has three bytes in UTF-8 and a Latin letter one, so bytes tell the share of each.
         text = document.text
         wide = (len(text.encode(errors="replace")) - len(text)) / (2 * max(1, len(text)))
-        wanted = wide >= 0.5 if self.language == "zh" else wide < 0.1
-        return [] if wanted and not self._other.search(text) else [Finding("language", f"not_{self.language}")]
+        wanted = wide >= 0.5 if self.options.language == "zh" else wide < 0.1
+        return [] if wanted and not self._other.search(text) else [Finding("language", f"not_{self.options.language}")]
 
 
 class Repetition(CleaningStep):
     """Messages said again and again, or a text that is one phrase over and over."""
 
     name = "repetition"
+    steps = ("repetition",)
     SHARE = 0.3  # of the messages being copies of earlier ones
     COMPRESSED = 0.12  # of the bytes; ordinary dialogues stay above 0.3
     LEAST_BYTES = 600
     TAIL, VARIED = 300, 60  # an end of so many characters, more of them different, is not one phrase over and over
-
-    def __init__(self, action: str) -> None:
-        super().__init__(repetition=action)
 
     def find(self, document: Document) -> list[Finding]:
         texts = [text for _, text in passages(document.metadata["record"])]
@@ -228,6 +215,7 @@ class Phrases(CleaningStep):
     """The paper's special strings, advertisement, and a model speaking as a model: the phrases of phrases.toml."""
 
     name = "phrases"
+    steps = ("refusal", "advertisement", "special")
 
     def find(self, document: Document) -> list[Finding]:
         pattern, groups = _load_phrases(tuple(self.actions))
@@ -256,17 +244,14 @@ class Privacy(CleaningStep):
     """Private details: masked, or flagged for a person."""
 
     name = "privacy"
-
-    def __init__(self, action: str, recogniser: bool) -> None:
-        super().__init__(privacy=action)
-        self.recogniser = recogniser
+    steps = ("privacy",)
 
     def find(self, document: Document) -> list[Finding]:
         """Looks at each passage by itself: what a rule reaches over stays with who said it."""
         findings, masked, start = [], [], 0
         record = document.metadata["record"]
         for _, text in passages(record):
-            spans = find_private(text, self.recogniser)
+            spans = find_private(text, self.options.recogniser)
             findings += [Finding("privacy", span.kind, start + span.start, start + span.end) for span in spans]
             masked.append(mask_spans(text, spans))
             start += len(text) + 1
@@ -280,9 +265,7 @@ class Crisis(CleaningStep):
     """What `soulchatcorpus.care.crisis` finds: by default a label that a deployer can filter on."""
 
     name = "crisis"
-
-    def __init__(self, action: str) -> None:
-        super().__init__(crisis=action)
+    steps = ("crisis",)
 
     def find(self, document: Document) -> list[Finding]:
         found = find_crisis(document.text)
@@ -297,9 +280,10 @@ class ExactDuplicates(CleaningStep):
     """Records whose text another had before."""
 
     name = "exact_duplicate"
+    steps = ("exact_duplicate",)
 
-    def __init__(self, action: str) -> None:
-        super().__init__(exact_duplicate=action)
+    def __init__(self, options: CleanOptions) -> None:
+        super().__init__(options)
         self._seen: set[bytes] = set()
 
     def find(self, document: Document) -> list[Finding]:
@@ -315,16 +299,19 @@ class Topic(PipelineStep):
 
     type, name = "LABEL", "topic"
 
-    def __init__(self, asked: dict[str, str], by_words: bool) -> None:
+    def __init__(self, asked: Mapping[str, str]) -> None:
         super().__init__()
-        self.asked, self.by_words = asked, by_words
+        self.asked = dict(asked)
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         for document in data:
             record = document.metadata["record"]
             if not record.get("topic"):
-                topic = self.asked.get(record["id"]) or (find_topic_by_words(record) if self.by_words else None)
+                topic = self.asked.get(record["id"]) or find_topic_by_words(record)
                 source = "model" if record["id"] in self.asked else "words"
                 record["topic"] = topic
                 document.metadata["counts"].append(("topic", topic or "none", source))
             yield document
+
+
+CLEANING_STEPS = (Length, Language, Repetition, ExactDuplicates, Privacy, Phrases, Crisis)  # in this order

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.options import ReviewOptions
 from soulchatcorpus.making.review import ReviewStore
 
 pytest.importorskip("gradio")
@@ -62,7 +63,7 @@ def test_two_reviewers_in_chromium(tmp_path):
     source, out = tmp_path / "conversations.jsonl", tmp_path / "out"
     write_lines(source, [record(n, flags=[FLAG]) for n in range(5)])
     store = ReviewStore(out / "review.sqlite")
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 5
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 5
     page_server = serve(store, source, out, block=False)
     try:
         with sync.sync_playwright() as playwright:

@@ -15,7 +15,7 @@ def test_loopback_needs_no_password(host):
     ("host", "share"), [("0.0.0.0", False), ("192.168.1.2", False), ("127.0.0.1", True), ("::", False)]
 )
 def test_letting_others_in_needs_a_password(host, share):
-    with pytest.raises(ValueError, match="lets others in and needs a password; set SOULCHAT_PASSWORD"):
+    with pytest.raises(ValueError, match="which lets others in; allowed: with a password in SOULCHAT_PASSWORD"):
         check_exposure(host, share, password=None)
     check_exposure(host, share, password="secret")
 
