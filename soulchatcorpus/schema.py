@@ -28,7 +28,7 @@ _TOPIC_OF = {topic: topic for topic in TOPICS} | {en: zh for zh, en in TOPICS.it
 
 
 class Message(TypedDict):
-    """One utterance: `role` is "user", "assistant" (the counsellor) or, before a corpus is regularised, "system"."""
+    """One utterance: `role` is "user", "assistant" (the counsellor) or, in the first place only, "system"."""
 
     role: Role
     content: str
@@ -40,9 +40,10 @@ class Conversation:
 
     Attributes:
         id: unique inside its corpus; kept from the source record to every turn sample made of it.
-        messages: the utterances in order.
+        messages: the utterances in order, after a system text where there is one.
         topic: one of `TOPICS`, or None where unknown.
-        provenance: where it came from (source id, prompt version, model, reviewer's decision, licence, …).
+        provenance: where it came from (source id, prompt version, model, reviewer's decision, licence, …); it is part
+            of a corpus that was made here, and of no config.
     """
 
     id: str
@@ -69,6 +70,7 @@ TURN_FEATURES = Features(
         "conversation_id": Value("string"),
         "turn": Value("int32"),
         "topic": ClassLabel(names=list(TOPICS)),
+        "system": Value("string"),
         "prompt": Value("string"),
         "completion": Value("string"),
     }

@@ -34,12 +34,12 @@ class _Group(Generic[Item]):
 
 
 def opening_key(opening: str) -> int:
-    """A 64-bit hash of the first message; white space does not count."""
+    """A 64-bit hash of a conversation's first message (`turns.find_opening`); white space does not count."""
     return int(opening_keys([opening])[0])
 
 
 def opening_keys(openings: Sequence[str]) -> np.ndarray:
-    """The `opening_key` of each first message; uint64 [openings]."""
+    """The `opening_key` of each opening; uint64 [openings]."""
     digests = [blake2b("".join(opening.split()).encode(), digest_size=8).digest() for opening in openings]
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 

@@ -11,7 +11,7 @@ from ..files import write_json
 from ..schema import FEATURES
 from ..splits import SPLITS, Splitter, opening_key
 from ..tables import TOPIC_NUMBERS
-from ..turns import count_turns, split_turns
+from ..turns import count_turns, find_opening, split_turns
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
@@ -39,7 +39,7 @@ def build(source: Path, out: Path) -> dict:
         splitter: Splitter[Record] = Splitter()
         for record in read_pipeline_records(file, "relabel"):
             turns = count_turns(record["messages"])
-            key = opening_key(record["messages"][0]["content"])
+            key = opening_key(find_opening(record["messages"]))
             for released in splitter.keep(key, turns, record) if splitter.count(key, turns) else [record]:
                 tables.add("train", released)
         for split, records in splitter.finish().items():
