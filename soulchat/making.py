@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .corpus import app
+from .review.command import review
 
 if TYPE_CHECKING:
     from soulchatcorpus.making.requests import Progress
@@ -210,39 +211,7 @@ def _ask_topics(
     return ask_topics(source, out, options, unknown_topics.value)
 
 
-@app.command()
-def review(
-    source: Source,
-    out: Out,
-    flagged: Annotated[bool, typer.Option(help="Queue what the cleaning flagged.")] = True,
-    sample: Annotated[float, typer.Option(help="And this share of the other records.")] = 0.02,
-    shared: Annotated[float, typer.Option(help="The share of the queue that two reviewers decide on.")] = 0.1,
-    port: Annotated[int | None, typer.Option(help="Of the page, on 127.0.0.1; the first free one from 7860.")] = None,
-    export_only: Annotated[
-        bool, typer.Option("--export", help="Only write the result of the decisions so far.")
-    ] = False,
-    import_from: Annotated[Path | None, typer.Option("--import", help="Take over a decisions.jsonl first.")] = None,
-) -> None:
-    """Let people proofread flagged and sampled records on a local web page."""
-    from soulchatcorpus.making.records import find_file, result_file
-    from soulchatcorpus.making.review import ReviewStore
-
-    source = find_file(source)  # a wrong name leaves no empty store behind
-    result_file(source, out)  # an --out that cannot be is told before people read
-    store = ReviewStore(out / "review.sqlite")
-    queued = store.fill(source, flagged, sample, shared)
-    if import_from is not None:
-        typer.echo(f"{store.import_decisions(import_from):,} decisions taken over")
-    if not export_only:
-        from .review.page import serve
-
-        typer.echo(f"{queued:,} records to read; the page is on 127.0.0.1 (Ctrl-C ends it and writes the result)")
-        serve(store, source, out, port)
-    report = store.export(source, out)
-    typer.echo(
-        f"{report['keep']:,} kept, {report['edit']:,} edited, {report['remove']:,} removed, "
-        f"{report['not_reviewed']:,} not reviewed; shared: {report['shared']}"
-    )
+app.command()(review)
 
 
 @app.command()
