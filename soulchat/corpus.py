@@ -44,6 +44,10 @@ class Target(enum.StrEnum):
     ALPACA = "alpaca"
 
 
+# What the verbs of making share.
+Source = Annotated[Path, typer.Argument(help="A JSON lines file, or a folder that an earlier step left.")]
+Out = Annotated[Path, typer.Option(help="The folder to write to.")]
+
 Format = Annotated[str | None, typer.Option(help="Name of the input's format; recognised by content without it.")]
 
 

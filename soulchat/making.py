@@ -13,20 +13,18 @@ import typer
 from soulchatcorpus.making.options import (
     CleanOptions,
     RequestOptions,
-    ReviewOptions,
     RewriteOptions,
     StatsOptions,
     is_loopback,
 )
 
+from .corpus import Out, Source
 from .flags import taking
+from .review.command import review
 
 app = typer.Typer()
 
 Asking = TypeVar("Asking", bound=RequestOptions)
-
-Source = Annotated[Path, typer.Argument(help="A JSON lines file, or a folder that an earlier step left.")]
-Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 
 
 @app.command()
@@ -104,39 +102,7 @@ def clean(source: Source, out: Out, *, options: CleanOptions) -> None:
             typer.echo(f"  {step} ({done}): {listed}")
 
 
-@app.command()
-@taking(ReviewOptions)
-def review(
-    source: Source,
-    out: Out,
-    port: Annotated[int | None, typer.Option(help="Of the page, on 127.0.0.1; the first free one from 7860.")] = None,
-    export_only: Annotated[
-        bool, typer.Option("--export", help="Only write the result of the decisions so far.")
-    ] = False,
-    import_from: Annotated[Path | None, typer.Option("--import", help="Take over a decisions.jsonl first.")] = None,
-    *,
-    options: ReviewOptions,
-) -> None:
-    """Let people proofread flagged and sampled records on a local web page."""
-    from soulchatcorpus.making.records import find_file, result_file
-    from soulchatcorpus.making.review import ReviewStore
-
-    source = find_file(source)  # a wrong name leaves no empty store behind
-    result_file(source, out)  # an --out that cannot be is told before people read
-    store = ReviewStore(out / "review.sqlite")
-    queued = store.fill(source, options)
-    if import_from is not None:
-        typer.echo(f"{store.import_decisions(import_from):,} decisions taken over")
-    if not export_only:
-        from .review.page import serve
-
-        typer.echo(f"{queued:,} records to read; the page is on 127.0.0.1 (Ctrl-C ends it and writes the result)")
-        serve(store, source, out, port)
-    report = store.export(source, out)
-    typer.echo(
-        f"{report['keep']:,} kept, {report['edit']:,} edited, {report['remove']:,} removed, "
-        f"{report['not_reviewed']:,} not reviewed; shared: {report['shared']}"
-    )
+app.command()(review)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import hashlib
 import random
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,37 +259,25 @@ class RatingStudy:
     def items(self, rater: str) -> list[Item]:
         """A rater's items in their order."""
         with _transaction(self.path) as database:
-            rows = database.execute(
-                "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
-                " JOIN dialogue ON dialogue.id = item.dialogue"
-                " LEFT JOIN rating ON rating.rater = assignment.rater AND rating.item = assignment.item"
-                " WHERE assignment.rater = ? ORDER BY position",
-                (rater,),
-            ).fetchall()
-        return [
-            Item(
-                row["number"],
-                row["position"],
-                row["prompt"],
-                row["reply"],
-                None if row["content"] is None else _scores(row),
-            )
-            for row in rows
-        ]
+            return _items(database, rater)
 
-    def save_from_window(self, rater: str, window: str, item: int, scores: dict[str, int], seconds: float) -> None:
+    def items_in_window(self, rater: str, window: str) -> list[Item]:
+        """The same for the page. Raises ValueError where the rater opened another window since, or has a new token."""
+        with _transaction(self.path) as database:
+            _check_window(database, rater, window)
+            return _items(database, rater)
+
+    def save_from_window(
+        self, rater: str, window: str, item: int, scores: Mapping[str, int | None], seconds: float
+    ) -> None:
         """Save scores given on the page, in place of any before; the seconds add up over corrections.
 
         Raises:
-            ValueError: the rater opened another window since, or a score is out of range; nothing is changed.
+            ValueError: the rater opened another window since, or has a new token; or a score is out of range. Nothing
+                is changed then.
         """
         with _transaction(self.path) as database:
-            row = database.execute("SELECT window FROM rater WHERE name = ?", (rater,)).fetchone()
-            if row["window"] != window:
-                raise ValueError(
-                    "your token was used again in another window, so this one is closed; "
-                    "what it saved is kept: go on there, or reload this page"
-                )
+            _check_window(database, rater, window)
             _save(database, rater, item, scores, seconds)
 
     def save_all(self, ratings: Sequence[tuple[str, int, dict[str, int]]]) -> None:
@@ -318,7 +306,38 @@ class RatingStudy:
         return {row["name"]: orjson.loads(row["scores"]) for row in rows}
 
 
-def _save(database: sqlite3.Connection, rater: str, item: int, scores: dict[str, int], seconds: float | None) -> None:
+def _items(database: sqlite3.Connection, rater: str) -> list[Item]:
+    rows = database.execute(
+        "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
+        " JOIN dialogue ON dialogue.id = item.dialogue"
+        " LEFT JOIN rating ON rating.rater = assignment.rater AND rating.item = assignment.item"
+        " WHERE assignment.rater = ? ORDER BY position",
+        (rater,),
+    )
+    return [
+        Item(
+            row["number"],
+            row["position"],
+            row["prompt"],
+            row["reply"],
+            None if row["content"] is None else _scores(row),
+        )
+        for row in rows
+    ]
+
+
+def _check_window(database: sqlite3.Connection, rater: str, window: str) -> None:
+    row = database.execute("SELECT window FROM rater WHERE name = ?", (rater,)).fetchone()
+    if row["window"] != window:
+        raise ValueError(
+            "your token was used again in another window, or replaced, so this window is closed; "
+            "what it saved is kept: go on there, or reload this page"
+        )
+
+
+def _save(
+    database: sqlite3.Connection, rater: str, item: int, scores: Mapping[str, int | None], seconds: float | None
+) -> None:
     try:
         check_scores(scores)
     except ValueError as error:

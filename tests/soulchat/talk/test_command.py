@@ -92,7 +92,8 @@ def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, monkeyp
 def test_nobody_is_told_that_somebody_talks_here():
     """What every verb sets before it imports a library reaches Gradio and the Hub client."""
     program = (
-        "from soulchat.talk import _be_quiet; _be_quiet(); import gradio.analytics, huggingface_hub.constants as hub; "
+        "from soulchat.talk.command import _be_quiet; _be_quiet(); import gradio.analytics; "
+        "import huggingface_hub.constants as hub; "
         "print(gradio.analytics.analytics_enabled(), hub.HF_HUB_DISABLE_TELEMETRY)"
     )
     told = dict.fromkeys(("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"), "")
