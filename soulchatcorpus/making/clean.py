@@ -18,7 +18,7 @@ from ..files import replacing, write_json
 from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
 from .options import CleanOptions
 from .records import find_file, result_file
-from .steps import CLEANING_STEPS, ReadParts, ReadSource, Topic, WriteParts
+from .steps import ApplyRules, ReadParts, ReadSource, Topic, WriteParts
 from .topics import ask_topics
 
 # One pipeline and the number of tasks it is run with, as datatrove's executors take them.
@@ -36,8 +36,7 @@ def stages(
         asked_topics: id to topic, as a model gave them (`topics.ask_topics`).
     """
     rules, clean, tasks = work / "rules", work / "clean", options.tasks
-    steps: list[PipelineStep] = [ReadSource(source, options.unknown_topics)]
-    steps += [step for step in (kind(options) for kind in CLEANING_STEPS) if step.actions]
+    steps: list[PipelineStep] = [ReadSource(source, options.unknown_topics), ApplyRules(options)]
     if options.topics != "none":
         steps.append(Topic(asked_topics))
     if options.action("near_duplicate") == "off":

@@ -6,18 +6,20 @@ from datatrove.data import Document
 
 from soulchatcorpus.making.options import CleanOptions
 from soulchatcorpus.making.steps import (
-    Crisis,
-    ExactDuplicates,
+    ApplyRules,
     Finding,
-    Language,
-    Length,
-    Phrases,
-    Privacy,
     ReadSource,
-    Repetition,
     Topic,
     WriteParts,
+    find_language,
+    find_length,
+    find_repetition,
 )
+
+
+def apply(*documents: Document, **options) -> list[Document]:
+    """The documents after all rules; most are too short for the length that is the default."""
+    return list(ApplyRules(CleanOptions(**{"min_characters": 0} | options)).run(iter(documents)))
 
 
 def document(*contents: str, id: str = "1") -> Document:
@@ -31,8 +33,8 @@ def document(*contents: str, id: str = "1") -> Document:
     ("text", "reason"), [("一二", "too_short"), ("一二三", None), ("一二三四五", None), ("一二三四五六", "too_long")]
 )
 def test_length_bounds_are_allowed_themselves(text, reason):
-    found = Length(CleanOptions(min_characters=3, max_characters=5)).find(document(text))
-    assert found == ([Finding("length", reason)] if reason else [])
+    found = find_length(document(text), CleanOptions(min_characters=3, max_characters=5))
+    assert list(found) == ([Finding("length", reason)] if reason else [])
 
 
 @pytest.mark.parametrize(
@@ -47,44 +49,43 @@ def test_length_bounds_are_allowed_themselves(text, reason):
     ],
 )
 def test_languages(text, language, is_found):
-    assert (
-        Language(CleanOptions(language=language)).find(document(text))
-        == [Finding("language", f"not_{language}")] * is_found
-    )
+    found = find_language(document(text), CleanOptions(language=language))
+    assert list(found) == [Finding("language", f"not_{language}")] * is_found
 
 
-def test_repetition():
-    step = Repetition(CleanOptions())
-    assert step.find(document("一", "二", "一", "二")) == [Finding("repetition", "same_messages")]
-    assert step.find(document("我好难过。" * 100)) == [Finding("repetition", "same_phrases")]
-    assert step.find(document("一", "二", "三", "四")) == []
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        (("一", "二", "一", "二"), "same_messages"),
+        (("我好难过。" * 100,), "same_phrases"),
+        (("一", "二", "三", "四"), None),
+    ],
+)
+def test_repetition(contents, reason):
+    found = list(find_repetition(document(*contents), CleanOptions()))
+    assert found == ([Finding("repetition", reason)] if reason else [])
 
 
 def test_a_flag_names_passage_and_place():
-    [done] = Phrases(CleanOptions(actions={"refusal": "off"})).run(iter([document("你好", "我是人工智能，你好")]))
+    [done] = apply(document("你好", "我是人工智能，你好"), actions={"refusal": "off"})
     [flag] = done.metadata["record"]["flags"]
     assert (flag["step"], flag["reason"], flag["passage"], flag["start"], flag["end"]) == ("special", "我是", 1, 0, 2)
     assert "dropped" not in done.metadata
 
 
 def test_what_is_dropped_flows_on_and_is_looked_at_no_more():
-    documents = iter([document("一", id="1"), document("一二三四", id="2")])
-    done = list(ExactDuplicates(CleanOptions()).run(Length(CleanOptions(min_characters=2)).run(documents)))
-    assert [d.metadata.get("dropped") for d in done] == [("length", "too_short"), None]
-    assert [d.metadata["counts"] for d in done] == [[("length", "too_short", "drop")], []]
+    done = apply(document("一", id="1"), document("一", id="2"), document("一二三四", id="3"), min_characters=2)
+    assert [d.metadata.get("dropped") for d in done] == [("length", "too_short"), ("length", "too_short"), None]
+    assert [d.metadata["counts"] for d in done] == [[("length", "too_short", "drop")]] * 2 + [[]]
 
 
 def test_the_first_of_equal_texts_stays():
-    done = list(
-        ExactDuplicates(CleanOptions()).run(
-            iter([document("一", id="1"), document("一", id="2"), document("二", id="3")])
-        )
-    )
+    done = apply(document("一", id="1"), document("一", id="2"), document("二", id="3"))
     assert [d.metadata.get("dropped") for d in done] == [None, ("exact_duplicate", "same_text"), None]
 
 
 def test_masks_stand_in_record_and_text():
-    [done] = Privacy(CleanOptions()).run(iter([document("我的手机是13812345678", "好的")]))
+    [done] = apply(document("我的手机是13812345678", "好的"))
     masked = done.metadata["record"]["messages"][0]["content"]
     assert "13812345678" not in masked
     assert done.text == f"{masked}\n好的"
@@ -92,7 +93,7 @@ def test_masks_stand_in_record_and_text():
 
 
 def test_crisis_labels_the_record():
-    [done] = Crisis(CleanOptions()).run(iter([document("我不想活了", "我在听")]))
+    [done] = apply(document("我不想活了", "我在听"))
     assert done.metadata["record"]["labels"]["crisis"]
     assert "flags" not in done.metadata["record"]
 
