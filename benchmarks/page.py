@@ -164,8 +164,8 @@ TRAINING = [
 
 HEAD = """# Benchmarks
 
-`make bench` runs all of this, at sizes that take about half an hour on two free cores. Each number comes from a file in
-`benchmarks/results/`, written by the script of the same name in `benchmarks/`; `python benchmarks/page.py` renders
+`make bench` runs all of this, at sizes that take about half an hour on two free cores. Each number comes from a file
+in `benchmarks/results/`, written by the script of the same name in `benchmarks/`; `python benchmarks/page.py` renders
 this page from them. Both sides of a comparison ran in the same run on the same machine, which was not idle: trust the
 ratios more than the seconds. x: times as fast, in CPU seconds; %: of what the peer needs.
 """
@@ -293,8 +293,8 @@ has the same opening as one of theirs.
 SMALL_NOTE = """
 ![Loss over the steps](images/{curve})
 
-The first {replies} of these turns, not hand-picked. The model shows that the method works; it is no counsellor: do not let
-anyone in need talk to it.
+The first {replies} of these turns, not hand-picked. The model shows that the method works; it is no counsellor: do not
+let anyone in need talk to it.
 
 """
 
