@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from markdown_parts import cell, last_words, table, with_block
+from hub_cards.cards import last_user_message
+from hub_cards.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
@@ -25,14 +26,23 @@ REPLIES = 5
 
 WORDS = {
     "README.md": {
-        "head": ["", "loss (nats a token)", "perplexity", "BLEU-1", "ROUGE-L", "distinct-2", "different", "ended"],
+        "head": [
+            "",
+            "loss (nats a token)",
+            "perplexity",
+            "BLEU-1",
+            "ROUGE-L",
+            "distinct-2",
+            "unique replies",
+            "finished",
+        ],
         "names": {"trained": "trained", "untrained": "untrained", "retrieval": "nearest training prompt's reply"},
-        "references": "the references themselves",
+        "references": "the reference replies",
         "unigram": "a unigram model",
         "summary": "{turns} held-out turns of {dataset}. {parameters:.1f} million parameters, {steps} steps, "
         "{tokens:,} tokens; all of `make demo` after the install took {whole:.1f} minutes on {cores} cores of {cpu} "
         "without a GPU.",
-        "replies": "The replies to the first {replies} of these turns, unpicked:",
+        "replies": "The replies to the first {replies} of these turns, not hand-picked:",
         "user": "the user's last words",
         "reply": "reply",
         "benchmark_names": {
@@ -44,12 +54,21 @@ WORDS = {
         "{max_new_tokens} new tokens, seed {seed}; with 95 % bootstrap intervals. `{signature}`",
     },
     "README_zh.md": {
-        "head": ["", "损失（奈特/词元）", "困惑度", "BLEU-1", "ROUGE-L", "distinct-2", "互不相同", "正常结束"],
+        "head": [
+            "",
+            "损失（奈特/词元）",
+            "困惑度",
+            "BLEU-1",
+            "ROUGE-L",
+            "distinct-2",
+            "不重复回复占比",
+            "正常结束占比",
+        ],
         "names": {"trained": "训练后", "untrained": "训练前", "retrieval": "检索：取最相近训练样本的回复"},
         "references": "参考回复本身",
         "unigram": "一元模型",
         "summary": "{dataset} 的 {turns} 个留出轮次；{ten_thousands:.0f} 万参数，{steps} 步，{tokens:,} 个词元，"
-        "安装之后整个 `make demo` 在 {cpu} 的 {cores} 个核上（无 GPU）用了 {whole:.1f} 分钟。",
+        "安装完成后，整个 `make demo` 在 {cpu} 的 {cores} 个核上（无 GPU）用时 {whole:.1f} 分钟。",
         "replies": "其中前 {replies} 个轮次的回复，未经挑选：",
         "user": "用户的最后一句",
         "reply": "回复",
@@ -81,7 +100,7 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         cores=hardware["cores"],
         cpu=hardware["cpu"],
     )
-    replies = [[last_words(row["prompt"]), cell(row["prediction"])] for row in predictions[:REPLIES]]
+    replies = [[last_user_message(row["messages"]), row["prediction"]] for row in predictions[:REPLIES]]
     parts = [
         table(words["head"], rows),
         summary,
@@ -138,6 +157,15 @@ def updated(name: str) -> str:
     text = (ROOT / name).read_text(encoding="utf-8")
     text = with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
     return with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
+
+
+def with_block(text: str, mark: str, block: str) -> str:
+    """A page with another text between `<!-- MARK -->` and `<!-- /MARK -->`; raises ValueError where it has none."""
+    head, found, rest = text.partition(f"<!-- {mark} -->\n")
+    _, end, tail = rest.partition(f"<!-- /{mark} -->")
+    if not (found and end):
+        raise ValueError(f"no block between <!-- {mark} --> and <!-- /{mark} -->")
+    return head + found + block + end + tail
 
 
 def main() -> None:

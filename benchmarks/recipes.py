@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from markdown_parts import table, with_block
 from measuring import RESULTS, circumstances, write_results
 from metric import sample_pairs
+from readme import with_block
+
+from hub_cards.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "recipes.md"

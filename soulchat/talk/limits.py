@@ -1,10 +1,12 @@
 """Limits on length, rate and number of replies at once; over them a talk gets a clear answer and goes on."""
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from soulchat_trainer.encoding.fit import find_start, keep_from
 from soulchatcorpus import Message
 
 # Characters of a talk that are looked at: the window of 2,048 tokens holds fewer, so nothing that counts is lost.
@@ -66,15 +68,9 @@ def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:
 
     A system text that stands first stays.
     """
-    system = [message for message in messages[:1] if message["role"] == "system"]
-    kept, characters = len(messages) - 1, len(messages[-1]["content"])
-    for index in range(len(messages) - 2, len(system) - 1, -1):
-        characters += len(messages[index]["content"])
-        if characters > TALK_CHARACTERS:
-            break
-        if messages[index]["role"] == "user" or index == len(system):
-            kept = index
-    return [*system, *messages[kept:]]
+    from_end = [0, *itertools.accumulate(len(message["content"]) for message in reversed(messages))]
+    start = find_start(messages, lambda number: from_end[len(messages) - number], TALK_CHARACTERS)
+    return keep_from(messages, start)
 
 
 class RateLimiter:

@@ -258,7 +258,7 @@ def test_bad_pairs_are_refused_by_row(predictions, references, message):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"preset": "thudm"}, "preset is 'thudm'; allowed are paper, ptuning, llamafactory, ms-swift, emollm"),
+        ({"preset": "thudm"}, "preset is 'thudm'; allowed: paper, ptuning, llamafactory, ms-swift, emollm"),
         ({"smoothing": "method7"}, "smoothing is 'method7'"),
         ({"bleu_tokenizer": "word"}, "bleu_tokenizer is 'word'"),
         ({"aggregate": "mean"}, "aggregate is 'mean'"),

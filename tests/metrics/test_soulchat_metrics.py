@@ -98,7 +98,7 @@ def test_load_from_the_checkout_and_use_in_every_way(tmp_path):
 def test_a_preset_is_a_configuration_and_nothing_else_is(tmp_path):
     printed = run(CONFIGURATIONS, str(METRIC), home=tmp_path / "home", cwd=tmp_path)
     assert "rounded 66.6667 66.666666666666" in printed
-    assert "configuration is 'thudm'; allowed are default, paper, ptuning, llamafactory" in printed
+    assert "configuration is 'thudm'; allowed: default, paper, ptuning, llamafactory" in printed
 
 
 def test_bare_name_from_any_directory_after_import(tmp_path):
