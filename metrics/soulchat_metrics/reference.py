@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from .counting import cutter, map_chunks
+from .counting import Progress, cutter, map_chunks
 from .inputs import is_blank
 from .settings import Settings, Tokenizer
 
@@ -15,7 +15,11 @@ _WEIGHTS = [(1.0,), (1 / 2, 1 / 2), (1 / 3, 1 / 3, 1 / 3), (1 / 4, 1 / 4, 1 / 4,
 
 
 def reference_sentence_scores(
-    predictions: list[str], references: list[str], settings: Settings, num_workers: int
+    predictions: list[str],
+    references: list[str],
+    settings: Settings,
+    num_workers: int,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """BLEU-1 to -4 and ROUGE-1, -2, -L of every pair, x100: float64 [num_pairs, 7].
 
@@ -25,7 +29,7 @@ def reference_sentence_scores(
     """
     if settings.aggregate != "sentence":
         raise ValueError('backend="reference" scores sentences; it has no corpus ROUGE')
-    chunks = map_chunks(partial(_score_chunk, settings=settings), predictions, references, num_workers)
+    chunks = map_chunks(partial(_score_chunk, settings=settings), predictions, references, num_workers, progress)
     return np.concatenate(chunks)
 
 
