@@ -37,7 +37,7 @@ LABELS = {
         "about": "# soulchat_metrics\nChinese BLEU and ROUGE: exact, fast, and telling their settings.",
         "predictions": "Predictions, one a line",
         "references": "References, one a line",
-        "file": "Or a file, CSV or JSON lines, with the columns prediction and reference",
+        "pairs_file": "Or a file, CSV or JSON lines, with the columns prediction and reference",
         "examples": "Examples",
         "preset": "Preset",
         "score": "Score",
@@ -53,7 +53,7 @@ LABELS = {
         "about": "# soulchat_metrics\n中文 BLEU 与 ROUGE：结果准确，计算快，并写明全部设置。",
         "predictions": "模型回复，每行一条",
         "references": "参考回复，每行一条",
-        "file": "或上传文件（CSV 或 JSON Lines），须有 prediction 和 reference 两列",
+        "pairs_file": "或上传文件（CSV 或 JSON Lines），须有 prediction 和 reference 两列",
         "examples": "示例",
         "preset": "预设",
         "score": "计算",
@@ -66,6 +66,7 @@ LABELS = {
         "rouge": "ROUGE：词元与最长匹配",
     },
 }
+# No name may be one of Gradio's own groups of words ("file", "chatbot", …), which would take its place.
 # Browsers say "zh-CN"; without an entry of that name the page would fall back to English.
 LABELS["zh-CN"] = LABELS["zh-TW"] = LABELS["zh"]
 COLOURS = {"1-gram": "#fde68a", "2-gram": "#bbf7d0", "3-gram": "#86efac", "4-gram": "#22c55e"}
@@ -134,9 +135,18 @@ def build_page(words: gr.I18n) -> gr.Blocks:
         with gr.Row():
             predictions = gr.Textbox(EXAMPLES[0][0], label=words("predictions"), lines=6, elem_id="predictions")
             references = gr.Textbox(EXAMPLES[0][1], label=words("references"), lines=6, elem_id="references")
-        file = gr.File(label=words("file"), file_types=list(FORMATS), height=120, elem_id="file")
+        file = gr.File(label=words("pairs_file"), file_types=list(FORMATS), height=120, elem_id="file")
         preset = gr.Dropdown(list(PRESETS), value="paper", label=words("preset"), elem_id="preset")
-        gr.Examples(EXAMPLES, [predictions, references, preset], label=words("examples"), elem_id="examples")
+        filled = [predictions, references, preset]
+        # Not gr.Examples, whose table is headed by labels that are not translated.
+        examples = gr.Dataset(
+            components=filled,
+            samples=EXAMPLES,
+            headers=["prediction", "reference", "preset"],
+            label=words("examples"),
+            elem_id="examples",
+        )
+        examples.click(lambda sample: sample, examples, filled, api_visibility="private")
         button = gr.Button(words("score"), variant="primary", elem_id="score")
         means = gr.Dataframe(headers=list(METRIC_NAMES), label=words("means"), elem_id="means")
         signature = gr.Textbox(label=words("signature"), buttons=["copy"], elem_id="signature")

@@ -150,11 +150,14 @@ def test_upload_and_take_the_scores_home(open_page, tmp_path, language, words, e
     page = open_page(language)
     for word in words:
         expect(page.get_by_text(word, exact=True).first).to_be_visible()
+    untranslated = re.compile(r"\[object|i18n")
+    expect(page.locator("body")).not_to_contain_text(untranslated)
     page.locator("#file input[type=file]").set_input_files(upload)
     expect(page.locator("#file")).to_contain_text("pairs", timeout=60_000)
     page.locator("#score").click()
     expected = score(predictions, references)
     expect(page.locator("#means")).to_contain_text(f"{expected['bleu-4']:.4f}", timeout=60_000)
+    expect(page.locator("body")).not_to_contain_text(untranslated)
     with page.expect_download() as download:
         page.locator("#csv a").first.click()
     with open(download.value.path(), encoding="utf-8", newline="") as file:
