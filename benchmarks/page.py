@@ -324,7 +324,7 @@ def small() -> str:
         tokens=training["tokens"] / 1e6,
         recipe_steps=yaml.safe_load(SMALL_RECIPE.read_text(encoding="utf-8"))["max_steps"],
         epochs=results["epochs"],
-        conversations=results["dataset"]["splits"]["train"],
+        conversations=results["conversations"],
         minutes=training["seconds"] / 60,
         speed=training["tokens_per_second"],
         samples=systems[0]["samples"],

@@ -41,7 +41,7 @@ WORDS = {
             "demo": "the demo's model, trained",
             "retrieval": "nearest training prompt's reply",
         },
-        "benchmark": "All {turns} test turns of {dataset}; top-p {top_p}, temperature {temperature}, at most "
+        "benchmark": "{turns} test turns of {dataset}; top-p {top_p}, temperature {temperature}, at most "
         "{max_new_tokens} new tokens, seed {seed}; with 95 % bootstrap intervals. `{signature}`",
     },
     "README_zh.md": {
@@ -59,7 +59,7 @@ WORDS = {
             "demo": "示例模型，训练后",
             "retrieval": "检索：取最相近训练样本的回复",
         },
-        "benchmark": "{dataset} 的全部 {turns} 个测试轮次；top-p {top_p}，temperature {temperature}，"
+        "benchmark": "{dataset} 的 {turns} 个测试轮次；top-p {top_p}，temperature {temperature}，"
         "最多 {max_new_tokens} 个新词元，种子 {seed}；方括号内为 95 % 自助法区间。`{signature}`",
     },
 }

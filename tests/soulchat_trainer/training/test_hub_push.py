@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hub_cards.publish import Target
-from hub_cards.results import DataSet, Results, read_results
+from hub_cards.results import DataSet, Results, Training, read_results
 from soulchat_trainer.training import hub_push
 from soulchat_trainer.training.hub_push import HubPusher, take_snapshot
 
