@@ -2,10 +2,11 @@
 
     python benchmarks/retrieval.py [--turns 1500000] [--questions 500]
 
-The corpus is made: conversations with the roles and lengths of the embedded sample's, their words cut from its texts at
-random places, in pieces of twenty characters. It is written to a file first and read from there, as a run reads its
-training split; the questions are made the same way. Times are CPU seconds of all threads; memory is what a process that
-does nothing else has more at its peak than before, of its own (RssAnon) and with the pages of the mapped file (VmRSS).
+The corpus is made: conversations with the roles and lengths of the embedded sample's, their words cut from its texts
+at random places, in pieces of twenty characters. It is written to a file first and read from there, as a run reads its
+training split; the questions are made the same way. Times are CPU seconds of all threads; memory is what a process
+that does nothing else has more at its peak than before, of its own (RssAnon) and with the pages of the mapped file
+(VmRSS).
 """
 
 import argparse

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils.peft_utils import find_adapter_config_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WEIGHTS = ("*.safetensors", "*.bin")
@@ -46,8 +47,19 @@ def load_model(
 
 def adapter_base(name: str) -> str | None:
     """The base model that a PEFT adapter names; None for a model that is no adapter."""
-    adapter_file = find_adapter_config_file(name)
-    return None if adapter_file is None else json.loads(Path(adapter_file).read_text())["base_model_name_or_path"]
+    adapter_file = find_file(name, "adapter_config.json")
+    return None if adapter_file is None else json.loads(adapter_file.read_text())["base_model_name_or_path"]
+
+
+def find_file(name: str, filename: str) -> Path | None:
+    """A file of a model's folder, or of its repository on the Hub; None where that has none or cannot be reached."""
+    if Path(name).is_dir():
+        path = Path(name) / filename
+        return path if path.is_file() else None
+    try:
+        return Path(hf_hub_download(name, filename))
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError):
+        return None
 
 
 @contextmanager
@@ -79,10 +91,11 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
 
 
-def model_revision(name: str, model: PreTrainedModel) -> str | None:
+def model_revision(name: str) -> str | None:
     """What tells this model from its other versions: the Hub's commit, or a hash of a folder's weights."""
     if not Path(name).is_dir():
-        return model.config._commit_hash
+        config = find_file(name, "adapter_config.json") or find_file(name, "config.json")
+        return None if config is None else config.parent.name  # the cache has a folder for each commit
     digest = hashlib.sha256()
     for path in weight_files(Path(name)):
         with path.open("rb") as file:

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
 from .data import load_corpus
 from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
-from .training.checkpoints import check_room, describe_last_whole, saving
+from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
 from .training.models import make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
@@ -73,10 +72,11 @@ def run_recipe(argv: Sequence[str]) -> None:
         run_info=run_info,
     )
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
-    with saving("the trained model", Path(args.output_dir), describe_last_whole(args.output_dir)):
-        trainer.save_model(_internal_call=True)
+    last = describe_last_whole(args.output_dir)
+    with saving("the trained model", Path(args.output_dir), last), trainers_habits_off(args):
+        trainer.save_model()  # the Hub gets it with its results
         trainer.save_state()
-    parameters = get_model_param_count(model)
+    parameters = count_parameters(model)
     finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, parameters, benchmark)
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would

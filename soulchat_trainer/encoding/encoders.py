@@ -21,9 +21,16 @@ def make_encoder(
     """The encoder of conversations for a model.
 
     Raises:
-        ValueError: every-turn loss, or a tokenizer that is not its own, is asked of ChatGLM; GLM's objective of
-            another model; a causal model's tokenizer has no chat template.
+        ValueError: a sample as long as the lengths allow does not fit into the model's window; every-turn loss, or a
+            tokenizer that is not its own, is asked of ChatGLM; GLM's objective of another model; a causal model's
+            tokenizer has no chat template.
     """
+    longest, window = max_source_length + max_target_length, model.config.max_position_embeddings
+    if longest > window:
+        raise ValueError(
+            f"max_source_length + max_target_length is {max_source_length} + {max_target_length} = {longest}; "
+            f"allowed: at most {window}, the model's window"
+        )
     if model.config.model_type == "chatglm":
         if loss_on == "every_turn":
             raise ValueError(

@@ -15,7 +15,7 @@ from soulchatcorpus import Message
 
 from ..encoding.fit import Encode, fit_prompt, prompt_room
 from ..encoding.prompts import prompt_encoder
-from ..generation.engine import left_pad
+from ..generation.engine import count_positions, left_pad
 
 BATCH_TOKENS = 4096
 BATCH_REPLIES = 1000
@@ -76,11 +76,16 @@ def held_out_loss(
 def _summed_loss(model: PreTrainedModel, rows: list[tuple[list[int], int]]) -> float:
     """Summed loss of the last `length` tokens of each row (ids, length)."""
     input_ids, attention_mask = left_pad([ids for ids, _ in rows], model.device)
-    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-    position_ids = model._prepare_position_ids_for_generation(input_ids, inputs)
     lengths = torch.tensor([length for _, length in rows], device=model.device)
     kept = int(lengths.max())
-    logits = model(**inputs, position_ids=position_ids, logits_to_keep=kept + 1, use_cache=False).logits[:, :-1]
+    inputs = model.prepare_inputs_for_generation(
+        input_ids,
+        attention_mask=attention_mask,
+        position_ids=count_positions(attention_mask),
+        logits_to_keep=kept + 1,
+        use_cache=False,
+    )
+    logits = model(**inputs).logits[:, :-1]
     is_target = torch.arange(kept, device=model.device) >= kept - lengths[:, None]
     targets = input_ids[:, -kept:]
     return cross_entropy(logits[is_target].float(), targets[is_target], reduction="sum").item()

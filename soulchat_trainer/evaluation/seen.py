@@ -1,17 +1,16 @@
 """Which first messages a model was trained on: so that a benchmark can tell when it has seen the test's dialogues."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
-
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import cached_file
 
 from soulchatcorpus.files import replacing
 from soulchatcorpus.splits import opening_keys
 
-from ..loading import adapter_base
+from ..loading import adapter_base, find_file
 
 OPENINGS_FILE = "training_openings.txt"
+CHECKPOINT = re.compile(r"checkpoint-\d+")  # Trainer's name for it
 
 
 def write_openings(model_dir: Path, openings: Iterable[str], base: Path | None = None) -> None:
@@ -31,20 +30,12 @@ def find_openings(name: str) -> Path | None:
 
     For an adapter else its base's; a checkpoint's is that of the run around it.
     """
-    path: Path | str | None
-    if Path(name).is_dir():
-        folder = Path(name).resolve()
-        places = [folder, folder.parent] if folder.name.startswith(PREFIX_CHECKPOINT_DIR) else [folder]
-        path = next((place / OPENINGS_FILE for place in places if (place / OPENINGS_FILE).is_file()), None)
-    else:
-        path = cached_file(
-            name,
-            OPENINGS_FILE,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+    folder = Path(name).resolve()
+    path = find_file(name, OPENINGS_FILE)
+    if path is None and folder.is_dir() and CHECKPOINT.fullmatch(folder.name):
+        path = find_file(str(folder.parent), OPENINGS_FILE)
     if path is not None:
-        return Path(path)
+        return path
     base = adapter_base(name)
     return find_openings(base) if base else None
 

@@ -19,7 +19,7 @@ import openai
 from transformers import AutoModelForCausalLM, set_seed
 
 from soulchatcorpus import Message
-from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
+from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
 from soulchatcorpus.turns import Turn
 
 from ..encoding.prompts import prompt_encoder
@@ -68,7 +68,7 @@ class ModelSystem:
     ) -> None:
         name = spec.removeprefix(UNTRAINED)
         self.model, self.tokenizer = load_model(name, device, dtype, tokenizer)
-        self.revision, self.openings_file = model_revision(name, self.model), find_openings(name)
+        self.revision, self.openings_file = model_revision(name), find_openings(name)
         if spec.startswith(UNTRAINED):
             set_seed(seed)
             untrained = AutoModelForCausalLM.from_config(self.model.config, dtype=self.model.dtype)

@@ -32,7 +32,7 @@ __all__ = ["Decoding", "Delta", "Reply", "ReplyEngine", "Request", "generate_rep
 # Tokens in one pass over new prompts, padding included: bounds the memory of a pass.
 PREFILL_TOKENS = 8192
 
-# input_ids, attention_mask [rows, width], position_ids [rows, width] or ChatGLM's [rows, 2, width]; left-padded.
+# input_ids, attention_mask [rows, width]; left-padded.
 Columns = dict[str, Tensor]
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -200,7 +200,7 @@ class ReplyEngine:
         if self.cache is None:
             self.cache = RowCache(self.max_batch_size, like=cache)
         self.cache.append(cache)
-        columns = self._append(columns, output, tokens)
+        columns = self._append(columns, tokens)
         self.columns = stack_rows(self.columns, columns) if self.running else columns
         self.running += requests
         return self._tell(requests, tokens)
@@ -210,12 +210,17 @@ class ReplyEngine:
         assert self.cache is not None
         self.cache.make_room()
         inputs = self.model.prepare_inputs_for_generation(
-            **self.columns, next_sequence_length=1, past_key_values=self.cache, use_cache=True, logits_to_keep=1
+            **self.columns,
+            position_ids=count_positions(self.columns["attention_mask"]),
+            next_sequence_length=1,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         output = self.model(**inputs)
         self.cache.advance()
         tokens = self._draw(output.logits, self.running)
-        self.columns = self._append(self.columns, output, tokens)
+        self.columns = self._append(self.columns, tokens)
         return self._tell(self.running, tokens)
 
     def _read_prompts(
@@ -227,9 +232,9 @@ class ReplyEngine:
         """
         new = input_ids.shape[-1] - (cache.get_seq_length() if cache is not None else 0)
         columns = {"input_ids": input_ids, "attention_mask": attention_mask}
-        columns["position_ids"] = self.model._prepare_position_ids_for_generation(input_ids, columns)
         inputs = self.model.prepare_inputs_for_generation(
             **columns,
+            position_ids=count_positions(attention_mask),
             next_sequence_length=new,
             past_key_values=cache,
             use_cache=cache is not None,
@@ -238,14 +243,11 @@ class ReplyEngine:
         )
         return self.model(**inputs), columns
 
-    def _append(self, columns: Columns, output: ModelOutput, tokens: Tensor) -> Columns:
+    def _append(self, columns: Columns, tokens: Tensor) -> Columns:
         """The columns with the drawn tokens [rows] behind."""
-        rest = {name: columns[name] for name in ("attention_mask", "position_ids")}
-        rest = self.model._update_model_kwargs_for_generation(output, rest)
         return {
             "input_ids": torch.cat([columns["input_ids"], tokens[:, None]], dim=-1),
-            "attention_mask": rest["attention_mask"],
-            "position_ids": rest["position_ids"],
+            "attention_mask": pad(columns["attention_mask"], (0, 1), value=1),
         }
 
     def _draw(self, logits: Tensor, requests: list[Request]) -> Tensor:
@@ -378,6 +380,11 @@ def left_pad(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tenso
     ids = [[row[0]] * (width - len(row)) + row for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def count_positions(attention_mask: Tensor) -> Tensor:
+    """Positions [rows, width] int64 from each row's first real token on; ChatGLM makes its own of the ids."""
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def stack_rows(first: Columns, second: Columns) -> Columns:

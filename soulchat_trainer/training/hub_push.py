@@ -8,9 +8,11 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from hub_cards.model import stage_model
+from hub_cards.model import OURS, stage_model
 from hub_cards.publish import Target, check_repo_id, publish_folder
 from hub_cards.results import RESULTS_FILE, Results
+
+from .arguments import SoulChatTrainingArguments
 
 logger = logging.get_logger(__name__)
 
@@ -54,6 +56,36 @@ class HubPusher:
                     f"push to {self.target.repo_id} failed ({' '.join(str(error).split())}); training goes on, and "
                     f"the files are in {folder}"
                 )
+
+
+def make_pusher(
+    args: SoulChatTrainingArguments, base: str | None, token: str | None = None, private: bool | None = None
+) -> HubPusher:
+    """The pusher that the arguments ask for; `base` is what the model was loaded from.
+
+    Raises:
+        ValueError: a token stands in the arguments; optimizer states are to be pushed; there is no user/name; the
+            base is a folder, which the card cannot name.
+    """
+    if args.hub_token or token:
+        raise ValueError(
+            "hub_token: log in with `hf auth login` or set HF_TOKEN; a token in arguments is written down"
+        )
+    if args.hub_strategy not in ("end", "every_save"):
+        raise ValueError(
+            f"hub_strategy is {args.hub_strategy.value}; allowed: end or every_save. Optimizer states stay here"
+        )
+    if args.hub_model_id is None or "/" not in args.hub_model_id:
+        raise ValueError(f"push_to_hub needs hub_model_id as user/name, found {args.hub_model_id}")
+    base = args.hub_base_model or base or None
+    if base is not None and Path(base).is_dir():
+        raise ValueError(
+            f"push_to_hub: the model was loaded from the folder {base}, and its card must name the base; say with "
+            "hub_base_model what it is on the Hub"
+        )
+    private = bool(args.hub_private_repo if private is None else private)
+    target = Target(args.hub_model_id, "model", revision=args.hub_revision or "main", private=private, ours=OURS)
+    return HubPusher(target, base)
 
 
 def take_snapshot(folder: Path, results: Results) -> tempfile.TemporaryDirectory:

@@ -61,14 +61,8 @@ def result_file(file: Path, out: Path) -> Path:
     """
     result = out / f"{kind_of(file)}.jsonl"
     if result.exists() and result.samefile(file):
-        raise ValueError(f"--out {out}: the result would replace {file}, which it is made of; name another folder")
+        raise ValueError(f"out is {out}; allowed: another folder, since the result would replace {file}, its source")
     return result
-
-
-def check_unknown_topics(value: str) -> None:
-    """Raise `ValueError` unless it is "refuse" or "relabel"."""
-    if value not in ("refuse", "relabel"):
-        raise ValueError(f"unknown_topics {value!r}: allowed are refuse, relabel")
 
 
 def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterator[Record]:
@@ -142,7 +136,7 @@ def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
     if record["topic"] is None:
         if unknown_topics == "refuse":
             raise ValueError(
-                f"{where}: unknown topic {name!r}; allowed are {', '.join(TOPICS)} (or --unknown-topics relabel)"
+                f"{where}: unknown topic {name!r}; allowed are {', '.join(TOPICS)} (or `unknown_topics` relabel)"
             )
         record["source_topic"] = name
 
