@@ -57,6 +57,15 @@ COMPARED = [
     Line("peak memory of the same", "", "corpus", "whole/ours/peak_memory_mb", "MB"),
     Line("peak memory of the peer", "", "corpus", "whole/json_and_map/peak_memory_mb", "MB"),
     Line("random reads of `TurnView`", "a stored turns table", "corpus", "whole/turn_view/random_reads_ratio", "x"),
+    Line(
+        "CPU of the retrieval baseline, 500 questions to {} training turns",
+        "",
+        "retrieval",
+        "cpu_seconds",
+        "s",
+        size="training_turns",
+    ),
+    Line("peak memory of the same", "", "retrieval", "peak_mb_own", "MB"),
     Line("CPU of a training step", "the original's way", "model", "training_step/share/cpu_seconds_per_step", "%"),
     Line("memory of a training step", "the same", "model", "training_step/share/peak_mb_above_model", "%"),
     Line(
