@@ -63,7 +63,7 @@ def test_the_newest_waits_and_the_last_is_never_skipped(
 ) -> None:
     under_way, go_on = threading.Event(), threading.Event()
 
-    def slow(staged: Path, target: Target) -> None:
+    def slow(staged: Path, target: Target, **options: Any) -> None:
         under_way.set()
         go_on.wait(10)
 
