@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from soulchatcorpus.schema import Message
 
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
+from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
 from .sources import Origin
 
@@ -67,7 +67,7 @@ def render_model_card(
     repo_id: str | None = None,
     model_type: str = "chatglm",
     base_model: BaseModel | None = None,
-    predictions: Sequence[Mapping[str, Any]] = (),
+    predictions: Sequence[Prediction] = (),
     loss_figure: str | None = None,
 ) -> str:
     """The whole README.md of a model: YAML for the Hub, then usage, results, replies, training, limits and terms.
@@ -97,7 +97,7 @@ def render_model_card(
             model_type=model_type,
             base_model=base_model,
             licence=licence,
-            replies=[{**row, "last_user": last_user_message(row["messages"])} for row in predictions[:NUM_REPLIES]],
+            replies=[(row, last_user_message(row.messages)) for row in predictions[:NUM_REPLIES]],
             may_show_data=(results.dataset.licence or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
             decoding="".join(f", {name}={value!r}" for name, value in decoding.items()),
@@ -114,7 +114,7 @@ class ModelDescription:
     model_type: str
     base_model: BaseModel | None
     licence: ModelLicence
-    predictions: list[dict[str, Any]]
+    predictions: list[Prediction]
     loss_figure: str | None
 
 
@@ -136,12 +136,13 @@ def describe_model(folder: Path, licence: str | None = None) -> ModelDescription
     part: Literal["all", "adapter", "prefix"]
     part = "adapter" if adapter else "prefix" if config.get("pre_seq_len") else "all"
     base_model = BaseModel(base, part, licence) if base else None
+    predictions = folder / PREDICTIONS_FILE
     return ModelDescription(
         results,
         model_type,
         base_model,
         model_licence(model_type, base_model, results.dataset.licence),
-        _first_predictions(folder / "predictions.jsonl"),
+        read_predictions(predictions, NUM_REPLIES) if predictions.is_file() else [],
         "loss.png" if (folder / "loss.png").is_file() else None,
     )
 
@@ -268,17 +269,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         return orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
-
-
-def _first_predictions(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        return []
-    with path.open("rb") as lines:
-        try:
-            rows = [orjson.loads(line) for line in islice(lines, NUM_REPLIES)]
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"{path}: not JSON lines ({error})") from error
-    for row in rows:
-        if not isinstance(row, dict) or not {"id", "messages", "prediction"} <= row.keys():
-            raise ValueError(f"{path}: every line needs id, messages and prediction")
-    return rows

@@ -11,6 +11,7 @@ from soulchatcorpus.files import write_json, write_text
 
 from .cards import SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
+from .predictions import PREDICTIONS_FILE
 from .results import RESULTS_FILE, Results, Training, read_results
 
 CARD = "README.md"
@@ -97,7 +98,7 @@ def stage_model(
         results.dataset.hub_id, results.dataset.revision = dataset
     results.write(staged / RESULTS_FILE)
     _write_decoding(staged, results)
-    predictions = folder / "predictions.jsonl"
+    predictions = folder / PREDICTIONS_FILE
     if predictions.is_file():
         (staged / predictions.name).symlink_to(predictions.resolve())
     write_model_card(staged, repo_id, licence)

@@ -199,13 +199,13 @@ def check_results(content: Any) -> Results:
     try:
         return Results.model_validate(content)
     except ValidationError as error:
-        raise ValueError(_in_one_line(error)) from None
+        raise ValueError(in_one_line(error)) from None
 
 
-def _in_one_line(error: ValidationError) -> str:
-    """The first thing that is wrong: its place, what stands there, what is allowed."""
+def in_one_line(error: ValidationError) -> str:
+    """The first thing that is wrong, for the user: its place, what stands there, what is allowed."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(map(str, first["loc"])) or "results"
+    where = ".".join(map(str, first["loc"])) or "the whole"
     if first["type"] == "missing":
         return f"{where} is missing"
     found = "of another kind" if isinstance(first["input"], dict | list) else repr(first["input"])

@@ -20,12 +20,13 @@ import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
-from soulchatcorpus.turns import Turn, count_turns, find_targets, split_turns
+from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
+TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
 READ_ROWS = 1000  # at once: one by one takes ten times as long
 
 
@@ -102,9 +103,7 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
 
 
 class StoredTurns:
-    """The turns of a split of conversations (`messages`) or of turns (`prompt`, `completion`), read anew each time.
-
-    Rows without a column `id` are numbered.
+    """The turns of a split, read anew each time; a row without an id is called by its number.
 
     Raises:
         ValueError: a column is missing; while it is read, a prompt is not of the paper's form.
@@ -112,18 +111,19 @@ class StoredTurns:
 
     def __init__(self, rows: Dataset) -> None:
         self.has_messages = _has_messages(rows.column_names)
-        wanted = ("messages",) if self.has_messages else ("conversation_id", "turn", "system", "prompt", "completion")
-        self.rows = rows.select_columns([column for column in ("id", *wanted) if column in rows.column_names])
+        known = ("id", "messages") if self.has_messages else TURN_COLUMNS
+        self.rows = rows.select_columns([column for column in known if column in rows.column_names])
 
     def __iter__(self) -> Iterator[Turn]:
+        rows = enumerate(self._read())
         if not self.has_messages:
-            return (read_turn(row, row["id"]) for row in self._read())
-        conversations = (Conversation(str(row["id"]), row["messages"]) for row in self._read())
+            return (read_turn(row, number) for number, row in rows)
+        conversations = (Conversation(str(row.get("id", number)), row["messages"]) for number, row in rows)
         return (turn for conversation in conversations for turn in split_turns(conversation))
 
     def openings(self) -> Iterator[str]:
         """The first message of each conversation, of each row where rows are turns."""
-        return (opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
+        return (find_opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
 
     def count(self) -> int:
         """How many there are."""
@@ -132,15 +132,8 @@ class StoredTurns:
         return sum(count_turns(row["messages"]) for row in self._read())
 
     def _read(self) -> Iterator[dict[str, Any]]:
-        batches = self.rows.iter(batch_size=READ_ROWS)
-        rows = (zip(*batch.values(), strict=True) for batch in batches)
-        for number, values in enumerate(itertools.chain.from_iterable(rows)):
-            yield {"id": number, **dict(zip(self.rows.column_names, values, strict=True))}
-
-
-def opening(messages: Sequence[Message]) -> str:
-    """What is said first: the message after the system text, if there is one."""
-    return next(message["content"] for message in messages if message["role"] != "system")
+        for batch in self.rows.iter(batch_size=READ_ROWS):
+            yield from _rows(batch)
 
 
 def list_turns(rows: Dataset) -> list[Turn]:
@@ -152,8 +145,11 @@ def read_batch(batch: Mapping[str, Sequence[Any]]) -> list[TrainingConversation]
     """A batch of columns as conversations; raises ValueError as `list_turns` does."""
     if _has_messages(batch):
         return [TrainingConversation(messages, find_targets(messages)) for messages in batch["messages"]]
-    rows = (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
-    return group_turns(read_turn(row, number) for number, row in enumerate(rows))
+    return group_turns(read_turn(row, number) for number, row in enumerate(_rows(batch)))
+
+
+def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
 
 
 def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:

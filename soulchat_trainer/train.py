@@ -12,6 +12,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
 from .data import load_corpus
+from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
 from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
@@ -85,7 +86,7 @@ def run_recipe(argv: Sequence[str]) -> None:
         if pusher is not None:
             pusher.submit(finished.folder, results)
             pusher.finish()
-        print(format_table(results), next_steps(args.output_dir), sep="\n\n")
+        print(format_table(results), next_steps(args.output_dir, benchmark, run.dataset), sep="\n\n")
 
 
 def start_deepspeed() -> None:
@@ -101,15 +102,22 @@ def start_deepspeed() -> None:
     deepspeed.init_distributed()
 
 
-def next_steps(output_dir: str) -> str:
-    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter."""
+def next_steps(output_dir: str, benchmark: Benchmark | None, dataset: str) -> str:
+    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter.
+
+    The last one measures what the run has reported.
+    """
     soulchat = os.path.relpath(Path(sys.executable).with_name("soulchat"))
-    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval"
+    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval --dataset {dataset}"
+    same = ""
+    if benchmark is not None:
+        decoding = benchmark.decoding
+        same = f" --samples {len(benchmark.turns)} --seed {decoding.seed} --max-new-tokens {decoding.max_new_tokens}"
     return (
         f"Everything is in {output_dir}. Try next:\n"
         f"  {soulchat} chat {output_dir}\n"
         f"  {soulchat} app {output_dir}\n"
-        f"  {soulchat} benchmark run {models} --max-new-tokens 120 --output {output_dir}-benchmark"
+        f"  {soulchat} benchmark run {models}{same} --output {output_dir}-benchmark"
     )
 
 

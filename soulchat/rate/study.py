@@ -16,8 +16,8 @@ from pathlib import Path
 import orjson
 
 import soulchat_metrics
+from hub_cards.predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from hub_cards.results import RESULTS_FILE, read_results
-from soulchat_trainer.evaluation.predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from soulchatcorpus import render_prompt
 from soulchatcorpus.files import replacing
 
@@ -143,7 +143,7 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
         database.executemany("INSERT INTO dialogue VALUES (?, ?)", [(id_, _prompt(first[id_])) for id_ in chosen])
         database.executemany(
             "INSERT INTO item VALUES (?, ?, ?, ?)",
-            [(n, *item, systems[item[1]][item[0]]["prediction"]) for n, item in enumerate(items, start=1)],
+            [(n, *item, systems[item[1]][item[0]].prediction) for n, item in enumerate(items, start=1)],
         )
         for name, token in tokens.items():
             order = generator.sample(range(1, len(items) + 1), len(items))
@@ -165,19 +165,19 @@ def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, Prediction]]:
                 f"{first_name} and {name} did not answer the same dialogues: {len(unshared)} ids are in one only, "
                 f"for example {unshared[0]}"
             )
-        other_prompt = next((id_ for id_ in first if first[id_]["messages"] != rows[id_]["messages"]), None)
+        other_prompt = next((id_ for id_ in first if first[id_].messages != rows[id_].messages), None)
         if other_prompt is not None:
             raise ValueError(f"{first_name} and {name} were asked different things under the id {other_prompt}")
     return systems
 
 
 def _prompt(row: Prediction) -> str:
-    return render_prompt([message for message in row["messages"] if message["role"] != "system"])
+    return render_prompt([message for message in row.messages if message["role"] != "system"])
 
 
 def _read_answers(folder: Path) -> dict[str, Prediction]:
     path, results = folder / PREDICTIONS_FILE, folder / RESULTS_FILE
-    rows = {row["id"]: row for row in read_predictions(path)}
+    rows = {row.id: row for row in read_predictions(path)}
     if results.is_file():
         samples = max((system.samples or 0 for system in read_results(results).systems), default=0)
         if len(rows) < samples:
@@ -187,7 +187,7 @@ def _read_answers(folder: Path) -> dict[str, Prediction]:
 
 def _score(rows: dict[str, Prediction]) -> str:
     """The automatic half of Table 1 on all that the system answered, as JSON."""
-    texts = [row["prediction"] for row in rows.values()], [row["reference"] for row in rows.values()]
+    texts = [row.prediction for row in rows.values()], [row.reference for row in rows.values()]
     return orjson.dumps({**soulchat_metrics.score(*texts), "samples": len(rows)}).decode()
 
 

@@ -10,10 +10,11 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
+from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
 from hub_cards.results import RESULTS_FILE, DataSet, Results, Sampling, System
-from soulchatcorpus.turns import Turn
+from soulchatcorpus.turns import Turn, find_opening
 
-from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, opening, sample_turns, turns_fingerprint
+from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, sample_turns, turns_fingerprint
 from ..encoding.styles import prompt_name, renderer
 from ..environment import describe_environment
 from ..generation.engine import Reply
@@ -21,7 +22,6 @@ from ..generation.sampling import Decoding
 from ..loading import check_model_folder, choose_device
 from .journal import Journal
 from .perplexity import HeldOutLoss
-from .predictions import PREDICTIONS_FILE, write_predictions
 from .seen import has_seen
 from .systems import (
     ENDPOINT,
@@ -91,9 +91,15 @@ class Benchmark:
         replies, seconds = self._answer(system, journal_folder or folder)
         if self.processes.process_index:
             return None
-        write_predictions(folder / PREDICTIONS_FILE, self.turns, [reply.text for reply in replies])
+        write_predictions(
+            folder / PREDICTIONS_FILE,
+            [
+                Prediction(id=turn.id, messages=turn.context, reference=turn.completion, prediction=reply.text)
+                for turn, reply in zip(self.turns, replies, strict=True)
+            ],
+        )
         row = system_row(system.name, system.kind, replies, self.completions, seconds)
-        openings = {opening(turn.context) for turn in self.turns}
+        openings = {find_opening(turn.context) for turn in self.turns}
         loss = system.loss(self.turns)
         return row.model_copy(
             update={

@@ -13,11 +13,11 @@ import orjson
 
 import soulchat_metrics
 from hub_cards.markdown import table as markdown_table
+from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import METRICS, RESULTS_FILE, References, Replies, Results, Sampling, System, read_results
 from soulchatcorpus.files import replacing, write_text
 
 from .empathy import claims
-from .predictions import PREDICTIONS_FILE, read_predictions
 
 SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
 P_VALUE = 0.05
@@ -103,7 +103,7 @@ def _find_predictions(folder: Path, results: Results, system: System) -> Predict
     rows = read_predictions(path)
     if len(rows) != system.samples:
         raise ValueError(f"{path} has {len(rows)} rows, results.json says {system.samples}: ids are missing")
-    return {row["id"]: (row["prediction"], row["reference"]) for row in rows}
+    return {row.id: (row.prediction, row.reference) for row in rows}
 
 
 def compare(predictions: Sequence[Predictions | None]) -> list[dict[str, str]]:

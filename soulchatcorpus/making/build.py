@@ -1,17 +1,21 @@
 """A finished corpus as Parquet, by config and split, with where every row came from."""
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Value
 
-from ..files import write_json
+from ..files import replacing, write_json
 from ..schema import FEATURES
-from ..splits import SPLITS, Splitter, opening_key
+from ..splits import SPLITS, opening_key, split_all
 from ..tables import TOPIC_NUMBERS
-from ..turns import count_turns, split_turns
+from ..turns import count_turns, find_opening, split_turns
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
@@ -35,47 +39,39 @@ def build(source: Path, out: Path) -> dict:
     file = find_file(source)
     if kind_of(file) != "conversations":
         raise ValueError(f"{file} holds questions with answers; build takes conversations (rewrite them first)")
-    with _Tables(out / "data") as tables:
-        splitter: Splitter[Record] = Splitter()
-        for record in read_pipeline_records(file, "relabel"):
-            turns = count_turns(record["messages"])
-            key = opening_key(record["messages"][0]["content"])
-            for released in splitter.keep(key, turns, record) if splitter.count(key, turns) else [record]:
-                tables.add("train", released)
-        for split, records in splitter.finish().items():
-            for record in records:
-                tables.add(split, record)
-        if not splitter.turns:
-            raise ValueError(f"{file}: no conversation with a counsellor's reply")
+    with ExitStack() as files:
+        tables = _Tables(out / "data", files)
+        for split, record in split_all(map(_keyed, read_pipeline_records(file, "relabel"))):
+            tables.add(split, record)
         card = tables.finish()
+        if not any(found["rows"] for found in card["configs"]["turns"].values()):
+            raise ValueError(f"{file}: no conversation with a counsellor's reply")
     write_json(out / "card.json", card)
     return card
 
 
-class _Tables:
-    """One Parquet writer for each config and split, under temporary names until all are whole."""
+def _keyed(record: Record) -> tuple[int, int, Record]:
+    return opening_key(find_opening(record["messages"])), count_turns(record["messages"]), record
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._files = {
-            (config, split): folder / f"{config}-{split}.parquet" for config in FEATURES for split in SPLITS
-        }
+
+class _Tables:
+    """A Parquet file for each config and split, on `files`: they take their places when that is closed without error."""
+
+    def __init__(self, folder: Path, files: ExitStack) -> None:
+        self._files: dict[tuple[str, str], BinaryIO] = {}
         self._writers: dict[tuple[str, str], pq.ParquetWriter] = {}
+        self._topics: Counter[str] = Counter()
+        for key in product(FEATURES, SPLITS):
+            schema = features(key[0]).arrow_schema
+            self._files[key] = files.enter_context(replacing(folder / f"{'-'.join(key)}.parquet"))
+            self._writers[key] = files.enter_context(pq.ParquetWriter(self._files[key], schema, compression="zstd"))
         self._rows: dict[tuple[str, str], list[dict]] = {key: [] for key in self._files}
         self._counts = dict.fromkeys(self._files, 0)
-        self._topics: dict[str, int] = {}
-
-    def __enter__(self) -> "_Tables":
-        for (config, split), path in self._files.items():
-            schema = features(config).arrow_schema
-            self._writers[(config, split)] = pq.ParquetWriter(_temporary(path), schema, compression="zstd")
-        return self
 
     def add(self, split: str, record: Record) -> None:
         self._put("conversations", split, [_conversation_row(record)])
         self._put("turns", split, list(_turn_rows(record)))
-        topic = record.get("topic") or "none"
-        self._topics[topic] = self._topics.get(topic, 0) + 1
+        self._topics[record.get("topic") or "none"] += 1
 
     def _put(self, config: str, split: str, rows: list[dict]) -> None:
         waiting = self._rows[(config, split)]
@@ -90,32 +86,18 @@ class _Tables:
         self._rows[key] = []
 
     def finish(self) -> dict:
-        """Close and move all files; the numbers of the card."""
-        for key in self._files:
+        """Write all that is left, so that nothing but the moving can still fail; the numbers of the card."""
+        for key, writer in self._writers.items():
             self._flush(key)
-            self._writers[key].close()
-        for path in self._files.values():
-            _temporary(path).replace(path)
+            writer.close()
         configs = {
             config: {
-                split: {"rows": self._counts[(config, split)], "bytes": self._files[(config, split)].stat().st_size}
+                split: {"rows": self._counts[(config, split)], "bytes": self._files[(config, split)].tell()}
                 for split in SPLITS
             }
             for config in FEATURES
         }
         return {"configs": configs, "topics": self._topics, "columns": {c: list(features(c)) for c in FEATURES}}
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            for writer in self._writers.values():
-                writer.close()
-        finally:  # closing writes, too, and fails on a full disk
-            for path in self._files.values():
-                _temporary(path).unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_suffix(".tmp")
 
 
 def _origin(record: Record) -> dict[str, str | None]:

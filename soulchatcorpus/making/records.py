@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..reading.json_stream import read_records
-from ..schema import TOPICS, Conversation, Role, find_topic
+from ..schema import TOPICS, Conversation, Message, Role, find_topic
 
 Record = dict[str, Any]
 Kind = Literal["questions", "conversations"]
@@ -112,8 +112,13 @@ def find_fault(record: Record, kind: Kind) -> str | None:
     for message in record["messages"]:
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             return "a message is no object with a role and a text as content"
-        if message.get("role") not in ("user", "assistant"):
-            return f"a message has the role {message.get('role')!r}, allowed are user, assistant (see corpus convert)"
+    roles = [message.get("role") for message in record["messages"]]
+    if roles == ["system"]:
+        return "a conversation has nothing but a system text"
+    for place, role in enumerate(roles):
+        if role not in ("user", "assistant") and (place, role) != (0, "system"):
+            allowed = "user, assistant, and system in the first place (see corpus convert)"
+            return f"a message has the role {role!r}, allowed are {allowed}"
     return None
 
 
@@ -143,16 +148,24 @@ def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
 
 
 def passages(record: Record) -> list[tuple[Role, str]]:
-    """(role, text) of everything said in a record; the question is the user's, the answer the counsellor's."""
+    """(role, text) of everything said in a record; the question is the user's, the answer the counsellor's.
+
+    Nobody says a system text: it is the corpus's, the same in many records, and no step judges or changes it.
+    """
     if "messages" in record:
-        return [(message["role"], message["content"]) for message in record["messages"]]
+        return [(message["role"], message["content"]) for message in said(record)]
     return [("user", record["question"]), ("assistant", record["answer"])]
+
+
+def said(record: Record) -> list[Message]:
+    """The messages of a conversation record without its system text."""
+    return [message for message in record["messages"] if message["role"] != "system"]
 
 
 def set_passages(record: Record, texts: list[str]) -> None:
     """Replace the texts that `passages` gave, in the same order."""
     if "messages" in record:
-        for message, text in zip(record["messages"], texts, strict=True):
+        for message, text in zip(said(record), texts, strict=True):
             message["content"] = text
     else:
         record["question"], record["answer"] = texts

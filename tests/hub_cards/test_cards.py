@@ -9,6 +9,7 @@ from datasets import DatasetInfo, SplitDict, SplitInfo
 from hub_cards.build_report import collect_build
 from hub_cards.cards import last_user_message, model_card_of, render_dataset_card, render_model_card
 from hub_cards.licences import BaseModel
+from hub_cards.predictions import Prediction
 from hub_cards.results import check_results
 from soulchatcorpus.schema import FEATURES
 from tests.hub_cards.samples import make_model_folder, make_reports, make_results
@@ -41,7 +42,8 @@ def test_model_of_which_nothing_was_measured() -> None:
 def test_fine_tuned_chatglm_carries_its_licence_and_data_terms() -> None:
     data = {"name": "SoulChatCorpus", "hub_id": "user/soulchat", "revision": "abc", "licence": "non-commercial"}
     results = make_results(dataset=data)
-    rows = [{"id": "1-1", "messages": [{"role": "user", "content": "别人的话"}], "prediction": "嗯。"}]
+    messages = [{"role": "user", "content": "别人的话"}]
+    rows = [Prediction(id="1-1", messages=messages, reference="", prediction="嗯。")]
     card = render_model_card(
         check_results(results),
         repo_id="user/x",
@@ -100,9 +102,8 @@ def test_settings_that_others_overrule_are_not_shown() -> None:
 
 
 def test_replies_cannot_break_the_card() -> None:
-    rows = [
-        {"id": "1", "messages": [{"role": "user", "content": "a"}], "prediction": "<script>x</script>\n# b\n\n| c |"}
-    ]
+    messages, reply = [{"role": "user", "content": "a"}], "<script>x</script>\n# b\n\n| c |"
+    rows = [Prediction(id="1", messages=messages, reference="", prediction=reply)]
     card = render_model_card(check_results(make_results()), predictions=rows)
     assert "> &lt;script>x&lt;/script>\n> # b\n> \n> | c |\n" in card
 
@@ -122,10 +123,10 @@ def test_the_last_words_of_the_user() -> None:
 def test_broken_files_are_named(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path)
     (folder / "predictions.jsonl").write_text("{\n")
-    with pytest.raises(ValueError, match=r"predictions.jsonl: not JSON lines"):
+    with pytest.raises(ValueError, match=r"predictions.jsonl, line 1: the whole is .* invalid JSON"):
         model_card_of(folder)
     (folder / "predictions.jsonl").write_text('{"id": "1-1"}\n')
-    with pytest.raises(ValueError, match=r"predictions.jsonl: every line needs id, messages and prediction"):
+    with pytest.raises(ValueError, match=r"predictions.jsonl, line 1: messages is missing"):
         model_card_of(folder)
 
 

@@ -185,7 +185,7 @@ def test_another_base_needs_its_licence(tmp_path: Path) -> None:
             lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
             "pytorch_model.bin is a pickle",
         ),
-        (lambda folder: (folder / "results.json").write_text("[]"), "results is of another kind"),
+        (lambda folder: (folder / "results.json").write_text("[]"), "the whole is of another kind"),
     ],
 )
 def test_folders_that_cannot_be_published(change: object, message: str, tmp_path: Path) -> None:

@@ -61,5 +61,5 @@ def test_files_that_are_no_results(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON"):
         read_results(path)
     write_json(path, [])
-    with pytest.raises(ValueError, match=r"results.json: results is of another kind"):
+    with pytest.raises(ValueError, match=r"results.json: the whole is of another kind"):
         read_results(path)

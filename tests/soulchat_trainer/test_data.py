@@ -1,20 +1,24 @@
 """The corpus of a run, by name or from a file, and its fingerprint."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict
 
+from hub_cards.results import DataSet
 from soulchat_trainer import data
 from soulchat_trainer.data import (
+    StoredTurns,
     TrainingConversation,
     corpus_fingerprint,
-    draw_turns,
+    describe_dataset,
     list_turns,
     load_corpus,
     read_batch,
     sample_turns,
+    turns_fingerprint,
 )
 from soulchatcorpus import Conversation
 from soulchatcorpus.turns import Turn, split_turns
@@ -57,13 +61,44 @@ def test_the_fingerprint_is_of_texts_and_splits_alone() -> None:
     assert len({corpus_fingerprint(c) for c in (corpus, DatasetDict(test=rows), DatasetDict(train=make_rows(2)))}) == 3
 
 
-def test_turns_are_drawn_the_same_every_time() -> None:
+def test_fingerprints_tell_turns_apart() -> None:
+    assert turns_fingerprint(TURNS) == turns_fingerprint([replace(turn, topic="情绪") for turn in TURNS])
+    assert turns_fingerprint(TURNS) != turns_fingerprint(TURNS[:1])
+    assert turns_fingerprint(TURNS) != turns_fingerprint(TURNS[::-1])
+
+
+def test_the_embedded_sample_is_called_what_it_is() -> None:
+    corpus = DatasetDict(train=make_rows(3, rounds=1), test=make_rows(2, rounds=1))
+    assert describe_dataset("soulchatcorpus", corpus, "f00d") == DataSet(
+        name="smilechat-1k",
+        config="turns",
+        fingerprint="f00d",
+        splits={"train": 3, "test": 2},
+        licence="cc0-1.0",
+    )
+    assert describe_dataset("/home/somebody/own.jsonl", corpus, "").name == "own.jsonl"
+
+
+def test_stored_turns_are_read_again_and_again() -> None:
     rows = make_rows(10)
-    drawn = draw_turns(rows, 4)
-    assert drawn == draw_turns(rows, 4)
-    assert len({turn.id for turn in drawn}) == 4
-    assert len(draw_turns(rows, 1000)) == sum(len(row["messages"]) // 2 for row in rows)
-    assert draw_turns(None, 4) == []
+    turns = StoredTurns(rows)
+    assert list(turns) == list(turns) == list_turns(rows)
+    assert turns.count() == len(list(turns))
+    assert list(turns.openings()) == [row["messages"][0]["content"] for row in rows]
+
+
+def test_an_opening_is_no_system_text_and_rows_without_ids_are_numbered() -> None:
+    messages = [
+        {"role": "system", "content": "你是心理咨询师。"},
+        {"role": "user", "content": "我睡不着"},
+        {"role": "assistant", "content": "多久了？"},
+    ]
+    turns = StoredTurns(Dataset.from_list([{"messages": messages}] * 2))
+    assert list(turns.openings()) == ["我睡不着"] * 2
+    assert [turn.id for turn in turns] == ["0-1", "1-1"]
+    prompts = StoredTurns(Dataset.from_list([{"prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？"}]))
+    assert [(turn.id, turn.context) for turn in prompts] == [("0", messages[1:2])]
+    assert (prompts.count(), list(prompts.openings())) == (1, ["我睡不着"])
 
 
 def test_sampling_is_deterministic_and_in_order() -> None:

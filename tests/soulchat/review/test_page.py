@@ -35,6 +35,14 @@ def test_an_edit_comes_back_as_messages_without_old_flags():
         apply_edit(old, "没有角色")
 
 
+def test_an_edit_leaves_the_system_text():
+    system = {"role": "system", "content": "你是"}
+    old = record(1)
+    old["messages"] = [system, *old["messages"]]
+    assert "你是" not in edit_text(old)
+    assert apply_edit(old, "用户：你好")["messages"] == [system, {"role": "user", "content": "你好"}]
+
+
 def test_an_edit_is_labelled_by_what_it_says_now():
     old = record(1, labels={"crisis": "suicide"})
     assert apply_edit(old, "用户：我想自杀\n心理咨询师：我在听")["labels"] == {"crisis": "suicide"}

@@ -52,6 +52,19 @@ def test_every_row_says_where_it_came_from(built):
     assert card["topics"] == {"none": 30, "情绪": 30}
 
 
+def test_a_system_text_has_its_column_and_is_no_opening(tmp_path):
+    records = [conversation(n) for n in range(60)]
+    for record in records:
+        record["messages"].insert(0, {"role": "system", "content": "你是"})
+    write_lines(tmp_path / "conversations.jsonl", records)
+    card = build(tmp_path, tmp_path / "out")
+    assert card["columns"]["turns"][4:7] == ["system", "prompt", "completion"]
+    (row, *_) = pq.read_table(tmp_path / "out" / "data" / "turns-test.parquet").to_pylist()
+    assert row["system"] == "你是"
+    assert row["prompt"].startswith("用户：第")
+    assert card["configs"]["turns"]["test"]["rows"] == 12  # as without one: splits go by the user's first words
+
+
 @pytest.mark.parametrize(
     ("more", "origin"),
     [

@@ -50,7 +50,12 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
         ('{"id": 1, "messages": ["x"], "labels": {"a": [1]}}', "record 1: labels is"),
         ('{"id": 1, "messages": ["x"], "provenance": "web"}', "provenance is 'web', allowed is an object"),
         ('{"id": 1, "messages": ["hello"]}', "no object with a role and a text"),
-        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "role 'system', allowed are user, assistant"),
+        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "nothing but a system text"),
+        (
+            '{"id": 1, "messages": [{"role": "user", "content": "一"}, {"role": "system", "content": "二"}]}',
+            "role 'system', allowed are user, assistant, and system in the first place",
+        ),
+        ('{"id": 1, "messages": [{"role": "tool", "content": "一"}]}', "role 'tool', allowed are user, assistant"),
     ],
 )
 def test_broken_files_are_one_clear_line(tmp_path, lines, message):
@@ -76,3 +81,11 @@ def test_passages_come_and_go():
     assert passages(record) == [("user", "一"), ("assistant", "二")]
     set_passages(record, ["三", "四"])
     assert passages(record) == [("user", "三"), ("assistant", "四")]
+
+
+def test_a_system_text_is_no_passage_and_stays():
+    system = {"role": "system", "content": "你是"}
+    record = {"id": "1", "messages": [system, {"role": "user", "content": "一"}]}
+    assert passages(record) == [("user", "一")]
+    set_passages(record, ["二"])
+    assert record["messages"] == [system, {"role": "user", "content": "二"}]
