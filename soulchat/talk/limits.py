@@ -47,7 +47,7 @@ class Limits:
                 stands elsewhere than first, or is overlong; something in it is no Unicode text.
         """
         if not messages or messages[-1]["role"] != "user":
-            raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
+            raise ValueError("the last message is not the user's; allowed: messages that end with role user")
         self.check_message(messages[-1]["content"])
         first = messages[0]
         if first["role"] == "system" and len(first["content"]) > TALK_CHARACTERS:

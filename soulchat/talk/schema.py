@@ -84,7 +84,7 @@ class CompletionRequest(BaseModel):
         )
 
     def talk(self) -> list[Message]:
-        """The messages as the generation wants them."""
+        """The messages as plain dictionaries."""
         return [message.plain() for message in self.messages]
 
 

@@ -202,17 +202,19 @@ async def _chain(first: Event | None, events: AsyncGenerator[Event]) -> AsyncGen
 def _require(door: Door) -> Any:
     bearer = HTTPBearer(auto_error=False)
 
-    # In the event loop, as `Door` wants it.
+    # Async, since `Door` is only to be called from the event loop.
     async def check(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:
         if not credentials or not door.opens(client_address.get(), credentials.credentials):
-            raise HTTPException(401, "a key is needed: Authorization: Bearer <password of the server>")
+            raise HTTPException(
+                401, "the key is missing or wrong; allowed: Authorization: Bearer <password of the server>"
+            )
 
     return check
 
 
 def _check_model(asked: str, model_name: str) -> None:
     if asked != model_name:
-        raise HTTPException(404, f"no such model; allowed: {model_name}")
+        raise HTTPException(404, f"model is unknown; allowed: {model_name}")
 
 
 def _usage(done: Done | None) -> dict[str, int] | None:
