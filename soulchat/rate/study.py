@@ -82,7 +82,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One rater's scores of one item, with what a report needs of it; `seconds` is None where nobody measured."""
+    """One rater's scores of one item, with what a report needs of it; `seconds` is None where it was not measured."""
 
     rater: str
     item: int
@@ -220,7 +220,7 @@ class RatingStudy:
             )
 
     def renew_token(self, rater: str) -> str:
-        """A new token for a rater who lost theirs; the old one ends. Raises ValueError where nobody has the name."""
+        """A new token for a rater who lost theirs; the old one ends. Raises ValueError where no rater has the name."""
         token = secrets.token_urlsafe(16)
         with _transaction(self.path) as database:
             changed = database.execute(
@@ -238,7 +238,7 @@ class RatingStudy:
             qualification: as they state it; empty leaves what they stated before.
 
         Raises:
-            ValueError: nobody has this token.
+            ValueError: no rater has this token.
         """
         window = secrets.token_urlsafe(8)
         with _transaction(self.path) as database:

@@ -43,8 +43,8 @@ class Limits:
         """Check a whole talk before anything of it reaches the model.
 
         Raises:
-            ValueError: it does not end with words of the user, or with such as `check_message` refuses; a system text
-                stands elsewhere than first, or is overlong; something in it is no Unicode text.
+            ValueError: it does not end with the user's words, or `check_message` refuses them; a system text is not the
+                first message, or is too long; something in it is not Unicode text.
         """
         if not messages or messages[-1]["role"] != "user":
             raise ValueError("the last message is not the user's; allowed: messages that end with role user")
@@ -64,7 +64,7 @@ class Limits:
 def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:
     """The talk without its oldest turns where it is longer than any window (the window itself counts tokens).
 
-    A system text that stands first stays.
+    A system text at the beginning is kept.
     """
     system = [message for message in messages[:1] if message["role"] == "system"]
     kept, characters = len(messages) - 1, len(messages[-1]["content"])

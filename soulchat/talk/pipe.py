@@ -39,7 +39,7 @@ def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> N
     """Answer every line with one line, in order. All lines are one talk.
 
     A line that cannot be answered gets `{"error": …}`; in plain mode an empty line, and the error goes to stderr.
-    There the notice that replies come from an AI stands first, which JSON has in every line.
+    In plain mode the notice that replies come from an AI is printed first; JSON has it in every line.
     """
     for number, line in enumerate(lines):
         line = line.rstrip("\r\n")

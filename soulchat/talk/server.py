@@ -1,9 +1,9 @@
 """An OpenAI-compatible server: `/v1/chat/completions`, `/v1/models`, `/health` over the one generation path.
 
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
-reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it stands in
-the first chunk, and again where the reply itself speaks of self-harm; there the help lines also stand in the content,
-before those words, because not every client knows the field. Nothing that anybody writes is logged.
+reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
+the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
+before those words, because not every client knows the field. Nothing that users write is logged.
 """
 
 import asyncio
