@@ -22,7 +22,7 @@ demo: $(INSTALLED)
 benchmark-demo: $(INSTALLED)
 	test -f outputs/demo/results.json || $(MAKE) demo
 	$(BIN)/soulchat benchmark run --model untrained:outputs/demo --model outputs/demo --model retrieval \
-		--max-new-tokens 120 --output outputs/benchmark-demo
+		--samples 100 --seed 42 --max-new-tokens 160 --output outputs/benchmark-demo
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py

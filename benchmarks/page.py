@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from markdown_parts import cell, last_words, table
+
+from hub_cards.cards import last_user_message
+from hub_cards.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -314,7 +316,7 @@ def small() -> str:
         for system in systems
     ]
     rows.append(["unigram model", f"{results['unigram']['loss']:.2f}", *[""] * 6])
-    replies = [[last_words(reply["prompt"]), cell(reply["prediction"])] for reply in results["replies"]]
+    replies = [[last_user_message(reply["messages"]), reply["prediction"]] for reply in results["replies"]]
     head = SMALL_HEAD.format(
         gpu=results["machine"]["gpu"],
         parameters=training["parameters"] / 1e6,

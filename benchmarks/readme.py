@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from markdown_parts import cell, last_words, table
+from hub_cards.cards import last_user_message
+from hub_cards.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
@@ -99,7 +100,7 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         cores=hardware["cores"],
         cpu=hardware["cpu"],
     )
-    replies = [[last_words(row["prompt"]), cell(row["prediction"])] for row in predictions[:REPLIES]]
+    replies = [[last_user_message(row["messages"]), row["prediction"]] for row in predictions[:REPLIES]]
     parts = [
         table(words["head"], rows),
         summary,

@@ -10,8 +10,8 @@ from typing import Any
 import measuring
 import orjson
 
+from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import RESULTS_FILE
-from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,5 +66,5 @@ def describe(output_dir: Path) -> dict[str, Any]:
         "systems": results["systems"],
         "references": results["references"],
         "unigram": results["unigram"],
-        "replies": read_predictions(output_dir / PREDICTIONS_FILE)[:NUM_REPLIES],
+        "replies": [row.model_dump() for row in read_predictions(output_dir / PREDICTIONS_FILE, NUM_REPLIES)],
     }

@@ -102,18 +102,20 @@ def publish_folder(
     target: Target,
     *,
     dry_run: bool = False,
+    is_rendered: bool = False,
     confirm: Callable[[Plan], bool] = lambda plan: True,
 ) -> str | None:
     """Publish all files of `folder` in one commit; its URL (of the pull request, if one was asked for) comes back.
 
     None comes back where nothing was done: a dry run, or `confirm` said no. It is called with the plan in any case.
+    `is_rendered` as in `check_folder`.
 
     Raises:
         ValueError: the repository id or the card is not valid.
         PublishError: no token, no write access, the name is taken, or the Hub keeps failing.
     """
     check_repo_id(target.repo_id)
-    findings = check_folder(folder)
+    findings = check_folder(folder, is_rendered)
     if findings:
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         raise ValueError(f"the card is not ready: {findings[0]}{more}")

@@ -1,8 +1,26 @@
 """The ChatGLM model, the training of it, and what is done with a trained model.
 
-Importing this package makes ChatGLM-6B (v1) known to transformers' Auto classes.
+Importing this package makes ChatGLM-6B (v1) known to transformers' Auto classes. The trainer is loaded when it is
+asked for: who only loads a model does not wait for it.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .chatglm import register_auto_classes
 
+if TYPE_CHECKING:
+    from .training.arguments import SoulChatTrainingArguments
+    from .training.trainer import SoulChatTrainer
+
+__all__ = ["SoulChatTrainer", "SoulChatTrainingArguments"]
+
 register_auto_classes()
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, from the modules they live in."""
+    modules = {"SoulChatTrainer": ".training.trainer", "SoulChatTrainingArguments": ".training.arguments"}
+    if name not in modules:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(modules[name], __name__), name)

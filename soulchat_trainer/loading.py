@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils.peft_utils import find_adapter_config_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def load_model(
-    name: str, device: str = "auto", dtype: str = "auto"
+    name: str, device: str = "auto", dtype: str = "auto", tokenizer: str | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, ready for replies; an adapter is merged into the base model that it names.
 
@@ -23,6 +24,7 @@ def load_model(
         name: a folder (as `train.py` or `save_pretrained` writes it), or a repository of the Hub.
         device: a torch device, or "auto": the first GPU, else the CPU.
         dtype: float32, bfloat16, float16, or "auto": float32 on the CPU, elsewhere the checkpoint's own.
+        tokenizer: where another tokenizer than the model's is.
 
     Raises:
         OSError: there is no model of that name.
@@ -32,7 +34,7 @@ def load_model(
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
-    tokenizer_name = name if (Path(name) / "tokenizer_config.json").is_file() else base
+    own = name if (Path(name) / "tokenizer_config.json").is_file() else base
     weights = _choose_dtype(dtype, where)
     with naming(base):
         model = AutoModelForCausalLM.from_pretrained(base, dtype=weights)
@@ -40,13 +42,24 @@ def load_model(
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, name).merge_and_unload()
-    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer_name)
+    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer or own)
 
 
 def adapter_base(name: str) -> str | None:
     """The base model that a PEFT adapter names; None for a model that is no adapter."""
-    adapter_file = find_adapter_config_file(name)
-    return None if adapter_file is None else json.loads(Path(adapter_file).read_text())["base_model_name_or_path"]
+    adapter_file = find_file(name, "adapter_config.json")
+    return None if adapter_file is None else json.loads(adapter_file.read_text())["base_model_name_or_path"]
+
+
+def find_file(name: str, filename: str) -> Path | None:
+    """A file of a model's folder, or of its repository on the Hub; None where that has none or cannot be reached."""
+    if Path(name).is_dir():
+        path = Path(name) / filename
+        return path if path.is_file() else None
+    try:
+        return Path(hf_hub_download(name, filename))
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError):
+        return None
 
 
 @contextmanager
@@ -78,10 +91,11 @@ def weight_files(folder: Path) -> list[Path]:
     return sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
 
 
-def model_revision(name: str, model: PreTrainedModel) -> str | None:
+def model_revision(name: str) -> str | None:
     """What tells this model from its other versions: the Hub's commit, or a hash of a folder's weights."""
     if not Path(name).is_dir():
-        return model.config._commit_hash
+        config = find_file(name, "adapter_config.json") or find_file(name, "config.json")
+        return None if config is None else config.parent.name  # the cache has a folder for each commit
     digest = hashlib.sha256()
     for path in weight_files(Path(name)):
         with path.open("rb") as file:

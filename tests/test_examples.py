@@ -68,7 +68,7 @@ def test_fine_tuning_on_own_conversations(run, chatglm_folder: Path, tmp_path: P
 def write_predictions(folder: Path, predictions: list[str]) -> Path:
     folder.mkdir()
     rows = (
-        {"id": str(number), "prompt": "", "reference": f"听起来你第{number}次睡不好，很辛苦。", "prediction": text}
+        {"id": str(number), "messages": [], "reference": f"听起来你第{number}次睡不好，很辛苦。", "prediction": text}
         for number, text in enumerate(predictions)
     )
     lines = (json.dumps(row, ensure_ascii=False) for row in rows)

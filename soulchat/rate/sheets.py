@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from soulchat_trainer.evaluation.results import replacing
+from soulchatcorpus.files import write_text
 
 from .questions import ASPECTS
 from .study import RatingStudy
@@ -77,5 +77,4 @@ def _write(path: Path, columns: tuple[str, ...], lines: list[list]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(lines)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+    write_text(path, text.getvalue())

@@ -5,27 +5,32 @@ from typing import Annotated
 
 import typer
 
+from soulchatcorpus.making.options import ReviewOptions
 
+from ..corpus import Out, Source
+from ..flags import taking
+
+
+@taking(ReviewOptions)
 def review(
-    source: Annotated[Path, typer.Argument(help="A JSON lines file, or a folder that an earlier step left.")],
-    out: Annotated[Path, typer.Option(help="The folder to write to.")],
-    flagged: Annotated[bool, typer.Option(help="Queue what the cleaning flagged.")] = True,
-    sample: Annotated[float, typer.Option(help="And this share of the other records.")] = 0.02,
-    shared: Annotated[float, typer.Option(help="The share of the queue that two reviewers decide on.")] = 0.1,
+    source: Source,
+    out: Out,
     port: Annotated[int, typer.Option(help="Port of the page on this machine; 0 takes any free one.")] = 7860,
     export_only: Annotated[
         bool, typer.Option("--export", help="Only write the result of the decisions so far.")
     ] = False,
     import_from: Annotated[Path | None, typer.Option("--import", help="Take over a decisions.jsonl first.")] = None,
+    *,
+    options: ReviewOptions,
 ) -> None:
     """Let people proofread flagged and sampled records on a local web page."""
     from soulchatcorpus.making.records import find_file, result_file
     from soulchatcorpus.making.review import ReviewStore
 
     source = find_file(source)  # a wrong name leaves no empty store behind
-    result_file(source, out)  # an impossible --out is refused before people read
+    result_file(source, out)  # an impossible `out` is refused before people read
     store = ReviewStore(out / "review.sqlite")
-    queued = store.fill(source, flagged, sample, shared)
+    queued = store.fill(source, options)
     if import_from is not None:
         typer.echo(f"{store.import_decisions(import_from):,} decisions taken over")
     if not export_only:

@@ -69,7 +69,7 @@ def apply_edit(record: Record, text: str) -> Record:
         raise ValueError("a line is empty after its role; allowed: lines with text")
     edited = {key: value for key, value in record.items() if key not in ("flags", "labels")}
     if "messages" in record:
-        edited["messages"] = messages
+        edited["messages"] = [message for message in record["messages"] if message["role"] == "system"] + messages
     elif [message["role"] for message in messages] == ["user", "assistant"]:
         set_passages(edited, [message["content"] for message in messages])
     else:

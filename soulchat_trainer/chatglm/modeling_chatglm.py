@@ -19,16 +19,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 from torch.utils.checkpoint import checkpoint
-from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers import (
+    Cache,
+    DynamicCache,
+    GenerationConfig,
+    GenerationMixin,
+    GradientCheckpointingLayer,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import can_return_tuple
-from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_chatglm import ChatGLMConfig
-from .prefix_lm import check_positions, make_attention_mask, make_position_ids, rotary_table, rotate
+from .prefix_lm import (
+    check_positions,
+    continue_positions,
+    make_attention_mask,
+    make_position_ids,
+    rotary_table,
+    rotate,
+)
 from .unreadable import UNREADABLE, cause_of
 
 IGNORE_INDEX = -100
@@ -152,7 +167,6 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     config_class = ChatGLMConfig
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
-    _input_embed_layer = "word_embeddings"
     _no_split_modules = ["ChatGLMBlock"]
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
@@ -211,12 +225,19 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         self.gradient_checkpointing = False
         self.post_init()
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The table of token embeddings."""
+        return self.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Another one in its place."""
+        self.word_embeddings = value
+
     def freeze_all_but_prefix(self) -> None:
         """What P-Tuning v2 trains: the virtual tokens alone (and, as in the original, a head that is not tied)."""
         self.requires_grad_(False)
         self.prefix_encoder.requires_grad_(True)
 
-    @merge_with_config_defaults
     @capture_outputs
     def forward(
         self,
@@ -253,6 +274,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             check_positions(input_ids, position_ids, self.config)
         if inputs_embeds is None:
             inputs_embeds = self.word_embeddings(input_ids)
+        use_cache = self.config.use_cache if use_cache is None else use_cache
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
 
@@ -298,6 +320,17 @@ class LanguageModelHead(nn.Linear):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         return F.linear(hidden_states, _OwnGradient.apply(self.weight))
+
+
+class WindowEnd(StoppingCriteria):
+    """Ends all rows when they are `window` tokens long."""
+
+    def __init__(self, window: int):
+        self.window = window
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        """bool [b], True = this row is done."""
+        return torch.full(input_ids.shape[:1], input_ids.shape[1] >= self.window, device=input_ids.device)
 
 
 class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
@@ -356,42 +389,58 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             attentions=outputs.attentions,
         )
 
-    def _prepare_position_ids_for_generation(self, inputs_tensor: Tensor, model_kwargs: dict) -> Tensor:
-        attention_mask = model_kwargs.get("attention_mask")
-        input_ids = model_kwargs.get("input_ids", inputs_tensor)
-        if input_ids.dtype.is_floating_point or input_ids.shape[1] == 0:
-            raise ValueError("generate from inputs_embeds needs position_ids [batch, 2, tokens]")
-        if attention_mask is not None and not attention_mask[:, -1].all():
-            raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
-        return make_position_ids(input_ids, attention_mask, self.config)
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        position_ids: Tensor | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The parent's, with both rows of positions: made of the ids of all rows so far, or the caller's [b, 2, s].
 
-    def _expand_inputs_for_generation(self, expand_size: int = 1, *args: Any, **kwargs: Any) -> tuple[Tensor, dict]:
-        # For beams. transformers takes three-dimensional positions for [rows, b, s]; here the batch comes first.
-        position_ids = kwargs.pop("position_ids")
-        input_ids, model_kwargs = super()._expand_inputs_for_generation(expand_size, *args, **kwargs)
-        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=0)
-        return input_ids, model_kwargs
-
-    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict, *args: Any, **kwargs: Any) -> dict:
-        known = model_kwargs["position_ids"]
-        model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
-        # The block position has grown by one for each token; the position stays that of the mask token.
-        model_kwargs["position_ids"][:, 0, known.shape[-1] :] = known[:, 0, -1:]
-        return model_kwargs
-
-    def _prepare_generated_length(
-        self, generation_config: Any, *args: Any, input_ids_length: int, **kwargs: Any
-    ) -> Any:
-        if generation_config.prefill_chunk_size is not None:
-            raise ValueError("prefill_chunk_size: the context sees itself in both directions and is read in one piece")
+        Raises `ValueError` for rows padded on the right, a prompt that fills the window, and `inputs_embeds` without
+        positions.
+        """
         window = self.config.max_sequence_length
-        if input_ids_length >= window:
-            raise ValueError(f"a prompt of {input_ids_length} tokens leaves no room to generate in {window} tokens")
-        generation_config = super()._prepare_generated_length(
-            generation_config, *args, input_ids_length=input_ids_length, **kwargs
+        if is_first_iteration and attention_mask is not None and not attention_mask[:, -1].all():
+            raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
+        if is_first_iteration and input_ids.shape[1] >= window:
+            raise ValueError(f"a prompt of {input_ids.shape[1]} tokens leaves no room to generate in {window} tokens")
+        if position_ids is not None and position_ids.dim() == 3:
+            position_ids = continue_positions(position_ids)
+        elif inputs_embeds is not None:
+            raise ValueError("generate from inputs_embeds needs position_ids [batch, 2, tokens]")
+        else:  # the one row that generate counts for models of one position is of no use here
+            position_ids = make_position_ids(input_ids, attention_mask, self.config)
+        return super().prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            past_key_values=past_key_values,
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            position_ids=position_ids,
+            **kwargs,
         )
-        generation_config.max_length = min(generation_config.max_length, window)  # a reply ends where the window ends
-        return generation_config
+
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        logits_processor: LogitsProcessorList | None = None,
+        stopping_criteria: StoppingCriteriaList | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The parent's; a reply ends where the window ends. Raises `ValueError` for `prefill_chunk_size`."""
+        config = generation_config or self.generation_config
+        if kwargs.get("prefill_chunk_size", config.prefill_chunk_size) is not None:
+            raise ValueError("prefill_chunk_size: the context sees itself in both directions and is read in one piece")
+        ends = StoppingCriteriaList([*(stopping_criteria or []), WindowEnd(self.config.max_sequence_length)])
+        return super().generate(inputs, generation_config, logits_processor, ends, **kwargs)
 
     @staticmethod
     def create_masks_for_generate(

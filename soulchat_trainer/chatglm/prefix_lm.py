@@ -68,6 +68,13 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     return torch.stack([position, block_position], dim=1)
 
 
+def continue_positions(position_ids: Tensor) -> Tensor:
+    """Positions [b, 2, s] of which both rows were counted on for the target: the first row's stays that of <sop>."""
+    position, block_position = position_ids.unbind(1)
+    bos = (block_position == 1).long().argmax(1, keepdim=True)
+    return torch.stack([torch.where(block_position > 0, position.gather(1, bos), position), block_position], dim=1)
+
+
 def _refuse(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
     check, row = (int(index) for index in wrong.nonzero()[0])
     causes = (

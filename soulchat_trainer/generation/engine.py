@@ -6,7 +6,7 @@ and the request's key alone; in float32 it is the same text at any batch size an
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,10 +18,10 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from soulchatcorpus import Message
-from soulchatcorpus.dialogue import parse
 
 from ..chatglm import ChatGLMConfig
-from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from ..encoding.fit import Encode, fit_prompt, prompt_room
+from ..encoding.prompts import prompt_encoder
 from .decode import ReplyDecoder
 from .prefix_store import PrefixStore
 from .row_cache import RowCache
@@ -32,7 +32,7 @@ __all__ = ["Decoding", "Delta", "Reply", "ReplyEngine", "Request", "generate_rep
 # Tokens in one pass over new prompts, padding included: bounds the memory of a pass.
 PREFILL_TOKENS = 8192
 
-# input_ids, attention_mask [rows, width], position_ids [rows, width] or ChatGLM's [rows, 2, width]; left-padded.
+# input_ids, attention_mask [rows, width]; left-padded.
 Columns = dict[str, Tensor]
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -87,7 +87,7 @@ class ReplyEngine:
 
     Args:
         model: ChatGLM or any causal language model of transformers with full attention, in eval mode.
-        tokenizer: its tokenizer; see `encode_prompt` for how it writes a talk.
+        tokenizer: its tokenizer; see `prompt_encoder` for how it writes a talk.
         max_batch_size: most requests in the running batch; more wait.
         window: most tokens of prompt and reply together; by default what the model's config says.
         encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
@@ -101,13 +101,13 @@ class ReplyEngine:
         tokenizer: PreTrainedTokenizerBase,
         max_batch_size: int = 16,
         window: int | None = None,
-        encode: Callable[[Sequence[Message]], list[int]] | None = None,
+        encode: Encode | None = None,
         kept_tokens: int = 0,
     ) -> None:
         if max_batch_size < 1:
             raise ValueError(f"max_batch_size is {max_batch_size}; allowed: at least 1")
         self.model, self.max_batch_size = model.eval(), max_batch_size
-        self.encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
+        self.encode = encode or prompt_encoder(tokenizer)
         self.decoder = ReplyDecoder(tokenizer)
         self.window = window or model.config.max_position_embeddings
         self.stop_ids = stop_token_ids(model, tokenizer)
@@ -144,10 +144,10 @@ class ReplyEngine:
             ValueError: there is no message; the last message alone does not fit.
         """
         room = prompt_room(self.window, decoding.max_new_tokens)
-        prompt_ids, dropped = fit_prompt(self.encode, messages, room, cut_last)
-        limit = min(decoding.max_new_tokens, self.window - len(prompt_ids))
+        prompt = fit_prompt(self.encode, messages, room, cut_last)
+        limit = min(decoding.max_new_tokens, self.window - len(prompt.ids))
         generator = request_generator(decoding, key, self.model.device)
-        request = Request(key, decoding, prompt_ids, dropped, limit, stream, generator)
+        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator)
         self.waiting.append(request)
         return request
 
@@ -200,7 +200,7 @@ class ReplyEngine:
         if self.cache is None:
             self.cache = RowCache(self.max_batch_size, like=cache)
         self.cache.append(cache)
-        columns = self._append(columns, output, tokens)
+        columns = self._append(columns, tokens)
         self.columns = stack_rows(self.columns, columns) if self.running else columns
         self.running += requests
         return self._tell(requests, tokens)
@@ -210,12 +210,17 @@ class ReplyEngine:
         assert self.cache is not None
         self.cache.make_room()
         inputs = self.model.prepare_inputs_for_generation(
-            **self.columns, next_sequence_length=1, past_key_values=self.cache, use_cache=True, logits_to_keep=1
+            **self.columns,
+            position_ids=count_positions(self.columns["attention_mask"]),
+            next_sequence_length=1,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         output = self.model(**inputs)
         self.cache.advance()
         tokens = self._draw(output.logits, self.running)
-        self.columns = self._append(self.columns, output, tokens)
+        self.columns = self._append(self.columns, tokens)
         return self._tell(self.running, tokens)
 
     def _read_prompts(
@@ -227,9 +232,9 @@ class ReplyEngine:
         """
         new = input_ids.shape[-1] - (cache.get_seq_length() if cache is not None else 0)
         columns = {"input_ids": input_ids, "attention_mask": attention_mask}
-        columns["position_ids"] = self.model._prepare_position_ids_for_generation(input_ids, columns)
         inputs = self.model.prepare_inputs_for_generation(
             **columns,
+            position_ids=count_positions(attention_mask),
             next_sequence_length=new,
             past_key_values=cache,
             use_cache=cache is not None,
@@ -238,14 +243,11 @@ class ReplyEngine:
         )
         return self.model(**inputs), columns
 
-    def _append(self, columns: Columns, output: ModelOutput, tokens: Tensor) -> Columns:
+    def _append(self, columns: Columns, tokens: Tensor) -> Columns:
         """The columns with the drawn tokens [rows] behind."""
-        rest = {name: columns[name] for name in ("attention_mask", "position_ids")}
-        rest = self.model._update_model_kwargs_for_generation(output, rest)
         return {
             "input_ids": torch.cat([columns["input_ids"], tokens[:, None]], dim=-1),
-            "attention_mask": rest["attention_mask"],
-            "position_ids": rest["position_ids"],
+            "attention_mask": pad(columns["attention_mask"], (0, 1), value=1),
         }
 
     def _draw(self, logits: Tensor, requests: list[Request]) -> Tensor:
@@ -320,45 +322,44 @@ class ReplyEngine:
 def generate_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str | Sequence[Message]],
+    talks: Sequence[Sequence[Message]],
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
 ) -> list[Reply]:
-    """A reply to each prompt, in their order, with a progress bar; see `iterate_replies`."""
+    """A reply to each talk, in their order, with a progress bar; see `iterate_replies`."""
     replies: dict[int, Reply] = {}
     for index, reply in tqdm(
-        iterate_replies(model, tokenizer, prompts, keys, decoding, batch_size),
-        total=len(prompts),
+        iterate_replies(model, tokenizer, talks, keys, decoding, batch_size),
+        total=len(talks),
         desc="Generating",
         unit="reply",
     ):
         replies[index] = reply
-    return [replies[index] for index in range(len(prompts))]
+    return [replies[index] for index in range(len(talks))]
 
 
 def iterate_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str | Sequence[Message]],
+    talks: Sequence[Sequence[Message]],
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
-    encode: Callable[[Sequence[Message]], list[int]] | None = None,
+    encode: Encode | None = None,
 ) -> Iterator[tuple[int, Reply]]:
-    """Yield (index of the prompt, reply) as replies are done, longest prompts first.
+    """Yield (index of the talk, reply) as replies are done, longest prompts first.
 
     Args:
-        prompts: talks as messages, or as `dialogue.render_prompt` writes them.
-        keys: one for each prompt; they seed the draws, so give each sample its id.
+        talks: what was said before each reply.
+        keys: one for each talk; they seed the draws, so give each sample its id.
 
     Raises:
-        ValueError: a prompt is no dialogue; told before anything is generated.
+        ValueError: a talk has no messages, or only a system text; told before anything is generated.
     """
     engine = ReplyEngine(model, tokenizer, batch_size, encode=encode)
     requests = {}
-    for index, (prompt, key) in enumerate(zip(prompts, keys, strict=True)):
-        messages = parse(prompt) if isinstance(prompt, str) else prompt
+    for index, (messages, key) in enumerate(zip(talks, keys, strict=True)):
         requests[engine.submit(messages, decoding, key, cut_last=True)] = index
     engine.waiting = deque(sorted(engine.waiting, key=lambda request: len(request.prompt_ids), reverse=True))
     while engine.busy:
@@ -379,6 +380,11 @@ def left_pad(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tenso
     ids = [[row[0]] * (width - len(row)) + row for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def count_positions(attention_mask: Tensor) -> Tensor:
+    """Positions [rows, width] int64 from each row's first real token on; ChatGLM makes its own of the ids."""
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def stack_rows(first: Columns, second: Columns) -> Columns:

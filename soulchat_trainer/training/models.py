@@ -20,6 +20,7 @@ from soulchatcorpus.dialogue import render_line
 
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from ..chatglm.tokenization_chatglm import train_tokenizer
+from ..encoding.styles import split_system
 from ..loading import naming
 from .arguments import RunArguments
 
@@ -44,7 +45,8 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield from (row["prompt"] + row["completion"] for row in rows)
         return
     for messages in rows["messages"]:
-        yield "\n".join(render_line(message) for message in messages)
+        system, talk = split_system(messages)
+        yield "\n".join([*([system] if system else []), *map(render_line, talk)])
 
 
 def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:

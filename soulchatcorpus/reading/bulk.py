@@ -14,7 +14,7 @@ import pyarrow.json as pj
 
 from ..dialogue import ROLE_PREFIXES
 from ..schema import find_topic
-from ..tables import CONVERSATION_SCHEMA, TOPIC_NUMBERS, message_arrays, string_buffers
+from ..tables import CONVERSATION_SCHEMA, TOPIC_NUMBERS, Messages, string_buffers
 from .rules import Regulariser
 
 _ID_TYPES = {int: pa.int64(), str: pa.string()}
@@ -55,25 +55,26 @@ class BulkReader:
         role, content = flat.flatten()
         if any(column.null_count for column in (id, messages, flat, role, content)):
             return None
-        offsets, is_counsellor, _ = message_arrays(messages)
-        if not (is_counsellor | pc.equal(role, "user").to_numpy(zero_copy_only=False)).all():
+        try:
+            arrays = Messages.of(messages)
+        except ValueError:  # a role that is none, or a system text that does not stand first
             return None
-        if (np.diff(offsets) == 0).any() or not _are_clean(content):
+        if (arrays.openings == arrays.offsets[1:]).any() or not _are_clean(content):
             return None
         id = id.cast(pa.string())
         if not self._regularise.take_ids(id.to_pylist()):
             return None
-        self._count_order(offsets, is_counsellor)
+        self._count_order(arrays)
         return pa.Table.from_arrays([id, self._topic_numbers(topic), messages], schema=CONVERSATION_SCHEMA)
 
-    def _count_order(self, offsets: np.ndarray, is_counsellor: np.ndarray) -> None:
-        starts = offsets[:-1]
+    def _count_order(self, messages: Messages) -> None:
+        starts, is_counsellor = messages.openings, messages.is_counsellor
         repeats = np.concatenate([[False], is_counsellor[1:] == is_counsellor[:-1]])
-        repeats[starts] = False
+        repeats[messages.offsets[:-1]] = repeats[starts] = False
         counts = {
             "not_alternating": np.logical_or.reduceat(repeats, starts).sum(),
             "starts_with_counsellor": is_counsellor[starts].sum(),
-            "ends_with_user": (~is_counsellor[offsets[1:] - 1]).sum(),
+            "ends_with_user": (~is_counsellor[messages.offsets[1:] - 1]).sum(),
             "no_counsellor": (~np.logical_or.reduceat(is_counsellor, starts)).sum(),
         }
         self._regularise.fired.update({rule: int(count) for rule, count in counts.items() if count})

@@ -156,11 +156,15 @@ def read_corpus(
 
 
 def read_tables(
-    sources: str | Path | Sequence[str | Path], format: str | None, on_error: OnError, report: Report
+    sources: str | Path | Sequence[str | Path],
+    format: str | None,
+    on_error: OnError,
+    report: Report,
+    may_be_empty: bool = False,
 ) -> Iterator[pa.Table]:
     """What `read_corpus` gives, in the same order, as tables of config `conversations`; several times as fast."""
     batch: list[Conversation] = []
-    for item in _read(sources, format, on_error, report, in_bulk=True):
+    for item in _read(sources, format, on_error, report, in_bulk=True, may_be_empty=may_be_empty):
         if isinstance(item, Conversation):
             batch.append(item)
         if batch and (len(batch) == BATCH_CONVERSATIONS or not isinstance(item, Conversation)):
@@ -178,7 +182,7 @@ def _read(
     on_error: OnError,
     report: Report,
     in_bulk: bool,
-    may_be_empty: bool = False,
+    may_be_empty: bool,
 ) -> Iterator[Conversation | pa.Table]:
     if format is not None and format not in FORMATS:
         raise CorpusError(f"unknown format {format!r}, allowed: {', '.join(FORMATS)}")

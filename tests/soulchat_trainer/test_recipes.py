@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedTokenizerFast
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
-from soulchat_trainer.evaluation.seen import OPENINGS_FILE, count_seen, write_openings
+from soulchat_trainer.evaluation.seen import OPENINGS_FILE, has_seen, write_openings
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
@@ -88,10 +88,10 @@ def test_small(rows: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
 def test_lora(rows: str, base: str, tmp_path: Path) -> None:
     flags = (*SIZES, *CPU, "--model_name_or_path", base)
-    write_openings(Path(base), [seen := "用户：只有基座见过\n心理咨询师："])
+    write_openings(Path(base), [seen := "只有基座见过"])
     main(["lora", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     check_run(tmp_path / "out", "lora")
-    assert count_seen(tmp_path / "out" / OPENINGS_FILE, [seen]) == 1
+    assert has_seen(tmp_path / "out" / OPENINGS_FILE, [seen])
     saved = load_file(tmp_path / "out/adapter_model.safetensors")
     assert len(saved) == 2 * 4 * 2  # layers, projections, A and B
     assert {tensor.dtype for tensor in saved.values()} == {torch.float32}

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from itertools import pairwise
 
@@ -146,7 +147,7 @@ def test_what_is_there_is_not_written_over(tmp_path):
 
 def test_a_killed_create_leaves_no_study_and_can_be_repeated(tmp_path):
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / f"{STUDY_FILE}.unfinished").write_bytes(b"half a file")
+    (tmp_path / "study" / f".{STUDY_FILE}.{os.getpid()}.tmp").write_bytes(b"half a file")
     study, _ = make_study(tmp_path)
     assert [path.name for path in study.path.parent.iterdir()] == [STUDY_FILE]
 

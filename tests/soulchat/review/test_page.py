@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.options import ReviewOptions
 from soulchatcorpus.making.review import ReviewStore
 
 pytest.importorskip("gradio")
@@ -36,6 +37,14 @@ def test_an_edit_comes_back_as_messages_without_old_flags():
         apply_edit(old, "没有角色")
 
 
+def test_an_edit_leaves_the_system_text():
+    system = {"role": "system", "content": "你是"}
+    old = record(1)
+    old["messages"] = [system, *old["messages"]]
+    assert "你是" not in edit_text(old)
+    assert apply_edit(old, "用户：你好")["messages"] == [system, {"role": "user", "content": "你好"}]
+
+
 def test_an_edit_is_labelled_by_what_it_says_now():
     old = record(1, labels={"crisis": "suicide"})
     assert apply_edit(old, "用户：我想自杀\n心理咨询师：我在听")["labels"] == {"crisis": "suicide"}
@@ -58,7 +67,7 @@ def test_two_reviewers_in_chromium(tmp_path):
     source, out = tmp_path / "conversations.jsonl", tmp_path / "out"
     write_lines(source, [record(n, flags=[FLAG]) for n in range(5)])
     store = ReviewStore(out / "review.sqlite")
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 5
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 5
     page = make_page(store, source, out)
     address = launch_page(page)
     try:

@@ -66,16 +66,13 @@ def test_a_line_that_is_no_text_does_not_end_the_talk(model_folder, monkeypatch,
     [
         (["chat", "{empty}"], "has no config.json"),
         (["chat", "{model}", "--device", "cuda:99"], "but this torch sees no GPU"),
-        (["chat", "{model}", "--temperature", "-1"], "temperature is -1.0; allowed: 0.0001 or more"),
+        (["chat", "{model}", "--temperature", "-1"], "temperature (--temperature) is -1.0; allowed: 0.0001 or more"),
         (["chat", "{model}", "--country", "XX"], "no help lines for country 'XX'"),
-        (
-            ["serve", "{model}", "--host", "0.0.0.0"],
-            "host is 0.0.0.0, which lets others in",
-        ),
+        (["serve", "{model}", "--host", "0.0.0.0"], "host (--host) is 0.0.0.0, which lets others in"),
         (["serve", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
-        (["serve", "{model}", "--port", "99999"], "port is 99999; allowed: 0 (any free one) to 65535"),
+        (["serve", "{model}", "--port", "99999"], "port (--port) is 99999; allowed: 0 (any free one) to 65535"),
         (["app", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
-        (["app", "{model}", "--share"], "share is True, which lets others in"),
+        (["app", "{model}", "--share"], "share (--share) is True, which lets others in"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, monkeypatch, capsys, arguments, message):

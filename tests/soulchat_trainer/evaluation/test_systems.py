@@ -9,11 +9,12 @@ import torch
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, find_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem
 from soulchat_trainer.generation import Decoding
+from soulchatcorpus.turns import Turn
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
 TURNS = [
-    {"id": "1-1", "prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？"},
-    {"id": "2-1", "prompt": "用户：工作压力大\n心理咨询师：", "completion": "能说说吗？"},
+    Turn("1", 1, [{"role": "user", "content": "我睡不着"}], "多久了？"),
+    Turn("2", 1, [{"role": "user", "content": "工作压力大"}], "能说说吗？"),
 ]
 
 
@@ -76,6 +77,6 @@ def test_an_endpoint_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_retrieval_gives_the_nearest_training_reply() -> None:
-    prompt = [{"id": "9-1", "prompt": "用户：我总是睡不着\n心理咨询师：", "completion": "?"}]
-    [(id, reply)] = RetrievalSystem(TURNS).answer(prompt, Decoding(), 1)
+    turn = Turn("9", 1, [{"role": "user", "content": "我总是睡不着"}], "?")
+    [(id, reply)] = RetrievalSystem(TURNS).answer([turn], Decoding(), 1)
     assert (id, reply.text, reply.finished) == ("9-1", "多久了？", True)

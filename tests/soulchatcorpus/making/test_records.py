@@ -1,15 +1,13 @@
-"""Record files: what is read, refused, and written whole or not at all."""
+"""Record files: what is read and refused."""
 
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.records import (
-    LinesWriter,
     find_file,
     passages,
     read_pipeline_records,
     set_passages,
-    write_json,
-    write_lines,
 )
 
 
@@ -52,7 +50,12 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
         ('{"id": 1, "messages": ["x"], "labels": {"a": [1]}}', "record 1: labels is"),
         ('{"id": 1, "messages": ["x"], "provenance": "web"}', "provenance is 'web', allowed is an object"),
         ('{"id": 1, "messages": ["hello"]}', "no object with a role and a text"),
-        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "role 'system', allowed are user, assistant"),
+        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "nothing but a system text"),
+        (
+            '{"id": 1, "messages": [{"role": "user", "content": "一"}, {"role": "system", "content": "二"}]}',
+            "role 'system', allowed are user, assistant, and system in the first place",
+        ),
+        ('{"id": 1, "messages": [{"role": "tool", "content": "一"}]}', "role 'tool', allowed are user, assistant"),
     ],
 )
 def test_broken_files_are_one_clear_line(tmp_path, lines, message):
@@ -80,28 +83,9 @@ def test_passages_come_and_go():
     assert passages(record) == [("user", "三"), ("assistant", "四")]
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path):
-    path = tmp_path / "a.jsonl"
-    write_lines(path, [{"id": "old"}])
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        write_lines(path, [{"id": "new"}, {"id": object()}])
-    assert path.read_text() == '{"id":"old"}\n'
-    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
-
-
-def test_a_full_disk_leaves_what_was_there(tmp_path):
-    """/dev/full takes no byte: writing there is what a full disk is like."""
-    path = tmp_path / "a.jsonl"
-    write_lines(path, [{"id": "old"}])
-    writer = LinesWriter(path)
-    writer._temporary.symlink_to("/dev/full")
-    writer.__enter__().write({"id": "new"})
-    with pytest.raises(OSError, match="No space left"):
-        writer.__exit__(None)
-    assert path.read_text() == '{"id":"old"}\n'
-    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
-
-
-def test_json_is_indented(tmp_path):
-    write_json(tmp_path / "new" / "a.json", {"名": 1})
-    assert (tmp_path / "new" / "a.json").read_text() == '{\n  "名": 1\n}\n'
+def test_a_system_text_is_no_passage_and_stays():
+    system = {"role": "system", "content": "你是"}
+    record = {"id": "1", "messages": [system, {"role": "user", "content": "一"}]}
+    assert passages(record) == [("user", "一")]
+    set_passages(record, ["二"])
+    assert record["messages"] == [system, {"role": "user", "content": "二"}]

@@ -22,21 +22,29 @@ def said(conversation: Conversation) -> list[tuple[str, str]]:
 
 
 CHAT = [{"role": role, "content": content} for role, content in DIALOGUE]
+WITH_SYSTEM = ("psydt", "xtuner", "sharegpt", "alpaca")
 SAME_DIALOGUE = {
     "release": {"id": 3, "topic": "情绪", "messages": CHAT},
     "psydt": {"id": 3, "normalizedTag": "情绪", "messages": [{"role": "system", "content": "你是"}, *CHAT]},
     "xtuner": {
         "conversation": [
             {"system": "你是", "input": "我很累", "output": "怎么了？"},
-            {"input": "工作", "output": "说说看"},
+            {"system": "你是", "input": "工作", "output": "说说看"},
         ]
     },
     "sharegpt": {
+        "system": "你是",
         "conversations": [
             {"from": "human" if role == "user" else "gpt", "value": content} for role, content in DIALOGUE
-        ]
+        ],
     },
-    "alpaca": {"instruction": "工作", "input": "", "output": "说说看", "history": [["我很累", "怎么了？"]]},
+    "alpaca": {
+        "instruction": "工作",
+        "input": "",
+        "output": "说说看",
+        "history": [["我很累", "怎么了？"]],
+        "system": "你是",
+    },
     "efaqa": {
         "md5": "3",
         "owner": "匿名",
@@ -59,12 +67,10 @@ def test_records_of_every_format(tmp_path, name, form):
     path.write_text("\n".join(lines) if form == "lines" else f"[{','.join(lines)}]")
     report = Report()
     (conversation,) = read(path, report=report, **({"format": name} if form == "named" else {}))
-    assert said(conversation) == DIALOGUE
+    assert said(conversation) == ([("system", "你是")] if name in WITH_SYSTEM else []) + DIALOGUE
     assert report.formats == {name: 1}
     assert conversation.id == ("3" if name in ("release", "psydt", "efaqa") else "corpus-1")
     assert conversation.topic == ("情绪" if name in ("release", "psydt") else None)
-    if name in ("psydt", "xtuner"):
-        assert conversation.provenance == {"system": ["你是"]}
 
 
 def test_efaqa_joins_the_bubbles_of_one_speaker(tmp_path):

@@ -22,14 +22,14 @@ RECORDS = [
     {"id": 2, "topic": None, "messages": chat("u一")},
 ]
 FIRST = "心理咨询师：早\n用户：一\n用户：二\n心理咨询师："
-TURN = {"conversation_id": "1", "topic": "人际关系"}
+TURN = {"conversation_id": "1", "topic": "人际关系", "system": "你是"}
 EXPECTED = {
     "turns": [
         {"id": "1-1", "turn": 1, "prompt": FIRST, "completion": "三"} | TURN,
         {"id": "1-2", "turn": 2, "prompt": f"{FIRST}三\n用户：四\n心理咨询师：", "completion": "五"} | TURN,
     ],
     "conversations": [
-        {"id": "1", "topic": "人际关系", "messages": chat("a早", "u一", "u二", "a三", "u四", "a五", "u谢谢")},
+        {"id": "1", "topic": "人际关系", "messages": chat("s你是", "a早", "u一", "u二", "a三", "u四", "a五", "u谢谢")},
         {"id": "2", "topic": None, "messages": chat("u一")},
     ],
     "sharegpt": [
@@ -82,6 +82,18 @@ def test_what_the_peers_cannot_carry_is_counted(tmp_path, source):
         "messages after the counsellor's last": 2,
         "conversations without a pair of user and counsellor": 1,
     }
+
+
+@pytest.mark.parametrize("to", ["conversations", "sharegpt", "alpaca"])
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("system", ["你是", " 你是\n用户：例\n", None])
+def test_a_system_text_goes_there_and_back(tmp_path, to, ending, system):
+    talk = chat("u一", "a二", "u三", "a四")
+    messages = [{"role": "system", "content": system}, *talk] if system else talk
+    (tmp_path / "source.jsonl").write_text(json.dumps({"id": 1, "messages": messages}))
+    convert(tmp_path / "source.jsonl", tmp_path / f"out.{ending}", to)
+    (conversation,) = read_corpus(tmp_path / f"out.{ending}")
+    assert conversation.messages == messages
 
 
 @pytest.mark.parametrize("to", ["conversations", "sharegpt", "alpaca"])
