@@ -55,7 +55,7 @@ def _keyed(record: Record) -> tuple[int, int, Record]:
 
 
 class _Tables:
-    """A Parquet file for each config and split, on `files`: they take their places when that is closed without error."""
+    """A Parquet file for each config and split; they take their places when `files` is closed without an error."""
 
     def __init__(self, folder: Path, files: ExitStack) -> None:
         self._files: dict[tuple[str, str], BinaryIO] = {}
