@@ -59,7 +59,7 @@ def rewrite(
         options = _ask_before_sending(what, options)
 
     # Not before the source is known to be whole: tqdm shows nothing until its first update.
-    with tqdm(unit="record", delay=1e-9) as bar:
+    with tqdm(unit="record", delay=0.001) as bar:
 
         def show(progress: Progress) -> None:
             bar.total = progress.total

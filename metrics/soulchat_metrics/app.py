@@ -34,7 +34,7 @@ EXAMPLES = [
 ]
 LABELS = {
     "en": {
-        "about": "# soulchat_metrics\nChinese BLEU and ROUGE: exact, fast, and telling their settings.",
+        "about": "# soulchat_metrics\nChinese BLEU and ROUGE: exact, fast, with their settings stated.",
         "predictions": "Predictions, one a line",
         "references": "References, one a line",
         "pairs_file": "Or a file, CSV or JSON lines, with the columns prediction and reference",
@@ -114,7 +114,7 @@ def show_matches(texts: Texts, preset: str, pair: float | None) -> tuple[Highlig
     """The tokens of BLEU and of ROUGE of one pair's prediction, each with its longest match in the reference."""
     number = int(pair or 1)
     if not 1 <= number <= len(texts[0]):
-        raise refusal(ValueError(f"there is no pair {number}; there are {len(texts[0])}"))
+        raise refusal(ValueError(f"pair is {number}; allowed: 1 to {len(texts[0])}"))
     prediction, reference = (side[number - 1] for side in texts)
     settings = PRESETS[preset]
     bleu, rouge = (

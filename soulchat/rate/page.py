@@ -12,7 +12,7 @@ from .questions import ASPECTS
 from .study import Item, RatingStudy
 
 HELP = (
-    "Keys: 0, 1, 2 answer the next open question; Enter saves and goes on; ← goes back.  \n"
+    "Keys: 0, 1, 2 answer the next open question; Enter saves and continues; ← goes back.  \n"
     "按键：0、1、2 回答下一个未答的问题；回车保存并继续；← 返回上一条。"
 )
 DONE = "All items are rated and saved. Thank you! You may close this page.  \n全部评完并已保存，谢谢！可以关闭此页。"
@@ -43,9 +43,10 @@ def make_page(study: RatingStudy) -> Page:
             gr.Markdown("# Ratings of replies · 回复评分")
             token = gr.Textbox(label="Your token · 您的口令", type="password", elem_id="token")
             qualification = gr.Textbox(
-                label="Your qualification, as it may be reported · 您的专业背景（将写入报告）", elem_id="qualification"
+                label="Your qualification (appears in the report) · 您的专业背景（将写入报告）",
+                elem_id="qualification",
             )
-            enter = gr.Button("Start or go on · 开始或继续", variant="primary", elem_id="enter")
+            enter = gr.Button("Start or continue · 开始或继续", variant="primary", elem_id="enter")
         with gr.Column(visible=False) as desk:
             progress = gr.Markdown(elem_id="progress")
             dialogue = gr.Textbox(label="Dialogue · 对话", interactive=False, lines=8, elem_id="dialogue")
@@ -62,7 +63,7 @@ def make_page(study: RatingStudy) -> Page:
             ]
             with gr.Row():
                 back = gr.Button("Back · 返回", elem_id="back")
-                save = gr.Button("Save and go on · 保存并继续", variant="primary", elem_id="save")
+                save = gr.Button("Save and continue · 保存并继续", variant="primary", elem_id="save")
             gr.Markdown(HELP)
         shown = [sitting, door, desk, progress, dialogue, reply, *answers]
 

@@ -83,7 +83,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One rater's scores of one item, with what a report needs of it; `seconds` is None where nobody measured."""
+    """One rater's scores of one item, with what a report needs of it; `seconds` is None where it was not measured."""
 
     rater: str
     item: int
@@ -122,13 +122,13 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
     """
     systems = _read_systems(folders)
     if raters < 1:
-        raise ValueError(f"{raters} raters; allowed: 1 or more (the paper has {RATERS})")
+        raise ValueError(f"raters is {raters}; allowed: 1 or more (the paper has {RATERS})")
     first = next(iter(systems.values()))
     if not 1 <= samples <= len(first):
-        raise ValueError(f"{samples} samples are asked for, and the systems answered {len(first)}; allowed: 1 to that")
+        raise ValueError(f"samples is {samples}; allowed: 1 to {len(first)}, the dialogues that the systems answered")
     path = output / STUDY_FILE
     if path.exists():
-        raise FileExistsError(f"{path} is there already; a study with ratings is never written over")
+        raise FileExistsError(f"{path} exists; allowed: a new folder, since a study is never overwritten")
     generator = random.Random(seed)
     chosen = generator.sample(sorted(first), samples)
     items = [(dialogue, system) for dialogue in chosen for system in systems]
@@ -204,17 +204,19 @@ class RatingStudy:
         """Raises FileNotFoundError where the folder holds no study."""
         self.path = folder / STUDY_FILE
         if not self.path.is_file():
-            raise FileNotFoundError(f"{self.path} is not there; `soulchat rate create` makes a study")
+            raise FileNotFoundError(
+                f"{self.path} does not exist; allowed: the folder of a study, as `soulchat rate create` makes it"
+            )
 
     def renew_token(self, rater: str) -> str:
-        """A new token for a rater who lost theirs; the old one ends. Raises ValueError where nobody has the name."""
+        """A new token for a rater who lost theirs; the old one ends. Raises ValueError where no rater has the name."""
         token = secrets.token_urlsafe(16)
         with transaction(self.path) as database:
             changed = database.execute(
                 "UPDATE rater SET token_sha256 = ?, window = NULL WHERE name = ?", (_hash(token), rater)
             ).rowcount
         if not changed:
-            raise ValueError(f"there is no rater {rater!r}; allowed: {', '.join(r.name for r in self.raters())}")
+            raise ValueError(f"rater is {rater!r}; allowed: {', '.join(r.name for r in self.raters())}")
         return token
 
     def open_window(self, token: str, qualification: str) -> tuple[str, str]:
@@ -225,7 +227,7 @@ class RatingStudy:
             qualification: as they state it; empty leaves what they stated before.
 
         Raises:
-            ValueError: nobody has this token.
+            ValueError: no rater has this token.
         """
         window = secrets.token_urlsafe(8)
         with transaction(self.path) as database:
@@ -280,7 +282,7 @@ class RatingStudy:
                 if (rater, item) not in known:
                     _save(database, rater, item, scores, None)
                 elif known[rater, item] != scores:
-                    raise ValueError(f"{rater}, item {item} is rated already, with other scores")
+                    raise ValueError(f"{rater}, item {item} has other scores already; allowed: the same scores again")
 
     def ratings(self) -> list[Rating]:
         """All ratings, by rater and item."""

@@ -28,7 +28,7 @@ def review(
     from soulchatcorpus.making.review import ReviewStore
 
     source = find_file(source)  # a wrong name leaves no empty store behind
-    result_file(source, out)  # an `out` that cannot be is told before people read
+    result_file(source, out)  # an impossible `out` is refused before people read
     store = ReviewStore(out / "review.sqlite")
     queued = store.fill(source, options)
     if import_from is not None:

@@ -66,14 +66,16 @@ def apply_edit(record: Record, text: str) -> Record:
     """
     messages = parse(text.strip())
     if any(not message["content"].strip() for message in messages):
-        raise ValueError("a line says nothing: delete it, or write something")
+        raise ValueError("a line is empty after its role; allowed: lines with text")
     edited = {key: value for key, value in record.items() if key not in ("flags", "labels")}
     if "messages" in record:
         edited["messages"] = [message for message in record["messages"] if message["role"] == "system"] + messages
     elif [message["role"] for message in messages] == ["user", "assistant"]:
         set_passages(edited, [message["content"] for message in messages])
     else:
-        raise ValueError("one line 用户：… and one line 心理咨询师：… are wanted")
+        raise ValueError(
+            "the edit is no question with an answer; allowed: one line 用户：… and one line 心理咨询师：…"
+        )
     if crisis := find_crisis("\n".join(message["content"] for message in messages)):
         edited["labels"] = {"crisis": crisis.category}
     return edited
@@ -112,14 +114,14 @@ def make_page(store: ReviewStore, source: Path, out: Path) -> Page:
 
         def take(name: str, found: Item | None, decision: Decision, why: str = "", text: str = "") -> tuple:
             if found is None:
-                raise ValueError("press Start first")
+                raise ValueError("no record is open; allowed after Start: keep, edit, remove")
             edited = apply_edit(found.record, text) if decision == "edit" else None
             store.decide(name, found.id, decision, why, edited)
             return show(name)
 
         def open_editor(found: Item | None) -> tuple:
             if found is None:
-                raise ValueError("press Start first")
+                raise ValueError("no record is open; allowed after Start: keep, edit, remove")
             return gr.update(visible=True, value=edit_text(found.record)), gr.update(visible=True)
 
         def take_back(name: str) -> tuple:

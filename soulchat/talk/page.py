@@ -141,7 +141,7 @@ def make_page(service: ReplyService) -> Page:
 async def show_reply(
     service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str
 ) -> AsyncGenerator[Entries]:
-    """What stands below the user's words, again and again as the reply grows: help lines where due, and the reply."""
+    """What is shown below the user's words, each time the reply grows: help lines where due, and the reply."""
     shown: Entries = []
     reply = ""
     async with aclosing(service.astream(messages, decoding, client)) as events:

@@ -1,9 +1,9 @@
 """An OpenAI-compatible server: `/v1/chat/completions`, `/v1/models`, `/health` over the one generation path.
 
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
-reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it stands in
-the first chunk, and again where the reply itself speaks of self-harm; there the help lines also stand in the content,
-before those words, because not every client knows the field. Nothing that anybody writes is logged.
+reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
+the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
+before those words, because not every client knows the field. Nothing that users write is logged.
 """
 
 import asyncio
@@ -202,17 +202,19 @@ async def _chain(first: Event | None, events: AsyncGenerator[Event]) -> AsyncGen
 def _require(door: Door) -> Any:
     bearer = HTTPBearer(auto_error=False)
 
-    # In the event loop, as `Door` wants it.
+    # Async, since `Door` is only to be called from the event loop.
     async def check(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:
         if not credentials or not door.opens(client_address.get(), credentials.credentials):
-            raise HTTPException(401, "a key is needed: Authorization: Bearer <password of the server>")
+            raise HTTPException(
+                401, "the key is missing or wrong; allowed: Authorization: Bearer <password of the server>"
+            )
 
     return check
 
 
 def _check_model(asked: str, model_name: str) -> None:
     if asked != model_name:
-        raise HTTPException(404, f"no such model; allowed: {model_name}")
+        raise HTTPException(404, f"model is unknown; allowed: {model_name}")
 
 
 def _usage(done: Done | None) -> dict[str, int] | None:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .policy import PagePolicy
 
-# The address that the request under way came from, for a login that is told nothing but name and password.
+# The address that the current request comes from, for a login that is given only name and password.
 client_address: ContextVar[str] = ContextVar("client_address", default="unknown")
 
 
@@ -21,7 +21,7 @@ def make_guard(hosts: Sequence[str], body_bytes: int, closed: Sequence[str] = ()
     Args:
         hosts: Host headers that are answered, as `listening.local_names` has them; others get status 400.
         body_bytes: the longest request body; longer ones get status 413.
-        closed: beginnings of paths that are not there for anybody (status 404).
+        closed: prefixes of paths that get status 404.
     """
     return [
         Middleware(PagePolicy),

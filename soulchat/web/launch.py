@@ -21,9 +21,9 @@ CLOSED = tuple(f"/gradio_api/{way}" for way in ("api/", "call/", "upload", "prox
 
 
 class QuietBlocks(gr.Blocks):
-    """A page that tells its reader what was refused, and logs faults by their kind.
+    """A page that shows its reader why something was refused, and logs faults by their type only.
 
-    What Gradio prints of a fault can hold somebody's words.
+    What Gradio prints about a fault can contain what a user wrote.
     """
 
     async def process_api(self, *arguments: Any, **settings: Any) -> Any:

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import socket
 
-# One name for pages and server; a password on the command line would stand in the process list.
+# One name for pages and server; a password on the command line would be visible in the process list.
 PASSWORD_VARIABLE = "SOULCHAT_PASSWORD"
 # Where strangers can guess at it. Eight characters can be tried out, even with the delays of `password.Door`.
 PASSWORD_CHARACTERS = 12

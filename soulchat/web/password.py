@@ -1,4 +1,4 @@
-"""The password of a page or server, and longer and longer waits for whoever gives wrong ones."""
+"""The password of a page or server, and waits that grow with each wrong one."""
 
 import secrets
 import time

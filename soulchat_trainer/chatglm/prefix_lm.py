@@ -28,7 +28,7 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     """The two rows of positions [b, 2, s] int64 of `input_ids` [b, s].
 
     `attention_mask` [b, s]: 1 = a real token; positions count from the first real token; padding has 0 on the left.
-    The context ends before the first `<sop>`; the mask token is [gMASK] where a row has one, else [MASK].
+    The context ends before the first `<sop>`; its mask token is [gMASK] where it has one, else [MASK].
     Raises `ValueError` for an id outside the vocabulary, a row without `<sop>` or mask token, padding on the left that
     the mask does not tell of, and a row beyond `max_sequence_length`.
     """
@@ -43,8 +43,11 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     else:
         raise ValueError(f"attention_mask has shape {list(attention_mask.shape)}, input_ids {list(input_ids.shape)}")
     is_bos = (input_ids == config.bos_token_id) & (real == 1)
-    is_gmask = (input_ids == config.gmask_token_id) & (real == 1)
-    is_mask = (input_ids == config.mask_token_id) & (real == 1)
+    column = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+    context_end = is_bos.long().argmax(1, keepdim=True)
+    in_context = (real == 1) & (column < context_end)  # what a model writes into a target is no mask token of its row
+    is_gmask = (input_ids == config.gmask_token_id) & in_context
+    is_mask = (input_ids == config.mask_token_id) & in_context
     has_gmask = is_gmask.any(1, keepdim=True)
     is_anchor = torch.where(has_gmask, is_gmask, is_mask)
     wrong = torch.stack(
@@ -60,9 +63,7 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
         _refuse(input_ids, real, wrong, config)
 
     start = real.argmax(1, keepdim=True)
-    context_end = is_bos.long().argmax(1, keepdim=True)
     anchor = is_anchor.long().argmax(1, keepdim=True)
-    column = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
     position = (torch.where(column < context_end, column, anchor) - start).clamp(min=0)
     block_position = (column - context_end + 1).clamp(min=0)
     return torch.stack([position, block_position], dim=1)

@@ -317,7 +317,7 @@ def _check_decision(reviewer: str, decision: str, reason: str, edited: Record | 
     if decision not in DECISIONS:
         raise ValueError(f"decision is {decision!r}; allowed: {', '.join(DECISIONS)}")
     if decision == "remove" and not reason.strip():
-        raise ValueError("a removal wants a reason")
+        raise ValueError("reason is empty; allowed: text, since a removal needs one")
     if (decision == "edit") != (edited is not None):
         raise ValueError("an edit, and only an edit, comes with the edited record")
 
@@ -332,7 +332,7 @@ def _read_decision(line: bytes, where: str) -> dict[str, Any]:
     if not all(isinstance(row[name], str) for name in ("id", "reviewer", "decision", "reason")):
         raise ValueError(f"{where}: id, reviewer, decision and reason are not all text")
     if not isinstance(row["at"], int | float):
-        raise ValueError(f"{where}: at is {row['at']!r}, allowed is a Unix time")
+        raise ValueError(f"{where}: at is {row['at']!r}; allowed: a Unix time")
     try:
         _check_decision(row["reviewer"], row["decision"], row["reason"], row["record"])
     except ValueError as error:

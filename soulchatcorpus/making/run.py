@@ -130,7 +130,7 @@ def _read_plan(config: Path) -> dict[str, Any]:
         raise ValueError(f"{config}: {' '.join(str(error).split())}") from None
     if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
         found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
-        raise ValueError(f"{config}: source, out and steps are wanted, found {found}")
+        raise ValueError(f"{config}: the keys are {found}; allowed: source, out, steps")
     if not isinstance(plan["steps"], list) or not all(isinstance(plan[key], str) for key in ("source", "out")):
         raise ValueError(f"{config}: source and out are paths, and steps is a list")
     steps = []

@@ -125,4 +125,4 @@ def test_check_says_when_all_is_well(tmp_path: Path) -> None:
 
     folder = make_model_folder(tmp_path / "run")
     write_model_card(folder)
-    assert run("check", folder) == (0, f"{folder}: nothing to find fault with\n")
+    assert run("check", folder) == (0, f"{folder}: no problems found\n")

@@ -45,7 +45,7 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
     assert calm["care"] == []
     assert (grave["care"][0]["cause"], grave["care"][0]["category"]) == ("message", "suicide")
     assert grave["care"][0]["help_lines"][0]["number"] == "12356"
-    assert "not a line of JSONL mode" in wrong["error"]
+    assert "the line is not valid" in wrong["error"]
     assert "988" in english["care"][0]["text"]
     assert "AI model" in english["notice"]
     ran = run_verb("chat", model_folder, "--jsonl", "--no-care", "--max-new-tokens", "8", text=lines)

@@ -116,7 +116,7 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
     [
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the message is empty"),
         ({"messages": [{"role": "user", "content": "长" * 100_000}]}, 400, "100,000 characters"),
-        ({"messages": [{"role": "assistant", "content": "好"}]}, 400, "does not end with words of the user"),
+        ({"messages": [{"role": "assistant", "content": "好"}]}, 400, "the last message is not the user's"),
         ({"messages": [*HELLO, {"role": "system", "content": "好"}, *HELLO]}, 400, "message 2 is a system text"),
         (
             {"messages": [{"role": "system", "content": "长" * 40_000}, *HELLO]},
@@ -133,7 +133,7 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
         ({"max_tokens": 0}, 400, "max_tokens: Input should be greater than or equal to 1"),
         ({"n": 2}, 400, "n: Input should be 1"),
         ({"tools": []}, 400, "tools: Extra inputs are not permitted"),
-        ({"model": "other"}, 404, "no such model; allowed: small"),
+        ({"model": "other"}, 404, "model is unknown; allowed: small"),
     ],
 )
 def test_bad_requests_get_clear_answers_and_the_server_lives_on(serve, change, status, message):

@@ -23,7 +23,7 @@ from soulchat.review.page import make_page as make_review_page
 from soulchat.talk.page import make_page as make_chat_page
 from soulchat.web.launch import BODY_BYTES, Page, QuietBlocks, launch_page
 from soulchat.web.policy import HEADERS
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.review import ReviewStore
 from tests.soulchat.rate.rating_parts import make_study
 

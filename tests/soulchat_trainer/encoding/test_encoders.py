@@ -34,3 +34,18 @@ def test_chatglm_with_another_model_s_tokenizer_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="ChatGLM needs a ChatGLMTokenizer, found "):
         make_encoder(make_chatglm(chatglm_tokenizer), causal_tokenizer, 100, 50)
+
+
+def test_lengths_that_the_window_cannot_hold_are_refused(
+    chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Before a run and not in the middle of it; what just fits is taken."""
+    models = (
+        (make_chatglm(chatglm_tokenizer), chatglm_tokenizer),
+        (make_causal_model(causal_tokenizer), causal_tokenizer),
+    )
+    for (model, tokenizer), window in zip(models, (256, 512), strict=True):
+        make_encoder(model, tokenizer, window - 50, 50)
+        line = rf"is {window - 49} \+ 50 = {window + 1}; allowed: at most {window}, the model's window"
+        with pytest.raises(ValueError, match=line):
+            make_encoder(model, tokenizer, window - 49, 50)

@@ -144,7 +144,7 @@ def test_topics_are_filled_and_kept(run):
 
 
 def test_unknown_topics(run):
-    with pytest.raises(ValueError, match="record 1: unknown topic 'depression'; allowed are 家庭"):
+    with pytest.raises(ValueError, match="record 1: topic is 'depression'; allowed: 家庭"):
         run(question(topic="depression"))
     _, kept, _ = run(question(topic="depression"), unknown_topics="relabel", topics="words")
     assert (kept[0]["topic"], kept[0]["source_topic"]) == ("家庭", "depression")

@@ -84,7 +84,7 @@ def test_a_claim_left_too_long_goes_to_another(store, monkeypatch):
     ("decision", "reason", "edited", "message"),
     [
         ("drop", "", None, "allowed: keep, edit, remove"),
-        ("remove", " ", None, "wants a reason"),
+        ("remove", " ", None, "reason is empty; allowed: text"),
         ("edit", "", None, "comes with the edited record"),
         ("keep", "", {"id": "0"}, "comes with the edited record"),
     ],
@@ -218,7 +218,7 @@ def test_an_import_does_not_decide_what_it_does_not_name(store, source, tmp_path
         ),
         (
             '{"id": "2", "reviewer": "r", "decision": "keep", "reason": "", "record": null, "at": "now"}',
-            "line 2: at is 'now', allowed is a Unix time",
+            "line 2: at is 'now'; allowed: a Unix time",
         ),
         (
             '{"id": "2", "reviewer": "r", "decision": "edit", "reason": "", "record": null, "at": 1}',

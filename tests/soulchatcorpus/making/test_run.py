@@ -203,7 +203,7 @@ def test_topics_by_the_endpoint_and_a_step_that_is_off(replayed, endpoint):
     ("text", "message"),
     [
         ("source: [", "expected the node content"),
-        ("source: a\nout: b", "source, out and steps are wanted, found"),
+        ("source: a\nout: b", "the keys are .*; allowed: source, out, steps"),
         ("source: q.jsonl\nout: b\nsteps: [sweep]", "step is 'sweep'; allowed: clean, review, rewrite, stats, build"),
         (
             "source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]",
