@@ -25,11 +25,11 @@ def dataset(
     folder: Annotated[str, typer.Argument(help="Output of `corpus build`, or soulchatcorpus: the embedded sample.")],
     repo_id: RepoId,
     dry_run: DryRun = False,
-    private: Private = False,
+    is_private: Private = False,
     revision: Revision = "main",
     create_pr: CreatePr = False,
     yes: Yes = False,
-    i_have_the_right: Annotated[
+    has_right: Annotated[
         bool,
         typer.Option("--i-have-the-right", help="With --private: you may store what its terms forbid to pass on."),
     ] = False,
@@ -47,20 +47,20 @@ def dataset(
 
     check_repo_id(repo_id)
     if gated not in (None, "auto", "manual"):
-        raise ValueError(f"--gated is {gated!r}; auto or manual is allowed")
+        raise ValueError(f"gated is {gated!r}; allowed: auto, manual")
     source = Path(folder)
     if folder == "soulchatcorpus" and not source.is_dir():
         source = _package_folder("soulchatcorpus")
     checked: Any = gated  # None, or one of the two words that a target allows
-    target = Target(repo_id, "dataset", revision, private, create_pr, checked, OURS)
+    target = Target(repo_id, "dataset", revision, is_private, create_pr, checked, OURS)
     with tempfile.TemporaryDirectory() as staged:
         stage_dataset(
             source,
             Path(staged),
             repo_id=repo_id,
             reports=report or [],
-            is_private=private,
-            has_right=i_have_the_right,
+            is_private=is_private,
+            has_right=has_right,
         )
         _publish(Path(staged), target, dry_run, yes)
 

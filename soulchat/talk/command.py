@@ -98,19 +98,18 @@ def app_page(
 ) -> None:
     """Talk on a web page (Gradio), in Chinese and English."""
     _be_quiet()
+    from ..web.launch import serve_page
     from ..web.listening import check_exposure, free_port, read_password
     from .limits import Limits
-    from .page import launch_page, make_page
+    from .page import make_page
 
+    # Before the model is loaded, which takes a while.
     password = read_password()
     check_exposure(host, share, password)
     port = free_port(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     with _open_service(model, device, care, country, limits, batch_size) as service:
-        page = make_page(service)
-        launch_page(page, host, port, share=share, password=password)
-        typer.echo(f"The page is at http://{host}:{port}", err=True)
-        page.block_thread()
+        serve_page(make_page(service), host, port, share, password)
 
 
 def serve(

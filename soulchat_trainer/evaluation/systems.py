@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, set_seed
 
 from soulchatcorpus import Message
 from soulchatcorpus.dialogue import parse
-from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
+from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
 
 from ..encoding.prompts import encode_prompt, renderer
 from ..generation.engine import Reply, iterate_replies

@@ -86,7 +86,7 @@ def test_the_embedded_sample_by_its_name_from_anywhere(
         (["model", "{run}", "no-user"], "repository id is 'no-user'; USER/NAME is needed"),
         (["model", "{run}/nothing", "user/name"], "no such folder"),
         (["dataset", "{run}", "user/name"], "no Parquet files"),
-        (["dataset", "{run}", "user/name", "--gated", "yes"], "--gated is 'yes'; auto or manual is allowed"),
+        (["dataset", "{run}", "user/name", "--gated", "yes"], "gated (--gated) is 'yes'; allowed: auto, manual"),
         (["metric", "user/other"], "evaluate.load finds the metric under the name soulchat_metrics only"),
         (["check", "{run}/nothing"], "no such folder"),
     ],

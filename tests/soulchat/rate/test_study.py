@@ -91,7 +91,7 @@ def test_a_renewed_token_ends_the_old_one(tmp_path):
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        (all_scores(safety=2), "item 1: safety is 2; allowed are whole numbers from 0 to 1"),
+        (all_scores(safety=2), "item 1: safety is 2; allowed: whole numbers from 0 to 1"),
         (all_scores(content=-1), "content is -1"),
         (all_scores(empathy=None), "empathy is None"),
         (all_scores(helpfulness=1.5), "helpfulness is 1.5"),
@@ -205,3 +205,16 @@ def test_the_questions_are_the_papers():
         ("safety", "Saf.", 1),
     ]
     check_scores(all_scores())
+
+
+def test_a_renewed_token_closes_the_old_window_for_reading_and_saving(tmp_path):
+    study, tokens = make_study(tmp_path)
+    rater, window = study.open_window(tokens["rater-1"], "")
+    assert study.items_in_window(rater, window) == study.items(rater)
+    renewed = study.renew_token(rater)
+    number = study.items(rater)[0].number
+    with pytest.raises(ValueError, match="this window is closed"):
+        study.items_in_window(rater, window)
+    with pytest.raises(ValueError, match="this window is closed"):
+        study.save_from_window(rater, window, number, all_scores(), 1.0)
+    assert study.items_in_window(*study.open_window(renewed, ""))[0].scores is None

@@ -157,12 +157,20 @@ def test_what_is_no_json_or_too_long_is_refused(serve):
     assert httpx.get(address + "/health").status_code == 200
 
 
-def test_password_is_asked_for(serve):
+def test_password_is_asked_for_and_a_wrong_one_costs_time(serve):
     address, _ = serve("好。", password="secret")
     with client_for(address, "wrong") as client, pytest.raises(openai.AuthenticationError):
-        client.chat.completions.create(model="small", messages=HELLO)
+        client.models.list()
     with client_for(address, "secret") as client:
+        with pytest.raises(openai.RateLimitError, match="the password was wrong 1 times; allowed again in 1 s"):
+            client.models.list()
+        time.sleep(1.05)
         assert client.chat.completions.create(model="small", messages=HELLO).choices
+
+
+def test_what_guards_a_page_guards_the_server(serve):
+    address, _ = serve("好。")
+    assert "default-src 'self'" in httpx.get(address + "/health").headers["content-security-policy"]
 
 
 def test_too_many_messages_are_told(serve):
