@@ -51,6 +51,26 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
     assert wrong == []
 
 
+# The rooms of soulchat_trainer, each with those that it may use.
+ROOMS = {
+    "chatglm": set(),
+    "encoding": {"chatglm", "data"},
+    "generation": {"chatglm", "encoding"},
+    "evaluation": {"chatglm", "encoding", "generation", "data", "loading"},
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_uses_only_the_rooms_below_it(room: str) -> None:
+    used = {
+        (node.module or "").split(".")[0]
+        for path in (ROOT / "soulchat_trainer" / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level == 2
+    }
+    assert used <= ROOMS[room]
+
+
 def test_the_walk_sees_a_forbidden_import(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     path.write_text("def f():\n    from soulchat_trainer.generation.engine import Decoding\n")

@@ -16,10 +16,9 @@ from transformers import (
     set_seed,
 )
 
-from soulchatcorpus.dialogue import render_line
-
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from ..chatglm.tokenization_chatglm import train_tokenizer
+from ..encoding.styles import write_line
 from ..loading import naming
 from .arguments import RunArguments
 
@@ -44,7 +43,7 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield from (row["prompt"] + row["completion"] for row in rows)
         return
     for messages in rows["messages"]:
-        yield "\n".join(render_line(message) for message in messages)
+        yield "".join(map(write_line, messages)).removesuffix("\n")
 
 
 def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
