@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hub_cards.publish import Target
-from hub_cards.results import DataSet, Results, read_results
+from hub_cards.results import DataSet, Results, Training, read_results
 from soulchat_trainer.training import hub_push
 from soulchat_trainer.training.hub_push import HubPusher, take_snapshot
 
@@ -63,7 +63,7 @@ def test_the_newest_waits_and_the_last_is_never_skipped(
 ) -> None:
     under_way, go_on = threading.Event(), threading.Event()
 
-    def slow(staged: Path, target: Target) -> None:
+    def slow(staged: Path, target: Target, **options: Any) -> None:
         under_way.set()
         go_on.wait(10)
 
@@ -81,7 +81,7 @@ def test_the_newest_waits_and_the_last_is_never_skipped(
 def test_a_failure_is_told_and_costs_nothing(
     checkpoint: Path, sent: list[int], monkeypatch: pytest.MonkeyPatch, told: pytest.LogCaptureFixture
 ) -> None:
-    def fail(staged: Path, target: Target) -> None:
+    def fail(staged: Path, target: Target, **options: Any) -> None:
         raise ConnectionError("the Hub\nis away")
 
     monkeypatch.setattr(hub_push, "publish_folder", fail)
