@@ -170,7 +170,6 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["ChatGLMBlock"]
     _supports_sdpa = True
     _supports_flex_attn = True
-    _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": ChatGLMBlock, "attentions": ChatGLMAttention}
     # The table of frequencies is computed (see `rotary_table`), not loaded.
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
