@@ -1,18 +1,21 @@
 """The task folders, and the tools themselves running them, each in an environment of its own."""
 
+import configparser
 import json
 from pathlib import Path
 
 import datasets
 import pytest
+from packaging.requirements import Requirement
 
 from soulchat.cli import app
 from soulchat.harness.export import TASK_FILES, export_task
 from soulchat_metrics import METRIC_NAMES, score
 from soulchat_trainer.data import list_turns, load_corpus, sample_turns
+from tests.paths import ROOT
 
 from .conftest import TURNS
-from .tool_environment import run, tool_environment
+from .tool_environment import REQUIREMENTS, run, tool_environment
 
 
 @pytest.mark.parametrize("tool", TASK_FILES)
@@ -31,6 +34,17 @@ def test_another_tool_is_refused(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tool is 'opencompass'; allowed: lm-eval, lighteval"):
         export_task("opencompass", tmp_path / "task", str(corpus))
     assert not (tmp_path / "task").exists()
+
+
+def test_the_extra_admits_the_version_of_inspect_that_is_tested() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    first, _ = config["options.extras_require"]["inspect"].split()
+    tested = Requirement((REQUIREMENTS / "inspect.txt").read_text().strip())
+    [version] = [bound.version for bound in tested.specifier]
+    assert Requirement(first).name == tested.name
+    assert {bound.operator for bound in Requirement(first).specifier} == {">=", "<"}
+    assert Requirement(first).specifier.contains(version)
 
 
 def check_scores(found: dict[str, float], replies: list[str], references: list[str]) -> None:
