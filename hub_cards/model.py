@@ -125,7 +125,9 @@ def _name_base_model(staged: Path, results: Results, base_model: str | None) -> 
     named = adapter.get("base_model_name_or_path") or training.arguments.get("model_name_or_path")
     if base_model is None:
         if named is not None and (Path(named).exists() or named.count("/") != 1):
-            raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
+            raise ValueError(
+                f"base model is {named!r}, a local folder; allowed: `base_model` with its name on the Hub"
+            )
         return named
     if adapter:
         write_json(adapter_path, adapter | {"base_model_name_or_path": base_model})

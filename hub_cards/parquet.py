@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 
+from soulchatcorpus.files import parquet_writer
+
 # The Hub recommends files up to some GB, and its viewer reads row groups of up to 300 MB; smaller files resume sooner.
 MAX_SHARD_BYTES = 300_000_000
 MAX_ROW_GROUP_BYTES = 100_000_000
@@ -108,7 +110,7 @@ def _rewrite(paths: list[Path], target: Path, counts: SplitCounts) -> Iterator[P
         _count(counts, table)
         if writer is None:
             path = target / f"working-{number}.parquet"
-            writer = pq.ParquetWriter(path, table.schema, compression="zstd", write_page_index=True)
+            writer = parquet_writer(path, table.schema, page_index=True)
         writer.write_table(table)
         if path.stat().st_size > MAX_SHARD_BYTES:
             writer.close()

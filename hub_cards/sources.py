@@ -150,5 +150,5 @@ def check_terms(origins: list[Origin], *, is_private: bool, has_right: bool) -> 
         name = origin.known.title if origin.known else origin.source
         terms = origin.known.terms if origin.known else f"Its licence is {origin.licence or 'not stated'}."
         if is_private:
-            raise ValueError(f"{name}: {terms} If you have the right to store it there, say so: --i-have-the-right")
-        raise ValueError(f"{name}: {terms} It cannot be published; --private with --i-have-the-right is possible")
+            raise ValueError(f"{name}: {terms} If you have the right to store it there, say so: `has_right`")
+        raise ValueError(f"{name}: {terms} It cannot be published; allowed: `is_private` with `has_right`")

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, benchmark, convert, corpus, making, publish  # noqa: F401  (making adds its verbs to corpus)
+from . import __version__, benchmark, convert, corpus, publish
 from .rate import command as rate
 from .talk import command as talk
 
@@ -40,7 +40,9 @@ def main() -> None:
             )
         )
     except (ValueError, OSError) as error:
-        sys.exit(_refuse(str(error)))
+        from .flags import name_flags  # imports pydantic
+
+        sys.exit(_refuse(name_flags(str(error), app, sys.argv[1:])))
 
 
 def _refuse(line: str) -> int:

@@ -1,13 +1,16 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and the forms that they are written in."""
 
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 @contextmanager
@@ -59,3 +62,27 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
 def to_line(value: Any) -> bytes:
     """A value as one JSON line."""
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def parquet_writer(
+    file: BinaryIO | Path, schema: pa.Schema, level: int | None = None, page_index: bool = False
+) -> pq.ParquetWriter:
+    """Writes tables to a Parquet file, compressed by zstd (`level`), on demand with an index by which readers skip."""
+    return pq.ParquetWriter(file, schema, compression="zstd", compression_level=level, write_page_index=page_index)
+
+
+@contextmanager
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction on an SQLite file, which threads and processes may share; rows go by number and by name.
+
+    Raises:
+        OSError: what SQLite refuses (a full disk, another kind of file), naming `path`.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as database, database:
+            database.row_factory = sqlite3.Row
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}; nothing was changed") from error

@@ -76,8 +76,8 @@ def parse_soulchat(words: list[str], whole: bool) -> None:
     command, path, rest = COMMANDS, ["soulchat"], list(words)
     while isinstance(command, typer.core.TyperGroup) and rest:
         path.append(rest.pop(0))
-        assert path[-1] in command.commands, f"no command {' '.join(path)}"
-        command = command.commands[path[-1]]
+        command = command.get_command(typer.Context(command), path[-1])
+        assert command is not None, f"no command {' '.join(path)}"
     if whole:
         assert not isinstance(command, typer.core.TyperGroup), f"{' '.join(path)} is a group of commands"
         command.make_context(path[-1], rest)

@@ -46,7 +46,9 @@ def show_matches(predictions: str, references: str, preset: str, pair: float | N
     number = int(pair or 1)
     texts = [lines.splitlines()[number - 1 : number] for lines in (predictions, references)]
     if not all(texts):
-        raise gr.Error(f"there is no pair {number}")
+        raise gr.Error(
+            f"pair is {number}; allowed: 1 to {min(len(predictions.splitlines()), len(references.splitlines()))}"
+        )
     [prediction], [reference] = texts
     settings = PRESETS[preset]
     bleu, rouge = (
@@ -62,7 +64,7 @@ def show_matches(predictions: str, references: str, preset: str, pair: float | N
 def build_page() -> gr.Blocks:
     """The page, ready to launch."""
     with gr.Blocks(title="SoulChat Metrics") as page:
-        gr.Markdown("# soulchat_metrics\nChinese BLEU and ROUGE: exact, fast, and telling their settings.")
+        gr.Markdown("# soulchat_metrics\nChinese BLEU and ROUGE: exact, fast, with their settings stated.")
         with gr.Row():
             predictions = gr.Textbox(EXAMPLE[0], label="Predictions, one a line", lines=6, elem_id="predictions")
             references = gr.Textbox(EXAMPLE[1], label="References, one a line", lines=6, elem_id="references")

@@ -21,7 +21,7 @@ BACKENDS = ("numpy", "reference")
 def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """Raises ValueError where a value is none of the allowed ones."""
     if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)

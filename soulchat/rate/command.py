@@ -43,15 +43,11 @@ def serve(
     study: Study, port: Annotated[int, typer.Option(help="Port on this machine; 0 takes any free one.")] = 7860
 ) -> None:
     """Open the page for raters on this machine (127.0.0.1)."""
-    from ..web.listening import free_port
-    from .page import launch_page, make_page
+    from ..web.launch import serve_page
+    from .page import make_page
     from .study import RatingStudy
 
-    page = make_page(RatingStudy(study))
-    port = free_port("127.0.0.1", port)
-    launch_page(page, port)
-    typer.echo(f"http://127.0.0.1:{port}/")
-    page.block_thread()
+    serve_page(make_page(RatingStudy(study)), port=port)
 
 
 @app.command()

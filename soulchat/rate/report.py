@@ -29,7 +29,7 @@ def report_ratings(study: RatingStudy, rate: float) -> dict[str, Any]:
     """
     ratings = study.ratings()
     if not ratings:
-        raise ValueError(f"{study.path} holds no ratings yet; allowed: a study that somebody has rated in")
+        raise ValueError(f"{study.path} has no ratings yet; allowed: a study with at least one rating")
     if not 0 <= rate < math.inf:
         raise ValueError(f"rate is {rate}; allowed: 0 or more an hour")
     raters = [

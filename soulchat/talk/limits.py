@@ -45,11 +45,11 @@ class Limits:
         """Check a whole talk before anything of it reaches the model.
 
         Raises:
-            ValueError: it does not end with words of the user, or with such as `check_message` refuses; a system text
-                stands elsewhere than first, or is overlong; something in it is no Unicode text.
+            ValueError: it does not end with the user's words, or `check_message` refuses them; a system text is not
+                the first message, or is too long; something in it is not Unicode text.
         """
         if not messages or messages[-1]["role"] != "user":
-            raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
+            raise ValueError("the last message is not the user's; allowed: messages that end with role user")
         self.check_message(messages[-1]["content"])
         first = messages[0]
         if first["role"] == "system" and len(first["content"]) > TALK_CHARACTERS:
@@ -66,7 +66,7 @@ class Limits:
 def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:
     """The talk without its oldest turns where it is longer than any window (the window itself counts tokens).
 
-    A system text that stands first stays.
+    A system text at the beginning is kept.
     """
     from_end = [0, *itertools.accumulate(len(message["content"]) for message in reversed(messages))]
     start = find_start(messages, lambda number: from_end[len(messages) - number], TALK_CHARACTERS)

@@ -21,7 +21,7 @@ class TextPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """One message. A system text (also called developer) may stand first."""
+    """One message. A system text (also called developer) may come first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,7 +36,7 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """Whether the last chunk tells the number of tokens."""
+    """Whether the last chunk has the number of tokens."""
 
     include_usage: bool = False
     include_obfuscation: bool | None = None
@@ -84,7 +84,7 @@ class CompletionRequest(BaseModel):
         )
 
     def talk(self) -> list[Message]:
-        """The messages as the generation wants them."""
+        """The messages as plain dictionaries."""
         return [message.plain() for message in self.messages]
 
 

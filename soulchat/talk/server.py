@@ -1,14 +1,13 @@
 """An OpenAI-compatible server: `/v1/chat/completions`, `/v1/models`, `/health` over the one generation path.
 
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
-reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it stands in
-the first chunk, and again where the reply itself speaks of self-harm; there the help lines also stand in the content,
-before those words, because not every client knows the field. Nothing that anybody writes is logged.
+reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
+the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
+before those words, because not every client knows the field. Nothing that users write is logged.
 """
 
 import asyncio
 import json
-import secrets
 import socket
 import time
 import uuid
@@ -22,11 +21,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soulchat_trainer.generation import Decoding
 
+from ..web.guard import client_address, make_guard
+from ..web.password import Door
 from .care import CareNotice
 from .limits import OverLimit
 from .schema import CompletionRequest
@@ -48,10 +47,9 @@ def make_app(
         hosts: Host headers that are answered ("*": all).
         password: the key that clients send as `Authorization: Bearer …`, or None for everybody.
     """
-    app = FastAPI(title="SoulChat", docs_url=None, redoc_url=None)  # those pages load scripts from elsewhere
-    app.add_middleware(BodyLimit)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
-    guard = [Depends(_require(password))] if password else []
+    # Those pages load scripts from elsewhere.
+    app = FastAPI(title="SoulChat", docs_url=None, redoc_url=None, middleware=make_guard(hosts, BODY_BYTES))
+    guard = [Depends(_require(Door(password)))] if password else []
     model = {"id": model_name, "object": "model", "created": int(time.time()), "owned_by": "soulchat"}
 
     @app.get("/health")
@@ -71,8 +69,8 @@ def make_app(
     async def complete(body: CompletionRequest, request: Request) -> Response:
         _check_model(body.model, model_name)
         key = None if body.seed is None else "seeded"  # with a seed, the same talk gets the same reply
-        client = request.client.host if request.client else "unknown"
-        events = _while_connected(service.astream(body.talk(), body.decoding(decoding), client, key), request)
+        talk = service.astream(body.talk(), body.decoding(decoding), client_address.get(), key)
+        events = _while_connected(talk, request)
         first = await anext(events, None)  # what is refused is refused here, before a stream begins
         answer = Answer(model_name, NOTICE[language_of(body.talk()[-1]["content"])])
         if body.stream:
@@ -160,28 +158,6 @@ class Answer:
         return {"notice": self.notice, "care": [notice.as_dict() for notice in care]}
 
 
-class BodyLimit:
-    """Refuses request bodies over `BODY_BYTES` before they are in memory."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        seen = 0
-
-        async def receive_some() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > BODY_BYTES:
-                raise HTTPException(413, f"the request is longer than {BODY_BYTES:,} bytes")
-            return message
-
-        return await self.app(scope, receive_some, send)
-
-
 def content_of(event: Event) -> str:
     """What an event adds to the content of the answer."""
     if isinstance(event, Text):
@@ -223,19 +199,22 @@ async def _chain(first: Event | None, events: AsyncGenerator[Event]) -> AsyncGen
             yield event
 
 
-def _require(password: str) -> Any:
+def _require(door: Door) -> Any:
     bearer = HTTPBearer(auto_error=False)
 
-    def check(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:
-        if not credentials or not secrets.compare_digest(credentials.credentials.encode(), password.encode()):
-            raise HTTPException(401, "a key is needed: Authorization: Bearer <password of the server>")
+    # Async, since `Door` is only to be called from the event loop.
+    async def check(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:
+        if not credentials or not door.opens(client_address.get(), credentials.credentials):
+            raise HTTPException(
+                401, "the key is missing or wrong; allowed: Authorization: Bearer <password of the server>"
+            )
 
     return check
 
 
 def _check_model(asked: str, model_name: str) -> None:
     if asked != model_name:
-        raise HTTPException(404, f"no such model; allowed: {model_name}")
+        raise HTTPException(404, f"model is unknown; allowed: {model_name}")
 
 
 def _usage(done: Done | None) -> dict[str, int] | None:

@@ -127,7 +127,7 @@ class ReplyService:
         """The events of a reply; closing the iterator stops the generation.
 
         Args:
-            messages: the talk, ending with the user's words; a system text may stand first.
+            messages: the talk, ending with the user's words; a system text may come first.
             decoding: how to draw.
             client: who asks, for the rate limit.
             key: with the same key, seed and talk the reply is the same; by default every reply is drawn anew.
@@ -247,7 +247,7 @@ def words_since_reply(messages: Sequence[Message]) -> str:
 
 
 def keep_roles_apart(messages: list[Message]) -> list[Message]:
-    """The messages with a space for each line break that would let a role's prefix, typed by somebody, start a line.
+    """The messages with a space for each line break that would let a typed role prefix start a line.
 
     The corpus is made regular in the same way (`soulchatcorpus.reading.rules`), so no message can
     speak for the other role.
@@ -262,6 +262,6 @@ def _unless_failed(event: Event) -> Event:
 
 
 def _fault(error: Exception) -> RuntimeError:
-    """What is told and logged of a fault: its kind, not its words, which could be somebody's."""
+    """What is reported and logged about a fault: its type, not its message, which could quote a user."""
     logger.error("the model failed: %s", type(error).__name__)
     return RuntimeError(f"the model failed ({type(error).__name__})")

@@ -65,9 +65,9 @@ class Talk:
             OSError: it cannot be written, or a file of that name is there already.
         """
         if not path.parent.is_dir():
-            raise FileNotFoundError(f"{path.parent} is no folder; allowed: a file in a folder that is there")
+            raise FileNotFoundError(f"{path.parent} is not a folder; allowed: a file in an existing folder")
         if path.exists():
-            raise FileExistsError(f"{path} is there already; allowed: a new file name")
+            raise FileExistsError(f"{path} exists; allowed: a new file name")
         document = {"messages": self.messages} | ({"system": self.system} if self.system else {})
         write_json(path, document, private=True)
 

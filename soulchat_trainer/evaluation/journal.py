@@ -43,7 +43,7 @@ class Journal:
         if found != wanted:
             old, new = _read_object(found, path), orjson.loads(wanted)
             differing = ", ".join(key for key in new if old.get(key) != new[key])
-            raise ValueError(f"{folder} holds replies made with another {differing}; allowed: another --output")
+            raise ValueError(f"{folder} holds replies made with another {differing}; allowed: another `output`")
 
     def read(self) -> dict[str, Reply]:
         """The replies so far, by turn id. A last line that was cut in writing does not count.
@@ -93,7 +93,7 @@ def _read_object(content: bytes, where: Path | str, keys: Sequence[str] = ()) ->
         row = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise ValueError(
-            f"{where}: not JSON ({error}); allowed: a benchmark's own file, or another --output"
+            f"{where}: not JSON ({error}); allowed: a benchmark's own file, or another `output`"
         ) from None
     if not isinstance(row, dict) or not all(key in row for key in keys):
         raise ValueError(f"{where}: needs a JSON object with {', '.join(keys) or 'settings'}")

@@ -19,7 +19,7 @@ import openai
 from transformers import AutoModelForCausalLM, set_seed
 
 from soulchatcorpus import Message
-from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
+from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
 from soulchatcorpus.turns import Turn
 
 from ..encoding.prompts import prompt_encoder

@@ -1,25 +1,23 @@
 """A finished corpus as Parquet, by config and split, with where every row came from."""
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
-from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from datasets import Features, Value
 
-from ..files import replacing, write_json
+from ..files import parquet_writer, replacing, write_json
 from ..schema import FEATURES
 from ..splits import SPLITS, opening_key, split_all
-from ..tables import TOPIC_NUMBERS
-from ..turns import count_turns, find_opening, split_turns
+from ..tables import conversation_table, to_config, turn_counts
+from ..turns import count_turns, find_opening
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
 PROVENANCE = ("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis")
+ORIGIN_SCHEMA = pa.schema([(name, pa.string()) for name in PROVENANCE])
 ROW_GROUP = 1_000  # conversations
 
 
@@ -39,13 +37,23 @@ def build(source: Path, out: Path) -> dict:
     file = find_file(source)
     if kind_of(file) != "conversations":
         raise ValueError(f"{file} holds questions with answers; build takes conversations (rewrite them first)")
-    with ExitStack() as files:
-        tables = _Tables(out / "data", files)
+    # All writers are closed before the first file takes its place.
+    with ExitStack() as files, ExitStack() as writers:
+        tables = _Tables(out / "data", files, writers)
         for split, record in split_all(map(_keyed, read_pipeline_records(file, "relabel"))):
             tables.add(split, record)
-        card = tables.finish()
-        if not any(found["rows"] for found in card["configs"]["turns"].values()):
+        tables.flush()
+        if not any(count for (config, _), count in tables.rows.items() if config == "turns"):
             raise ValueError(f"{file}: no conversation with a counsellor's reply")
+    configs = {
+        config: {
+            split: {"rows": tables.rows[(config, split)], "bytes": tables.paths[(config, split)].stat().st_size}
+            for split in SPLITS
+        }
+        for config in FEATURES
+    }
+    columns = {config: list(features(config)) for config in FEATURES}
+    card = {"configs": configs, "topics": dict(tables.topics), "columns": columns}
     write_json(out / "card.json", card)
     return card
 
@@ -55,49 +63,41 @@ def _keyed(record: Record) -> tuple[int, int, Record]:
 
 
 class _Tables:
-    """A Parquet file for each config and split, on `files`: they take their places when that is closed without error."""
+    """One Parquet file for each config and split, and what was written to them."""
 
-    def __init__(self, folder: Path, files: ExitStack) -> None:
-        self._files: dict[tuple[str, str], BinaryIO] = {}
-        self._writers: dict[tuple[str, str], pq.ParquetWriter] = {}
-        self._topics: Counter[str] = Counter()
-        for key in product(FEATURES, SPLITS):
-            schema = features(key[0]).arrow_schema
-            self._files[key] = files.enter_context(replacing(folder / f"{'-'.join(key)}.parquet"))
-            self._writers[key] = files.enter_context(pq.ParquetWriter(self._files[key], schema, compression="zstd"))
-        self._rows: dict[tuple[str, str], list[dict]] = {key: [] for key in self._files}
-        self._counts = dict.fromkeys(self._files, 0)
+    def __init__(self, folder: Path, files: ExitStack, writers: ExitStack) -> None:
+        keys = [(config, split) for config in FEATURES for split in SPLITS]
+        self.paths = {(config, split): folder / f"{config}-{split}.parquet" for config, split in keys}
+        self.rows: Counter[tuple[str, str]] = Counter()
+        self.topics: Counter[str] = Counter()
+        self._waiting: dict[str, list[Record]] = {split: [] for split in SPLITS}
+        self._writers = {
+            key: writers.enter_context(
+                parquet_writer(files.enter_context(replacing(path)), features(key[0]).arrow_schema)
+            )
+            for key, path in self.paths.items()
+        }
 
     def add(self, split: str, record: Record) -> None:
-        self._put("conversations", split, [_conversation_row(record)])
-        self._put("turns", split, list(_turn_rows(record)))
-        self._topics[record.get("topic") or "none"] += 1
+        self.topics[record.get("topic") or "none"] += 1
+        self._waiting[split].append(record)
+        if len(self._waiting[split]) == ROW_GROUP:
+            self.flush()
 
-    def _put(self, config: str, split: str, rows: list[dict]) -> None:
-        waiting = self._rows[(config, split)]
-        waiting += rows
-        if len(waiting) >= ROW_GROUP:
-            self._flush((config, split))
-
-    def _flush(self, key: tuple[str, str]) -> None:
-        schema = features(key[0]).arrow_schema
-        self._writers[key].write_table(pa.Table.from_pylist(self._rows[key], schema=schema))
-        self._counts[key] += len(self._rows[key])
-        self._rows[key] = []
-
-    def finish(self) -> dict:
-        """Write all that is left, so that nothing but the moving can still fail; the numbers of the card."""
-        for key, writer in self._writers.items():
-            self._flush(key)
-            writer.close()
-        configs = {
-            config: {
-                split: {"rows": self._counts[(config, split)], "bytes": self._files[(config, split)].tell()}
-                for split in SPLITS
-            }
-            for config in FEATURES
-        }
-        return {"configs": configs, "topics": self._topics, "columns": {c: list(features(c)) for c in FEATURES}}
+    def flush(self) -> None:
+        """Write what waits."""
+        for split, records in self._waiting.items():
+            conversations = conversation_table([to_conversation(record) for record in records])
+            origins = pa.Table.from_pylist([_origin(record) for record in records], ORIGIN_SCHEMA)
+            turns = np.repeat(np.arange(len(records)), turn_counts(conversations))
+            for config in FEATURES:
+                table = to_config(conversations, config)
+                places = turns if config == "turns" else np.arange(len(records))
+                for name, column in zip(PROVENANCE, origins.take(places).columns, strict=True):
+                    table = table.append_column(name, column)
+                self._writers[(config, split)].write_table(table)
+                self.rows[(config, split)] += len(table)
+            records.clear()
 
 
 def _origin(record: Record) -> dict[str, str | None]:
@@ -109,14 +109,3 @@ def _origin(record: Record) -> dict[str, str | None]:
     terms = {name: said.get(name) for name in ("source", "licence")}
     known = {"source_id": record["id"], "crisis": crisis} | provenance | terms
     return {name: None if known.get(name) is None else str(known[name]) for name in PROVENANCE}
-
-
-def _conversation_row(record: Record) -> dict:
-    topic = TOPIC_NUMBERS.get(record.get("topic"))
-    return {"id": record["id"], "topic": topic, "messages": record["messages"], **_origin(record)}
-
-
-def _turn_rows(record: Record) -> Iterator[dict]:
-    origin, topic = _origin(record), TOPIC_NUMBERS.get(record.get("topic"))
-    for turn in split_turns(to_conversation(record)):
-        yield turn.row() | {"topic": topic} | origin

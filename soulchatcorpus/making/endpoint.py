@@ -4,7 +4,6 @@ The key comes from the environment (`OPENAI_API_KEY`) only, and is taken out of 
 """
 
 import asyncio
-import ipaddress
 import os
 import random
 import time
@@ -18,7 +17,8 @@ from urllib.parse import urlsplit
 import openai
 from openai.types.chat import ChatCompletion
 
-KEY_VARIABLE = "OPENAI_API_KEY"
+from .options import KEY_VARIABLE, check_address, is_loopback
+
 MAX_ATTEMPTS = 8
 _DETAIL_CHARACTERS = 1_000
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0  # seconds
@@ -53,30 +53,6 @@ class Failure:
     again: bool
     wait: float | None = None
     detail: str | None = None
-
-
-def check_address(base_url: str) -> None:
-    """Raise `ValueError` for what is no http(s) address, or may hold a key, which would stand in every error."""
-    try:
-        parts = urlsplit(base_url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # such as a port that is no number
-        known = False
-    if not known:
-        raise ValueError(f"--base-url {base_url!r} is no http(s) address")
-    if parts.username or parts.password or parts.query:
-        raise ValueError(
-            f"--base-url with a user, password or ?query in it; the key is taken from {KEY_VARIABLE} only"
-        )
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether what is sent to `base_url` stays on this machine."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Pace:

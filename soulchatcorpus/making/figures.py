@@ -1,4 +1,7 @@
-"""The figures of a corpus as PNG and SVG: topics (the paper's Figure 3), words (Figures 4 and 6), a comparison."""
+"""A corpus described by stats.json and figures, as PNG and SVG.
+
+Topics (the paper's Figure 3), words (Figures 4 and 6), and a comparison with another corpus.
+"""
 
 import re
 from pathlib import Path
@@ -10,8 +13,10 @@ matplotlib.use("Agg")  # files only: no window is opened
 from matplotlib import font_manager, pyplot
 from wordcloud import WordCloud
 
-from ..files import replacing, write_text
+from ..files import replacing, write_json, write_text
 from ..schema import TOPICS
+from .options import StatsOptions
+from .stats import compare, describe
 
 # Fonts with Chinese characters, by how their files are called; the first one installed is taken.
 CHINESE_FONTS = (
@@ -19,6 +24,29 @@ CHINESE_FONTS = (
     *("PingFang", "STHeiti", "NotoSerifCJK"),
 )
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
+    """Describe `source` into `out`: stats.json, topics and words as .png and .svg; where it is compared, also
+    comparison.json and its figure. Returns the description.
+
+    Raises:
+        ValueError: an empty corpus, or a Chinese one where no Chinese font is found and none is given.
+    """
+    found = describe(source)
+    labelled = any(topic != "none" for topic in found["topics"])
+    font = options.font
+    if font is None and (needs_chinese(found["words"]) or labelled):
+        font = find_chinese_font()
+    write_json(out / "stats.json", found)
+    if labelled:
+        draw_topics(found["topics"], out / "topics", font)
+    draw_word_cloud(found["words"], out / "words", font)
+    if options.compare is not None:
+        compared = compare(found, describe(options.compare))
+        write_json(out / "comparison.json", compared)
+        draw_comparison(compared, (source.stem, options.compare.stem), out / "comparison")
+    return found
 
 
 def find_chinese_font() -> Path:
@@ -34,7 +62,7 @@ def find_chinese_font() -> Path:
                 return Path(path)
     raise ValueError(
         "no Chinese font is installed: install fonts-wqy-microhei or fonts-noto-cjk (Debian, Ubuntu), "
-        "google-noto-sans-cjk-fonts (Fedora), or give --font FILE"
+        "google-noto-sans-cjk-fonts (Fedora), or give a `font`"
     )
 
 

@@ -78,7 +78,7 @@ class Ledger:
         except sqlite3.OperationalError as error:
             raise self._error(error) from None
         except sqlite3.DatabaseError as error:
-            raise ValueError(f"{path}: not a ledger ({error}); name another --out folder") from None
+            raise ValueError(f"{path}: not a ledger ({error}); name another `out` folder") from None
 
     def _open(self) -> None:
         # Write-ahead logging: a commit survives the death of the process and costs one append.
@@ -92,12 +92,12 @@ class Ledger:
             self.set_meta("schema_version", SCHEMA_VERSION)
         self._database.execute("COMMIT")
         if tables and not {"meta", "requests"} <= tables:
-            raise ValueError(f"{self.path}: not a ledger, but another database; name another --out folder")
+            raise ValueError(f"{self.path}: not a ledger, but another database; name another `out` folder")
         found = self.get_meta("schema_version")
         if found != SCHEMA_VERSION:
             raise ValueError(
                 f"{self.path}: a ledger of version {found}, this soulchat reads version {SCHEMA_VERSION}; "
-                "nothing was changed in it; name another --out folder"
+                "nothing was changed in it; name another `out` folder"
             )
 
     def _execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:

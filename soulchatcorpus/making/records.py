@@ -47,9 +47,7 @@ def kind_of(path: Path) -> Kind:
             if {"question", "answer"} <= record.value.keys():
                 return "questions"
         keys = sorted(record.value) if isinstance(record.value, dict) else type(record.value).__name__
-        raise ValueError(
-            f"{path}: record 1 has {keys}; allowed are id, question, answer (topic) or id, messages (topic)"
-        )
+        raise ValueError(f"{path}: record 1 has {keys}; allowed: id, question, answer (topic) or id, messages (topic)")
     raise ValueError(f"{path}: the file is empty")
 
 
@@ -61,14 +59,8 @@ def result_file(file: Path, out: Path) -> Path:
     """
     result = out / f"{kind_of(file)}.jsonl"
     if result.exists() and result.samefile(file):
-        raise ValueError(f"--out {out}: the result would replace {file}, which it is made of; name another folder")
+        raise ValueError(f"out is {out}; allowed: another folder, since the result would replace {file}, its source")
     return result
-
-
-def check_unknown_topics(value: str) -> None:
-    """Raise `ValueError` unless it is "refuse" or "relabel"."""
-    if value not in ("refuse", "relabel"):
-        raise ValueError(f"unknown_topics {value!r}: allowed are refuse, relabel")
 
 
 def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterator[Record]:
@@ -102,13 +94,13 @@ def find_fault(record: Record, kind: Kind) -> str | None:
     if problem := _find_fault_in_notes(record):
         return problem
     if not isinstance(record.get("topic"), str | None):
-        return f"topic is {record['topic']!r}, allowed is text"
+        return f"topic is {record['topic']!r}; allowed: text"
     if kind == "questions":
         if all(isinstance(record[name], str) for name in ("question", "answer")):
             return None
         return "question and answer are not both text"
     if not isinstance(record["messages"], list):
-        return f"messages is {type(record['messages']).__name__}, allowed is a list"
+        return f"messages is {type(record['messages']).__name__}; allowed: a list"
     for message in record["messages"]:
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             return "a message is no object with a role and a text as content"
@@ -118,7 +110,7 @@ def find_fault(record: Record, kind: Kind) -> str | None:
     for place, role in enumerate(roles):
         if role not in ("user", "assistant") and (place, role) != (0, "system"):
             allowed = "user, assistant, and system in the first place (see corpus convert)"
-            return f"a message has the role {role!r}, allowed are {allowed}"
+            return f"a message has the role {role!r}; allowed: {allowed}"
     return None
 
 
@@ -126,11 +118,11 @@ def _find_fault_in_notes(record: Record) -> str | None:
     """What is not of its form in the columns that the steps write for each other, in words."""
     flags, labels, provenance = (record.get(name) for name in ("flags", "labels", "provenance"))
     if not (isinstance(flags, list | None) and all(isinstance(flag, dict) for flag in flags or [])):
-        return f"flags is {flags!r}, allowed is the list of objects that clean writes"
+        return f"flags is {flags!r}; allowed: the list of objects that clean writes"
     if not (isinstance(labels, dict | None) and all(isinstance(label, str) for label in (labels or {}).values())):
-        return f"labels is {labels!r}, allowed is the object of texts that clean writes"
+        return f"labels is {labels!r}; allowed: the object of texts that clean writes"
     if not isinstance(provenance, dict | None):
-        return f"provenance is {provenance!r}, allowed is an object"
+        return f"provenance is {provenance!r}; allowed: an object"
     return None
 
 
@@ -141,9 +133,7 @@ def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
     record["topic"] = find_topic(name)
     if record["topic"] is None:
         if unknown_topics == "refuse":
-            raise ValueError(
-                f"{where}: unknown topic {name!r}; allowed are {', '.join(TOPICS)} (or --unknown-topics relabel)"
-            )
+            raise ValueError(f"{where}: topic is {name!r}; allowed: {', '.join(TOPICS)} (or `unknown_topics` relabel)")
         record["source_topic"] = name
 
 

@@ -1,49 +1,19 @@
 """Sends records to an endpoint, a given number at once, until each has an outcome in the ledger."""
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
-from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, Models, estimate_tokens
-from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, check_address, delay
+from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, estimate_tokens
+from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay
 from .ledger import Entry, Ledger, now
+from .options import RequestOptions
 from .records import Record
 
 HASTY_ATTEMPTS = 3  # an endpoint that has never answered is given up after so many attempts
-
-
-@dataclass(slots=True, kw_only=True)
-class RequestOptions:
-    """How requests are sent; the command line has the same names."""
-
-    base_url: str
-    models: Models
-    concurrency: int = 16
-    requests_per_minute: int = 0
-    tokens_per_minute: int = 0
-    timeout: float = 120.0
-    max_tokens: int | None = None
-    max_cost: float | None = None
-    send_unmasked: bool = False
-
-    def __post_init__(self) -> None:
-        check_address(self.base_url)
-        if self.concurrency < 1:
-            raise ValueError(f"--concurrency {self.concurrency}: at least 1 is wanted")
-        if not 0 < self.timeout < math.inf:
-            raise ValueError(f"--timeout {self.timeout}: seconds above 0 are wanted")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"--max-tokens {self.max_tokens}: at least 1 is wanted")
-        for name in ("requests_per_minute", "tokens_per_minute", "max_cost"):
-            if not (getattr(self, name) or 0) >= 0:  # nor nan, which no cost would ever pass
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: 0 or more is wanted")
-        if self.max_cost is not None and self.models.without_price:
-            names = ", ".join(self.models.without_price)
-            raise ValueError(f"--max-cost needs the price of {names}: give --price NAME=IN,OUT")
 
 
 class Task(Protocol):

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..files import replacing, to_line
+from ..files import parquet_writer, replacing, to_line
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus, read_tables
 from ..reading.json_stream import CorpusError
 from ..schema import FEATURES, TOPICS, Conversation
@@ -147,7 +146,7 @@ def _write_jsonl(file: BinaryIO, tables: Iterable[pa.Table], schema: pa.Schema) 
 
 def _write_parquet(file: BinaryIO, tables: Iterable[pa.Table], schema: pa.Schema) -> int:
     count = 0
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with parquet_writer(file, schema) as writer:
         for table in tables:
             writer.write_table(table)
             count += len(table)

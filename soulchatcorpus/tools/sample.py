@@ -10,12 +10,11 @@ import tempfile
 from pathlib import Path
 
 import orjson
-import pyarrow.parquet as pq
 from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
-from ..files import replacing
+from ..files import parquet_writer, replacing
 from ..schema import FEATURES, Conversation
 from ..splits import SPLITS, opening_key, split_all
 from ..tables import conversation_table, to_config
@@ -39,7 +38,8 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
         for config in FEATURES:
             with replacing(folder / "data" / f"{config}-{split}.parquet") as file:
                 table = to_config(conversation_table(chosen), config)
-                pq.write_table(table, file, compression="zstd", compression_level=19)
+                with parquet_writer(file, table.schema, level=19) as writer:
+                    writer.write_table(table)
     _update_card(folder)
 
 

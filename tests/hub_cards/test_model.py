@@ -114,7 +114,7 @@ def test_an_adapter_is_published_alone_with_its_base_named(tmp_path: Path) -> No
     (folder / "config.json").unlink()
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     write_json(folder / "adapter_config.json", {"base_model_name_or_path": "/models/chatglm-6b", "r": 8})
-    with pytest.raises(ValueError, match="'/models/chatglm-6b', a local folder; name with --base-model"):
+    with pytest.raises(ValueError, match="'/models/chatglm-6b', a local folder; allowed: `base_model`"):
         stage(folder)
     (tmp_path / "staged" / "README.md").unlink(missing_ok=True)
     staged = tmp_path / "again"

@@ -61,7 +61,7 @@ def test_terms(origin: Origin, is_private: bool, has_right: bool, allowed: bool)
     if allowed:
         check_terms([origin], is_private=is_private, has_right=has_right)
         return
-    with pytest.raises(ValueError, match="--i-have-the-right") as error:
+    with pytest.raises(ValueError, match="has_right") as error:
         check_terms([Origin("smilechat", "cc0-1.0"), origin], is_private=is_private, has_right=has_right)
     assert "\n" not in str(error.value)
 

@@ -241,7 +241,7 @@ def test_bad_pairs_are_refused_by_row(predictions, references, message):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"preset": "thudm"}, "preset is 'thudm'; allowed are paper, llamafactory, ms-swift"),
+        ({"preset": "thudm"}, "preset is 'thudm'; allowed: paper, llamafactory, ms-swift"),
         ({"smoothing": "method7"}, "smoothing is 'method7'"),
         ({"bleu_tokenizer": "word"}, "bleu_tokenizer is 'word'"),
         ({"aggregate": "mean"}, "aggregate is 'mean'"),

@@ -33,5 +33,5 @@ def test_signature_names_a_tokenizer_of_ones_own():
 
 
 def test_what_is_no_tokenizer_is_refused():
-    with pytest.raises(ValueError, match="rouge_tokenizer is 7; allowed are char, jieba, jieba-without-sp"):
+    with pytest.raises(ValueError, match="rouge_tokenizer is 7; allowed: char, jieba, jieba-without-sp"):
         Settings(rouge_tokenizer=7)

@@ -46,7 +46,10 @@ def test_bad_input_is_one_line_and_exit_code_2(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(cli, "app", fail)
+    failing = typer.Typer()
+    failing.command()(fail)
+    monkeypatch.setattr(cli, "app", failing)
+    monkeypatch.setattr(sys, "argv", ["soulchat"])
     with pytest.raises(SystemExit) as exit_info:
         cli.main()
     captured = capsys.readouterr()
@@ -59,6 +62,9 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr(cli, "app", fail)
+    failing = typer.Typer()
+    failing.command()(fail)
+    monkeypatch.setattr(cli, "app", failing)
+    monkeypatch.setattr(sys, "argv", ["soulchat"])
     with pytest.raises(KeyError):
         cli.main()

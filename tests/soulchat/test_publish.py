@@ -86,7 +86,7 @@ def test_the_embedded_sample_by_its_name_from_anywhere(
         (["model", "{run}", "no-user"], "repository id is 'no-user'; USER/NAME is needed"),
         (["model", "{run}/nothing", "user/name"], "no such folder"),
         (["dataset", "{run}", "user/name"], "no Parquet files"),
-        (["dataset", "{run}", "user/name", "--gated", "yes"], "--gated is 'yes'; auto or manual is allowed"),
+        (["dataset", "{run}", "user/name", "--gated", "yes"], "gated (--gated) is 'yes'; allowed: auto, manual"),
         (["metric", "user/other"], "evaluate.load finds the metric under the name soulchat_metrics only"),
         (["check", "{run}/nothing"], "no such folder"),
     ],
@@ -125,4 +125,4 @@ def test_check_says_when_all_is_well(tmp_path: Path) -> None:
 
     folder = make_model_folder(tmp_path / "run")
     write_model_card(folder)
-    assert run("check", folder) == (0, f"{folder}: nothing to find fault with\n")
+    assert run("check", folder) == (0, f"{folder}: no problems found\n")

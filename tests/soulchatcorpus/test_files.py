@@ -4,9 +4,11 @@ import os
 import stat
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from soulchatcorpus.files import replacing, write_json, write_lines, write_text
+from soulchatcorpus.files import parquet_writer, replacing, transaction, write_json, write_lines, write_text
 
 
 def temporary_of(path: Path) -> Path:
@@ -62,3 +64,39 @@ def test_private_is_for_the_owner_only(tmp_path):
 def test_json_is_indented(tmp_path):
     write_json(tmp_path / "new" / "a.json", {"名": 1})
     assert (tmp_path / "new" / "a.json").read_text() == '{\n  "名": 1\n}\n'
+
+
+def test_a_transaction_is_done_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with transaction(path) as database:
+        database.execute("CREATE TABLE words (word TEXT)")
+
+    def fail() -> None:
+        with transaction(path) as database:
+            database.execute("INSERT INTO words VALUES ('half')")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with transaction(path) as database:
+        database.execute("INSERT INTO words VALUES ('whole')")
+    with transaction(path) as database:
+        [row] = database.execute("SELECT word FROM words").fetchall()
+    assert (row[0], row["word"]) == ("whole", "whole")
+
+
+def test_what_sqlite_refuses_names_the_file(tmp_path):
+    (tmp_path / "a.sqlite").write_bytes(b"no database, but more than its head is long" * 3)
+    with (
+        pytest.raises(OSError, match=r"a\.sqlite: file is not a database; nothing was changed"),
+        transaction(tmp_path / "a.sqlite"),
+    ):
+        pass
+
+
+def test_parquet_is_compressed_by_zstd(tmp_path):
+    table = pa.table({"word": ["一", "二"]})
+    with replacing(tmp_path / "a.parquet") as file, parquet_writer(file, table.schema) as writer:
+        writer.write_table(table)
+    assert pq.read_table(tmp_path / "a.parquet") == table
+    assert pq.read_metadata(tmp_path / "a.parquet").row_group(0).column(0).compression == "ZSTD"

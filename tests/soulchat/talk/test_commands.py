@@ -29,7 +29,7 @@ def test_undo_reset_system_exit_help(talk):
     list(talk.say("你好"))
     assert obey(talk, "/undo").answer == "Taken back: 你好"
     assert obey(talk, "/undo").answer == "Nothing to take back."
-    assert obey(talk, "/reset").answer == "A new talk."
+    assert obey(talk, "/reset").answer == "New conversation."
     assert obey(talk, "/system 你是倾听者").answer == "System text: 你是倾听者"
     assert obey(talk, "/system -").answer == "No system text."
     assert obey(talk, "/exit").leave
@@ -46,8 +46,8 @@ def test_params_change_how_replies_are_drawn(talk):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("temperature", "'temperature' is no setting; allowed: name=value with top_p"),
-        ("beams=3", "'beams=3' is no setting"),
+        ("temperature", "'temperature' is not a setting; allowed: name=value with top_p"),
+        ("beams=3", "'beams=3' is not a setting"),
         ("temperature=hot", "temperature is 'hot'; allowed: a number"),
         ("do_sample=maybe", "do_sample is 'maybe'; allowed: true, false"),
         ("top_p=2", "top_p is 2.0; allowed: greater than 0, at most 1"),
@@ -66,5 +66,5 @@ def test_save(talk, tmp_path):
 
 
 def test_unknown_command(talk):
-    with pytest.raises(ValueError, match="/quit is no command; allowed: /retry"):
+    with pytest.raises(ValueError, match="/quit is not a command; allowed: /retry"):
         obey(talk, "/quit")

@@ -116,7 +116,7 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
     [
         ({"messages": [{"role": "user", "content": " "}]}, 400, "the message is empty"),
         ({"messages": [{"role": "user", "content": "长" * 100_000}]}, 400, "100,000 characters"),
-        ({"messages": [{"role": "assistant", "content": "好"}]}, 400, "does not end with words of the user"),
+        ({"messages": [{"role": "assistant", "content": "好"}]}, 400, "the last message is not the user's"),
         ({"messages": [*HELLO, {"role": "system", "content": "好"}, *HELLO]}, 400, "message 2 is a system text"),
         (
             {"messages": [{"role": "system", "content": "长" * 40_000}, *HELLO]},
@@ -133,7 +133,7 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
         ({"max_tokens": 0}, 400, "max_tokens: Input should be greater than or equal to 1"),
         ({"n": 2}, 400, "n: Input should be 1"),
         ({"tools": []}, 400, "tools: Extra inputs are not permitted"),
-        ({"model": "other"}, 404, "no such model; allowed: small"),
+        ({"model": "other"}, 404, "model is unknown; allowed: small"),
     ],
 )
 def test_bad_requests_get_clear_answers_and_the_server_lives_on(serve, change, status, message):
@@ -157,12 +157,20 @@ def test_what_is_no_json_or_too_long_is_refused(serve):
     assert httpx.get(address + "/health").status_code == 200
 
 
-def test_password_is_asked_for(serve):
+def test_password_is_asked_for_and_a_wrong_one_costs_time(serve):
     address, _ = serve("好。", password="secret")
     with client_for(address, "wrong") as client, pytest.raises(openai.AuthenticationError):
-        client.chat.completions.create(model="small", messages=HELLO)
+        client.models.list()
     with client_for(address, "secret") as client:
+        with pytest.raises(openai.RateLimitError, match="the password was wrong 1 times; allowed again in 1 s"):
+            client.models.list()
+        time.sleep(1.05)
         assert client.chat.completions.create(model="small", messages=HELLO).choices
+
+
+def test_what_guards_a_page_guards_the_server(serve):
+    address, _ = serve("好。")
+    assert "default-src 'self'" in httpx.get(address + "/health").headers["content-security-policy"]
 
 
 def test_too_many_messages_are_told(serve):

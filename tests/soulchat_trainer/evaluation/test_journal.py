@@ -66,7 +66,7 @@ def test_processes_write_their_own_files(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     Journal(tmp_path, {"seed": 1, "model": "m"})
-    with pytest.raises(ValueError, match=r"made with another seed; allowed: another --output"):
+    with pytest.raises(ValueError, match=r"made with another seed; allowed: another `output`"):
         Journal(tmp_path, {"seed": 2, "model": "m"})
 
 

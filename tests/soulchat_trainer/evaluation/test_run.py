@@ -99,7 +99,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
 
 def test_a_folder_of_other_settings_is_refused(options: BenchmarkOptions) -> None:
     run_benchmark(options)
-    with pytest.raises(ValueError, match="another decoding; allowed: another --output"):
+    with pytest.raises(ValueError, match="another decoding; allowed: another `output`"):
         run_benchmark(replace(options, decoding=Decoding(max_new_tokens=9, seed=1)))
 
 
@@ -109,7 +109,7 @@ def test_another_text_in_the_same_template_file_is_another_prompt(options: Bench
     [system] = run_benchmark(replace(options, prompt=str(template))).systems
     assert system.prompt.startswith("template.txt sha256:")
     template.write_text("乙{dialogue_history}", encoding="utf-8")
-    with pytest.raises(ValueError, match="another prompt; allowed: another --output"):
+    with pytest.raises(ValueError, match="another prompt; allowed: another `output`"):
         run_benchmark(replace(options, prompt=str(template)))
 
 

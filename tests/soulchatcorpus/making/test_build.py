@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     write_lines(tmp_path / "c.jsonl", [conversation(1)])
-    monkeypatch.setattr("soulchatcorpus.making.build.pq.ParquetWriter.close", close)
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.close", close)
     with pytest.raises(OSError, match="No space left"):
         build(tmp_path / "c.jsonl", tmp_path / "out")
     assert list((tmp_path / "out" / "data").iterdir()) == []

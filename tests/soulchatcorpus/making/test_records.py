@@ -25,7 +25,7 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ('{"id": 1, "question": "问"}', "record 1 has .'id', 'question'.; allowed are id, question, answer"),
+        ('{"id": 1, "question": "问"}', "record 1 has .'id', 'question'.; allowed: id, question, answer"),
         ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2, "answer": "答"}', "record 2: no question"),
         (
             '{"id": 1, "question": "问", "answer": "答"}\n{"id": 2, "question": "问", "answer": ""}',
@@ -37,25 +37,25 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
             '{"id": 1, "question": "问", "answer": "答"}\n{"id": "1", "question": "问", "answer": "答"}',
             "'1' occurs twice",
         ),
-        ('{"id": 1, "question": "问", "answer": "答", "topic": "天气"}', "unknown topic '天气'; allowed are 家庭"),
+        ('{"id": 1, "question": "问", "answer": "答", "topic": "天气"}', "topic is '天气'; allowed: 家庭"),
         ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2,', "record 2"),
         ("", "empty"),
         ('{"id": 1, "question": "问", "answer": 5}', "record 1: question and answer are not both text"),
         ('{"id": 1, "question": "问", "answer": "答", "topic": ["x"]}', "record 1: topic is"),
-        ('{"id": 1, "messages": {"role": "user"}}', "record 1: messages is dict, allowed is a list"),
+        ('{"id": 1, "messages": {"role": "user"}}', "record 1: messages is dict; allowed: a list"),
         ('{"id": 1, "messages": [{"role": "user", "content": 5}]}', "no object with a role and a text"),
-        ('{"id": 1, "messages": ["x"], "flags": "web"}', "record 1: flags is 'web', allowed is the list"),
-        ('{"id": 1, "messages": ["x"], "flags": ["web"]}', "record 1: flags is .'web'., allowed is"),
-        ('{"id": 1, "messages": ["x"], "labels": ["sad"]}', "record 1: labels is .'sad'., allowed is the"),
+        ('{"id": 1, "messages": ["x"], "flags": "web"}', "record 1: flags is 'web'; allowed: the list"),
+        ('{"id": 1, "messages": ["x"], "flags": ["web"]}', "record 1: flags is .'web'.; allowed:"),
+        ('{"id": 1, "messages": ["x"], "labels": ["sad"]}', "record 1: labels is .'sad'.; allowed: the"),
         ('{"id": 1, "messages": ["x"], "labels": {"a": [1]}}', "record 1: labels is"),
-        ('{"id": 1, "messages": ["x"], "provenance": "web"}', "provenance is 'web', allowed is an object"),
+        ('{"id": 1, "messages": ["x"], "provenance": "web"}', "provenance is 'web'; allowed: an object"),
         ('{"id": 1, "messages": ["hello"]}', "no object with a role and a text"),
         ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "nothing but a system text"),
         (
             '{"id": 1, "messages": [{"role": "user", "content": "一"}, {"role": "system", "content": "二"}]}',
-            "role 'system', allowed are user, assistant, and system in the first place",
+            "role 'system'; allowed: user, assistant, and system in the first place",
         ),
-        ('{"id": 1, "messages": [{"role": "tool", "content": "一"}]}', "role 'tool', allowed are user, assistant"),
+        ('{"id": 1, "messages": [{"role": "tool", "content": "一"}]}', "role 'tool'; allowed: user, assistant"),
     ],
 )
 def test_broken_files_are_one_clear_line(tmp_path, lines, message):
