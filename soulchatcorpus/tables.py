@@ -52,16 +52,16 @@ def to_config(conversations: pa.Table, config: str) -> pa.Table:
     return turn_table(conversations) if config == "turns" else conversations
 
 
-def find_openings(conversations: pa.Table) -> list[str]:
-    """`turns.find_opening` of each conversation."""
+def openings_and_turns(conversations: pa.Table) -> tuple[list[str], np.ndarray]:
+    """`turns.find_opening` of each conversation, and how many turns each has (int64 [conversations])."""
     messages = Messages.of(conversations.column("messages").combine_chunks())
-    return messages.content.take(pa.array(messages.openings)).to_pylist()
+    turns = np.bincount(find_turns(messages)[1], minlength=len(messages.openings))
+    return messages.content.take(pa.array(messages.openings)).to_pylist(), turns
 
 
-def turn_counts(conversations: pa.Table) -> np.ndarray:
-    """How many turns each conversation has; int64 [conversations]."""
-    messages = Messages.of(conversations.column("messages").combine_chunks())
-    return np.bincount(find_turns(messages)[1], minlength=len(messages.openings))
+def num_turns(conversations: pa.Table) -> int:
+    """How many turns the conversations have together."""
+    return len(find_turns(Messages.of(conversations.column("messages").combine_chunks()))[0])
 
 
 class Messages(NamedTuple):

@@ -11,7 +11,7 @@ from datasets import Features, Value
 from ..files import parquet_writer, replacing, write_json
 from ..schema import FEATURES
 from ..splits import SPLITS, opening_key, split_all
-from ..tables import conversation_table, to_config, turn_counts
+from ..tables import conversation_table, openings_and_turns, to_config
 from ..turns import count_turns, find_opening
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
@@ -43,7 +43,7 @@ def build(source: Path, out: Path) -> dict:
         for split, record in split_all(map(_keyed, read_pipeline_records(file, "relabel"))):
             tables.add(split, record)
         tables.flush()
-        if not any(count for (config, _), count in tables.rows.items() if config == "turns"):
+        if not any(tables.rows["turns", split] for split in SPLITS):
             raise ValueError(f"{file}: no conversation with a counsellor's reply")
     configs = {
         config: {
@@ -89,7 +89,7 @@ class _Tables:
         for split, records in self._waiting.items():
             conversations = conversation_table([to_conversation(record) for record in records])
             origins = pa.Table.from_pylist([_origin(record) for record in records], ORIGIN_SCHEMA)
-            turns = np.repeat(np.arange(len(records)), turn_counts(conversations))
+            turns = np.repeat(np.arange(len(records)), openings_and_turns(conversations)[1])
             for config in FEATURES:
                 table = to_config(conversations, config)
                 places = turns if config == "turns" else np.arange(len(records))

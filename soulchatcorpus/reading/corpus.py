@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..schema import TOPICS, Conversation
-from ..tables import conversation_table, turn_counts
+from ..tables import conversation_table, num_turns
 from ..turns import count_turns
 from .bulk import BulkReader
 from .formats import FORMATS, BadRecord, Format, recognise
@@ -68,7 +68,7 @@ class Report:
         self.formats["release"] += len(conversations)
         self.conversations += len(conversations)
         self.messages += pc.sum(pc.list_value_length(conversations["messages"])).as_py()
-        self.turns += int(turn_counts(conversations).sum())
+        self.turns += num_turns(conversations)
         for topic, number in Counter(conversations["topic"].to_pylist()).items():
             if topic is not None:
                 self.topics[list(TOPICS)[topic]] += number

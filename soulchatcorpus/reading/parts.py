@@ -17,7 +17,7 @@ from datasets.utils import logging
 
 from ..schema import FEATURES
 from ..splits import SPLITS, TEST_TURNS, Splitter, opening_keys
-from ..tables import CONVERSATION_SCHEMA, find_openings, to_config, turn_counts
+from ..tables import CONVERSATION_SCHEMA, num_turns, openings_and_turns, to_config
 from .corpus import BATCH_CONVERSATIONS, OnError, Report, read_tables
 
 logger = logging.get_logger(__name__)
@@ -67,7 +67,8 @@ class Source:
         splitter: Splitter[Place] = Splitter()
         released: list[Place] = []
         for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
-            keys, turns = opening_keys(find_openings(table)), turn_counts(table)
+            openings, turns = openings_and_turns(table)
+            keys = opening_keys(openings)
             is_candidate = splitter.count(keys, turns)
             candidates = np.flatnonzero(is_candidate)
             kept = table.take(pa.array(candidates))
@@ -79,7 +80,7 @@ class Source:
             yield "train", table.filter(pa.array(~is_candidate)) if len(candidates) else table
         yield from (("train", rows) for rows in _take(released))
         held_out = splitter.finish()
-        self.test_turns = sum(int(turn_counts(rows).sum()) for rows in _take(held_out["test"]))
+        self.test_turns = sum(num_turns(rows) for rows in _take(held_out["test"]))
         for split, held in held_out.items():
             yield from ((split, rows) for rows in _take(held))
 

@@ -9,7 +9,7 @@ last is left out; `Conversion.left_out` counts it. `system` is the system text, 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -80,12 +80,18 @@ def convert(
             conversion.report.rejects = files.enter_context(replacing(rejected))
         corpus = source, format, on_error, conversion.report, may_be_empty
         tables: Iterator[pa.Table]
+        rows: Iterator[dict[str, Any]]
         if to in FEATURES:
             tables = (to_config(table, to) for table in read_tables(*corpus))
+            rows = (row for table in tables for row in _with_topic_names(table).to_pylist())
         else:
-            tables = _peer_tables(read_corpus(*corpus), to, conversion.left_out)
-        write = _write_jsonl if output.suffix == ".jsonl" else _write_parquet
-        conversion.rows = write(file, tables, SCHEMAS[to])
+            rows = _peer_rows(read_corpus(*corpus), to, conversion.left_out)
+            batches = iter(lambda: list(islice(rows, BATCH_CONVERSATIONS)), [])
+            tables = (pa.Table.from_pylist(batch, schema=SCHEMAS[to]) for batch in batches)
+        if output.suffix == ".jsonl":
+            conversion.rows = _write_jsonl(file, rows)
+        else:
+            conversion.rows = _write_parquet(file, tables, SCHEMAS[to])
     if on_error == "skip" and not conversion.report.rejected:
         rejected.unlink()
     return conversion
@@ -125,26 +131,27 @@ def _system_and_pairs(conversation: Conversation, left_out: Counter[str]) -> tup
     return system, [list(pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
 
 
-def _peer_tables(conversations: Iterator[Conversation], to: str, left_out: Counter[str]) -> Iterator[pa.Table]:
+def _peer_rows(conversations: Iterator[Conversation], to: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     to_row = {"sharegpt": to_sharegpt, "alpaca": to_alpaca}[to]
-    while batch := list(islice(conversations, BATCH_CONVERSATIONS)):
-        rows = [row for conversation in batch if (row := to_row(conversation, left_out))]
-        yield pa.Table.from_pylist(rows, schema=SCHEMAS[to])
+    return (row for conversation in conversations if (row := to_row(conversation, left_out)))
 
 
-def _write_jsonl(file: BinaryIO, tables: Iterable[pa.Table], schema: pa.Schema) -> int:
-    """How many rows were written; a topic goes by its name."""
+def _with_topic_names(table: pa.Table) -> pa.Table:
+    names = pa.array(TOPICS, pa.string()).take(table["topic"].combine_chunks())
+    return table.set_column(table.column_names.index("topic"), "topic", names)
+
+
+def _write_jsonl(file: BinaryIO, rows: Iterator[dict[str, Any]]) -> int:
+    """How many rows were written."""
     count = 0
-    for table in tables:
-        if "topic" in schema.names:
-            names = pa.array(TOPICS, pa.string()).take(table["topic"].combine_chunks())
-            table = table.set_column(schema.get_field_index("topic"), "topic", names)
-        file.writelines(map(to_line, table.to_pylist()))
-        count += len(table)
+    for row in rows:
+        file.write(to_line(row))
+        count += 1
     return count
 
 
-def _write_parquet(file: BinaryIO, tables: Iterable[pa.Table], schema: pa.Schema) -> int:
+def _write_parquet(file: BinaryIO, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
+    """How many rows were written."""
     count = 0
     with parquet_writer(file, schema) as writer:
         for table in tables:

@@ -8,9 +8,9 @@ from soulchatcorpus.schema import FEATURES, TOPICS, Conversation
 from soulchatcorpus.tables import (
     Messages,
     conversation_table,
-    find_openings,
     find_turns,
-    turn_counts,
+    num_turns,
+    openings_and_turns,
     turn_table,
 )
 from soulchatcorpus.turns import count_turns, find_opening, find_targets, split_turns
@@ -44,8 +44,10 @@ def test_turns_in_bulk_are_those_of_split_turns(some, start):
     table = conversation_table(some)
     assert turn_table(table).to_pylist() == expected_turns(some)
     assert turn_table(table.slice(start)).to_pylist() == expected_turns(some[start:])
-    assert turn_counts(table).tolist() == [count_turns(conversation.messages) for conversation in some]
-    assert find_openings(table) == [find_opening(conversation.messages) for conversation in some]
+    openings, turns = openings_and_turns(table)
+    assert openings == [find_opening(conversation.messages) for conversation in some]
+    assert turns.tolist() == [count_turns(conversation.messages) for conversation in some]
+    assert num_turns(table) == turns.sum()
 
 
 @given(st.lists(st.builds(list.__add__, st.sampled_from([[], ["system"]]), st.lists(roles, max_size=7)), max_size=7))
