@@ -5,7 +5,14 @@ asked for: who only loads a model does not wait for it.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from hub_cards.install import needs_extra
+
+for _package in ("torch", "transformers"):
+    if find_spec(_package) is None:
+        raise ModuleNotFoundError(needs_extra(_package, "train"), name=_package)
 
 from .chatglm import register_auto_classes
 

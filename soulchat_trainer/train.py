@@ -17,7 +17,7 @@ from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
 from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
-from .training.models import make_model, make_tokenizer
+from .training.models import describe_use, make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
@@ -64,6 +64,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.deepspeed is not None:
         start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
+    describe_use(model, tokenizer, args.decoding())
     check_room(model, args)
     run_info = describe_run(recipe, describe_corpus(run.dataset, corpus))
     trainer = SoulChatTrainer(
