@@ -1,14 +1,13 @@
 """`soulchat score PREDICTIONS`: the paper's seven metrics of a file of replies."""
 
+import csv
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    import pandas
-
-READERS = {".jsonl": "JSON lines", ".csv": "CSV", ".parquet": "Parquet"}
+READERS = {".jsonl": "JSON lines of objects", ".csv": "CSV in UTF-8", ".parquet": "Parquet"}
 
 
 def score(
@@ -41,26 +40,26 @@ def score(
 
 
 def _read_column(path: Path, column: str) -> list[str]:
-    table = _read_table(path)
-    if column not in table:
-        raise ValueError(f"{path} has the columns {', '.join(map(str, table))}; allowed: one called {column}")
-    rows = table[column].tolist()
-    for number, text in enumerate(rows, 1):
-        if not isinstance(text, str):
-            raise ValueError(f"{path}: row {number}: {column} is {text!r}; allowed: a text")
-    return rows
+    rows = _read_rows(path)
+    for number, row in enumerate(rows, 1):
+        if column not in row:
+            raise ValueError(f"{path}: row {number} has {', '.join(map(str, row))}; allowed: one called {column}")
+        if not isinstance(row[column], str):
+            raise ValueError(f"{path}: row {number}: {column} is {row[column]!r}; allowed: a text")
+    return [row[column] for row in rows]
 
 
-def _read_table(path: Path) -> "pandas.DataFrame":
-    import pandas
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    import orjson
+    import pyarrow.parquet
 
     try:
         if path.suffix == ".parquet":
-            return pandas.read_parquet(path)
+            return pyarrow.parquet.read_table(path).to_pylist()
         if path.suffix == ".csv":
-            return pandas.read_csv(path, dtype=str, keep_default_na=False)
+            return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
         if path.suffix == ".jsonl":
-            return pandas.read_json(path, lines=True, dtype=False, convert_dates=False)
-    except ValueError as error:
+            return [dict(orjson.loads(line)) for line in path.read_bytes().splitlines() if line.strip()]
+    except (ValueError, TypeError) as error:  # pyarrow's and orjson's are ValueErrors
         raise ValueError(f"{path} is not {READERS[path.suffix]}: {error}") from error
     raise ValueError(f"{path} ends in {path.suffix or 'nothing'!r}; allowed: {', '.join(READERS)}")

@@ -20,7 +20,7 @@ def write(folder: Path, suffix: str, rows: dict = ROWS) -> Path:
     elif suffix == ".parquet":
         table.to_parquet(path)
     else:
-        table.to_json(path, orient="records", lines=True, force_ascii=False)
+        path.write_text(table.to_json(orient="records", lines=True, force_ascii=False))
     return path
 
 
@@ -49,7 +49,7 @@ def test_references_from_another_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_scored_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has the columns prediction, reference; allowed: one called reply"):
+    with pytest.raises(ValueError, match="row 1 has prediction, reference; allowed: one called reply"):
         score(write(tmp_path, ".csv"), "--prediction-column", "reply")
     with pytest.raises(ValueError, match="row 2: prediction is None; allowed: a text"):
         score(write(tmp_path, ".parquet", {**ROWS, "prediction": ["一", None]}))
