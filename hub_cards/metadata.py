@@ -153,6 +153,11 @@ def dataset_metadata(
     return known | counted.to_dict() | {"size_categories": [size_category(num_rows)], "configs": configs}
 
 
+def stated_infos(metadata: dict[str, Any]) -> dict[str, DatasetInfo]:
+    """What a dataset card's `dataset_info` says of each config."""
+    return dict(DatasetInfosDict.from_dataset_card_data(DatasetCardData(**metadata)))
+
+
 def size_category(num_rows: int) -> str:
     """The Hub's size category of a dataset with so many rows, such as "1K<n<10K"."""
     categories = VOCABULARY["size_categories"]

@@ -19,6 +19,7 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
     RepoCard,
+    RepoFile,
     get_token,
 )
 from huggingface_hub.errors import (
@@ -30,7 +31,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status, validate_repo_id
 
 from .check import check_folder

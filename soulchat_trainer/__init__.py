@@ -14,7 +14,7 @@ for _package in ("torch", "transformers"):
     if find_spec(_package) is None:
         raise ModuleNotFoundError(needs_extra(_package, "train"), name=_package)
 
-from .chatglm import register_auto_classes
+from .chatglm import register_auto_classes  # noqa: E402 (told in a line where a package is missing)
 
 if TYPE_CHECKING:
     from .training.arguments import SoulChatTrainingArguments

@@ -14,7 +14,6 @@ import datasets
 import orjson
 import pyarrow as pa
 import xxhash
-from datasets.utils.file_utils import is_remote_url
 
 from .reading.corpus import OnError, Report, list_files
 from .reading.json_stream import CorpusError
@@ -47,7 +46,7 @@ class SoulChatCorpusConfig(datasets.BuilderConfig):
         files = [file for split in (self.data_files or {}).values() for file in split]
         if not files and self.data_dir:
             files = list_files(self.data_dir)
-        local = [Path(file) for file in files if not is_remote_url(str(file))]
+        local = [Path(file) for file in files if not _is_remote(file)]
         if local:
             kwargs["content"] = hash_files(local)
         elif self.source == "release":
@@ -99,7 +98,7 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
             files = {"train": [release.download()]}
         elif config.data_files is not None:
             if dl_manager.is_streaming and any(
-                is_remote_url(file) for split in config.data_files.values() for file in split
+                _is_remote(file) for split in config.data_files.values() for file in split
             ):
                 raise CorpusError("streaming=True reads local files only; without it remote ones are downloaded first")
             downloaded = {split: dl_manager.download(list(files)) for split, files in config.data_files.items()}
@@ -132,6 +131,10 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         if not filled:
             raise CorpusError(f"no turn in {source.files}: no counsellor's message comes after one of the user's")
         return filled
+
+
+def _is_remote(file: object) -> bool:
+    return "://" in str(file)
 
 
 def hash_package() -> str:

@@ -6,7 +6,19 @@ A missing skip or a missing step of the installation then shows on a machine tha
 import os
 from pathlib import Path
 
-HIDDEN = ("chrom", "google-chrome", "firefox", "g++", "c++", "gcc", "cc", "clang", "fc-list", "ninja", "x86_64-linux-gnu-g")
+HIDDEN = (
+    "chrom",
+    "google-chrome",
+    "firefox",
+    "g++",
+    "c++",
+    "gcc",
+    "cc",
+    "clang",
+    "fc-list",
+    "ninja",
+    "x86_64-linux-gnu-g",
+)
 
 
 def hide_tools(links: Path) -> None:

@@ -84,5 +84,10 @@ class ChatGLMConfig(PreTrainedConfig):
         """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
+    @property
+    def attention(self) -> str | None:
+        """The implementation of attention that was asked for (sdpa, eager, flex_attention, …)."""
+        return self._attn_implementation
+
 
 __all__ = ["ChatGLMConfig"]

@@ -102,7 +102,7 @@ class ChatGLMAttention(nn.Module):
             key = torch.cat([prefix[0].expand(batch, -1, -1, -1), key], dim=2)
             value = torch.cat([prefix[1].expand(batch, -1, -1, -1), value], dim=2)
 
-        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config.attention, eager_attention)
         output, weights = attention(self, query, key, value, attention_mask, scaling=self.scaling, **kwargs)
         return self.dense(output.reshape(batch, length, -1)), weights
 
@@ -169,10 +169,8 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
     _no_split_modules = ["ChatGLMBlock"]
-    _skip_keys_device_placement = [CACHE]
     _supports_sdpa = True
     _supports_flex_attn = True
-    _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": ChatGLMBlock, "attentions": ChatGLMAttention}
     # The table of frequencies is computed (see `rotary_table`), not loaded.
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
@@ -457,7 +455,8 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         **kwargs: Any,
     ) -> Tensor | BlockMask | None:
         """The mask [b, 1, s, k] that `generate` hands to a compiled forward over a static cache."""
-        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, one_cache(cache, past_key_values))
+        cache = one_cache(cache, past_key_values)
+        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, cache)
 
 
 @torch.compiler.disable  # how many rows are labelled is known from their values only

@@ -151,7 +151,7 @@ def make_attention_mask(
         return (((key <= own) | in_context[b, key]) & is_real[b, key]) | (key == own)
 
     key_length = key_length + prefix_length
-    if config._attn_implementation == "flex_attention":
+    if config.attention == "flex_attention":
         return create_block_mask(sees, batch, None, length, key_length, device=device)
     rows = torch.arange(batch, device=device)[:, None, None, None]
     queries = torch.arange(length, device=device)[:, None]

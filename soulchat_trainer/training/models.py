@@ -17,11 +17,9 @@ from transformers import (
     set_seed,
 )
 
-from soulchatcorpus.dialogue import render_line
-
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from ..chatglm.tokenization_chatglm import train_tokenizer
-from ..encoding.styles import split_system
+from ..encoding.styles import write_line
 from ..generation.sampling import Decoding
 from ..loading import naming
 from .arguments import RunArguments
@@ -47,8 +45,7 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield from (row["prompt"] + row["completion"] for row in rows)
         return
     for messages in rows["messages"]:
-        system, talk = split_system(messages)
-        yield "\n".join([*([system] if system else []), *map(render_line, talk)])
+        yield "".join(map(write_line, messages)).removesuffix("\n")
 
 
 def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:

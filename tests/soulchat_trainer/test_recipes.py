@@ -113,7 +113,8 @@ def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
 
 
 def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
-    flags = (*SIZES, *CPU, "--model_name_or_path", causal_base)
+    window = ("--max_source_length", "384", "--max_target_length", "128")
+    flags = (*SIZES, *CPU, *window, "--model_name_or_path", causal_base)
     main(["causal", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
 

@@ -1,6 +1,7 @@
 """The model beside the vectors of the original code, its loss, and the libraries it has to live with."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -369,3 +370,18 @@ def test_bad_calls_are_refused():
 def test_the_vectors_cover_what_the_page_says():
     assert len(golden_cases()) == 15
     assert json.loads((GOLDEN / "deep28" / "config.json").read_text())["num_layers"] == 28
+
+
+def test_a_model_that_does_not_fit_is_parted_between_blocks(tmp_path):
+    """Between them, never inside one."""
+    model = small_model(num_layers=4)
+    model.save_pretrained(tmp_path / "model")
+    room = sum(parameter.nbytes for parameter in model.parameters()) * 7 // 10
+    loaded = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", device_map="auto", max_memory={"cpu": room}, offload_folder=tmp_path / "disk"
+    )
+    parts = [name for name in loaded.hf_device_map if "layers." in name]
+    assert set(loaded.hf_device_map.values()) == {"cpu", "disk"}
+    assert parts == [name for name in parts if re.fullmatch(r"transformer\.layers\.\d+", name)]
+    ids = torch.tensor([row(3, 2)])
+    assert torch.allclose(loaded(ids).logits, model(ids).logits, atol=1e-6)
