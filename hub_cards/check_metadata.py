@@ -24,7 +24,11 @@ def check_model_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Fin
     yield from _known(metadata, "pipeline_tag", VOCABULARY["tasks"])
     for base in as_list(metadata.get("base_model")):
         if not _is_repo_id(base):
-            yield Finding(CARD, 1, f"base_model is {base!r}; the id of a repository on the Hub is needed; `--base-model` names it")
+            yield Finding(
+                CARD,
+                1,
+                f"base_model is {base!r}; the id of a repository on the Hub is needed; `--base-model` names it",
+            )
     relation = metadata.get("base_model_relation")
     if relation is not None and relation not in RELATIONS:
         yield Finding(CARD, 1, f"base_model_relation is {relation!r}; one of {', '.join(sorted(RELATIONS))} is needed")

@@ -44,9 +44,7 @@ GROUPS = {
         *("learning_rate", "warmup_steps", "warmup_type", "lr_scheduler_type", "weight_decay", "max_grad_norm"),
         "muon_learning_rate",
     ),
-    "Machine": (
-        *("use_cpu", "bf16", "fp16", "deepspeed", "activation_checkpointing"),
-    ),
+    "Machine": (*("use_cpu", "bf16", "fp16", "deepspeed", "activation_checkpointing"),),
     "Replies": ("num_test_turns", "top_p", "temperature", "max_new_tokens"),
     "Files and reports": (
         *("output_dir", "logging_steps", "save_steps", "save_total_limit"),

@@ -45,8 +45,14 @@ def test_whole_metadata_passes(tmp_path: Path) -> None:
         ({"language": ["Chinese"]}, "language is 'Chinese'; an ISO 639 code such as zh is needed"),
         ({"pipeline_tag": "chat"}, "pipeline_tag is 'chat'; the Hub does not know it"),
         ({"library_name": ""}, "library_name is missing"),
-        ({"base_model": "/models/base"}, "base_model is '/models/base'; the id of a repository on the Hub is needed; `--base-model` names it"),
-        ({"base_model": "chatglm"}, "base_model is 'chatglm'; the id of a repository on the Hub is needed; `--base-model` names it"),
+        (
+            {"base_model": "/models/base"},
+            "base_model is '/models/base'; the id of a repository on the Hub is needed; `--base-model` names it",
+        ),
+        (
+            {"base_model": "chatglm"},
+            "base_model is 'chatglm'; the id of a repository on the Hub is needed; `--base-model` names it",
+        ),
         (
             {"base_model_relation": "child"},
             "base_model_relation is 'child'; one of adapter, finetune, merge, quantized is needed",

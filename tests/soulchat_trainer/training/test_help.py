@@ -17,7 +17,10 @@ def test_it_fits_two_screens(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = short_help(recipe_names()).splitlines()
     assert len(lines) <= 80
     assert max(map(len, lines)) <= 119
-    assert "  --max_source_length 1536         Tokens of a context; longer ones lose oldest turns (paper, section 3.2)." in lines
+    assert (
+        "  --max_source_length 1536         Tokens of a context; longer ones lose oldest turns (paper, section 3.2)."
+        in lines
+    )
     assert "  --lr_scheduler_type linear       linear, cosine, constant_with_warmup, …" in lines
 
 
@@ -30,7 +33,9 @@ def test_it_has_every_option_of_ours() -> None:
     assert ours - FIXED - set(shown) == set()
 
 
-@pytest.mark.parametrize(("words", "has_all"), [(["--help"], False), (["demo", "-h"], False), (["--help", "all"], True)])
+@pytest.mark.parametrize(
+    ("words", "has_all"), [(["--help"], False), (["demo", "-h"], False), (["--help", "all"], True)]
+)
 def test_what_is_asked_is_printed(words: list[str], has_all: bool, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_arguments(words)
