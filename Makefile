@@ -35,7 +35,8 @@ test-bare: $(INSTALLED)
 	rm -rf "build/bare 中文" && mkdir -p "build/bare 中文"
 	git ls-files -z | xargs -0 cp --parents --target-directory "build/bare 中文"
 	cd "build/bare 中文" && git init --quiet && git add --all && PYTHONPATH="$$PWD:$$PWD/metrics" SOULCHAT_BARE=1 \
-		HOME=/proc/no-home LC_ALL=C $(CURDIR)/$(BIN)/python -m pytest
+		HOME=/proc/no-home LC_ALL=C "$(CURDIR)/$(BIN)/python" -m pytest
+	rm -rf "build/bare 中文"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

@@ -17,7 +17,7 @@ class Finding:
 
 
 def numbered_prose(text: str, with_quotations: bool = False) -> Iterator[tuple[int, str]]:
-    """Lines with their 1-based numbers, without the YAML head, fenced code, and quotations (replies) if not asked for."""
+    """Lines with their 1-based numbers, without the YAML head and fenced code; quotations (replies) if asked for."""
     in_code, in_head = False, text.startswith("---\n")
     for number, line in enumerate(text.splitlines(), start=1):
         if in_head:

@@ -1,4 +1,4 @@
-"""`soulchat env`: what a report of a fault needs to say of the machine. No names of users, hosts or folders, no keys."""
+"""`soulchat env`: what a report of a fault says of the machine. No names of users, hosts or folders, no keys."""
 
 import os
 import platform

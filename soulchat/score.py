@@ -28,7 +28,7 @@ def score(
     expected = _read_column(references or predictions, reference_column)
     if len(given) != len(expected):
         raise ValueError(
-            f"{predictions} has {len(given):,} rows, {references} has {len(expected):,}; allowed: as many, in one order"
+            f"{predictions} has {len(given):,} rows, {references} has {len(expected):,}; allowed: equally many"
         )
     found = soulchat_metrics.score(given, expected)
     if json:

@@ -83,7 +83,7 @@ def report(
     rate: Annotated[float, typer.Option(help="Pay an hour (paper, ethics statement: 8.36 US dollars).")] = 8.36,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print means by system, agreement, raters, time and pay, and Table 1 with both halves; report.md has them, too."""
+    """Print means by system, agreement, raters, time, pay, and Table 1 with both halves, and write report.md."""
     import orjson
 
     from soulchatcorpus.files import write_text

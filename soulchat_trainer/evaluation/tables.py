@@ -159,7 +159,7 @@ def _seen_note(table: Table) -> str:
 def _loss_note(table: Table) -> str:
     if sum(system.loss is not None for system in table.systems) < 2:
         return ""
-    return "Loss (nats a token) and perplexity compare between models of one tokenizer only, bits a character between all."
+    return "Loss (nats a token) and perplexity compare between models of one tokenizer, bits a character between all."
 
 
 def _loss_cells(system: System) -> list[str]:

@@ -55,7 +55,7 @@ def test_losses_of_two_models_come_with_what_compares_them(tmp_path: Path) -> No
     assert "| Loss | Perplexity | Bits a character |" in text
     assert "| 4.50 | 90 | 3.25 |" in text
     assert "| 2.25 | 9 |  |" in text, "measured before there were bits"
-    assert "compare between models of one tokenizer only" in text
+    assert "compare between models of one tokenizer" in text
     assert "one tokenizer" not in render_markdown(read_tables(folders[:1]))
 
 
