@@ -13,6 +13,7 @@ import orjson
 from datasets import DatasetInfo
 from huggingface_hub import ModelCardData
 
+from soulchatcorpus.care.privacy import mask_private
 from soulchatcorpus.schema import Message
 
 from .install import origin, pip_install
@@ -24,6 +25,7 @@ from .sources import Origin
 
 BUILD_FILE = "build.json"
 NOT_MEASURED = "not measured"
+NOT_STATED = "not stated"
 NUM_REPLIES = 5
 # Of some hundred arguments of a run, those by which a reader could repeat it.
 SETTINGS = (
@@ -245,9 +247,15 @@ def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str
     return NOT_MEASURED if value is None else form.format(value).replace("|", "\\|")
 
 
+def _stated(source: dict[str, Any] | None, path: str) -> str:
+    """The value at `path`, which somebody says and nobody measures; "not stated" where the file does not hold it."""
+    value = _lookup(source, path)
+    return NOT_STATED if value is None else str(value).replace("|", "\\|")
+
+
 def _quote(text: str) -> str:
-    """Text of a reply as Markdown quotation, whatever marks it holds."""
-    return "\n".join("> " + line for line in text.replace("<", "&lt;").splitlines()) or "> (nothing)"
+    """Text of a reply as Markdown quotation, whatever marks it holds; private details as their kinds."""
+    return "\n".join("> " + line for line in mask_private(text).replace("<", "&lt;").splitlines()) or "> (nothing)"
 
 
 @cache
@@ -261,7 +269,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.globals |= {"lookup": _lookup, "measured": _measured, "not_measured": NOT_MEASURED}
+    environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 
 

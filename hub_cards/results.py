@@ -83,10 +83,11 @@ class References(Replies):
 
 
 class Loss(_Part):
-    """Mean loss in nats a token, and its exponential."""
+    """Mean loss in nats a token, its exponential, and the loss in bits a character, which other tokenizers share."""
 
     loss: float | None = None
     perplexity: float | None = None
+    bits_per_character: float | None = None
 
 
 class System(Loss):

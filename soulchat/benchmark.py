@@ -48,10 +48,13 @@ def run(
     from soulchat_trainer.evaluation.tables import write_tables
     from soulchat_trainer.generation import Decoding
 
+    from .tables import print_markdown
+
     decoding = Decoding(top_p, temperature, max_new_tokens, do_sample=not greedy, seed=seed)
     options = BenchmarkOptions(model, output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url)
     if run_benchmark(options) is not None:
-        typer.echo(write_tables([output], output))
+        print_markdown(write_tables([output], output))
+        typer.echo(f"\n{output / 'table.md'}")
 
 
 @app.command()

@@ -147,8 +147,7 @@ def _publish(staged: Path, target: "Target", dry_run: bool, yes: bool) -> None:
     url = publish_folder(
         staged, target, dry_run=dry_run, is_rendered=True, confirm=_asker(target.repo_id, dry_run or yes)
     )
-    if url:
-        typer.echo(url)
+    typer.echo(url or "nothing was sent")
 
 
 def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
@@ -159,6 +158,8 @@ def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
             typer.echo(f"{change.kind:>9}  {change.size:>13,}  {change.path}")
         if plan.card_diff:
             typer.echo(plan.card_diff)
+        if not plan.is_compared:
+            typer.echo("not compared with what is published: the Hub cannot be reached")
         size = sum(change.size for change in plan.todo if change.kind != "removed")
         typer.echo(f"{len(plan.todo)} of {len(plan.changes)} files change, {size:,} bytes, in one commit to {repo_id}")
         return is_agreed or typer.confirm("Publish?")

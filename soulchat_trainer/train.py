@@ -27,13 +27,22 @@ SECONDS_FOR_THE_LAUNCHER = 15
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run a recipe, as `run` does; Ctrl-C is told in a line, too."""
+    try:
+        run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("soulchat: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None  # as a shell reports a process that SIGINT ended
+
+
+def run(argv: Sequence[str]) -> None:
     """Run a recipe. What is wrong is told in a line; the exit code is 2.
 
     The first process tells it at once. What others find it mostly tells too, and a RuntimeError may come of another
     process's end: in both cases the launcher ends this one before it speaks. What it found alone, it then tells.
     """
     try:
-        run_recipe(sys.argv[1:] if argv is None else argv)
+        run_recipe(argv)
     except (ValueError, OSError, RuntimeError) as error:
         is_first = os.environ.get("RANK", "0") == "0"
         is_own = not isinstance(error, RuntimeError) and not isinstance(error.__cause__, RuntimeError)

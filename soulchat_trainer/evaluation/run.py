@@ -11,7 +11,7 @@ from datasets import DatasetDict
 from tqdm.auto import tqdm
 
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
-from hub_cards.results import RESULTS_FILE, DataSet, Results, Sampling, System
+from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System
 from soulchatcorpus.turns import Turn, find_opening
 
 from ..data import StoredTurns, describe_dataset, load_corpus, sample_test_turns, turns_fingerprint
@@ -105,8 +105,7 @@ class Benchmark:
             update={
                 "revision": system.revision,
                 "seen": system.openings_file is not None and has_seen(system.openings_file, openings),
-                "loss": loss,
-                "perplexity": HeldOutLoss(loss, 0).perplexity if loss is not None else None,
+                **(describe_loss(loss).model_dump() if loss is not None else {}),
                 "prompt": prompt_name(self.prompt),
                 "dtype": system.dtype,
                 "batch_size": self.batch_size,
@@ -152,6 +151,11 @@ class Benchmark:
         self.processes.wait_for_everyone()
         done = journal.read()
         return [done[turn.id] for turn in self.turns], journal.seconds()
+
+
+def describe_loss(found: HeldOutLoss) -> Loss:
+    """A loss as results.json has it."""
+    return Loss(loss=found.loss, perplexity=found.perplexity, bits_per_character=found.bits_per_character)
 
 
 def choose_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int) -> tuple[DataSet, list[Turn]]:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from argparse import HelpFormatter, Namespace
+from argparse import ArgumentDefaultsHelpFormatter, Namespace
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
@@ -13,6 +13,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from .arguments import RunArguments, SoulChatTrainingArguments
+from .help import short_help
 
 RECIPES = resources.files("soulchat_trainer.recipes")
 
@@ -26,7 +27,7 @@ class OneLineParser(HfArgumentParser):
             prog="train.py RECIPE",
             description="Train, evaluate and describe a model as a recipe says; flags override the recipe.",
             epilog=f"Recipes that ship: {', '.join(recipe_names())}; or the path of a YAML file.",
-            formatter_class=HelpFormatter,
+            formatter_class=ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
         )
 
@@ -97,7 +98,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, RunArguments, SoulChatTra
     """
     parser = OneLineParser()
     if any(flag in argv for flag in ("-h", "--help")):
-        parser.print_help()
+        print(parser.format_help() if argv[-1] == "all" else short_help(recipe_names()))
         raise SystemExit(0)
     if not argv or argv[0].startswith("-"):
         raise ValueError(f"the first argument must be a recipe, a YAML file or one of {', '.join(recipe_names())}")

@@ -179,7 +179,7 @@ def test_another_base_needs_its_licence(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path / "run", results, model_type="qwen2")
     staged = stage(folder)
     assert [finding.message for finding in check_folder(staged)] == [
-        "license is unknown; nobody may use what comes without one"
+        "license is unknown; nobody may use what comes without one; `--licence` states it"
     ]
     write_model_card(staged, "user/name", licence="apache-2.0")
     assert check_folder(staged) == []
