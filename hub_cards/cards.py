@@ -16,6 +16,7 @@ from huggingface_hub import ModelCardData
 from soulchatcorpus.schema import Message
 
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
+from .markdown import cell
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
@@ -258,6 +259,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
+    environment.filters["cell"] = cell
     environment.globals |= {"lookup": _lookup, "measured": _measured, "not_measured": NOT_MEASURED}
     return environment
 
