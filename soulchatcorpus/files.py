@@ -11,6 +11,12 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
+
+
+def show(path: Path | str) -> str:
+    """A path as text that can be printed and written: bytes of its name that are no UTF-8 as \\xNN."""
+    return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 @contextmanager
@@ -26,7 +32,8 @@ def replacing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
         OSError: what could not be written, naming `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not the whole name, to which a file system that allows 255 bytes may leave no room for more.
+    temporary = path.with_name(f".{xxhash.xxh3_64_hexdigest(os.fsencode(path.name))}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb", opener=partial(os.open, mode=0o600 if private else 0o666)) as file:
             yield file

@@ -29,7 +29,8 @@ def features(config: str) -> Features:
 def build(source: Path, out: Path) -> dict:
     """Write `out`/data/CONFIG-SPLIT.parquet and card.json (the numbers for the card, also returned).
 
-    The splits share no opening (`splits.Splitter`); only the held-out candidates are in memory.
+    A split without rows has no file: `datasets` loads none such, nor the others beside it. The splits share no opening
+    (`splits.Splitter`); only the held-out candidates are in memory.
 
     Raises:
         ValueError: `source` holds questions, or no conversation with a turn.
@@ -45,13 +46,13 @@ def build(source: Path, out: Path) -> dict:
         tables.flush()
         if not any(tables.rows["turns", split] for split in SPLITS):
             raise ValueError(f"{file}: no conversation with a counsellor's reply")
-    configs = {
-        config: {
-            split: {"rows": tables.rows[(config, split)], "bytes": tables.paths[(config, split)].stat().st_size}
-            for split in SPLITS
-        }
-        for config in FEATURES
-    }
+    configs: dict[str, dict[str, dict[str, int]]] = {config: {} for config in FEATURES}
+    for (config, split), path in tables.paths.items():
+        rows = tables.rows[(config, split)]
+        if rows:
+            configs[config][split] = {"rows": rows, "bytes": path.stat().st_size}
+        else:
+            path.unlink()
     columns = {config: list(features(config)) for config in FEATURES}
     card = {"configs": configs, "topics": dict(tables.topics), "columns": columns}
     write_json(out / "card.json", card)
@@ -87,6 +88,8 @@ class _Tables:
     def flush(self) -> None:
         """Write what waits."""
         for split, records in self._waiting.items():
+            if not records:
+                continue
             conversations = conversation_table([to_conversation(record) for record in records])
             origins = pa.Table.from_pylist([_origin(record) for record in records], ORIGIN_SCHEMA)
             turns = np.repeat(np.arange(len(records)), openings_and_turns(conversations)[1])
@@ -95,7 +98,8 @@ class _Tables:
                 places = turns if config == "turns" else np.arange(len(records))
                 for name, column in zip(PROVENANCE, origins.take(places).columns, strict=True):
                     table = table.append_column(name, column)
-                self._writers[(config, split)].write_table(table)
+                if len(table):  # a row group of no rows is one that `datasets` cannot read
+                    self._writers[(config, split)].write_table(table)
                 self.rows[(config, split)] += len(table)
             records.clear()
 

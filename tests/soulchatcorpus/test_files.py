@@ -7,12 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xxhash
 
 from soulchatcorpus.files import parquet_writer, replacing, transaction, write_json, write_lines, write_text
 
 
 def temporary_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{xxhash.xxh3_64_hexdigest(path.name.encode())}.{os.getpid()}.tmp")
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
