@@ -58,6 +58,8 @@ class Sampling(_Part):
     max_new_tokens: int | None = None
     do_sample: bool = True
     seed: int | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
