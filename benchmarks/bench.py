@@ -14,12 +14,14 @@ HERE = Path(__file__).resolve().parent
 DEMO = "outputs/demo"
 COMMANDS = {
     "metric": ["metric.py"],
+    "recipes": ["recipes.py"],
     "corpus": ["corpus.py", "--conversations", "100000", "--repeats", "1"],
     "model": ["model.py", "--repeats", "2"],
     "tokenizer": ["tokenizer.py"],
     "generation": ["generation.py", "--replies", "160", "--max-new-tokens", "160"],
     "chat": ["chat.py"],
     "making": ["making.py", "--requests", "3000", "--records", "20000", "--dialogues", "10000"],
+    "retrieval": ["retrieval.py", "--turns", "300000"],
     "training": ["training.py", "cpu", "--samples", "8"],
     "peers": ["peers.py"],
     "page": ["page.py"],

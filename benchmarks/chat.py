@@ -31,7 +31,8 @@ import soulchatcorpus
 from soulchat.talk.care import Care
 from soulchat.talk.limits import Limits
 from soulchat.talk.service import ReplyService, Text
-from soulchat_trainer.encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from soulchat_trainer.encoding.fit import fit_prompt, prompt_room
+from soulchat_trainer.encoding.prompts import prompt_encoder
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine
 from soulchat_trainer.loading import load_model
 from soulchatcorpus import Message
@@ -63,9 +64,10 @@ def original_loop(parts: Parts, decoding: Decoding) -> Answer:
     """As the original's page does it: the whole prompt anew for every reply, streamed from a thread."""
     model, tokenizer = parts
     room = prompt_room(model.config.max_position_embeddings, decoding.max_new_tokens)
+    encode = prompt_encoder(tokenizer)
 
     def answer(messages: list[Message]) -> Iterator[str]:
-        ids, _ = fit_prompt(lambda kept: encode_prompt(tokenizer, kept), messages, room, True)
+        ids = fit_prompt(encode, messages, room, cut_last=True).ids
         input_ids = torch.tensor([ids])
         streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         settings = {

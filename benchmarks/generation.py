@@ -27,11 +27,13 @@ import soulchatcorpus
 from soulchat_trainer import recipes
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
-from soulchat_trainer.encoding.prompts import encode_prompt, fit_prompt, prompt_room
+from soulchat_trainer.data import list_turns
+from soulchat_trainer.encoding.fit import fit_prompt, prompt_room
+from soulchat_trainer.encoding.prompts import prompt_encoder
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, iterate_replies
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.training.models import new_config
-from soulchatcorpus.dialogue import parse
+from soulchatcorpus.turns import Turn
 
 
 def untrained_demo_model() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -45,12 +47,14 @@ def untrained_demo_model() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 @torch.inference_mode()
-def one_at_a_time(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, turns: list, decoding: Decoding) -> int:
+def one_at_a_time(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, turns: list[Turn], decoding: Decoding
+) -> int:
     """transformers' generate for each prompt by itself; returns the number of tokens."""
     room = prompt_room(model.config.max_position_embeddings, decoding.max_new_tokens)
-    tokens = 0
+    tokens, encode = 0, prompt_encoder(tokenizer)
     for turn in turns:
-        ids, _ = fit_prompt(lambda messages: encode_prompt(tokenizer, messages), parse(turn["prompt"]), room, True)
+        ids = fit_prompt(encode, turn.context, room, cut_last=True).ids
         input_ids = torch.tensor([ids])
         output = model.generate(
             input_ids,
@@ -84,7 +88,7 @@ class Clock:
 
 
 def batched(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, turns: list, decoding: Decoding, batch_size: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, turns: list[Turn], decoding: Decoding, batch_size: int
 ) -> dict[str, float]:
     """The engine; its tokens, and the processor time of its parts."""
     prompts, decode, draw = Clock(), Clock(), Clock()
@@ -92,8 +96,8 @@ def batched(
     ReplyEngine._join = prompts.around(original[0])
     ReplyEngine._advance = decode.around(original[1])
     ReplyEngine._draw = draw.around(original[2])
-    texts, keys = [turn["prompt"] for turn in turns], [turn["id"] for turn in turns]
-    replies = [reply for _, reply in iterate_replies(model, tokenizer, texts, keys, decoding, batch_size)]
+    talks, keys = [turn.context for turn in turns], [turn.id for turn in turns]
+    replies = [reply for _, reply in iterate_replies(model, tokenizer, talks, keys, decoding, batch_size)]
     ReplyEngine._join, ReplyEngine._advance, ReplyEngine._draw = original
     return {
         "tokens": sum(reply.num_tokens + reply.finished for reply in replies),
@@ -122,8 +126,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
 
     model, tokenizer = load_model(options.model, "cpu") if options.model else untrained_demo_model()
-    rows = load_dataset(soulchatcorpus.__name__, "turns", split="test").to_list()
-    turns = random.Random(0).sample(rows, options.replies)
+    rows = load_dataset(soulchatcorpus.__name__, "turns", split="test")
+    turns = random.Random(0).sample(list_turns(rows), options.replies)
     decoding = Decoding(max_new_tokens=options.max_new_tokens)
     one_at_a_time(model, tokenizer, turns[:2], decoding)  # first calls are slower
     results = circumstances("torch", "transformers") | {

@@ -106,19 +106,17 @@ def ask_bare(base_url: str, count: int, transport: str) -> None:
 
 def ask_ours(base_url: str, source: Path, out: Path) -> None:
     """The rewriting as the command does it, ledger, masking, parsing and files included."""
-    from soulchatcorpus.making.costs import read_models
-    from soulchatcorpus.making.prompts import load_prompt
-    from soulchatcorpus.making.rewrite import RewriteOptions, rewrite
+    from soulchatcorpus.making.options import RewriteOptions
+    from soulchatcorpus.making.rewrite import rewrite
 
-    models = read_models("stub", [])
-    options = RewriteOptions(base_url=base_url, models=models, prompt=load_prompt("soulchat"), concurrency=CONCURRENCY)
-    report = rewrite(source, out, options)
+    report = rewrite(source, out, RewriteOptions(base_url=base_url, model="stub", concurrency=CONCURRENCY))
     assert report["open"] == 0
 
 
 def clean_all(source: Path, out: Path, near_duplicates: bool) -> None:
     """All steps of the cleaning, with or without the near duplicates."""
-    from soulchatcorpus.making.clean import CleanOptions, clean
+    from soulchatcorpus.making.clean import clean
+    from soulchatcorpus.making.options import CleanOptions
 
     actions = {} if near_duplicates else {"near_duplicate": "off"}
     clean(source, out, CleanOptions(actions=actions, language="zh"))

@@ -26,11 +26,11 @@ def forget_peak() -> None:
 
 def circumstances(*packages: str) -> dict[str, Any]:
     """Date, machine and the versions of Python packages, the head of every result file."""
-    from soulchat_trainer.evaluation.results import hardware
+    from soulchat_trainer.environment import hardware
 
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": hardware(),
+        "machine": hardware().model_dump(),
         "versions": {name: version(name) for name in packages},
     }
 

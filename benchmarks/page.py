@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from markdown_parts import cell, last_words, table
+
+from hub_cards.cards import last_user_message
+from hub_cards.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -55,7 +57,16 @@ COMPARED = [
     Line("peak memory of the same", "", "corpus", "whole/ours/peak_memory_mb", "MB"),
     Line("peak memory of the peer", "", "corpus", "whole/json_and_map/peak_memory_mb", "MB"),
     Line("random reads of `TurnView`", "a stored turns table", "corpus", "whole/turn_view/random_reads_ratio", "x"),
-    Line("CPU of a training step", "the original's manner", "model", "training_step/share/cpu_seconds_per_step", "%"),
+    Line(
+        "CPU of the retrieval baseline, 500 questions to {} training turns",
+        "",
+        "retrieval",
+        "cpu_seconds",
+        "s",
+        size="training_turns",
+    ),
+    Line("peak memory of the same", "", "retrieval", "peak_mb_own", "MB"),
+    Line("CPU of a training step", "the original's way", "model", "training_step/share/cpu_seconds_per_step", "%"),
     Line("memory of a training step", "the same", "model", "training_step/share/peak_mb_above_model", "%"),
     Line(
         "batched encoding, ChatGLM-6B's tokenizer",
@@ -164,28 +175,28 @@ TRAINING = [
 
 HEAD = """# Benchmarks
 
-`make bench` runs all of this, at sizes meant for half an hour of two free cores. Each number stands in
-`benchmarks/results/`, written by the script of the same name in `benchmarks/`; `python benchmarks/page.py` renders
-this page from there. Both sides of a comparison ran in the same run on the same machine, not idle: trust the ratios
-more than the seconds. x: times as fast, in CPU seconds; %: of what the peer needs.
+`make bench` runs all of this, at sizes that take about half an hour on two free cores. Each number comes from a file
+in `benchmarks/results/`, written by the script of the same name in `benchmarks/`; `python benchmarks/page.py` renders
+this page from them. Both sides of a comparison ran in the same run on the same machine, which was not idle: trust the
+ratios more than the seconds. x: times as fast, in CPU seconds; %: of what the peer needs.
 """
 
 PEERS_TEXT = """\
-Each is installed in an environment of its own, with the versions of `benchmarks/peer_*.txt`, and reads the same files
-as ours. Metrics are compared with our preset of the same name; ms-swift rounds its scores to six decimals.
-Converters start from a file in ShareGPT's form and end in the peer's cache, ours in a Parquet file."""
+Each is installed in its own environment, with the versions in `benchmarks/peer_*.txt`, and reads the same files as our
+code. Metrics are compared with our preset of the same name; ms-swift rounds its scores to six decimals. The converters
+read a ShareGPT file; the peers write to their cache, ours writes a Parquet file."""
 
 NOT_RUN = """
 ## What could not be run
 
-- **The paper's run**: a hundred steps stand for its 30,000. More than one GPU, and DeepSpeed on GPUs, were not there
-  to be measured.
-- **The original SoulChat and ChatGLM-6B**: their code and weights (13 GB) come in no Python package, and want a GPU.
-  "The original's manner", "the original page's loop" and "the published recipe" are built of our own parts and do what
+- **The paper's run**: a hundred of its 30,000 steps were measured. More than one GPU, and DeepSpeed on GPUs, were not
+  available.
+- **The original SoulChat and ChatGLM-6B**: their code and weights (13 GB) are in no Python package and need a GPU.
+  "The original's way", "the original page's loop" and "the published recipe" are built from our own parts and do what
   their code does, on the same weights.
-- **Training with LLaMA-Factory, ms-swift or TRL**: not tried; their speed on two CPU cores says nothing of a GPU's.
-- **LLaMA-Factory with all that it requires**: its torchaudio is built for CUDA and does not load beside torch for the
-  CPU (`OSError: Could not load this library: _torchaudio.abi3.so`). So torchaudio runs without its native libraries,
+- **Training with LLaMA-Factory, ms-swift or TRL**: not tried; their speed on two CPU cores says nothing about a GPU.
+- **LLaMA-Factory with all its requirements**: its torchaudio is built for CUDA and does not load with a CPU build of
+  torch (`OSError: Could not load this library: _torchaudio.abi3.so`). So torchaudio runs without its native libraries,
   and both peers without the packages that metric and data do not use (gradio, av, torchvision …).
 """
 
@@ -286,15 +297,15 @@ SMALL_HEAD = """
 
 Recipe `small` from scratch on one {gpu}: {parameters:.0f} million parameters, {steps} steps of the recipe's
 {recipe_steps:,}, {tokens:.1f} million tokens ({epochs:.2f} epochs of {conversations:,} SMILECHAT conversations) in
-{minutes:.1f} minutes, {speed:,.0f} tokens a second. The scores are of {samples} test turns, whose conversations begin
-as none of the training does.
+{minutes:.1f} minutes, {speed:,.0f} tokens a second. The scores are of {samples} test turns; no training conversation
+has the same opening as one of theirs.
 
 """
 SMALL_NOTE = """
 ![Loss over the steps](images/{curve})
 
-The first {replies} of these turns, unpicked. The model is a proof that the way works, not a counsellor: do not let
-anybody in need talk to it.
+The first {replies} of these turns, not hand-picked. The model shows that the method works; it is no counsellor: do not
+let anyone in need talk to it.
 
 """
 
@@ -314,7 +325,7 @@ def small() -> str:
         for system in systems
     ]
     rows.append(["unigram model", f"{results['unigram']['loss']:.2f}", *[""] * 6])
-    replies = [[last_words(reply["prompt"]), cell(reply["prediction"])] for reply in results["replies"]]
+    replies = [[last_user_message(reply["messages"]), reply["prediction"]] for reply in results["replies"]]
     head = SMALL_HEAD.format(
         gpu=results["machine"]["gpu"],
         parameters=training["parameters"] / 1e6,
@@ -322,12 +333,12 @@ def small() -> str:
         tokens=training["tokens"] / 1e6,
         recipe_steps=yaml.safe_load(SMALL_RECIPE.read_text(encoding="utf-8"))["max_steps"],
         epochs=results["epochs"],
-        conversations=results["dataset"]["splits"]["train"],
+        conversations=results["conversations"],
         minutes=training["seconds"] / 60,
         speed=training["tokens_per_second"],
         samples=systems[0]["samples"],
     )
-    scores = ["", "loss (nats a token)", "BLEU-1", "BLEU-4", "ROUGE-1", "ROUGE-L", "different", "ended"]
+    scores = ["", "loss (nats a token)", "BLEU-1", "BLEU-4", "ROUGE-1", "ROUGE-L", "unique replies", "finished"]
     note = SMALL_NOTE.format(curve=LOSS_CURVE, replies=len(replies))
     return "\n".join([head + table(scores, rows), note + table(["the user's last words", "reply"], replies), ""])
 

@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from markdown_parts import cell, last_words, table
+from hub_cards.cards import last_user_message
+from hub_cards.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
@@ -25,14 +26,24 @@ REPLIES = 5
 
 WORDS = {
     "README.md": {
-        "head": ["", "loss (nats a token)", "perplexity", "BLEU-1", "ROUGE-L", "distinct-2", "different", "ended"],
+        "head": [
+            "",
+            "loss (nats a token)",
+            "perplexity",
+            "BLEU-1",
+            "ROUGE-L",
+            "distinct-2",
+            "unique replies",
+            "finished",
+        ],
         "names": {"trained": "trained", "untrained": "untrained", "retrieval": "nearest training prompt's reply"},
-        "references": "the references themselves",
+        "references": "the reference replies",
         "unigram": "a unigram model",
-        "summary": "{turns} held-out turns of {dataset}. {parameters:.1f} million parameters, {steps} steps, "
+        "summary": "{turns} held-out turns of {dataset}; top-p {top_p}, temperature {temperature}, "
+        "at most {max_new_tokens} new tokens, seed {seed}. {parameters:.1f} million parameters, {steps} steps, "
         "{tokens:,} tokens; all of `make demo` after the install took {whole:.1f} minutes on {cores} cores of {cpu} "
         "without a GPU.",
-        "replies": "The replies to the first {replies} of these turns, unpicked:",
+        "replies": "The replies to the first {replies} of these turns, not hand-picked:",
         "user": "the user's last words",
         "reply": "reply",
         "benchmark_names": {
@@ -40,16 +51,26 @@ WORDS = {
             "demo": "the demo's model, trained",
             "retrieval": "nearest training prompt's reply",
         },
-        "benchmark": "All {turns} test turns of {dataset}; top-p {top_p}, temperature {temperature}, at most "
+        "benchmark": "{turns} test turns of {dataset}; top-p {top_p}, temperature {temperature}, at most "
         "{max_new_tokens} new tokens, seed {seed}; with 95 % bootstrap intervals. `{signature}`",
     },
     "README_zh.md": {
-        "head": ["", "损失（奈特/词元）", "困惑度", "BLEU-1", "ROUGE-L", "distinct-2", "互不相同", "正常结束"],
+        "head": [
+            "",
+            "损失（奈特/词元）",
+            "困惑度",
+            "BLEU-1",
+            "ROUGE-L",
+            "distinct-2",
+            "不重复回复占比",
+            "正常结束占比",
+        ],
         "names": {"trained": "训练后", "untrained": "训练前", "retrieval": "检索：取最相近训练样本的回复"},
         "references": "参考回复本身",
         "unigram": "一元模型",
-        "summary": "{dataset} 的 {turns} 个留出轮次；{ten_thousands:.0f} 万参数，{steps} 步，{tokens:,} 个词元，"
-        "安装之后整个 `make demo` 在 {cpu} 的 {cores} 个核上（无 GPU）用了 {whole:.1f} 分钟。",
+        "summary": "{dataset} 的 {turns} 个留出轮次；top-p {top_p}，temperature {temperature}，"
+        "最多 {max_new_tokens} 个新词元，种子 {seed}。{ten_thousands:.0f} 万参数，{steps} 步，{tokens:,} 个词元，"
+        "安装完成后，整个 `make demo` 在 {cpu} 的 {cores} 个核上（无 GPU）用时 {whole:.1f} 分钟。",
         "replies": "其中前 {replies} 个轮次的回复，未经挑选：",
         "user": "用户的最后一句",
         "reply": "回复",
@@ -58,7 +79,7 @@ WORDS = {
             "demo": "示例模型，训练后",
             "retrieval": "检索：取最相近训练样本的回复",
         },
-        "benchmark": "{dataset} 的全部 {turns} 个测试轮次；top-p {top_p}，temperature {temperature}，"
+        "benchmark": "{dataset} 的 {turns} 个测试轮次；top-p {top_p}，temperature {temperature}，"
         "最多 {max_new_tokens} 个新词元，种子 {seed}；方括号内为 95 % 自助法区间。`{signature}`",
     },
 }
@@ -71,6 +92,7 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
     rows.append(_row(words["unigram"], results["unigram"]))
     rows.append(_row(words["references"], {"generation": results["references"]}))
     summary = words["summary"].format(
+        **results["decoding"],
         turns=results["systems"][0]["samples"],
         dataset=results["dataset"]["name"],
         parameters=training["parameters"] / 1e6,
@@ -81,7 +103,7 @@ def render(results: dict[str, Any], seconds: float, predictions: list[dict[str, 
         cores=hardware["cores"],
         cpu=hardware["cpu"],
     )
-    replies = [[last_words(row["prompt"]), cell(row["prediction"])] for row in predictions[:REPLIES]]
+    replies = [[last_user_message(row["messages"]), row["prediction"]] for row in predictions[:REPLIES]]
     parts = [
         table(words["head"], rows),
         summary,
@@ -136,11 +158,12 @@ def updated(name: str) -> str:
     seconds = json.loads(TIME.read_text(encoding="utf-8"))["seconds"]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     text = (ROOT / name).read_text(encoding="utf-8")
-    text = _with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
-    return _with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
+    text = with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
+    return with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
 
 
-def _with_block(text: str, mark: str, block: str) -> str:
+def with_block(text: str, mark: str, block: str) -> str:
+    """A page with another text between `<!-- MARK -->` and `<!-- /MARK -->`; raises ValueError where it has none."""
     head, found, rest = text.partition(f"<!-- {mark} -->\n")
     _, end, tail = rest.partition(f"<!-- /{mark} -->")
     if not (found and end):

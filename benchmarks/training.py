@@ -38,7 +38,8 @@ from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
 from soulchat_trainer.data import load_corpus
 from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
 from soulchat_trainer.encoding.collator import LengthBatchSampler, PaddingCollator, SampleDataset
-from soulchat_trainer.encoding.paper_form import ChatGLMEncoder, encode_dataset
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
+from soulchat_trainer.encoding.spans import encode_dataset
 from soulchat_trainer.training.models import new_config
 from soulchatcorpus.schema import Conversation
 from soulchatcorpus.turns import find_targets, split_turns

@@ -19,7 +19,8 @@ from transformers import PreTrainedModel
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration, ChatGLMTokenizer
 from soulchat_trainer.chatglm.modeling_chatglm import ChatGLMBlock
 from soulchat_trainer.encoding.collator import LengthBatchSampler, PaddingCollator, SampleDataset
-from soulchat_trainer.encoding.paper_form import ChatGLMEncoder, encode_dataset
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
+from soulchat_trainer.encoding.spans import encode_dataset
 from soulchat_trainer.training.arguments import SAYS_ACTIVATION_CHECKPOINTING, RunArguments
 from soulchat_trainer.training.models import add_lora
 

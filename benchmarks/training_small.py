@@ -10,8 +10,9 @@ from typing import Any
 import measuring
 import orjson
 
+from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import RESULTS_FILE
-from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
+from soulchat_trainer.data import load_corpus
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +60,7 @@ def describe(output_dir: Path) -> dict[str, Any]:
     training = {key: value for key, value in results["training"].items() if key != "arguments"}
     return {
         "dataset": results["dataset"],
+        "conversations": load_corpus(results["training"]["arguments"]["dataset"])["train"].num_rows,
         "decoding": results["decoding"],
         "training": training,
         "epochs": log[-1]["epoch"],
@@ -66,5 +68,5 @@ def describe(output_dir: Path) -> dict[str, Any]:
         "systems": results["systems"],
         "references": results["references"],
         "unigram": results["unigram"],
-        "replies": read_predictions(output_dir / PREDICTIONS_FILE)[:NUM_REPLIES],
+        "replies": [row.model_dump() for row in read_predictions(output_dir / PREDICTIONS_FILE, NUM_REPLIES)],
     }

@@ -9,7 +9,7 @@ import os
 
 from datatrove.executor import SlurmPipelineExecutor
 
-from soulchatcorpus.tools.distributed import conversion
+from soulchatcorpus.tools.distributed import CorpusConverter
 
 
 def main() -> None:
@@ -23,13 +23,15 @@ def main() -> None:
     arguments = parser.parse_args()
     SlurmPipelineExecutor(
         job_name="soulchatcorpus",
-        pipeline=conversion(
-            arguments.source,
-            f"{arguments.output}/{arguments.to}",
-            arguments.to,
-            on_error="skip",
-            rejects=f"{arguments.output}/rejected",
-        ),
+        pipeline=[
+            CorpusConverter(
+                arguments.source,
+                f"{arguments.output}/{arguments.to}",
+                arguments.to,
+                on_error="skip",
+                rejects=f"{arguments.output}/rejected",
+            )
+        ],
         tasks=arguments.tasks,
         time=arguments.time,
         partition=arguments.partition,

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +13,20 @@ import orjson
 from datasets import DatasetInfo
 from huggingface_hub import ModelCardData
 
+from soulchatcorpus.care.privacy import mask_private
+from soulchatcorpus.schema import Message
+
+from .install import origin, pip_install
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
+from .markdown import cell
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
-from .results import METRICS, RESULTS_FILE, check_results, lookup, own_system, read_results, sampling_arguments
+from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
+from .results import METRICS, RESULTS_FILE, Results, read_results
 from .sources import Origin
 
 BUILD_FILE = "build.json"
 NOT_MEASURED = "not measured"
+NOT_STATED = "not stated"
 NUM_REPLIES = 5
 # Of some hundred arguments of a run, those by which a reader could repeat it.
 SETTINGS = (
@@ -60,49 +66,48 @@ SETTINGS = (
 
 
 def render_model_card(
-    results: dict[str, Any],
+    results: Results,
     *,
     repo_id: str | None = None,
     model_type: str = "chatglm",
     base_model: BaseModel | None = None,
-    predictions: Sequence[Mapping[str, str]] = (),
+    predictions: Sequence[Prediction] = (),
     loss_figure: str | None = None,
 ) -> str:
     """The whole README.md of a model: YAML for the Hub, then usage, results, replies, training, limits and terms.
 
     Args:
-        results: the content of results.json; what it lacks reads "not measured".
+        results: what was measured; what they lack reads "not measured".
         repo_id: where it is published, such as "user/soulchat-demo"; None for a local folder.
         model_type: as in the model's config.json; "chatglm" needs our package to load, and the card says so.
         base_model: what the weights started from; None where they were trained from nothing.
         predictions: rows of predictions.jsonl; the first five are shown, unpicked.
         loss_figure: path of the loss curve inside the folder.
-
-    Raises:
-        ValueError: the results are not of the form that results.json has.
     """
-    check_results(results)
-    licence = model_licence(model_type, base_model, lookup(results, "dataset.licence"))
+    decoding = results.decoding.arguments if results.decoding else {}
+    licence = model_licence(model_type, base_model, results.dataset.licence)
     metadata = model_metadata(results, repo_id=repo_id, model_type=model_type, base_model=base_model, licence=licence)
     return (
         _environment()
         .get_template("model_card.md")
         .render(
             metadata=ModelCardData(**metadata).to_yaml(),
-            results=results,
-            own=own_system(results),
-            any_seen=any(system.get("seen") for system in results["systems"]),
+            toolkit_origin=origin(),
+            toolkit_install=pip_install("train"),
+            results=results.model_dump(),
+            own=results.own and results.own.model_dump(),
+            any_seen=any(system.seen for system in results.systems),
             metrics=METRICS,
-            title=repo_id or f"SoulChat model, recipe {lookup(results, 'recipe') or 'not named'}",
+            title=repo_id or f"SoulChat model, recipe {results.recipe or 'not named'}",
             repo_id=repo_id or ".",
             model_type=model_type,
             base_model=base_model,
             licence=licence,
-            replies=[{**row, "last_user": last_user_message(row["prompt"])} for row in predictions[:NUM_REPLIES]],
-            may_show_data=(lookup(results, "dataset.licence") or "").lower() in OPEN_LICENCES,
+            replies=[(row, last_user_message(row.messages)) for row in predictions[:NUM_REPLIES]],
+            may_show_data=(results.dataset.licence or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
-            decoding="".join(f", {name}={value!r}" for name, value in sampling_arguments(results).items()),
-            arguments=_shown_arguments(lookup(results, "training.arguments") or {}),
+            decoding="".join(f", {name}={value!r}" for name, value in decoding.items()),
+            arguments=_shown_arguments(results.training.arguments if results.training else {}),
         )
     )
 
@@ -111,11 +116,11 @@ def render_model_card(
 class ModelDescription:
     """What the files of a model's folder say of it; `predictions` are the first rows of predictions.jsonl."""
 
-    results: dict[str, Any]
+    results: Results
     model_type: str
     base_model: BaseModel | None
     licence: ModelLicence
-    predictions: list[dict[str, str]]
+    predictions: list[Prediction]
     loss_figure: str | None
 
 
@@ -130,19 +135,20 @@ def describe_model(folder: Path, licence: str | None = None) -> ModelDescription
     """
     results = read_results(folder / RESULTS_FILE)
     adapter, config = _read_json(folder / "adapter_config.json"), _read_json(folder / "config.json")
-    base = adapter.get("base_model_name_or_path") or lookup(results, "training.arguments.model_name_or_path")
+    base = adapter.get("base_model_name_or_path") or _base_name(results)
     tokenizer = _read_json(folder / "tokenizer_config.json").get("tokenizer_class", "")
     # An adapter has no config.json of its own; its tokenizer tells the family.
     model_type = config.get("model_type") or ("chatglm" if tokenizer.startswith("ChatGLM") else "causal-lm")
     part: Literal["all", "adapter", "prefix"]
     part = "adapter" if adapter else "prefix" if config.get("pre_seq_len") else "all"
     base_model = BaseModel(base, part, licence) if base else None
+    predictions = folder / PREDICTIONS_FILE
     return ModelDescription(
         results,
         model_type,
         base_model,
-        model_licence(model_type, base_model, lookup(results, "dataset.licence")),
-        _first_predictions(folder / "predictions.jsonl"),
+        model_licence(model_type, base_model, results.dataset.licence),
+        read_predictions(predictions, NUM_REPLIES) if predictions.is_file() else [],
         "loss.png" if (folder / "loss.png").is_file() else None,
     )
 
@@ -164,9 +170,9 @@ def render_described(described: ModelDescription, repo_id: str | None = None) ->
     )
 
 
-def data_terms(results: dict[str, Any]) -> str:
+def data_terms(results: Results) -> str:
     """What the training data's publisher asks of whoever passes on what was made of it."""
-    return _environment().get_template("data_terms.md").render(results=results)
+    return _environment().get_template("data_terms.md").render(results=results.model_dump())
 
 
 def render_dataset_card(
@@ -207,9 +213,21 @@ def slug(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-") or "unnamed"
 
 
-def last_user_message(prompt: str) -> str:
-    """What the user said last in a prompt of the form 用户：…\\n心理咨询师：."""
-    return prompt.rpartition("用户：")[2].removesuffix("心理咨询师：").strip()
+def last_user_message(messages: Sequence[Message]) -> str:
+    """What the user said last."""
+    return next((message["content"] for message in reversed(messages) if message["role"] == "user"), "")
+
+
+def _base_name(results: Results) -> str | None:
+    return results.training.arguments.get("model_name_or_path") if results.training else None
+
+
+def _lookup(source: dict[str, Any] | None, path: str) -> Any:
+    """The value at a dotted path such as "training.seconds", or None where any part of it is absent."""
+    value: Any = source
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,13 +244,19 @@ def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str:
     """The value at `path`, formatted; "not measured" where the file does not hold it. For a table's cell."""
-    value = lookup(source, path)
+    value = _lookup(source, path)
     return NOT_MEASURED if value is None else form.format(value).replace("|", "\\|")
 
 
+def _stated(source: dict[str, Any] | None, path: str) -> str:
+    """The value at `path`, which somebody says and nobody measures; "not stated" where the file does not hold it."""
+    value = _lookup(source, path)
+    return NOT_STATED if value is None else str(value).replace("|", "\\|")
+
+
 def _quote(text: str) -> str:
-    """Text of a reply as Markdown quotation, whatever marks it holds."""
-    return "\n".join("> " + line for line in text.replace("<", "&lt;").splitlines()) or "> (nothing)"
+    """Text of a reply as Markdown quotation, whatever marks it holds; private details as their kinds."""
+    return "\n".join("> " + line for line in mask_private(text).replace("<", "&lt;").splitlines()) or "> (nothing)"
 
 
 @cache
@@ -246,7 +270,8 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.globals |= {"lookup": lookup, "measured": _measured, "not_measured": NOT_MEASURED}
+    environment.filters["cell"] = cell
+    environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 
 
@@ -257,17 +282,3 @@ def _read_json(path: Path) -> dict[str, Any]:
         return orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
-
-
-def _first_predictions(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open("rb") as lines:
-        try:
-            rows = [orjson.loads(line) for line in islice(lines, NUM_REPLIES)]
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"{path}: not JSON lines ({error})") from error
-    for row in rows:
-        if not isinstance(row, dict) or not {"id", "prompt", "prediction"} <= row.keys():
-            raise ValueError(f"{path}: every line needs id, prompt and prediction")
-    return rows

@@ -7,12 +7,15 @@ from typing import Any
 
 import yaml
 
+from soulchatcorpus.care.privacy import find_private
+
 from .check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
 from .check_numbers import check_dataset_numbers, check_model_numbers
 from .check_shape import find_misshapen
 from .finding import Finding, numbered_prose
 
 CARD = "README.md"
+PRIVATE = {"phone", "id_card", "bank_card", "email"}  # links and names of projects belong into a card
 _UNFILLED = re.compile(
     r"\[more information needed\]|\{\{\s*\w[\w.]*\s*\}\}|\{%.*?%\}|\b(?:TODO|FIXME|TBD|XXX)\b"
     r"|<(?:your|user|name|insert)[^>]*>|\|\s*(?:none|nan|undefined)\s*(?=\|)",
@@ -23,18 +26,21 @@ _TOKEN = re.compile(rb"hf_[A-Za-z0-9]{20,}")
 _TEXT_SUFFIXES = {".md", ".json", ".yaml", ".yml", ".txt", ".py", ".jsonl", ".toml", ".cfg", ".jinja"}
 
 
-def check_folder(folder: Path) -> list[Finding]:
+def check_folder(folder: Path, is_rendered: bool = False) -> list[Finding]:
     """All that is wrong with a folder that is to be published; an empty list where nothing is.
+
+    Args:
+        is_rendered: its card was just rendered from the files beside it, so its numbers need no comparison with them.
 
     Raises:
         FileNotFoundError: there is no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
-    return [*_check_card(folder), *_check_secrets(folder)]
+    return [*_check_card(folder, is_rendered), *_check_secrets(folder)]
 
 
-def _check_card(folder: Path) -> Iterator[Finding]:
+def _check_card(folder: Path, is_rendered: bool) -> Iterator[Finding]:
     path = folder / CARD
     if not path.is_file():
         yield Finding(CARD, None, "there is no card")
@@ -53,12 +59,15 @@ def _check_card(folder: Path) -> Iterator[Finding]:
         yield from check_space_metadata(metadata, folder)
     elif any(folder.rglob("*.parquet")):
         yield from check_dataset_metadata(metadata, folder)
-        yield from check_dataset_numbers(metadata, text, folder)
+        if not is_rendered:
+            yield from check_dataset_numbers(metadata, text, folder)
     else:
         yield from check_model_metadata(metadata, folder)
-        yield from check_model_numbers(metadata, text, folder)
+        if not is_rendered:
+            yield from check_model_numbers(metadata, text, folder)
     yield from _check_unfilled(text)
     yield from _check_links(text, folder)
+    yield from _check_private(text)
 
 
 def read_metadata(text: str) -> dict[str, Any]:
@@ -97,6 +106,14 @@ def _check_links(text: str, folder: Path) -> Iterator[Finding]:
                 yield Finding(CARD, number, f"dead link: {target}")
             elif not path and fragment not in anchors:
                 yield Finding(CARD, number, f"dead link: no heading for #{fragment}")
+
+
+def _check_private(text: str) -> Iterator[Finding]:
+    """Numbers and addresses of people, replies included; the number itself is not repeated."""
+    for number, line in numbered_prose(text, with_quotations=True):
+        for span in find_private(line):
+            if span.kind in PRIVATE:
+                yield Finding(CARD, number, f"holds what looks like a private detail: {span.kind}")
 
 
 def _anchor(heading: str) -> str:

@@ -14,14 +14,15 @@ from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData, EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
 from .licences import BaseModel, ModelLicence
-from .results import METRICS, lookup, metric_values, own_system
+from .results import METRICS, Results, System
 
 VOCABULARY = json.loads((resources.files("hub_cards") / "vocabulary.json").read_text(encoding="utf-8"))
 EVAL_RESULTS_FILE = ".eval_results/soulchat_metrics.yaml"
+BENCHMARK_FILE = "eval.yaml"
 
 
 def model_metadata(
-    results: dict[str, Any],
+    results: Results,
     *,
     repo_id: str | None,
     model_type: str,
@@ -39,8 +40,8 @@ def model_metadata(
         "tags": ["soulchat", "empathy", "counselling", model_type, "conversational"],
         "metrics": ["bleu", "rouge", "perplexity"],
     }
-    if lookup(results, "dataset.hub_id"):  # the Hub takes ids only, no other names
-        metadata["datasets"] = [results["dataset"]["hub_id"]]
+    if results.dataset.hub_id:  # the Hub takes ids only, no other names
+        metadata["datasets"] = [results.dataset.hub_id]
     if base_model:
         metadata |= {"base_model": base_model.id, "base_model_relation": base_model.relation}
     eval_results = _eval_results(results)
@@ -49,24 +50,44 @@ def model_metadata(
     return metadata
 
 
-def eval_results_yaml(results: dict[str, Any]) -> str | None:
-    """The text of `.eval_results/soulchat_metrics.yaml`, one entry a metric; None where nothing was scored."""
-    system = own_system(results)
-    if system is None or not metric_values(system):
+def eval_results_yaml(results: Results) -> str | None:
+    """The text of `.eval_results/soulchat_metrics.yaml`, one entry a metric.
+
+    None where nothing was scored, or not on a benchmark of the Hub, which passes over all other data sets.
+    """
+    system = results.own
+    if system is None or not system.measured or not (results.dataset.hub_id and results.dataset.benchmark):
         return None
     by_shown_name = {shown: key for key, shown in METRICS.items()}
     entries = [
         EvalResultEntry(
-            dataset_id=_dataset_id(results),
+            dataset_id=results.dataset.hub_id,
             task_id=by_shown_name[shown],
             value=value,
-            dataset_revision=lookup(results, "dataset.revision"),
-            date=lookup(results, "created"),
+            dataset_revision=results.dataset.revision,
+            date=results.created,
             notes=_notes(results, system),
         )
-        for shown, value in metric_values(system).items()
+        for shown, value in system.measured.items()
     ]
     return dump_yaml(eval_result_entries_to_yaml(entries))
+
+
+def benchmark_yaml(repo_id: str, config: str) -> str:
+    """The text of a data set's `eval.yaml`: a task for each metric, since a result of the Hub is one number.
+
+    Args:
+        repo_id: of the data set.
+        config: the one whose split `test` is answered.
+    """
+    benchmark = {
+        "name": repo_id.split("/")[1],
+        "description": "Replies to held-out turns of counselling conversations, scored by soulchat_metrics (the "
+        f"automatic half of SoulChat's Table 1): inspect eval soulchat/table1 -T data={repo_id}",
+        "evaluation_framework": "inspect-ai",
+        "tasks": [{"id": metric, "config": config, "split": "test"} for metric in METRICS],
+    }
+    return dump_yaml(benchmark)
 
 
 def dump_yaml(value: Any) -> str:
@@ -74,23 +95,23 @@ def dump_yaml(value: Any) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 
 
-def _eval_results(results: dict[str, Any]) -> list[EvalResult]:
+def _eval_results(results: Results) -> list[EvalResult]:
     """The card's own system as entries of `model-index`."""
-    system = own_system(results)
+    system = results.own
     if system is None:
         return []
-    values = metric_values(system)
-    if system.get("perplexity") is not None:
-        values["perplexity"] = system["perplexity"]
+    values = system.measured
+    if system.perplexity is not None:
+        values["perplexity"] = system.perplexity
     return [
         EvalResult(
             task_type="text-generation",
             task_name="Counselling replies",
             dataset_type=_dataset_id(results),
-            dataset_name=results["dataset"]["name"],
-            dataset_config=lookup(results, "dataset.config"),
+            dataset_name=results.dataset.name,
+            dataset_config=results.dataset.config,
             dataset_split="test",
-            dataset_revision=lookup(results, "dataset.revision"),
+            dataset_revision=results.dataset.revision,
             metric_type=shown.lower().split("-")[0],
             metric_name=shown,
             metric_value=value,
@@ -99,16 +120,16 @@ def _eval_results(results: dict[str, Any]) -> list[EvalResult]:
     ]
 
 
-def _dataset_id(results: dict[str, Any]) -> str:
+def _dataset_id(results: Results) -> str:
     """The data set's id on the Hub where it is published, else its plain name."""
-    return lookup(results, "dataset.hub_id") or results["dataset"]["name"]
+    return results.dataset.hub_id or results.dataset.name
 
 
-def _notes(results: dict[str, Any], system: dict[str, Any]) -> str:
-    decoding = lookup(results, "decoding") or {}
-    parts = [f"{system['samples']} test turns"] if system.get("samples") is not None else []
+def _notes(results: Results, system: System) -> str:
+    decoding = results.decoding.model_dump(exclude_none=True) if results.decoding else {}
+    parts = [f"{system.samples} test turns"] if system.samples is not None else []
     parts += [f"{name} {value}" for name, value in decoding.items()]
-    parts += [system["signature"]] if system.get("signature") else []
+    parts += [system.signature] if system.signature else []
     return "; ".join(parts)
 
 
@@ -151,6 +172,11 @@ def dataset_metadata(
     num_rows = sum(split.num_examples for split in infos[default].splits.values())
     known = {"language": ["zh"], "task_categories": ["text-generation"], **GATE}
     return known | counted.to_dict() | {"size_categories": [size_category(num_rows)], "configs": configs}
+
+
+def stated_infos(metadata: dict[str, Any]) -> dict[str, DatasetInfo]:
+    """What a dataset card's `dataset_info` says of each config."""
+    return dict(DatasetInfosDict.from_dataset_card_data(DatasetCardData(**metadata)))
 
 
 def size_category(num_rows: int) -> str:

@@ -1,9 +1,5 @@
 """From a run's folder to the files of a model repository: weights, tokenizer, decoding, results, card, licence."""
 
-import json
-import os
-import struct
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib import resources
 from pathlib import Path
@@ -11,9 +7,12 @@ from typing import Any
 
 import orjson
 
+from soulchatcorpus.files import write_json, write_text
+
 from .cards import SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
-from .results import RESULTS_FILE, lookup, read_results, sampling_arguments
+from .predictions import PREDICTIONS_FILE
+from .results import RESULTS_FILE, Results, Training, read_results
 
 CARD = "README.md"
 LICENCE_FILE = "LICENSE"
@@ -43,20 +42,19 @@ OURS = ("*.safetensors", "*.safetensors.index.json", ".eval_results/*", RESULTS_
 
 
 def write_model_card(folder: Path, repo_id: str | None = None, licence: str | None = None) -> None:
-    """Write README.md, LICENSE where one is needed, and `.eval_results`, from the files of the folder.
+    """Write README.md, LICENSE where one is needed, and for a benchmark `.eval_results`, from the folder's files.
 
     Raises:
         FileNotFoundError: there is no results.json.
         ValueError: results.json or predictions.jsonl is not of its form.
     """
     described = describe_model(folder, licence)
-    _write(folder / CARD, render_described(described, repo_id))
+    write_text(folder / CARD, render_described(described, repo_id))
     if described.licence.link == LICENCE_FILE:
-        _write(folder / LICENCE_FILE, _licence_text(described.licence.name, described.results))
+        write_text(folder / LICENCE_FILE, _licence_text(described.licence.name, described.results))
     entries = eval_results_yaml(described.results)
     if entries is not None:
-        (folder / EVAL_RESULTS_FILE).parent.mkdir(exist_ok=True)
-        _write(folder / EVAL_RESULTS_FILE, entries)
+        write_text(folder / EVAL_RESULTS_FILE, entries)
 
 
 def stage_model(
@@ -67,6 +65,7 @@ def stage_model(
     base_model: str | None = None,
     licence: str | None = None,
     dataset: tuple[str, str | None] | None = None,
+    is_benchmark: bool = False,
 ) -> None:
     """Lay out in `staged`, an empty folder, what is published of the run in `folder`.
 
@@ -76,11 +75,14 @@ def stage_model(
         base_model: Hub id of the base, where the run started from a local folder.
         licence: Hub licence id of a base, or, where there is none, of training data, whose licence is not known here.
         dataset: Hub id and revision of the data set that it was trained and measured on, where that is published.
+        is_benchmark: whether the Hub lists that data set as a benchmark.
 
     Raises:
         FileNotFoundError: no such folder, no results, no weights, no config.
-        ValueError: weights that are pickles, or a base model that is a local path.
+        ValueError: weights that are pickles, a base model that is a local path, or a benchmark that has no name.
     """
+    if is_benchmark and dataset is None:
+        raise ValueError("benchmark is set without a data set; allowed: with `dataset`, its name on the Hub")
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     results = read_results(folder / RESULTS_FILE)
@@ -90,16 +92,18 @@ def stage_model(
             (staged / path.name).symlink_to(path.resolve())
     if config.get("pre_seq_len"):
         _keep_prefix_only(staged)
-    if arguments := lookup(results, "training.arguments"):
+    if results.training:
         # The others are of the machine: folders, workers, services.
-        results["training"]["arguments"] = {n: v for n, v in arguments.items() if n in PUBLISHED_ARGUMENTS}
-    if _name_base_model(staged, results, base_model) is None and not lookup(results, "dataset.licence"):
-        results["dataset"]["licence"] = licence
+        arguments = results.training.arguments
+        results.training.arguments = {n: v for n, v in arguments.items() if n in PUBLISHED_ARGUMENTS}
+    if _name_base_model(staged, results, base_model) is None and not results.dataset.licence:
+        results.dataset.licence = licence
     if dataset is not None:
-        results["dataset"] |= {"hub_id": dataset[0], "revision": dataset[1]}
-    _replace_json(staged / RESULTS_FILE, results)
+        results.dataset.hub_id, results.dataset.revision = dataset
+        results.dataset.benchmark = is_benchmark
+    results.write(staged / RESULTS_FILE)
     _write_decoding(staged, results)
-    predictions = folder / "predictions.jsonl"
+    predictions = folder / PREDICTIONS_FILE
     if predictions.is_file():
         (staged / predictions.name).symlink_to(predictions.resolve())
     write_model_card(staged, repo_id, licence)
@@ -118,82 +122,52 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return orjson.loads((folder / names[0]).read_bytes())
 
 
-def _name_base_model(staged: Path, results: dict[str, Any], base_model: str | None) -> str | None:
+def _name_base_model(staged: Path, results: Results, base_model: str | None) -> str | None:
     """Replace a local path of the base by its Hub id, in the files that a stranger loads; the base's name."""
     adapter_path = staged / "adapter_config.json"
     adapter = orjson.loads(adapter_path.read_bytes()) if adapter_path.is_file() else {}
-    arguments = lookup(results, "training.arguments") or {}
-    named = adapter.get("base_model_name_or_path") or arguments.get("model_name_or_path")
+    training = results.training or Training()
+    named = adapter.get("base_model_name_or_path") or training.arguments.get("model_name_or_path")
     if base_model is None:
         if named is not None and (Path(named).exists() or named.count("/") != 1):
-            raise ValueError(f"base model is {named!r}, a local folder; name with --base-model what it is on the Hub")
+            raise ValueError(
+                f"base model is {named!r}, a local folder; allowed: `base_model` with its name on the Hub"
+            )
         return named
     if adapter:
-        _replace_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
-    results["training"] = (results.get("training") or {}) | {
-        "arguments": arguments | {"model_name_or_path": base_model}
-    }
+        write_json(adapter_path, adapter | {"base_model_name_or_path": base_model})
+    training.arguments["model_name_or_path"] = base_model
+    results.training = training
     return base_model
 
 
-def _write_decoding(staged: Path, results: dict[str, Any]) -> None:
+def _write_decoding(staged: Path, results: Results) -> None:
     """generation_config.json with the decoding that the results were made with (the paper's, section 3.2)."""
-    decoding = sampling_arguments(results)
-    if (staged / "adapter_config.json").is_file() or not decoding:
+    if (staged / "adapter_config.json").is_file() or results.decoding is None:
         return
     path = staged / "generation_config.json"
     config = orjson.loads(path.read_bytes()) if path.is_file() else {}
-    _replace_json(path, config | decoding)
+    write_json(path, config | results.decoding.arguments)
 
 
 def _keep_prefix_only(staged: Path) -> None:
     """P-Tuning v2: replace the whole model's weights by the prefix encoder's, which are all that was trained."""
-    tensors: dict[str, tuple[dict[str, Any], bytes]] = {}
+    from safetensors import safe_open  # with torch, which knows bfloat16; nothing else here needs it
+    from safetensors.torch import save_file
+
+    prefix: dict[str, Any] = {}
     for path in sorted(staged.glob("*.safetensors")):
-        tensors |= {name: entry for name, entry in _read_tensors(path) if "prefix_encoder." in name}
+        with safe_open(path, framework="pt") as file:
+            prefix |= {name: file.get_tensor(name) for name in file.keys() if "prefix_encoder." in name}  # noqa: SIM118
         path.unlink()
-    if not tensors:
+    if not prefix:
         raise ValueError("config.json has pre_seq_len, but the weights hold no prefix_encoder; is the run complete?")
     (staged / "model.safetensors.index.json").unlink(missing_ok=True)
-    header, offset = {}, 0
-    for name, (entry, data) in tensors.items():
-        header[name] = {**entry, "data_offsets": [offset, offset + len(data)]}
-        offset += len(data)
-    encoded = json.dumps(header).encode()
-    with (staged / PREFIX_FILE).open("wb") as file:
-        file.write(struct.pack("<Q", len(encoded)) + encoded)
-        for _, data in tensors.values():
-            file.write(data)
+    save_file(prefix, staged / PREFIX_FILE)
 
 
-def _read_tensors(path: Path) -> Iterator[tuple[str, tuple[dict[str, Any], bytes]]]:
-    """Name, header entry and raw bytes of the prefix tensors of a safetensors file, without torch.
-
-    The format: a 64-bit length, that many bytes of JSON, then the data at offsets from the JSON's end.
-    """
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = orjson.loads(file.read(length))
-        for name, entry in header.items():
-            if "prefix_encoder." in name:
-                first, last = entry["data_offsets"]
-                file.seek(8 + length + first)
-                yield name, ({"dtype": entry["dtype"], "shape": entry["shape"]}, file.read(last - first))
-
-
-def _licence_text(name: str | None, results: dict[str, Any]) -> str:
+def _licence_text(name: str | None, results: Results) -> str:
     if name == "chatglm-6b":
         return (resources.files("hub_cards") / "templates" / "CHATGLM_LICENSE").read_text(encoding="utf-8")
-    stated = lookup(results, "dataset.licence") or "licence not stated"
-    return f"Training data: {results['dataset']['name']}, {stated}.\n\n{data_terms(results)}"
-
-
-def _replace_json(path: Path, value: dict[str, Any]) -> None:
-    path.unlink(missing_ok=True)
-    path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    stated = results.dataset.licence or "licence not stated"
+    return f"Training data: {results.dataset.name}, {stated}.\n\n{data_terms(results)}"

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 
+from soulchatcorpus.files import parquet_writer
+
 # The Hub recommends files up to some GB, and its viewer reads row groups of up to 300 MB; smaller files resume sooner.
 MAX_SHARD_BYTES = 300_000_000
 MAX_ROW_GROUP_BYTES = 100_000_000
@@ -30,6 +32,8 @@ class SplitCounts:
 def find_splits(folder: Path) -> Splits:
     """Parquet files by config and split, told by names: turns-train.parquet, turns/train-00000-of-00002.parquet.
 
+    Those without a row are left out: `datasets` loads no empty split, nor the others beside it.
+
     Raises:
         FileNotFoundError: there is no folder, or no Parquet file in it.
         ValueError: a file whose name tells no split.
@@ -42,6 +46,8 @@ def find_splits(folder: Path) -> Splits:
         match = _NAME.fullmatch(name)
         if not match:
             raise ValueError(f"{path}: the name tells no split; CONFIG-train.parquet or the like is needed")
+        if _open(path).metadata.num_rows == 0:
+            continue
         found.setdefault(match["config"] or "default", {}).setdefault(match["split"], []).append(path)
     if not found:
         raise FileNotFoundError(f"{folder}: no Parquet files; `soulchat corpus build` makes such a folder")
@@ -108,7 +114,7 @@ def _rewrite(paths: list[Path], target: Path, counts: SplitCounts) -> Iterator[P
         _count(counts, table)
         if writer is None:
             path = target / f"working-{number}.parquet"
-            writer = pq.ParquetWriter(path, table.schema, compression="zstd", write_page_index=True)
+            writer = parquet_writer(path, table.schema, page_index=True)
         writer.write_table(table)
         if path.stat().st_size > MAX_SHARD_BYTES:
             writer.close()

@@ -1,13 +1,16 @@
-"""Reading `results.json`, the one file in which training and the benchmark leave their numbers."""
+"""The one model of `results.json`, the file in which training and the benchmark leave their numbers.
 
-import math
-from collections.abc import Iterator
+What was not measured is None, and null in the file.
+"""
+
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-SCHEMA_VERSION = 1
+from soulchatcorpus.files import write_json
+
 RESULTS_FILE = "results.json"
 METRICS = {
     "bleu-1": "BLEU-1",
@@ -20,79 +23,195 @@ METRICS = {
 }
 
 
-def read_results(path: Path) -> dict[str, Any]:
-    """The checked content of one results.json.
+class _Part(BaseModel):
+    """Numbers are finite; a key that is none of the fields is refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, validate_assignment=True)
+
+
+class DataSet(_Part):
+    """The data that systems were measured on.
+
+    Attributes:
+        name: its true one, such as smilechat-1k.
+        hub_id: its repository on the Hub, where it is published; `revision` is of that.
+        benchmark: the Hub lists that repository as a benchmark.
+        fingerprint: of the test turns that were answered.
+        splits: number of turns by split.
+    """
+
+    name: str
+    config: str | None = None
+    hub_id: str | None = None
+    benchmark: bool = False
+    revision: str | None = None
+    fingerprint: str | None = None
+    splits: dict[str, int] = Field(default_factory=dict)
+    licence: str | None = None
+
+
+class Sampling(_Part):
+    """How replies were drawn, in the names that `generate` has for it."""
+
+    top_p: float | None = None
+    temperature: float | None = None
+    max_new_tokens: int | None = None
+    do_sample: bool = True
+    seed: int | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As keyword arguments of `generate`."""
+        return {"do_sample": self.do_sample} | self.model_dump(exclude_none=True, exclude={"seed", "do_sample"})
+
+
+class Replies(_Part):
+    """Variety (distinct-n over characters), shares of all replies (0 to 1), mean length in characters, empty ones."""
+
+    distinct_1: float | None = None
+    distinct_2: float | None = None
+    mean_length: float | None = None
+    share_distinct: float | None = None
+    share_finished: float | None = None
+    empty: int | None = None
+
+
+class References(Replies):
+    """The same of the references; `expressions` as in `System`."""
+
+    expressions: dict[str, float] = Field(default_factory=dict)
+
+
+class Loss(_Part):
+    """Mean loss in nats a token, its exponential, and the loss in bits a character, which other tokenizers share."""
+
+    loss: float | None = None
+    perplexity: float | None = None
+    bits_per_character: float | None = None
+
+
+class System(Loss):
+    """A row of Table 1: a system that answered the test turns.
+
+    Attributes:
+        kind: model, baseline or endpoint.
+        revision: tells versions of one name apart.
+        seen: whether it was trained on openings of the test turns.
+        metrics: the paper's seven (x100); intervals: their 95 % bootstrap intervals, low and high.
+        signature: the metric's settings.
+        expressions: share of the replies that ask, advise, comfort, …, 0 to 1.
+        seconds: the replies took.
+        folder: of its predictions.jsonl, relative to that of results.json.
+    """
+
+    name: str
+    kind: str | None = None
+    revision: str | None = None
+    seen: bool = False
+    samples: int | None = None
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] | None = None
+    signature: str | None = None
+    generation: Replies = Field(default_factory=Replies)
+    expressions: dict[str, float] = Field(default_factory=dict)
+    seconds: float | None = None
+    prompt: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    processes: int | None = None
+    folder: str | None = None
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """The measured ones of the seven metrics, by their shown name."""
+        found = {shown: self.metrics.get(key) for key, shown in METRICS.items()}
+        return {shown: value for shown, value in found.items() if value is not None}
+
+
+class Training(_Part):
+    """How a training went; `arguments` are the run's, `data_fingerprint` is of all that it was trained on."""
+
+    seconds: float | None = None
+    steps: int | None = None
+    samples: int | None = None
+    tokens: int | None = None
+    tokens_per_second: float | None = None
+    parameters: int | None = None
+    loss_first: float | None = None
+    loss_last: float | None = None
+    data_fingerprint: str | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Hardware(_Part):
+    """Processor, cores that the process may use, the GPU's name or None, memory in GB."""
+
+    cpu: str | None = None
+    cores: int | None = None
+    gpu: str | None = None
+    memory_gb: float | None = None
+
+
+class Results(_Part):
+    """The whole file; `unigram` is the loss of a unigram model of the training replies."""
+
+    schema_version: Literal[1] = 1
+    created: str | None = None
+    recipe: str | None = None
+    git_revision: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: Hardware | None = None
+    dataset: DataSet
+    decoding: Sampling | None = None
+    training: Training | None = None
+    systems: list[System] = Field(default_factory=list)
+    references: References | None = None
+    unigram: Loss | None = None
+
+    @property
+    def own(self) -> System | None:
+        """The system that a card is about: the one called "trained", else the only model; None if neither is there."""
+        models = [system for system in self.systems if system.kind == "model"]
+        trained = [system for system in models if system.name == "trained"] or models
+        return trained[0] if len(trained) == 1 else None
+
+    def write(self, path: Path) -> None:
+        """Write the file at once or not at all."""
+        write_json(path, self.model_dump())
+
+
+def read_results(path: Path) -> Results:
+    """The content of one results.json.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no JSON, or not of the form that `check_results` asks for.
+        ValueError: it is no JSON, or not of the form; in one line.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no results; a model is published with the numbers that it was measured by")
     try:
-        results = orjson.loads(path.read_bytes())
+        return check_results(orjson.loads(path.read_bytes()))
     except orjson.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON ({error})") from error
-    try:
-        check_results(results)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return results
+        raise ValueError(f"{path}: {error}") from None
 
 
-def check_results(results: dict[str, Any]) -> None:
-    """Refuse results of another form: a ValueError names the key, what was found and what is allowed."""
-    if not isinstance(results, dict):
-        raise ValueError(f"results are {type(results).__name__}; a JSON object is needed")
-    if results.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {results.get('schema_version')!r}; {SCHEMA_VERSION} is needed")
-    if not isinstance(results.get("dataset"), dict) or not isinstance(results["dataset"].get("name"), str):
-        raise ValueError("dataset.name is missing; results name the data that they were measured on")
-    if not isinstance(results.get("systems"), list):
-        raise ValueError("systems is missing; a list is needed, empty where nothing was scored yet")
-    for index, system in enumerate(results["systems"]):
-        if not isinstance(system, dict) or not isinstance(system.get("name"), str):
-            raise ValueError(f"systems[{index}].name is missing")
-    for key, number in _numbers(results):
-        if not math.isfinite(number):
-            raise ValueError(f"{key} is {number}; a finite number, or null where nothing was measured, is needed")
+def check_results(content: Any) -> Results:
+    """The model of what a results.json holds; raises ValueError, in one line, where it is of another form."""
+    try:
+        return Results.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(in_one_line(error)) from None
 
 
-def own_system(results: dict[str, Any]) -> dict[str, Any] | None:
-    """The system that the card is about: the one called "trained", else the only model; None if neither is there."""
-    models = [system for system in results["systems"] if system.get("kind") == "model"]
-    trained = [system for system in models if system["name"] == "trained"] or models
-    return trained[0] if len(trained) == 1 else None
-
-
-def metric_values(system: dict[str, Any]) -> dict[str, float]:
-    """The measured ones of the paper's seven metrics, by their shown name."""
-    values = system.get("metrics") or {}
-    return {shown: values[key] for key, shown in METRICS.items() if values.get(key) is not None}
-
-
-def sampling_arguments(results: dict[str, Any]) -> dict[str, Any]:
-    """The decoding that the replies were made with, as `generate` takes it; empty where it was not recorded."""
-    decoding = results.get("decoding") or {}
-    given = {name: value for name, value in decoding.items() if name != "seed" and value is not None}
-    return {"do_sample": True} | given if decoding else {}
-
-
-def lookup(source: dict[str, Any] | None, path: str) -> Any:
-    """The value at a dotted path such as "training.seconds", or None where any part of it is absent."""
-    value: Any = source
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
-    """Every float in the tree with its path."""
-    if isinstance(value, float):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _numbers(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _numbers(item, f"{path}[{index}]")
+def in_one_line(error: ValidationError) -> str:
+    """The first thing that is wrong, for the user: its place, what stands there, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the whole"
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    found = "of another kind" if isinstance(first["input"], dict | list) else repr(first["input"])
+    return f"{where} is {found}; {first['msg'][0].lower()}{first['msg'][1:]}"

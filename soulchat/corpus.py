@@ -2,11 +2,30 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True)
+
+class CorpusGroup(TyperGroup):
+    """Finds the verbs of `making`, whose import is slow, only when they are asked for."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb of that name, None where there is none."""
+        return super().get_command(ctx, cmd_name) or self._making().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The verbs as the help lists them."""
+        return [*super().list_commands(ctx), *self._making().list_commands(ctx)]
+
+    def _making(self) -> Any:
+        from . import making
+
+        return typer.main.get_command(making.app)
+
+
+app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True, cls=CorpusGroup)
 
 
 class OnError(enum.StrEnum):
@@ -23,7 +42,12 @@ class Target(enum.StrEnum):
     CONVERSATIONS = "conversations"
     SHAREGPT = "sharegpt"
     ALPACA = "alpaca"
+    QUESTIONS = "questions"
 
+
+# What the verbs of making share.
+Source = Annotated[Path, typer.Argument(help="A JSON lines file, or a folder that an earlier step left.")]
+Out = Annotated[Path, typer.Option(help="The folder to write to.")]
 
 Format = Annotated[str | None, typer.Option(help="Name of the input's format; recognised by content without it.")]
 
@@ -40,11 +64,12 @@ def convert(
     to: Annotated[Target, typer.Option(help="The form of the rows to write.")],
     format: Format = None,
     on_error: Annotated[OnError, typer.Option(help="Stop at a bad record, or set it aside.")] = OnError.RAISE,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUT that is there already.")] = False,
 ) -> None:
     """Write a corpus in another form. Rejected records go to OUT.rejected.jsonl with their reasons."""
     from soulchatcorpus.tools.convert import convert as convert_corpus
 
-    conversion = convert_corpus(source, output, to.value, format, on_error.value)
+    conversion = convert_corpus(source, output, to.value, format, on_error.value, overwrite=overwrite)
     typer.echo(f"{conversion.rows:,} rows of {to.value} in {output}")
     for line in conversion.report.lines():
         typer.echo(line)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Put a corpus, the metric or a model on the Hub, with its card.", no_args_is_help=True)
 
 RepoId = Annotated[str, typer.Argument(metavar="USER/NAME", help="Repository on the Hub.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show files, sizes and the card's changes; send nothing.")]
-Private = Annotated[bool, typer.Option("--private", help="Make the repository a private one.")]
-Revision = Annotated[str, typer.Option(help="Branch; made where it does not exist.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show files, sizes and the card's changes; upload nothing.")]
+Private = Annotated[bool, typer.Option("--private", help="Make the repository private.")]
+Revision = Annotated[str, typer.Option(help="Branch; created if it does not exist.")]
 CreatePr = Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead of writing to the branch.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -25,20 +25,22 @@ def dataset(
     folder: Annotated[str, typer.Argument(help="Output of `corpus build`, or soulchatcorpus: the embedded sample.")],
     repo_id: RepoId,
     dry_run: DryRun = False,
-    private: Private = False,
+    is_private: Private = False,
     revision: Revision = "main",
     create_pr: CreatePr = False,
     yes: Yes = False,
-    i_have_the_right: Annotated[
+    has_right: Annotated[
         bool,
-        typer.Option("--i-have-the-right", help="With --private: you may store what its terms forbid to pass on."),
+        typer.Option(
+            "--i-have-the-right", help="With --private: you may store data whose terms forbid redistribution."
+        ),
     ] = False,
     report: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a step before the build, for the card; else its numbered neighbours."),
+        typer.Option(help="Folder of a step before the build, for the card; by default its numbered neighbours."),
     ] = None,
     gated: Annotated[
-        str | None, typer.Option(help="auto: readers accept the card's terms first. manual: you let each one in.")
+        str | None, typer.Option(help="auto: readers accept the card's terms first. manual: you approve each reader.")
     ] = None,
 ) -> None:
     """Publish a corpus as Parquet, by config and split."""
@@ -47,20 +49,20 @@ def dataset(
 
     check_repo_id(repo_id)
     if gated not in (None, "auto", "manual"):
-        raise ValueError(f"--gated is {gated!r}; auto or manual is allowed")
+        raise ValueError(f"gated is {gated!r}; allowed: auto, manual")
     source = Path(folder)
     if folder == "soulchatcorpus" and not source.is_dir():
         source = _package_folder("soulchatcorpus")
     checked: Any = gated  # None, or one of the two words that a target allows
-    target = Target(repo_id, "dataset", revision, private, create_pr, checked, OURS)
+    target = Target(repo_id, "dataset", revision, is_private, create_pr, checked, OURS)
     with tempfile.TemporaryDirectory() as staged:
         stage_dataset(
             source,
             Path(staged),
             repo_id=repo_id,
             reports=report or [],
-            is_private=private,
-            has_right=i_have_the_right,
+            is_private=is_private,
+            has_right=has_right,
         )
         _publish(Path(staged), target, dry_run, yes)
 
@@ -103,6 +105,9 @@ def model(
     dataset: Annotated[
         str | None, typer.Option(metavar="USER/NAME", help="Where the data of its results is published.")
     ] = None,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="The Hub lists that data set as a benchmark: send it the scores.")
+    ] = False,
 ) -> None:
     """Publish a trained model, a LoRA adapter or a P-Tuning prefix."""
     from hub_cards.model import OURS, stage_model
@@ -111,13 +116,21 @@ def model(
     check_repo_id(repo_id)
     published = (dataset, find_revision(dataset, "dataset")) if dataset else None
     with tempfile.TemporaryDirectory() as staged:
-        stage_model(folder, Path(staged), repo_id=repo_id, base_model=base_model, licence=licence, dataset=published)
+        stage_model(
+            folder,
+            Path(staged),
+            repo_id=repo_id,
+            base_model=base_model,
+            licence=licence,
+            dataset=published,
+            is_benchmark=benchmark,
+        )
         _publish(Path(staged), Target(repo_id, "model", revision, private, create_pr, ours=OURS), dry_run, yes)
 
 
 @app.command()
 def check(folder: Annotated[Path, typer.Argument(help="A folder with a card.")]) -> None:
-    """Look for what is wrong with a card and its folder, offline; exit code 1 where something is."""
+    """Check a card and its folder, offline; exit code 1 if there is a problem."""
     from hub_cards.check import check_folder
 
     findings = check_folder(folder)
@@ -125,15 +138,16 @@ def check(folder: Annotated[Path, typer.Argument(help="A folder with a card.")])
         typer.echo(str(finding))
     if findings:
         raise typer.Exit(1)
-    typer.echo(f"{folder}: nothing to find fault with")
+    typer.echo(f"{folder}: no problems found")
 
 
 def _publish(staged: Path, target: "Target", dry_run: bool, yes: bool) -> None:
     from hub_cards.publish import publish_folder
 
-    url = publish_folder(staged, target, dry_run=dry_run, confirm=_asker(target.repo_id, dry_run or yes))
-    if url:
-        typer.echo(url)
+    url = publish_folder(
+        staged, target, dry_run=dry_run, is_rendered=True, confirm=_asker(target.repo_id, dry_run or yes)
+    )
+    typer.echo(url or "nothing was sent")
 
 
 def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
@@ -144,6 +158,8 @@ def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
             typer.echo(f"{change.kind:>9}  {change.size:>13,}  {change.path}")
         if plan.card_diff:
             typer.echo(plan.card_diff)
+        if not plan.is_compared:
+            typer.echo("not compared with what is published: the Hub cannot be reached")
         size = sum(change.size for change in plan.todo if change.kind != "removed")
         typer.echo(f"{len(plan.todo)} of {len(plan.changes)} files change, {size:,} bytes, in one commit to {repo_id}")
         return is_agreed or typer.confirm("Publish?")

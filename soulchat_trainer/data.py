@@ -1,20 +1,52 @@
-"""The corpus of a run: splits of conversations, by name or from a file, and the fingerprint that results name."""
+"""The corpus of a run: splits by name or from a file, what stands in their rows, and the fingerprint for results.
+
+Rows are conversations (`messages`) or turns (`prompt` in the paper's form, `completion`, perhaps a `system` text); the
+latter are read back into messages here and nowhere else.
+"""
 
 import hashlib
+import itertools
 import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import orjson
 from datasets import Dataset, DatasetDict
 
 import soulchatcorpus  # makes its name known to load_dataset
-
-from .evaluation.turns import list_turns
+from hub_cards.results import DataSet
+from soulchatcorpus import Conversation, Message
+from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
+from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
+MAX_SAMPLES = 10_000  # the paper, section 3.3
+TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
+READ_ROWS = 1000  # at once: one by one takes ten times as long
+
+
+@dataclass(slots=True)
+class TrainingConversation:
+    """Messages, and the numbers of those that are targets."""
+
+    messages: list[Message]
+    targets: list[int]
+
+
+@dataclass(slots=True)
+class RowTurn(Turn):
+    """A turn that somebody handed in as a row: it keeps the row's own id."""
+
+    row_id: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.row_id
 
 
 def load_corpus(name: str) -> DatasetDict:
@@ -45,13 +77,18 @@ def load_named(name: str) -> DatasetDict:
     """`load_dataset` by name; our own corpora as conversations, others as conversations or turns."""
     configs = datasets.get_dataset_config_names(name)
     corpus = datasets.load_dataset(name, "conversations" if "conversations" in configs else configs[0])
-    columns = corpus["train"].column_names if "train" in corpus else []
-    if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
-        raise ValueError(
-            f"dataset {name}: needs a split train with columns messages, or prompt and completion; found splits "
-            f"{', '.join(corpus)} with columns {', '.join(columns)}"
-        )
+    if "train" not in corpus:
+        raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
+    _has_messages(corpus["train"].column_names, f"dataset {name}")
     return corpus
+
+
+def _has_messages(columns: Iterable[str], name: str = "a data set") -> bool:
+    """True for rows of conversations, False for rows of turns; raises ValueError for others."""
+    columns = list(columns)
+    if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
+        raise ValueError(f"{name} has columns {', '.join(columns)}; allowed: messages, or prompt and completion")
+    return "messages" in columns
 
 
 def corpus_fingerprint(corpus: DatasetDict) -> str:
@@ -65,7 +102,134 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
     return digest.hexdigest()
 
 
-def draw_turns(rows: Dataset | None, number: int) -> list[dict[str, str]]:
-    """That many turns of a split, the same at every call."""
-    turns = list_turns(rows) if rows is not None else []
-    return turns if number >= len(turns) else random.Random(0).sample(turns, number)
+class StoredTurns:
+    """The turns of a split, read anew each time; a row without an id is called by its number.
+
+    Raises:
+        ValueError: a column is missing; while it is read, a prompt is not of the paper's form.
+    """
+
+    def __init__(self, rows: Dataset) -> None:
+        self.has_messages = _has_messages(rows.column_names)
+        known = ("id", "messages") if self.has_messages else TURN_COLUMNS
+        self.rows = rows.select_columns([column for column in known if column in rows.column_names])
+
+    def __iter__(self) -> Iterator[Turn]:
+        rows = enumerate(self._read())
+        if not self.has_messages:
+            return (read_turn(row, number) for number, row in rows)
+        conversations = (Conversation(str(row.get("id", number)), row["messages"]) for number, row in rows)
+        return (turn for conversation in conversations for turn in split_turns(conversation))
+
+    def openings(self) -> Iterator[str]:
+        """The first message of each conversation, of each row where rows are turns."""
+        return (find_opening(row["messages"] if self.has_messages else parse(row["prompt"])) for row in self._read())
+
+    def count(self) -> int:
+        """How many there are."""
+        if not self.has_messages:
+            return len(self.rows)
+        return sum(count_turns(row["messages"]) for row in self._read())
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        for batch in self.rows.iter(batch_size=READ_ROWS):
+            yield from _rows(batch)
+
+
+def list_turns(rows: Dataset) -> list[Turn]:
+    """All `StoredTurns` of a split."""
+    return list(StoredTurns(rows))
+
+
+def read_batch(batch: Mapping[str, Sequence[Any]]) -> list[TrainingConversation]:
+    """A batch of columns as conversations; raises ValueError as `list_turns` does."""
+    if _has_messages(batch):
+        return [TrainingConversation(messages, find_targets(messages)) for messages in batch["messages"]]
+    return group_turns(read_turn(row, number) for number, row in enumerate(_rows(batch)))
+
+
+def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    return (dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True))
+
+
+def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
+    """A row with `prompt` and `completion` as a turn; `number` stands for an id where it has none.
+
+    Raises:
+        ValueError: the prompt is not of the form that `dialogue.render_prompt` writes.
+    """
+    id_, prompt, system = str(row.get("id", number)), row["prompt"], row.get("system")
+    talk = parse(prompt)
+    if not prompt.endswith("\n" + COUNSELLOR_CUE) or all(message["role"] != "user" for message in talk):
+        raise ValueError(
+            f"the prompt of row {id_} ends in {prompt[-40:]!r}; allowed: lines that begin with "
+            f"{' or '.join(ROLE_PREFIXES.values())}, one of them the user's, and then {COUNSELLOR_CUE!r}"
+        )
+    context = talk if system is None else [Message(role="system", content=system), *talk]
+    return RowTurn(str(row.get("conversation_id", id_)), row.get("turn", 1), context, row["completion"], row_id=id_)
+
+
+def group_turns(turns: Iterable[Turn]) -> list[TrainingConversation]:
+    """Turns to conversations, so that shared contexts meet again.
+
+    Neighbouring turns of one conversation are joined where one is the beginning of the other; a turn that is not (its
+    history was edited) becomes a conversation of its own.
+    """
+    conversations: list[TrainingConversation] = []
+    for _, group in itertools.groupby(turns, key=lambda turn: turn.conversation_id):
+        joined: list[TrainingConversation] = []
+        for turn in sorted(group, key=lambda turn: -len(turn.context)):
+            messages = [*turn.context, Message(role="assistant", content=turn.completion)]
+            whole = next((other for other in joined if other.messages[: len(messages)] == messages), None)
+            if whole is None:
+                joined.append(TrainingConversation(messages, [len(turn.context)]))
+            elif len(turn.context) not in whole.targets:
+                whole.targets.insert(0, len(turn.context))
+        conversations += joined
+    return conversations
+
+
+def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[Turn]:
+    """Test turns without replacement, in their order; by default all, at most 10,000 (the paper, section 3.3).
+
+    Raises:
+        ValueError: more are asked for than there are, or fewer than one; there are none; an id stands twice.
+    """
+    if len({turn.id for turn in turns}) < len(turns):
+        raise ValueError(f"the {len(turns)} test turns share ids; allowed: an id of its own for each")
+    wanted = min(len(turns), MAX_SAMPLES) if samples is None else samples
+    if not 1 <= wanted <= len(turns):
+        raise ValueError(f"{wanted} samples are asked for and the test split has {len(turns)}; allowed: 1 to that")
+    chosen = sorted(random.Random(seed).sample(range(len(turns)), wanted))
+    return [turns[index] for index in chosen]
+
+
+def sample_test_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int) -> list[Turn]:
+    """`sample_turns` of a corpus's test split.
+
+    Raises:
+        ValueError: there is no test split, or not so many turns in it.
+    """
+    if "test" not in corpus:
+        raise ValueError(f"dataset {name} has no test split; found {', '.join(corpus)}")
+    return sample_turns(list_turns(corpus["test"]), samples, seed)
+
+
+def turns_fingerprint(turns: Iterable[Turn]) -> str:
+    """SHA-256 over id, context and completion of the turns: equal exactly where the same samples were scored."""
+    digest = hashlib.sha256()
+    for turn in turns:
+        digest.update(orjson.dumps([turn.id, turn.context, turn.completion]))
+    return digest.hexdigest()
+
+
+def describe_dataset(name: str, corpus: DatasetDict, fingerprint: str) -> DataSet:
+    """The `dataset` part of results.json, with the number of turns by split."""
+    known = DATASET_NAMES.get(name, {})
+    return DataSet(
+        name=known.get("name", Path(name).name),
+        config="turns",
+        fingerprint=fingerprint,
+        splits={split: StoredTurns(rows).count() for split, rows in corpus.items()},
+        licence=known.get("licence", next(iter(corpus.values())).info.license or None),
+    )

@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, HTTPError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils.peft_utils import find_adapter_config_file
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+HUB_SECONDS = 3.0  # for the Hub to say whether it has a model
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def load_model(
-    name: str, device: str = "auto", dtype: str = "auto"
+    name: str, device: str = "auto", dtype: str = "auto", tokenizer: str | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer, ready for replies; an adapter is merged into the base model that it names.
 
@@ -23,6 +25,7 @@ def load_model(
         name: a folder (as `train.py` or `save_pretrained` writes it), or a repository of the Hub.
         device: a torch device, or "auto": the first GPU, else the CPU.
         dtype: float32, bfloat16, float16, or "auto": float32 on the CPU, elsewhere the checkpoint's own.
+        tokenizer: where another tokenizer than the model's is.
 
     Raises:
         OSError: there is no model of that name.
@@ -32,7 +35,7 @@ def load_model(
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
-    tokenizer_name = name if (Path(name) / "tokenizer_config.json").is_file() else base
+    own = name if (Path(name) / "tokenizer_config.json").is_file() else base
     weights = _choose_dtype(dtype, where)
     with naming(base):
         model = AutoModelForCausalLM.from_pretrained(base, dtype=weights)
@@ -40,13 +43,24 @@ def load_model(
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, name).merge_and_unload()
-    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer_name)
+    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer or own)
 
 
 def adapter_base(name: str) -> str | None:
     """The base model that a PEFT adapter names; None for a model that is no adapter."""
-    adapter_file = find_adapter_config_file(name)
-    return None if adapter_file is None else json.loads(Path(adapter_file).read_text())["base_model_name_or_path"]
+    adapter_file = find_file(name, "adapter_config.json")
+    return None if adapter_file is None else json.loads(adapter_file.read_text())["base_model_name_or_path"]
+
+
+def find_file(name: str, filename: str) -> Path | None:
+    """A file of a model's folder, or of its repository on the Hub; None where that has none or cannot be reached."""
+    if Path(name).is_dir():
+        path = Path(name) / filename
+        return path if path.is_file() else None
+    try:
+        return Path(hf_hub_download(name, filename))
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError):
+        return None
 
 
 @contextmanager
@@ -61,11 +75,12 @@ def naming(name: str) -> Iterator[None]:
 
 
 def check_model_folder(name: str) -> None:
-    """Raises OSError when `name` looks like a folder of this machine and holds no model."""
+    """Raises OSError when `name` is neither a folder with a model nor a repository of the Hub."""
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or a repository of the Hub")
+        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or USER/NAME on the Hub")
+        _check_repository(name)
         return
     if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
         raise FileNotFoundError(f"{name} has no config.json; allowed: a folder with config, tokenizer and weights")
@@ -73,15 +88,32 @@ def check_model_folder(name: str) -> None:
         raise FileNotFoundError(f"{name} has no weights; allowed: a folder with {' or '.join(WEIGHTS)}")
 
 
+def _check_repository(name: str) -> None:
+    """Ask the Hub once for what is not in the cache; loading would ask for each file again and again."""
+    if any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "adapter_config.json")):
+        return
+    try:
+        HfApi().model_info(name, timeout=HUB_SECONDS)
+    except (HFValidationError, HfHubHTTPError) as error:
+        reason = str(error).splitlines()[0]
+        raise OSError(f"{name} is no folder here and no model that the Hub gives to you ({reason})") from error
+    except (HTTPError, OSError) as error:
+        raise OSError(
+            f"{name} is no folder here and not in the cache, and the Hub cannot be reached ({error}); allowed: a "
+            "model's folder, or a model that was downloaded before"
+        ) from error
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The files with weights in a model's folder."""
     return sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
 
 
-def model_revision(name: str, model: PreTrainedModel) -> str | None:
+def model_revision(name: str) -> str | None:
     """What tells this model from its other versions: the Hub's commit, or a hash of a folder's weights."""
     if not Path(name).is_dir():
-        return model.config._commit_hash
+        config = find_file(name, "adapter_config.json") or find_file(name, "config.json")
+        return None if config is None else config.parent.name  # the cache has a folder for each commit
     digest = hashlib.sha256()
     for path in weight_files(Path(name)):
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: held-out replies and their scores beside baselines, results.json, loss curve, card."""
+"""What a run leaves behind: its benchmark beside baselines, results.json, loss curve, card."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,28 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from datasets import DatasetDict
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, TrainerState
+from transformers import PreTrainedTokenizerBase, TrainerState
 
 from hub_cards.model import write_model_card
-from hub_cards.results import RESULTS_FILE
+from hub_cards.results import RESULTS_FILE, Loss, Results, System, check_results
+from soulchatcorpus.files import replacing
 
-from .data import draw_turns
+from .data import StoredTurns
 from .evaluation.perplexity import unigram_loss
-from .evaluation.results import PREDICTIONS_FILE, replacing, write_predictions, write_results
+from .evaluation.run import Benchmark, choose_turns, describe_loss
 from .evaluation.seen import find_openings, write_openings
-from .evaluation.table1 import describe_references, evaluate_model, evaluate_retrieval
-from .evaluation.turns import list_turns
-from .generation.sampling import Decoding
+from .evaluation.systems import RETRIEVAL, UNTRAINED, Answering, ModelSystem, RetrievalSystem
 from .training.arguments import RunArguments, SoulChatTrainingArguments
-from .training.models import make_model
 from .training.run_info import describe_training
 
-EVALUATION_BATCH = 64
+EVALUATION = "evaluation"  # folder, in that of the run, of replies as they come
+TRAINED = "trained"
 
 
 @dataclass
 class FinishedRun:
-    """A run after training: what was asked for, and what the folder `args.output_dir` was trained on."""
+    """A run after training: what was asked for, and what the folder `args.output_dir` was trained on.
+
+    `benchmark` is what it is scored by, None where nothing is held out for that.
+    """
 
     run_info: dict[str, Any]
     run: RunArguments
@@ -36,66 +38,76 @@ class FinishedRun:
     tokenizer: PreTrainedTokenizerBase
     state: TrainerState
     parameters: int
+    benchmark: Benchmark | None
 
     @property
     def folder(self) -> Path:
         return Path(self.args.output_dir)
 
+    @property
+    def train_turns(self) -> StoredTurns:
+        return StoredTurns(self.corpus["train"])
 
-def report_run(finished: FinishedRun) -> dict[str, Any]:
+
+def plan_benchmark(run: RunArguments, args: SoulChatTrainingArguments, corpus: DatasetDict) -> Benchmark | None:
+    """That of `soulchat benchmark run --samples num_test_turns` with the run's decoding and seed.
+
+    Raises:
+        ValueError: the test turns cannot be read, or share ids; better told before training than after it.
+    """
+    samples = min(run.num_test_turns, StoredTurns(corpus["test"]).count()) if "test" in corpus else 0
+    if not samples:
+        return None
+    dataset, turns = choose_turns(run.dataset, corpus, samples, args.seed)
+    return Benchmark(dataset, turns, args.decoding(), renew=True)
+
+
+def report_run(finished: FinishedRun) -> Results:
     """Evaluate the saved model on held-out turns and write everything that describes the run; returns the results."""
     plot_loss(finished.state.log_history, finished.folder / "loss.png")
-    train_turns = list_turns(finished.corpus["train"])
     base = finished.run.model_name_or_path
-    openings = find_openings(base) if base else None
-    write_openings(finished.folder, (turn["prompt"] for turn in train_turns), openings)
-    turns = draw_turns(finished.corpus.get("test"), finished.run.num_test_turns)
-    decoding = finished.args.decoding()
-    systems = evaluate_systems(finished, train_turns, turns, decoding) if turns else []
-    references = [turn["completion"] for turn in turns]
-    results = write_results(
-        finished.folder / RESULTS_FILE,
-        dataset=finished.run_info["dataset"],
-        decoding=decoding,
-        systems=systems,
-        references=describe_references(references) if turns else {},
-        recipe=finished.run_info["recipe"],
-        training=describe_training(
-            finished.state, {**asdict(finished.run), **finished.args.to_dict()}, finished.parameters
-        ),
-        unigram=describe_unigram(finished, train_turns, references) if turns else None,
-    )
+    write_openings(finished.folder, finished.train_turns.openings(), find_openings(base) if base else None)
+    arguments = {**asdict(finished.run), **finished.args.to_dict()}
+    training = describe_training(finished.state, arguments, finished.parameters)
+    training["data_fingerprint"] = finished.run_info["dataset"]["fingerprint"]
+    if finished.benchmark is None:
+        results = check_results({**finished.run_info, "training": training})
+    else:
+        results = finished.benchmark.results(
+            score_systems(finished, finished.benchmark),
+            recipe=finished.run_info["recipe"],
+            training=training,
+            unigram=describe_unigram(finished, finished.benchmark.completions),
+        )
+    results.write(finished.folder / RESULTS_FILE)
     write_model_card(finished.folder)
     return results
 
 
-def evaluate_systems(
-    finished: FinishedRun,
-    train_turns: Sequence[dict[str, str]],
-    turns: Sequence[dict[str, str]],
-    decoding: Decoding,
-) -> list[dict[str, Any]]:
-    """Score the saved model, the one that training started from, and retrieval on the same turns."""
-    systems = []
-    for name in ("trained", "base" if finished.run.model_name_or_path else "untrained"):
-        if name == "trained":
-            model = AutoModelForCausalLM.from_pretrained(finished.folder)
-        else:
-            model = make_model(finished.run, finished.tokenizer, finished.args.seed)
-        model = model.to(finished.args.device)
-        row, predictions = evaluate_model(name, model, finished.tokenizer, turns, decoding, EVALUATION_BATCH)
-        if name == "trained":
-            write_predictions(finished.folder / PREDICTIONS_FILE, turns, predictions)
-        systems.append(row)
-    return [*systems, evaluate_retrieval(train_turns, turns)[0]]
+def score_systems(finished: FinishedRun, benchmark: Benchmark) -> list[System]:
+    """The rows of the saved model, of the one that training started from, and of retrieval."""
+    rows = []
+    for name in (TRAINED, "base" if finished.run.model_name_or_path else "untrained", RETRIEVAL):
+        journal = finished.folder / EVALUATION / name
+        folder = finished.folder if name == TRAINED else journal
+        row = benchmark.score(_open_system(name, finished), folder, journal)
+        where = {"name": name, "folder": str(folder.relative_to(finished.folder))}
+        rows += [] if row is None else [row.model_copy(update=where)]
+    return rows
 
 
-def describe_unigram(
-    finished: FinishedRun, train_turns: Sequence[dict[str, str]], references: Sequence[str]
-) -> dict[str, float]:
-    """Loss and perplexity of a unigram model over the same tokens."""
-    unigram = unigram_loss(finished.tokenizer, [turn["completion"] for turn in train_turns], references)
-    return {"loss": unigram.loss, "perplexity": unigram.perplexity}
+def _open_system(name: str, finished: FinishedRun) -> Answering:
+    if name == RETRIEVAL:
+        return RetrievalSystem(finished.train_turns)
+    folder = str(finished.folder)
+    spec = {TRAINED: folder, "base": finished.run.model_name_or_path, "untrained": UNTRAINED + folder}[name]
+    return ModelSystem(str(spec), None, str(finished.args.device), "auto", finished.args.seed, tokenizer=folder)
+
+
+def describe_unigram(finished: FinishedRun, references: Sequence[str]) -> Loss:
+    """The loss of a unigram model over the same tokens."""
+    replies = (turn.completion for turn in finished.train_turns)
+    return describe_loss(unigram_loss(finished.tokenizer, replies, references))
 
 
 def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:
@@ -115,22 +127,22 @@ def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:
         figure.savefig(file, format="png", dpi=150)
 
 
-def format_table(results: dict[str, Any]) -> str:
+def format_table(results: Results) -> str:
     """The systems side by side, as plain text; nothing where none was scored."""
-    if not results["systems"]:
+    if not results.systems:
         return ""
     lines = [f"{'':<12}{'loss':>8}{'perpl.':>9}{'BLEU-1':>8}{'BLEU-4':>8}{'ROUGE-L':>9}{'distinct':>10}{'ended':>7}"]
-    for system in results["systems"]:
-        metrics, generation = system["metrics"], system["generation"]
+    for system in results.systems:
+        metrics, replies = system.metrics, system.generation
         lines.append(
-            f"{system['name']:<12}{_format_loss(system)}"
+            f"{system.name:<12}{_format_loss(system)}"
             f"{metrics['bleu-1']:8.2f}{metrics['bleu-4']:8.2f}{metrics['rouge-l']:9.2f}"
-            f"{generation['share_distinct']:10.0%}{generation['share_finished']:7.0%}"
+            f"{replies.share_distinct:10.0%}{replies.share_finished:7.0%}"
         )
-    if results["unigram"]:
-        lines.append(f"{'unigram':<12}{_format_loss(results['unigram'])}")
+    if results.unigram:
+        lines.append(f"{'unigram':<12}{_format_loss(results.unigram)}")
     return "\n".join(lines)
 
 
-def _format_loss(row: dict[str, Any]) -> str:
-    return f"{'–':>8}{'–':>9}" if row["loss"] is None else f"{row['loss']:8.3f}{row['perplexity']:9.1f}"
+def _format_loss(row: Loss) -> str:
+    return f"{'–':>8}{'–':>9}" if row.loss is None else f"{row.loss:8.3f}{row.perplexity:9.1f}"

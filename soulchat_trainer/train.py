@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -9,16 +10,16 @@ from pathlib import Path
 
 import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
 
 from .data import load_corpus
+from .evaluation.run import Benchmark
 from .loading import check_model_folder
-from .report import FinishedRun, format_table, report_run
-from .training.checkpoints import check_room, describe_last_whole, saving
-from .training.models import make_model, make_tokenizer
+from .report import FinishedRun, format_table, plan_benchmark, report_run
+from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
+from .training.models import describe_use, make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
-from .training.run_info import describe_dataset, describe_run
+from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
 
 # Time for a launcher to end this process because another one has ended. It takes about a second.
@@ -26,13 +27,22 @@ SECONDS_FOR_THE_LAUNCHER = 15
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run a recipe, as `run` does; Ctrl-C is told in a line, too."""
+    try:
+        run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("soulchat: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None  # as a shell reports a process that SIGINT ended
+
+
+def run(argv: Sequence[str]) -> None:
     """Run a recipe. What is wrong is told in a line; the exit code is 2.
 
     The first process tells it at once. What others find it mostly tells too, and a RuntimeError may come of another
     process's end: in both cases the launcher ends this one before it speaks. What it found alone, it then tells.
     """
     try:
-        run_recipe(sys.argv[1:] if argv is None else argv)
+        run_recipe(argv)
     except (ValueError, OSError, RuntimeError) as error:
         is_first = os.environ.get("RANK", "0") == "0"
         is_own = not isinstance(error, RuntimeError) and not isinstance(error.__cause__, RuntimeError)
@@ -48,11 +58,14 @@ def run_recipe(argv: Sequence[str]) -> None:
     """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
+    if args.deepspeed is not None:
+        check_compiler()
     if args.device.type == "cpu" and args.world_size == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     if run.model_name_or_path is not None:
         check_model_folder(run.model_name_or_path)
     corpus = load_corpus(run.dataset)
+    benchmark = plan_benchmark(run, args, corpus)
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
         goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
@@ -60,8 +73,9 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.deepspeed is not None:
         start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
+    describe_use(model, tokenizer, args.decoding())
     check_room(model, args)
-    run_info = describe_run(recipe, describe_dataset(run.dataset, corpus))
+    run_info = describe_run(recipe, describe_corpus(run.dataset, corpus))
     trainer = SoulChatTrainer(
         model=model,
         args=args,
@@ -71,10 +85,12 @@ def run_recipe(argv: Sequence[str]) -> None:
         run_info=run_info,
     )
     trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
-    with saving("the trained model", Path(args.output_dir), describe_last_whole(args.output_dir)):
-        trainer.save_model(_internal_call=True)
+    last = describe_last_whole(args.output_dir)
+    with saving("the trained model", Path(args.output_dir), last), trainers_habits_off(args):
+        trainer.save_model()  # the Hub gets it with its results
         trainer.save_state()
-    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, get_model_param_count(model))
+    parameters = count_parameters(model)
+    finished = FinishedRun(run_info, run, args, corpus, tokenizer, trainer.state, parameters, benchmark)
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
     unset_hf_deepspeed_config()  # and whole: ZeRO-3 would part it among processes that do not take part
@@ -83,7 +99,19 @@ def run_recipe(argv: Sequence[str]) -> None:
         if pusher is not None:
             pusher.submit(finished.folder, results)
             pusher.finish()
-        print(format_table(results), next_steps(args.output_dir), sep="\n\n")
+        print(format_table(results), next_steps(args.output_dir, benchmark, run.dataset), sep="\n\n")
+
+
+def check_compiler() -> None:
+    """DeepSpeed compiles its operators on first use, by g++ and by pip's ninja, which is beside the interpreter.
+
+    Raises:
+        ValueError: one of them is not installed.
+    """
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    for tool in ("g++", "ninja"):
+        if shutil.which(tool) is None:
+            raise ValueError(f"DeepSpeed compiles its operators on first use and needs {tool}, which is not installed")
 
 
 def start_deepspeed() -> None:
@@ -99,15 +127,22 @@ def start_deepspeed() -> None:
     deepspeed.init_distributed()
 
 
-def next_steps(output_dir: str) -> str:
-    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter."""
+def next_steps(output_dir: str, benchmark: Benchmark | None, dataset: str) -> str:
+    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter.
+
+    The last one measures what the run has reported.
+    """
     soulchat = os.path.relpath(Path(sys.executable).with_name("soulchat"))
-    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval"
+    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval --dataset {dataset}"
+    same = ""
+    if benchmark is not None:
+        decoding = benchmark.decoding
+        same = f" --samples {len(benchmark.turns)} --seed {decoding.seed} --max-new-tokens {decoding.max_new_tokens}"
     return (
         f"Everything is in {output_dir}. Try next:\n"
         f"  {soulchat} chat {output_dir}\n"
         f"  {soulchat} app {output_dir}\n"
-        f"  {soulchat} benchmark run {models} --max-new-tokens 120 --output {output_dir}-benchmark"
+        f"  {soulchat} benchmark run {models}{same} --output {output_dir}-benchmark"
     )
 
 

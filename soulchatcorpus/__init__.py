@@ -4,10 +4,25 @@ Importing this package makes `datasets.load_dataset("soulchatcorpus")` work from
 """
 
 from .dialogue import render_prompt
+from .reading.corpus import read_corpus
+from .reading.json_stream import CorpusError
 from .resolve import register
 from .schema import TOPICS, Conversation, Message
+from .tools.convert import convert
+from .turn_view import TurnView
 from .turns import Turn, split_turns
 
 register()
 
-__all__ = ["TOPICS", "Conversation", "Message", "Turn", "render_prompt", "split_turns"]
+__all__ = [
+    "TOPICS",
+    "Conversation",
+    "CorpusError",
+    "Message",
+    "Turn",
+    "TurnView",
+    "convert",
+    "read_corpus",
+    "render_prompt",
+    "split_turns",
+]

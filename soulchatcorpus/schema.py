@@ -1,9 +1,10 @@
 """What a conversation is: messages, the paper's twelve topics, and the `datasets.Features` of each config."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from datasets import ClassLabel, Features, List, Value
+from typing_extensions import TypedDict  # pydantic cannot read that of typing before Python 3.12
 
 Role = Literal["system", "user", "assistant"]
 
@@ -28,7 +29,7 @@ _TOPIC_OF = {topic: topic for topic in TOPICS} | {en: zh for zh, en in TOPICS.it
 
 
 class Message(TypedDict):
-    """One utterance: `role` is "user", "assistant" (the counsellor) or, before a corpus is regularised, "system"."""
+    """One utterance: `role` is "user", "assistant" (the counsellor) or, in the first place only, "system"."""
 
     role: Role
     content: str
@@ -40,9 +41,10 @@ class Conversation:
 
     Attributes:
         id: unique inside its corpus; kept from the source record to every turn sample made of it.
-        messages: the utterances in order.
+        messages: the utterances in order, after a system text where there is one.
         topic: one of `TOPICS`, or None where unknown.
-        provenance: where it came from (source id, prompt version, model, reviewer's decision, licence, …).
+        provenance: where it came from (source id, prompt version, model, reviewer's decision, licence, …); it is part
+            of a corpus that was made here, and of no config.
     """
 
     id: str
@@ -69,6 +71,7 @@ TURN_FEATURES = Features(
         "conversation_id": Value("string"),
         "turn": Value("int32"),
         "topic": ClassLabel(names=list(TOPICS)),
+        "system": Value("string"),
         "prompt": Value("string"),
         "completion": Value("string"),
     }

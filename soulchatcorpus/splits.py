@@ -34,12 +34,12 @@ class _Group(Generic[Item]):
 
 
 def opening_key(opening: str) -> int:
-    """A 64-bit hash of the first message; white space does not count."""
+    """A 64-bit hash of a conversation's first message (`turns.find_opening`); white space does not count."""
     return int(opening_keys([opening])[0])
 
 
 def opening_keys(openings: Sequence[str]) -> np.ndarray:
-    """The `opening_key` of each first message; uint64 [openings]."""
+    """The `opening_key` of each opening; uint64 [openings]."""
     digests = [blake2b("".join(opening.split()).encode(), digest_size=8).digest() for opening in openings]
     return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
@@ -50,12 +50,12 @@ def held_out_turns(total: int) -> tuple[int, int]:
 
 
 class Splitter(Generic[Item]):
-    """Assigns items (whatever stands for a conversation) to splits, one at a time.
+    """Assigns items (whatever stands for a conversation) to splits.
 
-    `count` tells for each conversation whether it is a candidate for the held-out splits. If not, it is for training;
-    if so, hand it to `keep`, which returns the earlier ones that are now known to be for training. After the last one
-    `finish` returns all that was kept, by split. Test holds exactly the turns of `held_out_turns` wherever whole
-    openings add up to that number.
+    `count` tells of many conversations which are candidates for the held-out splits. The others are for training; hand
+    the candidates to `keep`, which returns those that are now known to be for training. After the last one `finish`
+    returns all that was kept, by split. Test holds exactly the turns of `held_out_turns` wherever whole openings add
+    up to that number.
     """
 
     def __init__(self) -> None:
@@ -67,13 +67,8 @@ class Splitter(Generic[Item]):
         self._largest: list[int] = []  # the groups' keys, negated: a heap whose top is the largest key
         self._common: set[int] = set()
 
-    def count(self, key: int, turns: int) -> bool:
-        """Take note of a conversation with this `opening_key` and so many turns: is it a candidate?"""
-        self.turns += turns
-        return key < self._limit and key not in self._common
-
-    def count_all(self, keys: np.ndarray, turns: np.ndarray) -> np.ndarray:
-        """`count` of many conversations at once: uint64 keys and int turns [n] to bool [n], True for a candidate."""
+    def count(self, keys: np.ndarray, turns: np.ndarray) -> np.ndarray:
+        """Take note of conversations by uint64 `opening_key`s and turns [n]; bool [n], True for a candidate."""
         self.turns += int(turns.sum())
         return (keys < np.uint64(self._limit)) & ~np.isin(keys, np.array(list(self._common), np.uint64))
 
@@ -139,12 +134,10 @@ class Splitter(Generic[Item]):
 
 
 def split_all(items: Iterable[tuple[int, int, Item]]) -> Iterator[tuple[str, Item]]:
-    """(split, item) for a whole small corpus, given as (key, turns, item), in the order of the splits."""
+    """(split, item) of a corpus given as (key, turns, item); those for training come as soon as they are known."""
     splitter: Splitter[Item] = Splitter()
-    train: list[Item] = []
     for key, turns, item in items:
-        train += splitter.keep(key, turns, item) if splitter.count(key, turns) else [item]
-    rest = splitter.finish()
-    rest["train"] = train + rest["train"]
-    for split in SPLITS:
-        yield from ((split, item) for item in rest[split])
+        splitter.turns += turns
+        yield from (("train", released) for released in splitter.keep(key, turns, item))
+    for split, rest in splitter.finish().items():
+        yield from ((split, item) for item in rest)

@@ -1,10 +1,11 @@
 """Conversations as Arrow tables, and turns out of them in bulk.
 
-A turn's prompt is a piece of its conversation's rendered text: from the start of the conversation to the end of the
-counsellor's cue. So a batch is rendered once, as one buffer, and prompts are slices of it.
+A turn's prompt is a piece of its conversation's rendered text: from the first words after the system text to the end
+of the counsellor's cue. So a batch is rendered once, as one buffer, and prompts are slices of it.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -46,42 +47,80 @@ def turn_table(conversations: pa.Table) -> pa.Table:
     return pa.Table.from_batches(batches, schema=TURN_SCHEMA)
 
 
-def find_openings(conversations: pa.Table) -> list[str]:
-    """The first message of each conversation."""
-    offsets, _, content = message_arrays(conversations.column("messages").combine_chunks())
-    return content.take(pa.array(offsets[:-1])).to_pylist()
+def to_config(conversations: pa.Table, config: str) -> pa.Table:
+    """The rows of `config`, turns or conversations, for a table of config `conversations`."""
+    return turn_table(conversations) if config == "turns" else conversations
 
 
-def turn_counts(conversations: pa.Table) -> np.ndarray:
-    """How many turns each conversation has; int64 [conversations]."""
-    offsets, is_counsellor, _ = message_arrays(conversations.column("messages").combine_chunks())
-    return np.bincount(find_turns(is_counsellor, offsets)[1], minlength=len(offsets) - 1)
+def openings_and_turns(conversations: pa.Table) -> tuple[list[str], np.ndarray]:
+    """`turns.find_opening` of each conversation, and how many turns each has (int64 [conversations])."""
+    messages = Messages.of(conversations.column("messages").combine_chunks())
+    turns = np.bincount(find_turns(messages)[1], minlength=len(messages.openings))
+    return messages.content.take(pa.array(messages.openings)).to_pylist(), turns
 
 
-def find_turns(is_counsellor: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which messages complete a turn: those of the counsellor after the user's first in their conversation.
+def num_turns(conversations: pa.Table) -> int:
+    """How many turns the conversations have together."""
+    return len(find_turns(Messages.of(conversations.column("messages").combine_chunks()))[0])
 
-    Args:
-        is_counsellor: bool [messages].
-        offsets: int [conversations + 1]; the messages of conversation c are offsets[c] to offsets[c + 1].
+
+class Messages(NamedTuple):
+    """A column `messages` of C conversations, as flat arrays over their M messages.
+
+    Attributes:
+        offsets: int32 [C + 1]; the messages of conversation c are offsets[c] to offsets[c + 1].
+        openings: int32 [C], the first message of each that is not a system text.
+        is_user: bool [M], True for the user's.
+        is_counsellor: bool [M], True for the counsellor's.
+        content: the texts [M].
+    """
+
+    offsets: np.ndarray
+    openings: np.ndarray
+    is_user: np.ndarray
+    is_counsellor: np.ndarray
+    content: pa.StringArray
+
+    @classmethod
+    def of(cls, column: pa.ListArray) -> "Messages":
+        """Raises ValueError for a role that is neither of the two, but "system" in a conversation's first place."""
+        offsets = column.offsets.to_numpy()
+        offsets = offsets - offsets[0]
+        message = column.flatten()
+        role, content = (message.flatten()[message.type.get_field_index(name)] for name in ("role", "content"))
+        is_user, is_counsellor = (
+            pc.equal(role, name).to_numpy(zero_copy_only=False) for name in ("user", "assistant")
+        )
+        openings = offsets[:-1]
+        others = np.flatnonzero(~(is_user | is_counsellor))
+        if len(others):
+            wrong = ~np.isin(others, openings) | pc.not_equal(role.take(pa.array(others)), "system").to_numpy(False)
+            if wrong.any():
+                raise ValueError(
+                    f"a message has role {role[others[wrong][0]].as_py()!r}; allowed: user, assistant, and system in "
+                    "the first place"
+                )
+            openings = openings + (np.isin(openings, others) & (np.diff(offsets) > 0))
+        return cls(offsets, openings, is_user, is_counsellor, content)
+
+    @property
+    def has_system(self) -> np.ndarray:
+        """bool [C], True for a conversation that starts with a system text."""
+        return self.openings > self.offsets[:-1]
+
+
+def find_turns(messages: Messages) -> tuple[np.ndarray, np.ndarray]:
+    """Which messages complete a turn: `turns.find_targets` of every conversation.
 
     Returns:
         Positions of the turns' messages, and the conversation of each turn; both int64 [turns].
     """
+    offsets = messages.offsets
     conversation = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    users = np.concatenate([[0], np.cumsum(~is_counsellor)])
+    users = np.concatenate([[0], np.cumsum(messages.is_user)])
     user_spoke = users[:-1] > users[offsets[:-1]][conversation]
-    positions = np.flatnonzero(is_counsellor & user_spoke)
+    positions = np.flatnonzero(messages.is_counsellor & user_spoke)
     return positions, conversation[positions]
-
-
-def message_arrays(messages: pa.ListArray) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
-    """Of a `messages` column: int offsets [conversations + 1], bool is-counsellor [messages], contents."""
-    offsets = messages.offsets.to_numpy()
-    message = messages.flatten()
-    role, content = (message.flatten()[message.type.get_field_index(name)] for name in ("role", "content"))
-    is_counsellor = pc.equal(role, "assistant").to_numpy(zero_copy_only=False)
-    return offsets - offsets[0], is_counsellor, content
 
 
 def string_buffers(strings: pa.StringArray) -> tuple[np.ndarray, memoryview]:
@@ -92,11 +131,12 @@ def string_buffers(strings: pa.StringArray) -> tuple[np.ndarray, memoryview]:
 
 
 def _turns_of_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    offsets, is_counsellor, content = message_arrays(batch.column("messages"))
-    positions, conversation = find_turns(is_counsellor, offsets)
-    prefix = pc.if_else(is_counsellor, COUNSELLOR_CUE, ROLE_PREFIXES["user"])
+    messages = Messages.of(batch.column("messages"))
+    offsets, content = messages.offsets, messages.content
+    positions, conversation = find_turns(messages)
+    prefix = pc.if_else(messages.is_counsellor, COUNSELLOR_CUE, ROLE_PREFIXES["user"])
     line_ends, text = string_buffers(pc.binary_join_element_wise(prefix, content, "\n", ""))
-    starts = line_ends[offsets[:-1]][conversation]
+    starts = line_ends[messages.openings][conversation]
     ends = line_ends[positions] + CUE_BYTES
     first_turns = np.searchsorted(conversation, np.arange(len(offsets) - 1))
     turn = np.arange(1, len(positions) + 1) - first_turns[conversation]
@@ -107,6 +147,7 @@ def _turns_of_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
         ids,
         numbers,
         batch.column("topic").take(pa.array(conversation)),
+        content.take(pa.array(offsets[:-1][conversation], mask=~messages.has_system[conversation])),
         _slices(text, starts, ends),
         content.take(pa.array(positions)),
     ]

@@ -16,7 +16,7 @@ from datasets import Dataset
 
 from .dialogue import ROLE_PREFIXES
 from .schema import CONVERSATION_FEATURES, TURN_FEATURES
-from .tables import find_turns, message_arrays, string_buffers
+from .tables import Messages, find_turns, string_buffers
 
 _STARTS = (f"\n{ROLE_PREFIXES['user']}".encode(), f"\n{ROLE_PREFIXES['assistant']}".encode())  # by is-counsellor
 
@@ -31,7 +31,7 @@ class TurnView:
         conversations: as given.
 
     Raises:
-        ValueError: what is given is not one split of config `conversations`.
+        ValueError: what is given is not one split of config `conversations`, or a message has another role.
     """
 
     features = TURN_FEATURES
@@ -76,7 +76,8 @@ class _Chunk:
     Attributes:
         id_offsets, ids: int32 [C + 1] bytes of each id in the UTF-8 of all ids.
         topics: numbers of the topics [C], or None.
-        offsets: int32 [C + 1], first message of each conversation.
+        starts: int32 [C], first message of each conversation.
+        openings: int32 [C], the first that is not a system text.
         is_counsellor: bool [M].
         text_offsets, text: int32 [M + 1] bytes of each message in the UTF-8 of all contents.
         positions, conversations: int32 [T], each turn's message and conversation.
@@ -86,7 +87,8 @@ class _Chunk:
     id_offsets: memoryview
     ids: memoryview
     topics: list[int | None]
-    offsets: memoryview
+    starts: memoryview
+    openings: memoryview
     is_counsellor: memoryview
     text_offsets: memoryview
     text: memoryview
@@ -96,17 +98,18 @@ class _Chunk:
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> "_Chunk":
-        offsets, is_counsellor, content = message_arrays(batch.column("messages"))
-        positions, conversations = find_turns(is_counsellor, offsets)
-        first_turns = np.searchsorted(conversations, np.arange(len(offsets) - 1))
+        messages = Messages.of(batch.column("messages"))
+        positions, conversations = find_turns(messages)
+        first_turns = np.searchsorted(conversations, np.arange(len(batch)))
         id_offsets, ids = string_buffers(batch.column("id"))
-        text_offsets, text = string_buffers(content)
+        text_offsets, text = string_buffers(messages.content)
         return cls(
             memoryview(id_offsets),
             ids,
             batch.column("topic").to_pylist(),
-            memoryview(offsets),
-            memoryview(is_counsellor),
+            memoryview(messages.offsets[:-1]),
+            memoryview(messages.openings),
+            memoryview(messages.is_counsellor),
             memoryview(text_offsets),
             text,
             *(memoryview(places.astype(np.int32)) for places in (positions, conversations, first_turns)),
@@ -114,7 +117,7 @@ class _Chunk:
 
     def row(self, turn: int) -> dict[str, Any]:
         conversation = self.conversations[turn]
-        first, position = self.offsets[conversation], self.positions[turn]
+        first, position = self.openings[conversation], self.positions[turn]
         text, start, *ends = self.text, *self.text_offsets[first : position + 2].tolist()
         lines: list[bytes | memoryview] = []
         for is_counsellor, end in zip(self.is_counsellor[first : position + 1], ends, strict=True):
@@ -129,6 +132,11 @@ class _Chunk:
             "conversation_id": id,
             "turn": number,
             "topic": self.topics[conversation],
+            "system": self._system(conversation),
             "prompt": b"".join(lines)[1:].decode(),
             "completion": completion,
         }
+
+    def _system(self, conversation: int) -> str | None:
+        start, opening = self.starts[conversation], self.openings[conversation]
+        return None if start == opening else str(self.text[slice(*self.text_offsets[start : start + 2])], "utf-8")

@@ -51,6 +51,7 @@ class Turn:
             "conversation_id": self.conversation_id,
             "turn": self.turn,
             "topic": self.topic,
+            "system": self.system,
             "prompt": self.prompt,
             "completion": self.completion,
         }
@@ -60,6 +61,14 @@ def find_targets(messages: Sequence[Message]) -> list[int]:
     """The numbers of the messages that complete a turn: the counsellor's after the user's first."""
     first_user = next((i for i, message in enumerate(messages) if message["role"] == "user"), len(messages))
     return [i for i, message in enumerate(messages) if message["role"] == "assistant" and i > first_user]
+
+
+def find_opening(messages: Sequence[Message]) -> str:
+    """The first message that is not a system text: what a conversation is known by. Raises ValueError without one."""
+    for message in messages:
+        if message["role"] != "system":
+            return message["content"]
+    raise ValueError("a conversation has no message of the user or the counsellor")
 
 
 def split_turns(conversation: Conversation) -> Iterator[Turn]:

@@ -76,8 +76,8 @@ def parse_soulchat(words: list[str], whole: bool) -> None:
     command, path, rest = COMMANDS, ["soulchat"], list(words)
     while isinstance(command, typer.core.TyperGroup) and rest:
         path.append(rest.pop(0))
-        assert path[-1] in command.commands, f"no command {' '.join(path)}"
-        command = command.commands[path[-1]]
+        command = command.get_command(typer.Context(command), path[-1])
+        assert command is not None, f"no command {' '.join(path)}"
     if whole:
         assert not isinstance(command, typer.core.TyperGroup), f"{' '.join(path)} is a group of commands"
         command.make_context(path[-1], rest)
@@ -154,6 +154,14 @@ def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPat
     for block in PYTHON:
         if block.page == page:
             run_python(block.text, namespace)
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if block.page == "README.md"], ids=str)
+def test_each_block_of_the_readme_runs_by_itself(block: Block, demo_folder: Path) -> None:
+    """A reader may begin with any of them: each brings its own imports."""
+    run = [sys.executable, "-c", block.text]
+    done = subprocess.run(run, cwd=demo_folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_fragments_compile() -> None:

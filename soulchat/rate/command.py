@@ -43,15 +43,11 @@ def serve(
     study: Study, port: Annotated[int, typer.Option(help="Port on this machine; 0 takes any free one.")] = 7860
 ) -> None:
     """Open the page for raters on this machine (127.0.0.1)."""
-    from ..web.listening import free_port
-    from .page import launch_page, make_page
+    from ..web.launch import serve_page
+    from .page import make_page
     from .study import RatingStudy
 
-    page = make_page(RatingStudy(study))
-    port = free_port("127.0.0.1", port)
-    launch_page(page, port)
-    typer.echo(f"http://127.0.0.1:{port}/")
-    page.block_thread()
+    serve_page(make_page(RatingStudy(study)), port=port)
 
 
 @app.command()
@@ -87,11 +83,20 @@ def report(
     rate: Annotated[float, typer.Option(help="Pay an hour (paper, ethics statement: 8.36 US dollars).")] = 8.36,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print means by system, agreement, raters, time and pay, and Table 1 with both halves."""
+    """Print means by system, agreement, raters, time, pay, and Table 1 with both halves, and write report.md."""
     import orjson
 
+    from soulchatcorpus.files import write_text
+
+    from ..tables import print_markdown
     from .report import render_report, report_ratings
     from .study import RatingStudy
 
     numbers = report_ratings(RatingStudy(study), rate)
-    typer.echo(orjson.dumps(numbers, option=orjson.OPT_INDENT_2).decode() if json else render_report(numbers))
+    if json:
+        typer.echo(orjson.dumps(numbers, option=orjson.OPT_INDENT_2).decode())
+        return
+    text = render_report(numbers)
+    write_text(study / "report.md", text + "\n")
+    print_markdown(text)
+    typer.echo(f"\n{study / 'report.md'}")

@@ -1,23 +1,18 @@
 """The page on which people rate: one dialogue and one reply at a time, four questions, by mouse or by keyboard."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from ..web.listening import local_names
-from ..web.policy import PagePolicy
+from ..web.launch import Page, QuietBlocks
 from .questions import ASPECTS
 from .study import Item, RatingStudy
 
-PRIVATE = {"api_visibility": "private"}
 HELP = (
-    "Keys: 0, 1, 2 answer the next open question; Enter saves and goes on; ← goes back.  \n"
+    "Keys: 0, 1, 2 answer the next open question; Enter saves and continues; ← goes back.  \n"
     "按键：0、1、2 回答下一个未答的问题；回车保存并继续；← 返回上一条。"
 )
 DONE = "All items are rated and saved. Thank you! You may close this page.  \n全部评完并已保存，谢谢！可以关闭此页。"
@@ -40,17 +35,18 @@ class Sitting:
     shown_at: float
 
 
-def make_page(study: RatingStudy) -> gr.Blocks:
-    """The page of a study; `launch_page` opens it."""
-    with gr.Blocks(title="Ratings", analytics_enabled=False) as page:
+def make_page(study: RatingStudy) -> Page:
+    """The page of a study."""
+    with QuietBlocks(title="Ratings", analytics_enabled=False) as blocks:
         sitting = gr.State()
         with gr.Column() as door:
             gr.Markdown("# Ratings of replies · 回复评分")
             token = gr.Textbox(label="Your token · 您的口令", type="password", elem_id="token")
             qualification = gr.Textbox(
-                label="Your qualification, as it may be reported · 您的专业背景（将写入报告）", elem_id="qualification"
+                label="Your qualification (appears in the report) · 您的专业背景（将写入报告）",
+                elem_id="qualification",
             )
-            enter = gr.Button("Start or go on · 开始或继续", variant="primary", elem_id="enter")
+            enter = gr.Button("Start or continue · 开始或继续", variant="primary", elem_id="enter")
         with gr.Column(visible=False) as desk:
             progress = gr.Markdown(elem_id="progress")
             dialogue = gr.Textbox(label="Dialogue · 对话", interactive=False, lines=8, elem_id="dialogue")
@@ -67,55 +63,33 @@ def make_page(study: RatingStudy) -> gr.Blocks:
             ]
             with gr.Row():
                 back = gr.Button("Back · 返回", elem_id="back")
-                save = gr.Button("Save and go on · 保存并继续", variant="primary", elem_id="save")
+                save = gr.Button("Save and continue · 保存并继续", variant="primary", elem_id="save")
             gr.Markdown(HELP)
         shown = [sitting, door, desk, progress, dialogue, reply, *answers]
 
         def open_page(token: str, qualification: str) -> list[Any]:
-            rater, window = _refusing(study.open_window)(token, qualification)
-            items = study.items(rater)
+            rater, window = study.open_window(token, qualification)
+            items = study.items_in_window(rater, window)
             return _show(items, rater, window, _next_open(items, 0))
 
         def save_item(now: Sitting, *scores: int | None) -> list[Any]:
             seconds = time.monotonic() - now.shown_at
             values = {aspect.name: score for aspect, score in zip(ASPECTS, scores, strict=True)}
-            _refusing(study.save_from_window)(now.rater, now.window, now.item.number, values, seconds)
-            items = study.items(now.rater)
+            study.save_from_window(now.rater, now.window, now.item.number, values, seconds)
+            items = study.items_in_window(now.rater, now.window)
             return _show(items, now.rater, now.window, _next_open(items, now.item.position))
 
         def go_back(now: Sitting) -> list[Any]:
-            return _show(study.items(now.rater), now.rater, now.window, max(0, now.item.position - 1))
+            items = study.items_in_window(now.rater, now.window)
+            return _show(items, now.rater, now.window, max(0, now.item.position - 1))
 
         # Without its progress display: that would cover the questions after a refusal.
-        one_at_a_time = {"trigger_mode": "once", "show_progress": "hidden", **PRIVATE}
+        one_at_a_time = {"trigger_mode": "once", "show_progress": "hidden"}
         for event in (enter.click, token.submit, qualification.submit):
             event(open_page, [token, qualification], shown, **one_at_a_time)
         save.click(save_item, [sitting, *answers], shown, **one_at_a_time)
         back.click(go_back, sitting, shown, **one_at_a_time)
-    return page
-
-
-def launch_page(page: gr.Blocks, port: int) -> None:
-    """Open the page to this machine only, in the background."""
-    host = "127.0.0.1"
-    names = Middleware(TrustedHostMiddleware, allowed_hosts=local_names(host), www_redirect=False)
-    keys = files(__package__).joinpath("keys.js").read_text(encoding="utf-8")
-    page.queue(api_open=False)
-    page.launch(
-        server_name=host,
-        server_port=port,
-        app_kwargs={"middleware": [Middleware(PagePolicy), names], "docs_url": None, "redoc_url": None},
-        head=f"<script>{keys}</script>",
-        # The questions' wording is what raters go by: Gradio's grey of an info text is too pale to read.
-        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]).set(
-            block_info_text_color="*body_text_color", block_info_text_color_dark="*body_text_color"
-        ),
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        prevent_thread_lock=True,
-        quiet=True,
-    )
+    return Page(blocks, script=files(__package__).joinpath("keys.js").read_text(encoding="utf-8"))
 
 
 def _next_open(items: list[Item], start: int) -> int | None:
@@ -134,15 +108,3 @@ def _show(items: list[Item], rater: str, window: str, position: int | None) -> l
         progress += f"\n\n{DONE}"
     scores = item.scores or dict.fromkeys(aspect.name for aspect in ASPECTS)
     return [now, *doors, progress, item.dialogue, item.reply, *scores.values()]
-
-
-def _refusing(call: Callable) -> Callable:
-    """The same call; what it refuses is told on the page."""
-
-    def refused(*arguments: Any) -> Any:
-        try:
-            return call(*arguments)
-        except (ValueError, OSError) as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
-
-    return refused

@@ -1,5 +1,6 @@
 """The four questions of the paper's manual evaluation, CEHS (section 3.3; appendix G, table 2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -76,9 +77,9 @@ ASPECTS = (
 )
 
 
-def check_scores(scores: dict[str, int]) -> None:
+def check_scores(scores: Mapping[str, int | None]) -> None:
     """Raises ValueError where a score is missing or out of its range; it names the question and what is allowed."""
     for aspect in ASPECTS:
         score = scores.get(aspect.name)
         if isinstance(score, bool) or not isinstance(score, int) or not 0 <= score <= aspect.maximum:
-            raise ValueError(f"{aspect.name} is {score!r}; allowed are whole numbers from 0 to {aspect.maximum}")
+            raise ValueError(f"{aspect.name} is {score!r}; allowed: whole numbers from 0 to {aspect.maximum}")

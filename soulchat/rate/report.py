@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.markdown import table as markdown_table
 from hub_cards.results import METRICS
 from soulchat_metrics import agreement_interval, fleiss_kappa, percent_agreement
-from soulchat_trainer.evaluation.tables import SHORT_NAMES, markdown_published, markdown_rows
+from soulchat_trainer.evaluation.tables import SHORT_NAMES, markdown_published
 
 from .questions import ASPECTS, Aspect
 from .study import Rating, RatingStudy
@@ -28,7 +29,7 @@ def report_ratings(study: RatingStudy, rate: float) -> dict[str, Any]:
     """
     ratings = study.ratings()
     if not ratings:
-        raise ValueError(f"{study.path} holds no ratings yet; allowed: a study that somebody has rated in")
+        raise ValueError(f"{study.path} has no ratings yet; allowed: a study with at least one rating")
     if not 0 <= rate < math.inf:
         raise ValueError(f"rate is {rate}; allowed: 0 or more an hour")
     raters = [
@@ -118,7 +119,7 @@ def _table_1(systems: list[dict[str, Any]]) -> str:
     samples, signature = systems[0]["automatic"]["samples"], systems[0]["automatic"]["signature"]
     scales = ", ".join(f"{aspect.abbreviation} 0-{aspect.maximum}" for aspect in ASPECTS)
     note = f"Automatic scores: {samples} replies a system, `{signature}`. Ratings: means; {scales}."
-    return f"**Table 1**\n\n{markdown_rows(head, rows)}\n\n{note}"
+    return f"**Table 1**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
 
 def _agreement_table(agreement: dict[str, dict[str, Any]]) -> str:
@@ -140,7 +141,7 @@ def _agreement_table(agreement: dict[str, dict[str, Any]]) -> str:
         "Over the items that all raters rated. Where all ratings are of one category, kappa is set to 1. "
         "The paper (section 3.3): 0.489, 0.472, 0.532 and 1."
     )
-    return f"**Agreement**\n\n{markdown_rows(head, rows)}\n\n{note}"
+    return f"**Agreement**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
 
 def _raters_table(report: dict[str, Any]) -> str:
@@ -157,7 +158,7 @@ def _raters_table(report: dict[str, Any]) -> str:
     rows.append(["all", "", "", _number(report["median_seconds"], 0), _number(report["pay"])])
     head = ["Rater", "Qualification", "Rated", "Median seconds", "Pay"]
     note = f"Pay: items x median seconds x the rate an hour. Paper: about {PAPER_SECONDS} seconds, {PAY} US dollars."
-    return f"**Raters**\n\n{markdown_rows(head, rows)}\n\n{note}"
+    return f"**Raters**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:

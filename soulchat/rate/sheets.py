@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from soulchat_trainer.evaluation.results import replacing
+from soulchatcorpus.files import write_text
 
 from .questions import ASPECTS
 from .study import RatingStudy
@@ -28,7 +28,7 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     """
     names = [known.name for known in study.raters()]
     if rater not in names:
-        raise ValueError(f"there is no rater {rater!r}; allowed: {', '.join(names)}")
+        raise ValueError(f"rater is {rater!r}; allowed: {', '.join(names)}")
     items = study.items(rater)
     blank = dict.fromkeys(SCORES, "")
     lines = [[rater, item.number, *(item.scores or blank).values(), item.dialogue, item.reply] for item in items]
@@ -49,10 +49,10 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
         lines = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
         missing = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
         if missing:
-            raise ValueError(f"{path} has no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+            raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(COLUMNS)}")
         rows = [(lines.line_num, row) for row in lines]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no CSV in UTF-8: {error}") from None
+        raise ValueError(f"{path} is unreadable ({error}); allowed: a CSV file in UTF-8") from None
     ratings = {}
     for number, row in rows:
         if not any((row[column] or "").strip() for column in SCORES):
@@ -61,9 +61,9 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
             item, *scores = (int(row[column] or "") for column in COLUMNS[1:])
         except ValueError:
             found = ", ".join(f"{column} {row[column]!r}" for column in COLUMNS[1:])
-            raise ValueError(f"{path}, line {number}: {found}; all must be whole numbers") from None
+            raise ValueError(f"{path}, line {number}: {found}; allowed: whole numbers") from None
         if (row["rater"], item) in ratings:
-            raise ValueError(f"{path}, line {number}: {row['rater']} rated item {item} before in this file")
+            raise ValueError(f"{path}, line {number}: {row['rater']} rated item {item} twice; allowed: once")
         ratings[row["rater"], item] = dict(zip(SCORES, scores, strict=True))
     try:
         study.save_all([(*key, scores) for key, scores in ratings.items()])
@@ -77,5 +77,4 @@ def _write(path: Path, columns: tuple[str, ...], lines: list[list]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(lines)
-    with replacing(path) as file:
-        file.write(text.getvalue().encode())
+    write_text(path, text.getvalue())

@@ -8,16 +8,17 @@ import hashlib
 import random
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 import soulchat_metrics
+from hub_cards.predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from hub_cards.results import RESULTS_FILE, read_results
-from soulchat_trainer.evaluation.results import PREDICTIONS_FILE, read_predictions
+from soulchatcorpus import render_prompt
+from soulchatcorpus.files import replacing, transaction
 
 from .questions import ASPECTS, check_scores
 
@@ -82,7 +83,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One rater's scores of one item, with what a report needs of it; `seconds` is None where nobody measured."""
+    """One rater's scores of one item, with what a report needs of it; `seconds` is None where it was not measured."""
 
     rater: str
     item: int
@@ -121,40 +122,36 @@ def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, 
     """
     systems = _read_systems(folders)
     if raters < 1:
-        raise ValueError(f"{raters} raters; allowed: 1 or more (the paper has {RATERS})")
+        raise ValueError(f"raters is {raters}; allowed: 1 or more (the paper has {RATERS})")
     first = next(iter(systems.values()))
     if not 1 <= samples <= len(first):
-        raise ValueError(f"{samples} samples are asked for, and the systems answered {len(first)}; allowed: 1 to that")
+        raise ValueError(f"samples is {samples}; allowed: 1 to {len(first)}, the dialogues that the systems answered")
     path = output / STUDY_FILE
     if path.exists():
-        raise FileExistsError(f"{path} is there already; a study with ratings is never written over")
+        raise FileExistsError(f"{path} exists; allowed: a new folder, since a study is never overwritten")
     generator = random.Random(seed)
     chosen = generator.sample(sorted(first), samples)
     items = [(dialogue, system) for dialogue in chosen for system in systems]
     generator.shuffle(items)
     tokens = {f"rater-{number}": secrets.token_urlsafe(16) for number in range(1, raters + 1)}
 
-    output.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
-    with _transaction(unfinished) as database:
+    with replacing(path) as file, transaction(Path(file.name)) as database:
         database.executescript(_TABLES)
         database.execute("INSERT INTO study VALUES (?, ?)", (seed, samples))
         database.executemany("INSERT INTO system VALUES (?, ?)", [(name, _score(systems[name])) for name in systems])
-        database.executemany("INSERT INTO dialogue VALUES (?, ?)", [(id_, first[id_]["prompt"]) for id_ in chosen])
+        database.executemany("INSERT INTO dialogue VALUES (?, ?)", [(id_, _prompt(first[id_])) for id_ in chosen])
         database.executemany(
             "INSERT INTO item VALUES (?, ?, ?, ?)",
-            [(n, *item, systems[item[1]][item[0]]["prediction"]) for n, item in enumerate(items, start=1)],
+            [(n, *item, systems[item[1]][item[0]].prediction) for n, item in enumerate(items, start=1)],
         )
         for name, token in tokens.items():
             order = generator.sample(range(1, len(items) + 1), len(items))
             database.execute("INSERT INTO rater (name, token_sha256) VALUES (?, ?)", (name, _hash(token)))
             database.executemany("INSERT INTO assignment VALUES (?, ?, ?)", [(name, *row) for row in enumerate(order)])
-    unfinished.rename(path)
     return tokens
 
 
-def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:
+def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, Prediction]]:
     names = [folder.resolve().name for folder in folders]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"the systems' folders are named {', '.join(names)}; allowed: one or more, each name once")
@@ -167,42 +164,34 @@ def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, str]
                 f"{first_name} and {name} did not answer the same dialogues: {len(unshared)} ids are in one only, "
                 f"for example {unshared[0]}"
             )
-        other_prompt = next((id_ for id_ in first if first[id_]["prompt"] != rows[id_]["prompt"]), None)
+        other_prompt = next((id_ for id_ in first if first[id_].messages != rows[id_].messages), None)
         if other_prompt is not None:
             raise ValueError(f"{first_name} and {name} were asked different things under the id {other_prompt}")
     return systems
 
 
-def _read_answers(folder: Path) -> dict[str, dict[str, str]]:
+def _prompt(row: Prediction) -> str:
+    return render_prompt([message for message in row.messages if message["role"] != "system"])
+
+
+def _read_answers(folder: Path) -> dict[str, Prediction]:
     path, results = folder / PREDICTIONS_FILE, folder / RESULTS_FILE
-    rows = {row["id"]: row for row in read_predictions(path)}
+    rows = {row.id: row for row in read_predictions(path)}
     if results.is_file():
-        samples = max((system.get("samples", 0) for system in read_results(results)["systems"]), default=0)
+        samples = max((system.samples or 0 for system in read_results(results).systems), default=0)
         if len(rows) < samples:
             raise ValueError(f"{path} has {len(rows)} rows, {RESULTS_FILE} says {samples}: ids are missing")
     return rows
 
 
-def _score(rows: dict[str, dict[str, str]]) -> str:
+def _score(rows: dict[str, Prediction]) -> str:
     """The automatic half of Table 1 on all that the system answered, as JSON."""
-    texts = [row["prediction"] for row in rows.values()], [row["reference"] for row in rows.values()]
+    texts = [row.prediction for row in rows.values()], [row.reference for row in rows.values()]
     return orjson.dumps({**soulchat_metrics.score(*texts), "samples": len(rows)}).decode()
 
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-@contextmanager
-def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction; what SQLite refuses (a full disk, a file that is no study) is an OSError that names it."""
-    try:
-        with closing(sqlite3.connect(path, timeout=30)) as database, database:
-            database.execute("PRAGMA foreign_keys = ON")
-            database.row_factory = sqlite3.Row
-            yield database
-    except sqlite3.Error as error:
-        raise OSError(f"{path}: {error}; nothing was changed") from error
 
 
 class RatingStudy:
@@ -215,17 +204,19 @@ class RatingStudy:
         """Raises FileNotFoundError where the folder holds no study."""
         self.path = folder / STUDY_FILE
         if not self.path.is_file():
-            raise FileNotFoundError(f"{self.path} is not there; `soulchat rate create` makes a study")
+            raise FileNotFoundError(
+                f"{self.path} does not exist; allowed: the folder of a study, as `soulchat rate create` makes it"
+            )
 
     def renew_token(self, rater: str) -> str:
-        """A new token for a rater who lost theirs; the old one ends. Raises ValueError where nobody has the name."""
+        """A new token for a rater who lost theirs; the old one ends. Raises ValueError where no rater has the name."""
         token = secrets.token_urlsafe(16)
-        with _transaction(self.path) as database:
+        with transaction(self.path) as database:
             changed = database.execute(
                 "UPDATE rater SET token_sha256 = ?, window = NULL WHERE name = ?", (_hash(token), rater)
             ).rowcount
         if not changed:
-            raise ValueError(f"there is no rater {rater!r}; allowed: {', '.join(r.name for r in self.raters())}")
+            raise ValueError(f"rater is {rater!r}; allowed: {', '.join(r.name for r in self.raters())}")
         return token
 
     def open_window(self, token: str, qualification: str) -> tuple[str, str]:
@@ -236,10 +227,10 @@ class RatingStudy:
             qualification: as they state it; empty leaves what they stated before.
 
         Raises:
-            ValueError: nobody has this token.
+            ValueError: no rater has this token.
         """
         window = secrets.token_urlsafe(8)
-        with _transaction(self.path) as database:
+        with transaction(self.path) as database:
             row = database.execute("SELECT name FROM rater WHERE token_sha256 = ?", (_hash(token.strip()),)).fetchone()
             if row is None:
                 raise ValueError("no rater has this token; allowed: the one that the study's owner gave you")
@@ -252,7 +243,7 @@ class RatingStudy:
 
     def raters(self) -> list[Rater]:
         """All raters, with how much they have rated."""
-        with _transaction(self.path) as database:
+        with transaction(self.path) as database:
             rows = database.execute(
                 "SELECT name, qualification, (SELECT count(*) FROM rating WHERE rater = name) AS rated,"
                 " (SELECT count(*) FROM assignment WHERE rater = name) AS assigned FROM rater ORDER BY rowid"
@@ -261,53 +252,41 @@ class RatingStudy:
 
     def items(self, rater: str) -> list[Item]:
         """A rater's items in their order."""
-        with _transaction(self.path) as database:
-            rows = database.execute(
-                "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
-                " JOIN dialogue ON dialogue.id = item.dialogue"
-                " LEFT JOIN rating ON rating.rater = assignment.rater AND rating.item = assignment.item"
-                " WHERE assignment.rater = ? ORDER BY position",
-                (rater,),
-            ).fetchall()
-        return [
-            Item(
-                row["number"],
-                row["position"],
-                row["prompt"],
-                row["reply"],
-                None if row["content"] is None else _scores(row),
-            )
-            for row in rows
-        ]
+        with transaction(self.path) as database:
+            return _items(database, rater)
 
-    def save_from_window(self, rater: str, window: str, item: int, scores: dict[str, int], seconds: float) -> None:
+    def items_in_window(self, rater: str, window: str) -> list[Item]:
+        """The same for the page. Raises ValueError where the rater opened another window since, or has a new token."""
+        with transaction(self.path) as database:
+            _check_window(database, rater, window)
+            return _items(database, rater)
+
+    def save_from_window(
+        self, rater: str, window: str, item: int, scores: Mapping[str, int | None], seconds: float
+    ) -> None:
         """Save scores given on the page, in place of any before; the seconds add up over corrections.
 
         Raises:
-            ValueError: the rater opened another window since, or a score is out of range; nothing is changed.
+            ValueError: the rater opened another window since, or has a new token; or a score is out of range. Nothing
+                is changed then.
         """
-        with _transaction(self.path) as database:
-            row = database.execute("SELECT window FROM rater WHERE name = ?", (rater,)).fetchone()
-            if row["window"] != window:
-                raise ValueError(
-                    "your token was used again in another window, so this one is closed; "
-                    "what it saved is kept: go on there, or reload this page"
-                )
+        with transaction(self.path) as database:
+            _check_window(database, rater, window)
             _save(database, rater, item, scores, seconds)
 
     def save_all(self, ratings: Sequence[tuple[str, int, dict[str, int]]]) -> None:
         """Save (rater, item, scores) given elsewhere: all, or none where one is wrong or contradicts (ValueError)."""
         known = {(rating.rater, rating.item): rating.scores for rating in self.ratings()}
-        with _transaction(self.path) as database:
+        with transaction(self.path) as database:
             for rater, item, scores in ratings:
                 if (rater, item) not in known:
                     _save(database, rater, item, scores, None)
                 elif known[rater, item] != scores:
-                    raise ValueError(f"{rater}, item {item} is rated already, with other scores")
+                    raise ValueError(f"{rater}, item {item} has other scores already; allowed: the same scores again")
 
     def ratings(self) -> list[Rating]:
         """All ratings, by rater and item."""
-        with _transaction(self.path) as database:
+        with transaction(self.path) as database:
             rows = database.execute(
                 "SELECT rating.*, item.system FROM rating JOIN item ON item.number = rating.item"
                 " JOIN rater ON rater.name = rating.rater ORDER BY rater.rowid, item"
@@ -316,12 +295,43 @@ class RatingStudy:
 
     def automatic_scores(self) -> dict[str, dict]:
         """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`)."""
-        with _transaction(self.path) as database:
+        with transaction(self.path) as database:
             rows = database.execute("SELECT name, scores FROM system ORDER BY rowid").fetchall()
         return {row["name"]: orjson.loads(row["scores"]) for row in rows}
 
 
-def _save(database: sqlite3.Connection, rater: str, item: int, scores: dict[str, int], seconds: float | None) -> None:
+def _items(database: sqlite3.Connection, rater: str) -> list[Item]:
+    rows = database.execute(
+        "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
+        " JOIN dialogue ON dialogue.id = item.dialogue"
+        " LEFT JOIN rating ON rating.rater = assignment.rater AND rating.item = assignment.item"
+        " WHERE assignment.rater = ? ORDER BY position",
+        (rater,),
+    )
+    return [
+        Item(
+            row["number"],
+            row["position"],
+            row["prompt"],
+            row["reply"],
+            None if row["content"] is None else _scores(row),
+        )
+        for row in rows
+    ]
+
+
+def _check_window(database: sqlite3.Connection, rater: str, window: str) -> None:
+    row = database.execute("SELECT window FROM rater WHERE name = ?", (rater,)).fetchone()
+    if row["window"] != window:
+        raise ValueError(
+            "your token was used again in another window, or replaced, so this window is closed; "
+            "what it saved is kept: go on there, or reload this page"
+        )
+
+
+def _save(
+    database: sqlite3.Connection, rater: str, item: int, scores: Mapping[str, int | None], seconds: float | None
+) -> None:
     try:
         check_scores(scores)
     except ValueError as error:

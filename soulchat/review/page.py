@@ -1,10 +1,9 @@
 """The proofreading's web page: one record at a time, flagged spans marked, keep / edit / remove by button or key."""
 
-from collections.abc import Callable
 from html import escape
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -13,6 +12,8 @@ from soulchatcorpus.dialogue import parse, render_line
 from soulchatcorpus.making.records import Record, passages, set_passages
 from soulchatcorpus.making.review import Decision, Item, ReviewStore
 from soulchatcorpus.schema import Message
+
+from ..web.launch import Page, QuietBlocks
 
 REASONS = (
     "private detail",
@@ -25,32 +26,15 @@ REASONS = (
 )
 _ROLES = {"user": "用户", "assistant": "心理咨询师"}
 
-# k keep, e edit, r remove, u undo; not while somebody types.
-_SHORTCUTS = """
-<script>
-document.addEventListener("keydown", event => {
-  const typing = ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
-  const button = {k: "keep", e: "edit", r: "remove", u: "undo"}[event.key];
-  if (typing || !button || event.ctrlKey || event.metaKey || event.altKey) return;
-  document.querySelector(`#${button}`)?.click();
-});
-</script>
-"""
-_CSS = """
-.passage { margin: .4em 0; padding: .5em .8em; border-radius: .5em; white-space: pre-wrap; }
-.user { background: #eef3fb; color: #111; } .assistant { background: #f3f8ee; color: #111; }
-mark { background: #ffd76a; padding: 0 .1em; }
-"""
-
 
 def render_record(record: Record) -> str:
     """A record as HTML: each passage under its role, flagged spans in <mark> with their reason; all text escaped."""
     spans: dict[int, list[dict]] = {}
-    for flag in record.get("flags", []):
+    for flag in record.get("flags") or []:
         if "passage" in flag:
             spans.setdefault(flag["passage"], []).append(flag)
-    whole = [f"{flag['step']}: {flag['reason']}" for flag in record.get("flags", []) if "passage" not in flag]
-    whole += [f"{name}: {value}" for name, value in record.get("labels", {}).items()]
+    whole = [f"{flag['step']}: {flag['reason']}" for flag in record.get("flags") or [] if "passage" not in flag]
+    whole += [f"{name}: {value}" for name, value in (record.get("labels") or {}).items()]
     parts = [f"<p><b>{escape(record['id'])}</b> {escape('; '.join(whole))} {escape(record.get('topic') or '')}</p>"]
     for number, (role, text) in enumerate(passages(record)):
         body = _mark(text, spans.get(number, []))
@@ -82,22 +66,24 @@ def apply_edit(record: Record, text: str) -> Record:
     """
     messages = parse(text.strip())
     if any(not message["content"].strip() for message in messages):
-        raise ValueError("a line says nothing: delete it, or write something")
+        raise ValueError("a line is empty after its role; allowed: lines with text")
     edited = {key: value for key, value in record.items() if key not in ("flags", "labels")}
     if "messages" in record:
-        edited["messages"] = messages
+        edited["messages"] = [message for message in record["messages"] if message["role"] == "system"] + messages
     elif [message["role"] for message in messages] == ["user", "assistant"]:
         set_passages(edited, [message["content"] for message in messages])
     else:
-        raise ValueError("one line 用户：… and one line 心理咨询师：… are wanted")
+        raise ValueError(
+            "the edit is no question with an answer; allowed: one line 用户：… and one line 心理咨询师：…"
+        )
     if crisis := find_crisis("\n".join(message["content"] for message in messages)):
         edited["labels"] = {"crisis": crisis.category}
     return edited
 
 
-def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
+def make_page(store: ReviewStore, source: Path, out: Path) -> Page:
     """The page over a filled store. Reviewers give their id, never a name; nothing leaves the machine."""
-    with gr.Blocks(title="Proofreading", analytics_enabled=False) as page:
+    with QuietBlocks(title="Proofreading", analytics_enabled=False) as blocks:
         item = gr.State(None)
         gr.Markdown("## Proofreading\n**k** keep · **e** edit · **r** remove · **u** undo")
         with gr.Row():
@@ -128,14 +114,14 @@ def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
 
         def take(name: str, found: Item | None, decision: Decision, why: str = "", text: str = "") -> tuple:
             if found is None:
-                raise ValueError("press Start first")
+                raise ValueError("no record is open; allowed after Start: keep, edit, remove")
             edited = apply_edit(found.record, text) if decision == "edit" else None
             store.decide(name, found.id, decision, why, edited)
             return show(name)
 
         def open_editor(found: Item | None) -> tuple:
             if found is None:
-                raise ValueError("press Start first")
+                raise ValueError("no record is open; allowed after Start: keep, edit, remove")
             return gr.update(visible=True, value=edit_text(found.record)), gr.update(visible=True)
 
         def take_back(name: str) -> tuple:
@@ -147,53 +133,17 @@ def build_page(store: ReviewStore, source: Path, out: Path) -> gr.Blocks:
             made = f"{report['keep']} kept, {report['edit']} edited, {report['remove']} removed"
             return f"{made}; shared: {report['shared']}"
 
-        start.click(_telling(show), reviewer, outputs)
-        reviewer.submit(_telling(show), reviewer, outputs)
-        keep.click(_telling(lambda name, found: take(name, found, "keep")), [reviewer, item], outputs)
-        remove.click(
-            _telling(lambda name, found, why: take(name, found, "remove", why)), [reviewer, item, reason], outputs
-        )
-        edit.click(_telling(open_editor), item, [editor, save])
+        start.click(show, reviewer, outputs)
+        reviewer.submit(show, reviewer, outputs)
+        keep.click(lambda name, found: take(name, found, "keep"), [reviewer, item], outputs)
+        remove.click(lambda name, found, why: take(name, found, "remove", why), [reviewer, item, reason], outputs)
+        edit.click(open_editor, item, [editor, save])
         save.click(
-            _telling(lambda name, found, why, text: take(name, found, "edit", why, text)),
+            lambda name, found, why, text: take(name, found, "edit", why, text),
             [reviewer, item, reason, editor],
             outputs,
         )
-        undo.click(_telling(take_back), reviewer, outputs)
-        export.click(_telling(write), None, exported)
-    return page
-
-
-def _telling(action: Callable[..., Any]) -> Callable[..., Any]:
-    """`action` with its ValueErrors and OSErrors shown to the reviewer as a message."""
-
-    def told(*values: Any) -> Any:
-        try:
-            return action(*values)
-        except (ValueError, OSError) as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    return told
-
-
-def serve(store: ReviewStore, source: Path, out: Path, port: int | None = None, block: bool = True) -> gr.Blocks:
-    """Serve the page on this machine (127.0.0.1) only, at `port` or the first free one from 7860.
-
-    Raises:
-        ValueError: `port` is none.
-        OSError: `port` is taken.
-    """
-    if port is not None and not 0 <= port <= 65_535:
-        raise ValueError(f"--port {port}: allowed are 0 to 65535")
-    page = build_page(store, source, out)
-    page.launch(
-        server_name="127.0.0.1",
-        server_port=port,
-        share=False,
-        quiet=True,
-        head=_SHORTCUTS,
-        css=_CSS,
-        footer_links=[],
-        prevent_thread_lock=not block,
-    )
-    return page
+        undo.click(take_back, reviewer, outputs)
+        export.click(write, None, exported)
+    css, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "keys.js"))
+    return Page(blocks, css=css, script=script)

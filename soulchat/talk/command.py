@@ -20,7 +20,7 @@ Temperature = Annotated[float, typer.Option(help="Sampling temperature (paper, s
 MaxNewTokens = Annotated[int, typer.Option(help="Longest reply in tokens (paper, section 3.2).")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 WithCare = Annotated[
-    bool, typer.Option("--care/--no-care", help="Show help lines where a message or a reply calls for them.")
+    bool, typer.Option("--care/--no-care", help="Show help lines when a message or a reply calls for them.")
 ]
 Country = Annotated[
     str | None, typer.Option(help="Whose help lines come first, e.g. CN, TW, US; by default the language decides.")
@@ -33,7 +33,7 @@ CrisisModel = Annotated[
 ]
 Port = Annotated[int, typer.Option(help="Port; 0 for any free one.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; other than loopback needs SOULCHAT_PASSWORD.")]
-MessageCharacters = Annotated[int, typer.Option(help="Longest message, in characters.")]
+MessageCharacters = Annotated[int, typer.Option(help="Longest allowed message, in characters.")]
 Rate = Annotated[int, typer.Option("--messages-per-minute", help="Messages a minute from one client; 0: any number.")]
 AtOnce = Annotated[int, typer.Option("--replies-at-once", help="Replies being made or waited for at the same time.")]
 BatchSize = Annotated[int, typer.Option(help="Replies in one batch of the model.")]
@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
 def chat(
     model: Model,
     jsonl: Annotated[bool, typer.Option(help="Over a pipe: JSON lines in and out.")] = False,
-    system: Annotated[str, typer.Option(help="A text before the talk.")] = "",
+    system: Annotated[str, typer.Option(help="A system text before the conversation.")] = "",
     device: Device = "auto",
     top_p: TopP = 0.75,
     temperature: Temperature = 0.95,
@@ -64,7 +64,7 @@ def chat(
     crisis_model: CrisisModel = None,
     message_characters: MessageCharacters = 4_000,
 ) -> None:
-    """Talk in the terminal, or over a pipe: one line in, one reply out."""
+    """Chat in the terminal, or over a pipe: one line in, one reply out."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
 
@@ -108,22 +108,21 @@ def app_page(
     replies_at_once: AtOnce = 64,
     batch_size: BatchSize = 16,
 ) -> None:
-    """Talk on a web page (Gradio), in Chinese and English."""
+    """Chat on a web page (Gradio), in Chinese and English."""
     _be_quiet()
+    from ..web.launch import serve_page
     from ..web.listening import check_exposure, free_port, read_password
     from .limits import Limits
-    from .page import launch_page, make_page
+    from .page import make_page
 
+    # Before the model is loaded, which takes a while.
     password = read_password()
     check_exposure(host, share, password)
     port = free_port(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     with _open_service(model, device, checks, limits, batch_size) as service:
-        page = make_page(service)
-        launch_page(page, host, port, share=share, password=password)
-        typer.echo(f"The page is at http://{host}:{port}", err=True)
-        page.block_thread()
+        serve_page(make_page(service), host, port, share, password)
 
 
 def serve(
@@ -146,30 +145,34 @@ def serve(
     messages_per_minute: Rate = 600,
     replies_at_once: AtOnce = 256,
     batch_size: BatchSize = 16,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of a proxy that is believed for whom it asks (X-Forwarded-For).")
+    ] = None,
 ) -> None:
-    """Serve OpenAI's chat completion interface; clients of another machine need SOULCHAT_PASSWORD as their key."""
+    """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
 
-    from ..web.listening import bind, check_exposure, local_names, read_password
+    from ..web.listening import bind, check_exposure, check_proxy, local_names, read_password
     from .limits import Limits
-    from .server import make_app, run_server
+    from .server import make_app, make_server
 
     decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
     password = read_password()
     check_exposure(host, share=False, password=password)
+    check_proxy(proxy)
     listener = bind(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     with _open_service(model, device, checks, limits, batch_size) as service:
         name = name or Path(model).name
-        server = make_app(service, name, decoding, local_names(host), password)
+        server = make_server(make_app(service, name, decoding, local_names(host), password), proxy)
         typer.echo(f"Serving {name} at http://{host}:{listener.getsockname()[1]}/v1", err=True)
-        run_server(server, listener)
+        server.run(sockets=[listener])
 
 
 def _be_quiet() -> None:
-    """Before any library is imported: nobody is told that somebody talks here."""
+    """Before any library is imported: no library reports that it is used."""
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
 
 

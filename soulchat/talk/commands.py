@@ -11,13 +11,14 @@ from .session import Talk
 HELP = """\
 /retry            another reply to your last words
 /undo             take back your last words and the reply
-/reset            begin again
-/system TEXT      a text before the talk (/system alone shows it, /system - removes it)
-/params           show how replies are drawn; /params temperature=0.7 top_p=0.9 changes it
-/close            take the help lines out of sight
-/save FILE        write the talk to a new file; nothing is stored otherwise
+/reset            start a new conversation
+/system TEXT      set a system text (/system alone shows it, /system - removes it)
+/params           show how replies are sampled; /params temperature=0.7 top_p=0.9 changes it
+/close            hide the help lines
+/save FILE        save the conversation to a new file; nothing is stored otherwise
 /help   /exit
-Enter sends, Alt+Enter begins a new line, Ctrl+C stops a reply. Words that begin with a slash: write two, //…"""
+Enter sends, Alt+Enter begins a new line, Ctrl+C stops a reply.
+To say something that begins with a slash, write two: //…"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def obey(talk: Talk, line: str) -> Outcome:
     name, _, rest = line.partition(" ")
     rest = rest.strip()
     if name not in _COMMANDS:
-        raise ValueError(f"{name} is no command; allowed: {', '.join(_COMMANDS)}")
+        raise ValueError(f"{name} is not a command; allowed: {', '.join(_COMMANDS)}")
     return _COMMANDS[name](talk, rest)
 
 
@@ -58,7 +59,7 @@ def change_decoding(decoding: Decoding, settings: str) -> Decoding:
     for setting in settings.split():
         name, equals, value = setting.partition("=")
         if name not in types or not equals:
-            raise ValueError(f"{setting!r} is no setting; allowed: name=value with {', '.join(types)}")
+            raise ValueError(f"{setting!r} is not a setting; allowed: name=value with {', '.join(types)}")
         changes[name] = _parse(name, types[name], value)
     return dataclasses.replace(decoding, **changes)
 
@@ -86,7 +87,7 @@ def _undo(talk: Talk, rest: str) -> Outcome:
 
 def _reset(talk: Talk, rest: str) -> Outcome:
     talk.reset()
-    return Outcome(answer="A new talk.")
+    return Outcome(answer="New conversation.")
 
 
 def _system(talk: Talk, rest: str) -> Outcome:

@@ -1,10 +1,12 @@
 """Limits on length, rate and number of replies at once; over them a talk gets a clear answer and goes on."""
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from soulchat_trainer.encoding.fit import find_start, keep_from
 from soulchatcorpus import Message
 
 # Characters of a talk that are looked at: the window of 2,048 tokens holds fewer, so nothing that counts is lost.
@@ -43,11 +45,11 @@ class Limits:
         """Check a whole talk before anything of it reaches the model.
 
         Raises:
-            ValueError: it does not end with words of the user, or with such as `check_message` refuses; a system text
-                stands elsewhere than first, or is overlong; something in it is no Unicode text.
+            ValueError: it does not end with the user's words, or `check_message` refuses them; a system text is not
+                the first message, or is too long; something in it is not Unicode text.
         """
         if not messages or messages[-1]["role"] != "user":
-            raise ValueError("the talk does not end with words of the user; allowed: messages whose last role is user")
+            raise ValueError("the last message is not the user's; allowed: messages that end with role user")
         self.check_message(messages[-1]["content"])
         first = messages[0]
         if first["role"] == "system" and len(first["content"]) > TALK_CHARACTERS:
@@ -64,17 +66,11 @@ class Limits:
 def drop_oldest_turns(messages: Sequence[Message]) -> list[Message]:
     """The talk without its oldest turns where it is longer than any window (the window itself counts tokens).
 
-    A system text that stands first stays.
+    A system text at the beginning is kept.
     """
-    system = [message for message in messages[:1] if message["role"] == "system"]
-    kept, characters = len(messages) - 1, len(messages[-1]["content"])
-    for index in range(len(messages) - 2, len(system) - 1, -1):
-        characters += len(messages[index]["content"])
-        if characters > TALK_CHARACTERS:
-            break
-        if messages[index]["role"] == "user" or index == len(system):
-            kept = index
-    return [*system, *messages[kept:]]
+    from_end = [0, *itertools.accumulate(len(message["content"]) for message in reversed(messages))]
+    start = find_start(messages, lambda number: from_end[len(messages) - number], TALK_CHARACTERS)
+    return keep_from(messages, start)
 
 
 class RateLimiter:

@@ -1,7 +1,7 @@
 """The chat as a web page (Gradio): streaming, retry, undo, edit, stop, decoding controls, in Chinese and English.
 
-Replies and messages are shown as plain text (`make_entry`), so nothing in them can run or load anything; the page's
-policy (`page_policy`) keeps the browser from any other host. Talks live in memory until the page is closed.
+Replies and messages are shown as plain text (`make_entry`), so nothing in them can run or load anything; the policy
+(`web.policy`) keeps the browser from any other host. Talks live in memory until the page is closed.
 """
 
 import logging
@@ -13,14 +13,12 @@ from importlib.resources import files
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
 
-from ..web.listening import is_loopback, local_names
-from ..web.policy import PagePolicy
+from ..web.launch import Page, QuietBlocks
+from ..web.listening import is_loopback
 from .care import CareNotice
 from .limits import OverLimit
 from .page_words import EXAMPLES, LABELS, NO_ANSWER, SAVE_TALK, TRY_LATER
@@ -34,29 +32,14 @@ Entries = list[dict[str, Any]]  # the messages of a talk as gr.Chatbot has them
 
 # Marks what the page itself says in the talk, so that it is not taken for words of the model.
 HELP_LINES, NO_WORDS = {"id": "help-lines"}, {"id": "no-words"}
-PRIVATE = {"api_visibility": "private"}
 ZERO_WIDTH_SPACE = "\u200b"
 _MARKUP = re.compile(r"[<&]")
 _DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
 DEFAULTS = {field.name: field.default for field in fields(Decoding)}
 
 
-class QuietBlocks(gr.Blocks):
-    """A page whose faults are logged by their kind: what Gradio prints of them can hold somebody's words."""
-
-    async def process_api(self, *arguments: Any, **settings: Any) -> Any:
-        try:
-            return await super().process_api(*arguments, **settings)
-        except gr.Error as error:
-            error.print_exception = False
-            raise
-        except Exception as error:
-            logger.error("the page failed: %s", type(error).__name__)
-            raise gr.Error(type(error).__name__, print_exception=False) from None
-
-
-def make_page(service: ReplyService) -> gr.Blocks:
-    """The page; `launch_page` opens it. A talk is kept in its browser alone and comes along with every event."""
+def make_page(service: ReplyService) -> Page:
+    """The page. A talk is kept in its browser alone and comes along with every event."""
     words = gr.I18n(**LABELS)
 
     def add_message(text: str, talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
@@ -109,7 +92,7 @@ def make_page(service: ReplyService) -> gr.Blocks:
             logger.error("the page failed: %s", type(error).__name__)
             gr.Warning(f"{NO_ANSWER}: {type(error).__name__}", duration=None)
 
-    with QuietBlocks(title="SoulChat", analytics_enabled=False, fill_height=True) as page:
+    with QuietBlocks(title="SoulChat", analytics_enabled=False, fill_height=True) as blocks:
         gr.Markdown(words("notice"), elem_id="notice")
         chatbot = gr.Chatbot(
             label="SoulChat",
@@ -148,56 +131,29 @@ def make_page(service: ReplyService) -> gr.Blocks:
             (edit, chatbot.edit, [chatbot, replying]),
         ):
             # Without its progress display: that would cover the talk after a refusal.
-            begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden", **PRIVATE)
-            settings = {"outputs": [chatbot, message], "show_progress_on": chatbot, **PRIVATE}
+            begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden")
+            settings = {"outputs": [chatbot, message], "show_progress_on": chatbot}
             replies.append(begun.success(answer, [chatbot, *controls], **settings))
-            replies[-1].then(_ready, None, [message, replying], queue=False, **PRIVATE).then(
-                pin_help, [chatbot, closed], [help_row, help_lines], queue=False, **PRIVATE
+            replies[-1].then(_ready, None, [message, replying], queue=False).then(
+                pin_help, [chatbot, closed], [help_row, help_lines], queue=False
             )
-        paused = message.stop(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
-        paused.then(pin_help, [chatbot, closed], [help_row, help_lines], queue=False, **PRIVATE)
-        stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False, **PRIVATE)
-        stopped.then(list, None, chatbot, queue=False, **PRIVATE)  # once more: a last piece of the reply may have come
-        stopped.then(lambda: (gr.Row(visible=False), 0), None, [help_row, closed], queue=False, **PRIVATE)
-        close.click(close_help, chatbot, [help_row, closed], queue=False, **PRIVATE)
-        chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False, **PRIVATE)
-        chatbot.example_select(_example, None, message, queue=False, **PRIVATE)
-        save.click(None, chatbot, None, js=SAVE_TALK, **PRIVATE)
-    page.words = words
-    return page
-
-
-def launch_page(page: gr.Blocks, host: str, port: int, share: bool = False, password: str | None = None) -> None:
-    """Open the page at `host` and `port`, in the background. With a password, the user name is "soulchat"."""
-    middleware = [Middleware(PagePolicy)]
-    if is_loopback(host) and not share:
-        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=local_names(host), www_redirect=False))
-    page.queue(default_concurrency_limit=None, api_open=False)
-    page.launch(
-        server_name=host,
-        server_port=port,
-        share=share,
-        auth=("soulchat", password) if password else None,
-        app_kwargs={"middleware": middleware, "docs_url": None, "redoc_url": None},
-        css=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
-        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-        i18n=page.words,
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        mcp_server=False,
-        ssr_mode=False,
-        pwa=False,
-        max_file_size=1,  # byte: nothing is uploaded here
-        prevent_thread_lock=True,
-        quiet=True,
-    )
+        paused = message.stop(_ready, None, [message, replying], cancels=replies, queue=False)
+        paused.then(pin_help, [chatbot, closed], [help_row, help_lines], queue=False)
+        stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False)
+        stopped.then(list, None, chatbot, queue=False)  # once more: a last piece of the reply may have come
+        stopped.then(lambda: (gr.Row(visible=False), 0), None, [help_row, closed], queue=False)
+        close.click(close_help, chatbot, [help_row, closed], queue=False)
+        chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False)
+        chatbot.example_select(_example, None, message, queue=False)
+        save.click(None, chatbot, None, js=SAVE_TALK)
+    css = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    return Page(blocks, css=css, words=words)
 
 
 async def show_reply(
     service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str
 ) -> AsyncGenerator[Entries]:
-    """What stands below the user's words, again and again as the reply grows: help lines where due, and the reply."""
+    """What is shown below the user's words, each time the reply grows: help lines where due, and the reply."""
     shown: Entries = []
     reply = ""
     async with aclosing(service.astream(messages, decoding, client)) as events:

@@ -17,15 +17,15 @@ LABELS = {
     },
     "en": {
         "notice": NOTICE["en"],
-        "placeholder": "Say whatever is on your mind, I am listening …",
-        "controls": "How replies are drawn",
-        "system": "Text before the talk",
+        "placeholder": "Say whatever is on your mind, I'm listening …",
+        "controls": "How replies are generated",
+        "system": "System text, before the conversation",
         "temperature": "Temperature (paper, section 3.2: 0.95)",
         "top_p": "Top-p (paper, section 3.2: 0.75)",
         "max_new_tokens": "Longest reply in tokens (paper, section 3.2: 512)",
         "seed": "Seed",
-        "close": "Close the help lines",
-        "save": "Save this talk (to a file of yours)",
+        "close": "Hide the help lines",
+        "save": "Save this conversation (to a file on your device)",
     },
 }
 # Browsers say "zh-CN"; without an entry of that name the page would fall back to English.

@@ -14,6 +14,8 @@ from .service import Done, Text
 from .session import Talk
 from .wording import NOTICE, language_of
 
+FORMS = '{"content": "…"} or {"messages": […]}'
+
 
 class InputLine(BaseModel):
     """A line of JSONL mode: `content`, the next words of the talk; or `messages`, a whole talk by itself."""
@@ -37,8 +39,8 @@ def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> N
     """Answer every line with one line, in order. All lines are one talk.
 
     A line that cannot be answered gets `{"error": …, "care": […]}`; in plain mode the help lines that are due, else an
-    empty line, and the error goes to stderr. There the notice that replies come from an AI stands first, which JSON
-    has in every line.
+    empty line, and the error goes to stderr.
+    In plain mode the notice that replies come from an AI is printed first; JSON has it in every line.
     """
     for number, line in enumerate(lines):
         line = line.rstrip("\r\n")
@@ -88,7 +90,7 @@ def _answer_json(talk: Talk, line: str, answer: Answer) -> str:
         *before, last = [message.plain() for message in request.messages] or [{"role": "user", "content": ""}]
         talk.messages, message = before, last["content"]
         if last["role"] != "user":
-            raise ValueError("the messages do not end with words of the user")
+            raise ValueError("the last message is not the user's; allowed: messages that end with role user")
     else:
         message = request.content or ""
     gather(talk, message, answer)
@@ -105,7 +107,7 @@ def _read_json(line: str) -> InputLine:
     try:
         request = InputLine.model_validate_json(line)
     except ValidationError as error:
-        raise ValueError(f"not a line of JSONL mode: {first_fault(error)}") from None
+        raise ValueError(f"the line is not valid ({first_fault(error)}); allowed: {FORMS}") from None
     if (request.content is None) == (request.messages is None):
-        raise ValueError('a line has neither or both; allowed: {"content": "…"} or {"messages": […]}')
+        raise ValueError(f"the line has both content and messages, or neither; allowed: {FORMS}")
     return request

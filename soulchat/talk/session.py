@@ -1,13 +1,11 @@
 """One talk, as its user steers it: say, retry, undo, reset, a system text, save."""
 
-import json
-import os
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
+from soulchatcorpus.files import write_json
 
 from .care import CareNotice
 from .service import Event, ReplyService, Text
@@ -71,19 +69,11 @@ class Talk:
             OSError: it cannot be written, or a file of that name is there already.
         """
         if not path.parent.is_dir():
-            raise FileNotFoundError(f"{path.parent} is no folder; allowed: a file in a folder that is there")
+            raise FileNotFoundError(f"{path.parent} is not a folder; allowed: a file in an existing folder")
         if path.exists():
-            raise FileExistsError(f"{path} is there already; allowed: a new file name")
+            raise FileExistsError(f"{path} exists; allowed: a new file name")
         document = {"messages": self.messages} | ({"system": self.system} if self.system else {})
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # made with mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file, ensure_ascii=False, indent=1)
-                file.write("\n")
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_json(path, document, private=True)
 
 
 def with_system(system: str, messages: list[Message]) -> list[Message]:

@@ -1,1 +1,1 @@
-"""What every page and the server share: where they listen, and whom they answer."""
+"""What guards every page and the server: where they listen, whom they answer, and how much they read."""

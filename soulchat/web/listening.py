@@ -1,11 +1,13 @@
-"""Where page and server listen, and who may reach them: this machine only, unless a password is set."""
+"""Where pages and server listen, and who may reach them: this machine only, unless a password is set."""
 
 import ipaddress
 import os
 import socket
 
-# One name for both surfaces; a password on the command line would stand in the process list.
+# One name for pages and server; a password on the command line would be visible in the process list.
 PASSWORD_VARIABLE = "SOULCHAT_PASSWORD"
+# Where strangers can guess at it. Eight characters can be tried out, even with the delays of `password.Door`.
+PASSWORD_CHARACTERS = 12
 
 
 def read_password() -> str | None:
@@ -24,10 +26,29 @@ def is_loopback(host: str) -> bool:
 
 
 def check_exposure(host: str, share: bool, password: str | None) -> None:
-    """Raises ValueError when others could reach a page or server that has no password."""
-    if (share or not is_loopback(host)) and not password:
-        what = "--share" if share else f"--host {host}"
-        raise ValueError(f"{what} lets others in and needs a password; set {PASSWORD_VARIABLE}, or stay on 127.0.0.1")
+    """Raises ValueError when others could reach a page or server that has no password, or a short one."""
+    if is_loopback(host) and not share:
+        return
+    if not password:
+        where = "share is True" if share else f"host is {host}"
+        raise ValueError(
+            f"{where}, which lets others in; allowed without a password: 127.0.0.1 (set {PASSWORD_VARIABLE} for more)"
+        )
+    if len(password) < PASSWORD_CHARACTERS:
+        raise ValueError(
+            f"{PASSWORD_VARIABLE} is {len(password)} characters long; allowed where others can reach the page or "
+            f"server: {PASSWORD_CHARACTERS} or more"
+        )
+
+
+def check_proxy(address: str | None) -> None:
+    """Raises ValueError for what is not the address of one machine."""
+    if address is None:
+        return
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise ValueError(f"proxy is {address!r}; allowed: the address of one proxy, such as 127.0.0.1") from None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -58,10 +79,10 @@ def free_port(host: str, port: int) -> int:
         return listener.getsockname()[1]
 
 
-def local_names(host: str) -> list[str]:
+def local_names(host: str, share: bool = False) -> list[str]:
     """The Host headers that are answered on `host`.
 
     On loopback only this machine's own names: a page elsewhere that lets its name point to 127.0.0.1 (DNS rebinding)
     gets no answer. Elsewhere the password guards.
     """
-    return ["localhost", "127.0.0.1", "[::1]", "::1", host] if is_loopback(host) else ["*"]
+    return ["localhost", "127.0.0.1", "[::1]", "::1", host] if is_loopback(host) and not share else ["*"]

@@ -1,4 +1,4 @@
-"""The headers that keep a browser which shows the page from talking to anybody but this server."""
+"""The headers that keep a browser which shows the page from contacting any other server."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

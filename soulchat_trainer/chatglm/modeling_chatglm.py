@@ -19,16 +19,32 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 from torch.utils.checkpoint import checkpoint
-from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
-from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers import (
+    Cache,
+    DynamicCache,
+    GenerationConfig,
+    GenerationMixin,
+    GradientCheckpointingLayer,
+    LogitsProcessorList,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import can_return_tuple
-from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .cache_name import CACHE, one_cache
 from .configuration_chatglm import ChatGLMConfig
-from .prefix_lm import check_positions, make_attention_mask, make_position_ids, rotary_table, rotate
+from .prefix_lm import (
+    check_positions,
+    continue_positions,
+    make_attention_mask,
+    make_position_ids,
+    rotary_table,
+    rotate,
+)
 from .unreadable import UNREADABLE, cause_of
 
 IGNORE_INDEX = -100
@@ -72,7 +88,6 @@ class ChatGLMAttention(nn.Module):
         attention_mask: Tensor | None,
         rotary: tuple[Tensor, Tensor],
         prefix: tuple[Tensor, Tensor] | None = None,
-        past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """Attention over [b, s, h]; `prefix` is the P-Tuning key and value of this layer, each [n, pre_seq_len, d]."""
@@ -80,13 +95,14 @@ class ChatGLMAttention(nn.Module):
         fused = self.query_key_value(hidden_states).view(batch, length, -1, 3, self.config.head_dim)
         query, key = rotate(fused[..., :2, :], *rotary).transpose(1, 2).unbind(-2)
         value = fused[..., 2, :].transpose(1, 2)
-        if past_key_values is not None:
-            key, value = past_key_values.update(key, value, self.layer_idx)
+        cache = kwargs.pop(CACHE, None)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer_idx)
         if prefix is not None:
             key = torch.cat([prefix[0].expand(batch, -1, -1, -1), key], dim=2)
             value = torch.cat([prefix[1].expand(batch, -1, -1, -1), value], dim=2)
 
-        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config.attention, eager_attention)
         output, weights = attention(self, query, key, value, attention_mask, scaling=self.scaling, **kwargs)
         return self.dense(output.reshape(batch, length, -1)), weights
 
@@ -152,12 +168,9 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     config_class = ChatGLMConfig
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
-    _input_embed_layer = "word_embeddings"
     _no_split_modules = ["ChatGLMBlock"]
-    _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
     _supports_flex_attn = True
-    _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": ChatGLMBlock, "attentions": ChatGLMAttention}
     # The table of frequencies is computed (see `rotary_table`), not loaded.
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
@@ -211,12 +224,19 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         self.gradient_checkpointing = False
         self.post_init()
 
+    def get_input_embeddings(self) -> nn.Module:
+        """The table of token embeddings."""
+        return self.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Another one in its place."""
+        self.word_embeddings = value
+
     def freeze_all_but_prefix(self) -> None:
         """What P-Tuning v2 trains: the virtual tokens alone (and, as in the original, a head that is not tied)."""
         self.requires_grad_(False)
         self.prefix_encoder.requires_grad_(True)
 
-    @merge_with_config_defaults
     @capture_outputs
     def forward(
         self,
@@ -226,6 +246,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Hidden states [b, s, h] after the final layer norm.
@@ -235,13 +256,15 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
           A bool mask [b, 1, s, k] (True = sees) is used as it is.
         - `position_ids` [b, 2, s] int64: row 0 the position, row 1 the block position, which is 0 on the context.
           Made from `input_ids` when not given; needed together with `inputs_embeds` or a cache that is not empty.
+        - `cache`, in transformers before 5.24 `past_key_values`: keys and values of the tokens before these.
 
         Raises `ValueError` for ids outside the vocabulary, a row without `<sop>` or without mask token, and a sequence
         beyond `max_sequence_length`.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
-        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        cache = one_cache(cache, past_key_values)
+        past_length = cache.get_seq_length() if cache is not None else 0
         if position_ids is None:
             if input_ids is None or (isinstance(past_length, int) and past_length > 0):
                 raise ValueError(
@@ -253,10 +276,11 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             check_positions(input_ids, position_ids, self.config)
         if inputs_embeds is None:
             inputs_embeds = self.word_embeddings(input_ids)
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        use_cache = self.config.use_cache if use_cache is None else use_cache
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
-        mask = make_attention_mask(self.config, inputs_embeds, attention_mask, position_ids, past_key_values)
+        mask = make_attention_mask(self.config, inputs_embeds, attention_mask, position_ids, cache)
         rotary = rotary_table(position_ids, self.config.head_dim, inputs_embeds.dtype)
         prefixes = [None] * len(self.layers)
         if self.config.pre_seq_len is not None:
@@ -269,12 +293,10 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 attention_mask=mask,
                 rotary=rotary,
                 prefix=prefix,
-                past_key_values=past_key_values,
+                **{CACHE: cache},
                 **kwargs,
             )
-        return BaseModelOutputWithPast(
-            last_hidden_state=self.final_layernorm(hidden_states), past_key_values=past_key_values
-        )
+        return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden_states), **{CACHE: cache})
 
 
 class _OwnGradient(torch.autograd.Function):
@@ -300,6 +322,17 @@ class LanguageModelHead(nn.Linear):
         return F.linear(hidden_states, _OwnGradient.apply(self.weight))
 
 
+class WindowEnd(StoppingCriteria):
+    """Ends all rows when they are `window` tokens long."""
+
+    def __init__(self, window: int):
+        self.window = window
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        """bool [b], True = this row is done."""
+        return torch.full(input_ids.shape[:1], input_ids.shape[1] >= self.window, device=input_ids.device)
+
+
 class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     """The blocks and the language model head."""
 
@@ -323,6 +356,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         num_items_in_batch: Tensor | int | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits [b, s, vocab], or with `labels` the loss and no logits. Other arguments as in `ChatGLMModel.forward`.
@@ -336,7 +370,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=one_cache(cache, past_key_values),
             inputs_embeds=inputs_embeds,
             use_cache=False if labels is not None and use_cache is None else use_cache,
             **kwargs,
@@ -351,59 +385,78 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{CACHE: outputs.get(CACHE)},
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
 
-    def _prepare_position_ids_for_generation(self, inputs_tensor: Tensor, model_kwargs: dict) -> Tensor:
-        attention_mask = model_kwargs.get("attention_mask")
-        input_ids = model_kwargs.get("input_ids", inputs_tensor)
-        if input_ids.dtype.is_floating_point or input_ids.shape[1] == 0:
-            raise ValueError("generate from inputs_embeds needs position_ids [batch, 2, tokens]")
-        if attention_mask is not None and not attention_mask[:, -1].all():
-            raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
-        return make_position_ids(input_ids, attention_mask, self.config)
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: Cache | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        position_ids: Tensor | None = None,
+        cache: Cache | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The parent's, with both rows of positions: made of the ids of all rows so far, or the caller's [b, 2, s].
 
-    def _expand_inputs_for_generation(self, expand_size: int = 1, *args: Any, **kwargs: Any) -> tuple[Tensor, dict]:
-        # For beams. transformers takes three-dimensional positions for [rows, b, s]; here the batch comes first.
-        position_ids = kwargs.pop("position_ids")
-        input_ids, model_kwargs = super()._expand_inputs_for_generation(expand_size, *args, **kwargs)
-        model_kwargs["position_ids"] = position_ids.repeat_interleave(expand_size, dim=0)
-        return input_ids, model_kwargs
-
-    def _update_model_kwargs_for_generation(self, outputs: Any, model_kwargs: dict, *args: Any, **kwargs: Any) -> dict:
-        known = model_kwargs["position_ids"]
-        model_kwargs = super()._update_model_kwargs_for_generation(outputs, model_kwargs, *args, **kwargs)
-        # The block position has grown by one for each token; the position stays that of the mask token.
-        model_kwargs["position_ids"][:, 0, known.shape[-1] :] = known[:, 0, -1:]
-        return model_kwargs
-
-    def _prepare_generated_length(
-        self, generation_config: Any, *args: Any, input_ids_length: int, **kwargs: Any
-    ) -> Any:
-        if generation_config.prefill_chunk_size is not None:
-            raise ValueError("prefill_chunk_size: the context sees itself in both directions and is read in one piece")
+        Raises `ValueError` for rows padded on the right, a prompt that fills the window, and `inputs_embeds` without
+        positions.
+        """
         window = self.config.max_sequence_length
-        if input_ids_length >= window:
-            raise ValueError(f"a prompt of {input_ids_length} tokens leaves no room to generate in {window} tokens")
-        generation_config = super()._prepare_generated_length(
-            generation_config, *args, input_ids_length=input_ids_length, **kwargs
+        if is_first_iteration and attention_mask is not None and not attention_mask[:, -1].all():
+            raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
+        if is_first_iteration and input_ids.shape[1] >= window:
+            raise ValueError(f"a prompt of {input_ids.shape[1]} tokens leaves no room to generate in {window} tokens")
+        if position_ids is not None and position_ids.dim() == 3:
+            position_ids = continue_positions(position_ids)
+        elif inputs_embeds is not None:
+            raise ValueError("generate from inputs_embeds needs position_ids [batch, 2, tokens]")
+        else:  # the one row that generate counts for models of one position is of no use here
+            position_ids = make_position_ids(input_ids, attention_mask, self.config)
+        return super().prepare_inputs_for_generation(
+            input_ids,
+            next_sequence_length=next_sequence_length,
+            **{CACHE: one_cache(cache, past_key_values)},
+            attention_mask=attention_mask,
+            inputs_embeds=inputs_embeds,
+            is_first_iteration=is_first_iteration,
+            position_ids=position_ids,
+            **kwargs,
         )
-        generation_config.max_length = min(generation_config.max_length, window)  # a reply ends where the window ends
-        return generation_config
+
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        logits_processor: LogitsProcessorList | None = None,
+        stopping_criteria: StoppingCriteriaList | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The parent's; a reply ends where the window ends. Raises `ValueError` for `prefill_chunk_size`."""
+        config = generation_config or self.generation_config
+        if kwargs.get("prefill_chunk_size", config.prefill_chunk_size) is not None:
+            raise ValueError("prefill_chunk_size: the context sees itself in both directions and is read in one piece")
+        ends = StoppingCriteriaList([*(stopping_criteria or []), WindowEnd(self.config.max_sequence_length)])
+        return super().generate(inputs, generation_config, logits_processor, ends, **kwargs)
 
     @staticmethod
     def create_masks_for_generate(
         config: ChatGLMConfig,
         inputs_embeds: Tensor,
         attention_mask: Tensor | None,
-        past_key_values: Cache | None,
+        past_key_values: Cache | None = None,
         position_ids: Any = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> Tensor | BlockMask | None:
         """The mask [b, 1, s, k] that `generate` hands to a compiled forward over a static cache."""
-        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, past_key_values)
+        cache = one_cache(cache, past_key_values)
+        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, cache)
 
 
 @torch.compiler.disable  # how many rows are labelled is known from their values only

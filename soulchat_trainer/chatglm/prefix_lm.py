@@ -28,7 +28,7 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     """The two rows of positions [b, 2, s] int64 of `input_ids` [b, s].
 
     `attention_mask` [b, s]: 1 = a real token; positions count from the first real token; padding has 0 on the left.
-    The context ends before the first `<sop>`; the mask token is [gMASK] where a row has one, else [MASK].
+    The context ends before the first `<sop>`; its mask token is [gMASK] where it has one, else [MASK].
     Raises `ValueError` for an id outside the vocabulary, a row without `<sop>` or mask token, padding on the left that
     the mask does not tell of, and a row beyond `max_sequence_length`.
     """
@@ -43,8 +43,11 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     else:
         raise ValueError(f"attention_mask has shape {list(attention_mask.shape)}, input_ids {list(input_ids.shape)}")
     is_bos = (input_ids == config.bos_token_id) & (real == 1)
-    is_gmask = (input_ids == config.gmask_token_id) & (real == 1)
-    is_mask = (input_ids == config.mask_token_id) & (real == 1)
+    column = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+    context_end = is_bos.long().argmax(1, keepdim=True)
+    in_context = (real == 1) & (column < context_end)  # what a model writes into a target is no mask token of its row
+    is_gmask = (input_ids == config.gmask_token_id) & in_context
+    is_mask = (input_ids == config.mask_token_id) & in_context
     has_gmask = is_gmask.any(1, keepdim=True)
     is_anchor = torch.where(has_gmask, is_gmask, is_mask)
     wrong = torch.stack(
@@ -60,12 +63,17 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
         _refuse(input_ids, real, wrong, config)
 
     start = real.argmax(1, keepdim=True)
-    context_end = is_bos.long().argmax(1, keepdim=True)
     anchor = is_anchor.long().argmax(1, keepdim=True)
-    column = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
     position = (torch.where(column < context_end, column, anchor) - start).clamp(min=0)
     block_position = (column - context_end + 1).clamp(min=0)
     return torch.stack([position, block_position], dim=1)
+
+
+def continue_positions(position_ids: Tensor) -> Tensor:
+    """Positions [b, 2, s] of which both rows were counted on for the target: the first row's stays that of <sop>."""
+    position, block_position = position_ids.unbind(1)
+    bos = (block_position == 1).long().argmax(1, keepdim=True)
+    return torch.stack([torch.where(block_position > 0, position.gather(1, bos), position), block_position], dim=1)
 
 
 def _refuse(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
@@ -101,7 +109,7 @@ def make_attention_mask(
     inputs_embeds: Tensor,
     attention_mask: Tensor | None,
     position_ids: Tensor,
-    past_key_values: Cache | None,
+    cache: Cache | None,
 ) -> Tensor | BlockMask | None:
     """The prefix mask of this call, bool [b, 1, s, k], True = sees; a `BlockMask` for flex attention.
 
@@ -114,9 +122,9 @@ def make_attention_mask(
     batch, length = inputs_embeds.shape[:2]
     device = inputs_embeds.device
     past_length, key_length = 0, length
-    if past_key_values is not None:
-        past_length = past_key_values.get_seq_length()
-        key_length, _ = past_key_values.get_mask_sizes(length, 0)
+    if cache is not None:
+        past_length = cache.get_seq_length()
+        key_length, _ = cache.get_mask_sizes(length, 0)
     if isinstance(past_length, int) and key_length == past_length + length:  # not a static cache
         if attention_mask is None and length == 1:
             return None
@@ -143,7 +151,7 @@ def make_attention_mask(
         return (((key <= own) | in_context[b, key]) & is_real[b, key]) | (key == own)
 
     key_length = key_length + prefix_length
-    if config._attn_implementation == "flex_attention":
+    if config.attention == "flex_attention":
         return create_block_mask(sees, batch, None, length, key_length, device=device)
     rows = torch.arange(batch, device=device)[:, None, None, None]
     queries = torch.arange(length, device=device)[:, None]

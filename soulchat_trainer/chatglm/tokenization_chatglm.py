@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import BatchEncoding
-from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
-from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+from transformers import AddedToken, BatchEncoding, SentencePieceBackend
+from transformers.tokenization_utils_base import TruncationStrategy
+from transformers.utils import PaddingStrategy
+
+from soulchatcorpus.files import replacing
 
 from .sentencepiece_training import train_sentencepiece
 
@@ -80,15 +82,21 @@ class ChatGLMTokenizer(SentencePieceBackend):
         except RuntimeError as error:
             raise ValueError(f"{vocab_file} is not a sentencepiece model: {error}") from error
 
-    def _add_tokens(self, new_tokens: Sequence[Any], special_tokens: bool = False) -> int:
-        # The base class would give them ids that this tokenizer neither writes nor reads.
-        for token in map(str, new_tokens):
+        self.refuse_unknown(self.added_tokens_encoder)
+
+    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
+        """Pieces may be marked as tokens; raises `ValueError` for one that is no piece."""
+        self.refuse_unknown([new_tokens] if isinstance(new_tokens, str | AddedToken) else new_tokens)
+        return super().add_tokens(new_tokens, special_tokens)
+
+    def refuse_unknown(self, tokens: Iterable[Any]) -> None:
+        """Raises `ValueError` for a token without a piece: its id would be neither written nor read here."""
+        for token in map(str, tokens):
             if self.sp_model.id_to_piece(self.sp_model.piece_to_id(token)) != token:
                 raise ValueError(
                     f"{self.vocab_file} has no piece {token!r} and takes no new ones; ChatGLM-6B v1's has all of its "
                     "tokens (ChatGLM2 and ChatGLM3 have another tokenizer, see `soulchat convert`)"
                 )
-        return super()._add_tokens(new_tokens, special_tokens)
 
     def get_vocab(self) -> dict[str, int]:
         """Every piece and its id."""
@@ -272,11 +280,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, output_dir: str | os.
     Raises `ValueError` where the texts cannot fill `vocab_size` pieces.
     """
     output_dir = Path(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
     model_file = output_dir / ChatGLMTokenizer.vocab_files_names["vocab_file"]
-    unfinished = model_file.with_suffix(".unfinished")
-    unfinished.write_bytes(train_sentencepiece((_hide_whitespace(text) for text in texts), vocab_size))
-    os.replace(unfinished, model_file)
+    with replacing(model_file) as file:
+        file.write(train_sentencepiece((_hide_whitespace(text) for text in texts), vocab_size))
     tokenizer = ChatGLMTokenizer(str(model_file))
     tokenizer.save_pretrained(output_dir)
     return tokenizer

@@ -10,13 +10,15 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Literal
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from soulchatcorpus.schema import Message
 
-from .paper_form import EncodedConversation, TrainingConversation
+from ..data import TrainingConversation
+from .fit import fit_prompt
+from .prompts import ChatTemplate
+from .spans import EncodedConversation
 
 logger = logging.get_logger(__name__)
 
@@ -33,12 +35,11 @@ class ChatTemplateEncoder:
 
     Args:
         tokenizer: a fast tokenizer with a chat template.
-        max_source_length: tokens of a prompt. A longer one loses whole oldest turns, never its end; a last user turn
-            that alone is longer keeps what the template puts around it and its last tokens.
+        max_source_length: tokens of a prompt; a longer one is fitted as `fit` has it.
         max_target_length: tokens of a reply with its end token. A longer one is cut and still ends in it.
         loss_on: last_turn: a sample for each turn. every_turn: one sample a conversation, labels on every reply; for a
-            conversation in which something must be cut, and for all where the template is not prefix-preserving,
-            last_turn.
+            conversation in which something must be cut or the counsellor speaks twice in a row, and for all where the
+            template is not prefix-preserving, last_turn.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class ChatTemplateEncoder:
                 f"{tokenizer.name_or_path}: a causal model is trained in the form of its chat template, by a fast "
                 f"tokenizer; found {'no chat template' if tokenizer.chat_template is None else 'a slow tokenizer'}"
             )
-        self.tokenizer = tokenizer
+        self.tokenizer, self.template = tokenizer, ChatTemplate(tokenizer)
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.is_prefix_preserving = self._check_prefixes()
@@ -66,18 +67,7 @@ class ChatTemplateEncoder:
 
     def __call__(self, conversations: Sequence[TrainingConversation]) -> list[EncodedConversation]:
         """Encode a batch of conversations."""
-        return [self._encode_conversation(join_speakers(conversation)) for conversation in conversations]
-
-    def _render(self, messages: Sequence[Message], add_generation_prompt: bool) -> str:
-        try:
-            return self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=add_generation_prompt
-            )
-        except TemplateError as error:
-            raise ValueError(f"the chat template refuses a conversation: {error}") from error
-
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [self._encode_conversation(conversation) for conversation in conversations]
 
     def _check_prefixes(self) -> bool:
         """True if the ids of every prompt and reply of a made conversation are prefixes of those of the whole."""
@@ -87,7 +77,7 @@ class ChatTemplateEncoder:
             return False
         ids, turns = whole
         return all(
-            ids[:prompt_end] == self._ids(self._render(_PROBE[:number], True))
+            ids[:prompt_end] == self.template.prompt_ids(_PROBE[:number])
             and ids[prompt_end:target_end] == self._target_ids(_PROBE[: number + 1])
             for number, (prompt_end, target_end) in zip(conversation.targets, turns, strict=True)
         )
@@ -120,14 +110,15 @@ class ChatTemplateEncoder:
         if not conversation.targets:
             return [], []
         messages = conversation.messages[: conversation.targets[-1] + 1]
-        text = self._render(messages, False)
+        if self.template.has_control_tokens(messages):
+            return None
+        text = self._write_reply(messages)
         encoding = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         starts = [start for start, _ in encoding["offset_mapping"]]
         ends = [end for _, end in encoding["offset_mapping"]]
         ids, turns = encoding["input_ids"], []
         for number in conversation.targets:
-            prompt = self._render(messages[:number], True)
-            reply = self._render(messages[: number + 1], False).rstrip("\n")
+            prompt, reply = self._write_prompt(messages[:number]), self._write_reply(messages[: number + 1])
             if not (reply.startswith(prompt) and text.startswith(reply)):
                 return None
             prompt_end, target_end = bisect_left(starts, len(prompt)), bisect_left(starts, len(reply))
@@ -139,54 +130,29 @@ class ChatTemplateEncoder:
 
     def _add_turn(self, encoded: EncodedConversation, messages: Sequence[Message]) -> None:
         """A sample of its own for the last message: cut to fit."""
-        prompt_ids = self._prompt_ids(encoded, messages[:-1])
+        prompt = fit_prompt(self.template.prompt_ids, messages[:-1], self.max_source_length, cut_last=True)
+        encoded.cut_contexts += prompt.dropped > 0 or prompt.is_cut
+        encoded.cut_user_turns += prompt.is_cut
         target_ids = self._target_ids(messages)
         if len(target_ids) > self.max_target_length:
             encoded.cut_targets += 1
             target_ids = [*target_ids[: self.max_target_length - 1], self.tokenizer.eos_token_id]
-        encoded.samples.append([*encoded.add(prompt_ids), 0, *encoded.add(target_ids), 1])
+        encoded.samples.append([*encoded.add(prompt.ids), 0, *encoded.add(target_ids), 1])
 
     def _target_ids(self, messages: Sequence[Message]) -> list[int]:
         """Ids of the last message as the template writes it after a prompt, with its end token."""
-        prompt, reply = self._render(messages[:-1], True), self._render(messages, False).rstrip("\n")
+        prompt, reply = self._write_prompt(messages[:-1]), self._write_reply(messages)
         if not reply.startswith(prompt):
             raise ValueError("the chat template writes a reply in another place than after its generation prompt")
-        ids = self._ids(reply[len(prompt) :])
+        ids = self.template.ids(reply[len(prompt) :])
         return ids if ids[-1:] == [self.tokenizer.eos_token_id] else [*ids, self.tokenizer.eos_token_id]
 
-    def _prompt_ids(self, encoded: EncodedConversation, messages: Sequence[Message]) -> list[int]:
-        """Ids of a prompt, without its oldest turns where it is too long."""
-        for first, message in enumerate(messages):
-            if first and message["role"] != "user":
-                continue
-            ids = self._ids(self._render(messages[first:], True))
-            if len(ids) <= self.max_source_length:
-                encoded.cut_contexts += first > 0
-                return ids
-        encoded.cut_contexts += 1
-        encoded.cut_user_turns += 1
-        content = messages[-1]["content"]
-        before, _, after = self._render(messages[-1:], True).partition(content)
-        before_ids, content_ids, after_ids = self._ids(before), self._ids(content), self._ids(after)
-        room = self.max_source_length - len(before_ids) - len(after_ids)
-        if room < 1:
-            raise ValueError(f"max_source_length is {self.max_source_length}, too short for the chat template alone")
-        return [*before_ids, *content_ids[-room:], *after_ids]
+    def _write_prompt(self, messages: Sequence[Message]) -> str:
+        return self.template.render_prompt(self.template.prepare(messages))
 
-
-def join_speakers(conversation: TrainingConversation) -> TrainingConversation:
-    """Neighbouring messages of one speaker as one, with a newline between: templates want speakers in turn."""
-    messages: list[Message] = []
-    targets: list[int] = []
-    for number, message in enumerate(conversation.messages):
-        if messages and messages[-1]["role"] == message["role"]:
-            joined = messages[-1]["content"] + "\n" + message["content"]
-            messages[-1] = Message(role=message["role"], content=joined)
-        else:
-            messages.append(Message(role=message["role"], content=message["content"]))
-        if number in conversation.targets and targets[-1:] != [len(messages) - 1]:
-            targets.append(len(messages) - 1)
-    return TrainingConversation(messages, targets)
+    def _write_reply(self, messages: Sequence[Message]) -> str:
+        """The talk up to its last message, the counsellor's, and the mark that ends it."""
+        return self.template.render(self.template.prepare(messages), False).rstrip("\n")
 
 
 def _one_pass(turns: Sequence[tuple[int, int]]) -> list[int]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 
-from .paper_form import CUT_COLUMNS
+from .spans import CUT_COLUMNS
 
 IGNORED_LABEL = -100
 # Lengths that differ by less than this share batches: wide enough to mix samples, narrow enough to pad little.

@@ -1,173 +1,120 @@
-"""How a talk becomes a prompt: the paper's lines, ChatGLM's rounds, MeChat's instruction, a chat template, a file."""
+"""Messages to the token ids of the prompt that asks for the counsellor's next reply, for training as for chat."""
 
-import hashlib
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from soulchatcorpus import Message, render_prompt
 
 from ..chatglm import ChatGLMTokenizer
+from .fit import Encode
+from .styles import render_with_system, split_system
 
-# MeChat's instruction: GitHub qiuhuachuan/smile, MeChat.py, commit 9f8afc0b (CC0-1.0).
-MECHAT_INSTRUCTION = (
-    "现在你扮演一位专业的心理咨询师，你具备丰富的心理学和心理健康知识。你擅长运用多种心理咨询技巧，例如认知行为疗法原则、"
-    "动机访谈技巧和解决问题导向的短期疗法。以温暖亲切的语气，展现出共情和对来访者感受的深刻理解。以自然的方式与来访者进行对话，"
-    "避免过长或过短的回应，确保回应流畅且类似人类的对话。提供深层次的指导和洞察，使用具体的心理概念和例子帮助来访者更深入地"
-    "探索思想和感受。避免教导式的回应，更注重共情和尊重来访者的感受。根据来访者的反馈调整回应，确保回应贴合来访者的情境和需求。"
-    "请为以下的对话生成一个回复。\n\n对话：\n{dialogue_history}"
-)
-MECHAT_LINES = {"user": "来访者：", "assistant": "咨询师："}
-HISTORY = "{dialogue_history}"
+logger = logging.get_logger(__name__)
+
+MARK = "\ue000"  # of the private use area: stands for what is put into a template's text afterwards
 
 
-def render_mechat(messages: Sequence[Message]) -> str:
-    """MeChat's instruction, then 来访者：/咨询师： lines, ending with the counsellor's cue."""
-    lines = [MECHAT_LINES[message["role"]] + message["content"] for message in messages]
-    return MECHAT_INSTRUCTION.replace(HISTORY, "\n".join([*lines, MECHAT_LINES["assistant"]]))
-
-
-def render_chatglm(messages: Sequence[Message]) -> str:
-    """ChatGLM-6B's own chat form: "[Round 0]\\n问：…\\n答：…"; a first turn without history is the bare text."""
-    if len(messages) == 1:
-        return messages[0]["content"]
-    text, rounds = "", 0
-    for message in messages:
-        if message["role"] == "user":
-            text += f"[Round {rounds}]\n问：{message['content']}\n"
-            rounds += 1
-        else:
-            text += f"答：{message['content']}\n"
-    return text + "答："
-
-
-def render_file(path: Path) -> Callable[[Sequence[Message]], str]:
-    """A template file whose `{dialogue_history}` is replaced by the lines of `dialogue.render_prompt`.
-
-    Raises:
-        ValueError: the file has no `{dialogue_history}`, or is no text in UTF-8.
-        OSError: it cannot be read.
-    """
-    try:
-        template = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"prompt template {path} is no text in UTF-8: {error}") from None
-    if HISTORY not in template:
-        raise ValueError(f"prompt template {path} has no {HISTORY}; allowed: a text that has it")
-    return lambda messages: template.replace(HISTORY, render_prompt(messages))
-
-
-RENDERERS = {"soulchat": render_prompt, "chatglm": render_chatglm, "mechat": render_mechat}
-
-
-def renderer(style: str) -> Callable[[Sequence[Message]], str]:
-    """The renderer of a style: soulchat, chatglm, mechat, or the path of a template."""
-    if style in RENDERERS:
-        return RENDERERS[style]
-    if Path(style).is_file():
-        return render_file(Path(style))
-    raise ValueError(f"prompt style is {style!r}; allowed: {', '.join(RENDERERS)}, or the path of a template file")
-
-
-def prompt_name(style: str | None) -> str | None:
-    """What results call a style: a template's file is told by its name and a hash, its place is nobody's business."""
-    if style is None or style in RENDERERS:
-        return style
-    digest = hashlib.sha256(Path(style).read_bytes()).hexdigest()
-    return f"{Path(style).name} sha256:{digest[:16]}"
-
-
-def encode_prompt(
-    tokenizer: PreTrainedTokenizerBase,
-    messages: Sequence[Message],
-    render: Callable[[Sequence[Message]], str] | None = None,
-) -> list[int]:
-    """Token ids of the prompt that asks for the next reply.
+def prompt_encoder(
+    tokenizer: PreTrainedTokenizerBase, render: Callable[[Sequence[Message]], str] | None = None
+) -> Encode:
+    """The function from messages, of which the first may be a system text, to the token ids of the prompt.
 
     Args:
-        tokenizer: with a chat template the prompt goes through it; ChatGLM's, or one without, encodes it as it stands.
-        messages: the talk, ending with the user's words; a system text may stand first.
-        render: how the talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
+        tokenizer: with a chat template prompts go through it; ChatGLM's, or one without, encodes a text as it stands.
+        render: how a talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
     """
+
+    def write(messages: Sequence[Message]) -> str:
+        return render_with_system(messages, render or render_prompt)
+
     if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
-        text = _render_with_system(messages, render or render_prompt)
-        return tokenizer(text, split_special_tokens=True).input_ids
-    if render is not None:
-        messages = [{"role": "user", "content": _render_with_system(messages, render)}]
-    return _apply_template(tokenizer, messages)
+        return lambda messages: tokenizer(write(messages), split_special_tokens=True).input_ids
+    template = ChatTemplate(tokenizer)
+    if render is None:
+        return template.prompt_ids
+    return lambda messages: template.prompt_ids([Message(role="user", content=write(messages))])
 
 
-def _render_with_system(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:
-    """The talk as one text; the paper's form knows no system text, so one stands on lines of its own before it."""
-    if messages[0]["role"] == "system":
-        return messages[0]["content"] + "\n" + render(messages[1:])
-    return render(messages)
-
-
-def prompt_room(window: int, max_new_tokens: int) -> int:
-    """Tokens for a prompt in a window of `window` tokens.
-
-    At most a quarter is kept free for the reply: the paper's 512 of 2,048 (section 3.2).
-    """
-    return window - min(max_new_tokens, window // 4)
-
-
-def fit_prompt(
-    encode: Callable[[Sequence[Message]], list[int]], messages: Sequence[Message], room: int, cut_last: bool
-) -> tuple[list[int], int]:
-    """The prompt of the longest end of a talk that fits; the oldest turns are dropped whole.
+class ChatTemplate:
+    """A tokenizer's chat template, and talks as every template takes them.
 
     Args:
-        encode: messages -> token ids of the prompt.
-        messages: the talk; a system text that stands first is never dropped.
-        room: most tokens of the prompt.
-        cut_last: let a last message that alone is too long lose its beginning, as in training.
-
-    Returns:
-        the token ids, and how many of the oldest messages they leave out.
-
-    Raises:
-        ValueError: there is no message; the last one alone does not fit.
+        tokenizer: one with a chat template.
     """
-    if not messages:
-        raise ValueError("the talk has no messages; allowed: at least one")
-    system = [message for message in messages[:1] if message["role"] == "system"]
-    messages = messages[len(system) :]
-    if not messages:
-        raise ValueError("the talk is only a system text; allowed: messages after it")
 
-    def encode_from(start: int) -> list[int]:
-        return encode([*system, *messages[start:]])
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer, self.control_tokens = tokenizer, tokenizer.all_special_tokens
+        self.takes_system = self._find_system()
 
-    # A search, because a talk may have thousands of turns and each try encodes all that is left of it.
-    starts = [start for start, message in enumerate(messages) if start == 0 or message["role"] == "user"]
-    place = bisect_left(starts, True, key=lambda start: len(encode_from(start)) <= room)
-    start = starts[min(place, len(starts) - 1)]
-    prompt_ids = encode_from(start)
-    if len(prompt_ids) <= room:
-        return prompt_ids, start
-    role, last = messages[-1]["role"], messages[-1]["content"]
+    def _find_system(self) -> bool:
+        """True if the template writes a system text; some refuse one, some leave it out."""
+        probe = [Message(role="system", content="说明"), Message(role="user", content="你好")]
+        try:
+            return probe[0]["content"] in self.render(probe, True)
+        except ValueError:
+            return False
 
-    def encode_end(length: int) -> list[int]:
-        return encode([*system, Message(role=role, content=last[len(last) - length :])])
+    def prepare(self, messages: Sequence[Message]) -> list[Message]:
+        """Messages in which the speakers take turns and the user has the first word.
 
-    if not cut_last or len(encode_end(0)) > room:
-        raise ValueError(f"the last message makes a prompt of {len(prompt_ids)} tokens; allowed: at most {room}")
-    longest = bisect_right(range(len(last) + 1), room, key=lambda length: len(encode_end(length))) - 1
-    return encode_end(longest), len(messages) - 1
+        Neighbouring messages of one speaker are one, with a newline between. Before an opening of the counsellor's
+        stands a message of the user's without words. A system text goes before the first user's words, on lines of
+        its own, where the template has no place for it.
+        """
+        system, talk = split_system(messages)
+        prepared: list[Message] = []
+        for message in talk:
+            if prepared and prepared[-1]["role"] == message["role"]:
+                content = prepared[-1]["content"] + "\n" + message["content"]
+                prepared[-1] = Message(role=message["role"], content=content)
+                continue
+            if not prepared and message["role"] == "assistant":
+                prepared.append(Message(role="user", content=""))
+            prepared.append(message)
+        if system is None:
+            return prepared
+        if self.takes_system:
+            return [Message(role="system", content=system), *prepared]
+        logger.warning_once("the chat template takes no system text: it stands before the first user's words instead")
+        return [Message(role="user", content=system + "\n" + prepared[0]["content"]), *prepared[1:]]
 
+    def render(self, prepared: Sequence[Message], add_generation_prompt: bool) -> str:
+        """The template's text; raises ValueError where it refuses the messages."""
+        try:
+            return self.tokenizer.apply_chat_template(
+                prepared, tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        except TemplateError as error:
+            raise ValueError(f"the chat template refuses a conversation: {error}") from error
 
-def _apply_template(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    """The chat template's ids; control tokens that somebody typed stay text."""
-    if not any(token in message["content"] for token in tokenizer.all_special_tokens for message in messages):
-        return tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    marked = [{"role": message["role"], "content": f"\ue000{n}\ue001"} for n, message in enumerate(messages)]
-    rest = tokenizer.apply_chat_template(marked, add_generation_prompt=True, tokenize=False)
-    ids: list[int] = []
-    for mark, message in zip(marked, messages, strict=True):
-        before, _, rest = rest.partition(mark["content"])
-        ids += tokenizer(before, add_special_tokens=False).input_ids
-        ids += tokenizer(message["content"], add_special_tokens=False, split_special_tokens=True).input_ids
-    return ids + tokenizer(rest, add_special_tokens=False).input_ids
+    def render_prompt(self, prepared: Sequence[Message]) -> str:
+        """The text before a reply; where the counsellor has just spoken, the reply goes on with those words."""
+        if prepared[-1]["role"] == "assistant":
+            unsaid = [*prepared[:-1], Message(role="assistant", content=MARK)]
+            return self.render(unsaid, False).partition(MARK)[0] + prepared[-1]["content"] + "\n"
+        return self.render(prepared, True)
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a prompt; control tokens that somebody typed stay text."""
+        prepared = self.prepare(messages)
+        if not self.has_control_tokens(prepared):
+            return self.ids(self.render_prompt(prepared))
+        marked = [Message(role=message["role"], content=f"\ue001{n}\ue001") for n, message in enumerate(prepared)]
+        rest = self.render_prompt(marked)
+        ids: list[int] = []
+        for mark, message in zip(marked, prepared, strict=True):
+            before, _, rest = rest.partition(mark["content"])
+            ids += self.ids(before)
+            ids += self.tokenizer(message["content"], add_special_tokens=False, split_special_tokens=True).input_ids
+        return ids + self.ids(rest)
+
+    def has_control_tokens(self, messages: Sequence[Message]) -> bool:
+        """True if somebody typed a control token."""
+        return any(token in message["content"] for token in self.control_tokens for message in messages)
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of a text that a template wrote."""
+        return self.tokenizer(text, add_special_tokens=False).input_ids

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
+from soulchatcorpus.files import replacing
+
 from ..generation.engine import Reply
-from .results import replacing
 
 SETTINGS_FILE = "settings.json"
 REPLY_KEYS = ("id", "text", "finished", "num_tokens", "seconds")
@@ -22,15 +23,19 @@ class Journal:
         folder: of one system's results.
         settings: whatever decides the replies; a folder made with other settings is refused.
         rank: number of this process.
+        renew: replies of other settings are deleted instead of refused.
 
     Raises:
         ValueError: the folder holds replies of other settings, or settings that are no JSON object.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], rank: int = 0, renew: bool = False) -> None:
         self.folder, self.rank = folder, rank
         folder.mkdir(parents=True, exist_ok=True)
         wanted, path = orjson.dumps(settings, option=orjson.OPT_INDENT_2), folder / SETTINGS_FILE
+        if rank == 0 and renew and path.exists() and path.read_bytes() != wanted:
+            for stale in (path, *self._paths()):
+                stale.unlink()
         if rank == 0 and not path.exists():
             with replacing(path) as file:
                 file.write(wanted)
@@ -38,7 +43,7 @@ class Journal:
         if found != wanted:
             old, new = _read_object(found, path), orjson.loads(wanted)
             differing = ", ".join(key for key in new if old.get(key) != new[key])
-            raise ValueError(f"{folder} holds replies made with another {differing}; allowed: another --output")
+            raise ValueError(f"{folder} holds replies made with another {differing}; allowed: another `output`")
 
     def read(self) -> dict[str, Reply]:
         """The replies so far, by turn id. A last line that was cut in writing does not count.
@@ -88,7 +93,7 @@ def _read_object(content: bytes, where: Path | str, keys: Sequence[str] = ()) ->
         row = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise ValueError(
-            f"{where}: not JSON ({error}); allowed: a benchmark's own file, or another --output"
+            f"{where}: not JSON ({error}); allowed: a benchmark's own file, or another `output`"
         ) from None
     if not isinstance(row, dict) or not all(key in row for key in keys):
         raise ValueError(f"{where}: needs a JSON object with {', '.join(keys) or 'settings'}")

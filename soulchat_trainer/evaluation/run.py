@@ -1,29 +1,171 @@
-"""`soulchat benchmark run`: systems answer the same test turns, and the paper's Table 1 comes out."""
+"""Systems answer the same test turns, and the paper's Table 1 comes out: `soulchat benchmark run`, and a run's end."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from accelerate import PartialState
+from datasets import DatasetDict
 from tqdm.auto import tqdm
 
-from hub_cards.results import RESULTS_FILE
+from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
+from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System
+from soulchatcorpus.turns import Turn, find_opening
 
-from ..data import DATASET_NAMES, load_corpus
-from ..encoding.prompts import prompt_name, renderer
+from ..data import StoredTurns, describe_dataset, load_corpus, sample_test_turns, turns_fingerprint
+from ..encoding.styles import prompt_name, renderer
+from ..environment import describe_environment
+from ..generation.engine import Reply
 from ..generation.sampling import Decoding
 from ..loading import check_model_folder, choose_device
 from .journal import Journal
 from .perplexity import HeldOutLoss
-from .results import PREDICTIONS_FILE, fingerprint, write_predictions, write_results
-from .seen import count_seen
-from .systems import ENDPOINT, RETRIEVAL, UNTRAINED, EndpointSystem, ModelSystem, RetrievalSystem, System
+from .seen import has_seen
+from .systems import (
+    ENDPOINT,
+    RETRIEVAL,
+    UNTRAINED,
+    Answering,
+    EndpointSystem,
+    ModelSystem,
+    RetrievalSystem,
+)
 from .table1 import describe_references, system_row
-from .turns import list_turns, sample_turns
 
-Row = Mapping[str, Any]
+BATCH_SIZE = 32
+
+
+class Processes(Protocol):
+    """Those that share the work; what `accelerate.PartialState` tells of them."""
+
+    process_index: int
+    num_processes: int
+
+    def wait_for_everyone(self) -> None: ...
+
+
+class Alone:
+    """One process, whatever else is running."""
+
+    process_index, num_processes = 0, 1
+
+    def wait_for_everyone(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What systems are asked, and how: systems of one benchmark can be compared.
+
+    Attributes:
+        dataset: as results.json tells of it; its fingerprint is that of the turns.
+        turns: to be answered.
+        decoding: how replies are drawn.
+        prompt: soulchat, chatglm, mechat or a template file; None for the models' own.
+        base_url: of endpoints.
+        renew: replies of other settings that are in the way are deleted instead of refused.
+    """
+
+    dataset: DataSet
+    turns: list[Turn]
+    decoding: Decoding
+    batch_size: int = BATCH_SIZE
+    prompt: str | None = None
+    base_url: str | None = None
+    processes: Processes = field(default_factory=Alone)
+    renew: bool = False
+
+    @property
+    def completions(self) -> list[str]:
+        """The references."""
+        return [turn.completion for turn in self.turns]
+
+    def score(self, system: Answering, folder: Path, journal_folder: Path | None = None) -> System | None:
+        """Get the replies that are still missing, in all processes; the first writes predictions and returns the row.
+
+        Args:
+            folder: of predictions.jsonl.
+            journal_folder: of the replies as they come; the same by default.
+        """
+        replies, seconds = self._answer(system, journal_folder or folder)
+        if self.processes.process_index:
+            return None
+        write_predictions(
+            folder / PREDICTIONS_FILE,
+            [
+                Prediction(id=turn.id, messages=turn.context, reference=turn.completion, prediction=reply.text)
+                for turn, reply in zip(self.turns, replies, strict=True)
+            ],
+        )
+        row = system_row(system.name, system.kind, replies, self.completions, seconds)
+        openings = {find_opening(turn.context) for turn in self.turns}
+        loss = system.loss(self.turns)
+        return row.model_copy(
+            update={
+                "revision": system.revision,
+                "seen": system.openings_file is not None and has_seen(system.openings_file, openings),
+                **(describe_loss(loss).model_dump() if loss is not None else {}),
+                "prompt": prompt_name(self.prompt),
+                "dtype": system.dtype,
+                "batch_size": self.batch_size,
+                "processes": self.processes.num_processes,
+            }
+        )
+
+    def results(self, systems: Sequence[System], **more: Any) -> Results:
+        """The content of results.json with these rows; `more` are further fields of it."""
+        common = {
+            **describe_environment(),
+            "dataset": self.dataset,
+            "decoding": Sampling(**asdict(self.decoding)),
+            "references": describe_references(self.completions) if self.turns else None,
+        }
+        return Results(**common | {"systems": list(systems)} | more)
+
+    def _answer(self, system: Answering, folder: Path) -> tuple[list[Reply], float]:
+        """Replies in the order of the turns, and the seconds that they took."""
+        settings = {
+            "model": system.name,
+            "revision": system.revision,
+            "fingerprint": self.dataset.fingerprint,
+            "decoding": asdict(self.decoding),
+            "prompt": prompt_name(self.prompt),
+            "dtype": system.dtype,
+            "base_url": self.base_url if system.kind == "endpoint" else None,
+        }
+        index, number = self.processes.process_index, self.processes.num_processes
+        if index:
+            self.processes.wait_for_everyone()
+        journal = Journal(folder, settings, index, self.renew)
+        if not index:
+            self.processes.wait_for_everyone()
+        done = journal.read()
+        missing = [turn for turn in self.turns if turn.id not in done]
+        self.processes.wait_for_everyone()
+        own = missing[index::number]
+        replies = system.answer(own, self.decoding, self.batch_size) if own else ()
+        with tqdm(total=len(own), desc=system.name, unit="reply", disable=bool(index)) as progress:
+            for _ in journal.write(replies):
+                progress.update()
+        self.processes.wait_for_everyone()
+        done = journal.read()
+        return [done[turn.id] for turn in self.turns], journal.seconds()
+
+
+def describe_loss(found: HeldOutLoss) -> Loss:
+    """A loss as results.json has it."""
+    return Loss(loss=found.loss, perplexity=found.perplexity, bits_per_character=found.bits_per_character)
+
+
+def choose_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int) -> tuple[DataSet, list[Turn]]:
+    """The test turns of a benchmark, and what results.json tells of the data.
+
+    Raises:
+        ValueError: there is no test split, or not so many turns in it.
+    """
+    turns = sample_test_turns(name, corpus, samples, seed)
+    return describe_dataset(name, corpus, turns_fingerprint(turns)), turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +176,7 @@ class BenchmarkOptions:
     output: Path = field(metadata={"help": "Folder of the results."})
     dataset: str = field(default="soulchatcorpus", metadata={"help": "A corpus by name, or a file."})
     samples: int | None = field(default=None, metadata={"help": "Test turns; all, at most 10,000, by default."})
-    batch_size: int = field(default=32, metadata={"help": "Replies in one batch, or requests at once."})
+    batch_size: int = field(default=BATCH_SIZE, metadata={"help": "Replies in one batch, or requests at once."})
     decoding: Decoding = field(default_factory=Decoding, metadata={"help": "How replies are drawn."})
     prompt: str | None = field(default=None, metadata={"help": "soulchat, chatglm, mechat, or a template file."})
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda, …"})
@@ -42,7 +184,7 @@ class BenchmarkOptions:
     base_url: str | None = field(default=None, metadata={"help": "Address of the endpoint (OPENAI_BASE_URL)."})
 
 
-def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
+def run_benchmark(options: BenchmarkOptions) -> Results | None:
     """Answer, score, write; returns the content of results.json (None in all processes but the first).
 
     Each system's predictions.jsonl and results.json stand in the output folder itself, or with several systems in a
@@ -64,30 +206,26 @@ def run_benchmark(options: BenchmarkOptions) -> dict[str, Any] | None:
         renderer(options.prompt)
     state = PartialState(cpu=choose_device(options.device).type == "cpu")
     corpus = load_corpus(options.dataset)
-    if "test" not in corpus:
-        raise ValueError(f"dataset {options.dataset} has no test split; found {', '.join(corpus)}")
-    splits = {split: list_turns(rows) for split, rows in corpus.items()}
-    turns = sample_turns(splits["test"], options.samples, options.decoding.seed)
-    known = DATASET_NAMES.get(options.dataset, {"name": Path(options.dataset).name, "licence": None})
-    state.print(f"{len(turns)} of {len(splits['test'])} test turns of {known['name']}")
-    dataset: dict[str, Any] = {
-        **known,
-        "config": "turns",
-        "revision": None,
-        "fingerprint": fingerprint(turns),
-        "splits": {split: len(rows) for split, rows in splits.items()},
-    }
-    references = describe_references([turn["completion"] for turn in turns])
-    common: dict[str, Any] = {"dataset": dataset, "decoding": options.decoding, "references": references}
+    dataset, turns = choose_turns(options.dataset, corpus, options.samples, options.decoding.seed)
+    state.print(f"{len(turns)} of {dataset.splits['test']} test turns of {dataset.name}")
+    benchmark = Benchmark(
+        dataset, turns, options.decoding, options.batch_size, options.prompt, options.base_url, processes=state
+    )
     rows = []
     for spec, name in zip(options.models, folders, strict=True):
         folder = options.output if len(options.models) == 1 else options.output / name
-        system = open_system(spec, options, splits["train"])
-        row = benchmark_system(system, turns, folder, options, dataset["fingerprint"], state)
+        row = benchmark.score(open_system(spec, options, StoredTurns(corpus["train"])), folder)
         if row is not None:
-            write_results(folder / RESULTS_FILE, systems=[row], **common)
-            rows.append(row | {"folder": str(folder.relative_to(options.output))})
-    return write_results(options.output / RESULTS_FILE, systems=rows, **common) if state.is_main_process else None
+            # New weights may well repeat a special token for ever, which reads as nothing; from others it is a fault.
+            if row.generation.empty == row.samples and not row.name.startswith(UNTRAINED):
+                raise ValueError(f"{row.name} produced nothing: all {row.samples} replies are empty")
+            benchmark.results([row]).write(folder / RESULTS_FILE)
+            rows.append(row.model_copy(update={"folder": str(folder.relative_to(options.output))}))
+    if not state.is_main_process:
+        return None
+    results = benchmark.results(rows)
+    results.write(options.output / RESULTS_FILE)
+    return results
 
 
 def check_spec(spec: str) -> None:
@@ -96,65 +234,13 @@ def check_spec(spec: str) -> None:
         check_model_folder(spec.removeprefix(UNTRAINED))
 
 
-def open_system(spec: str, options: BenchmarkOptions, train_turns: Sequence[Row]) -> System:
+def open_system(spec: str, options: BenchmarkOptions, train_turns: Iterable[Turn]) -> Answering:
     """The system that a `--model` names, see `systems`."""
     if spec == RETRIEVAL:
         return RetrievalSystem(train_turns)
     if spec.startswith(ENDPOINT):
         return EndpointSystem(spec, options.prompt, options.base_url)
     return ModelSystem(spec, options.prompt, options.device, options.dtype, options.decoding.seed)
-
-
-def benchmark_system(
-    system: System,
-    turns: Sequence[Row],
-    folder: Path,
-    options: BenchmarkOptions,
-    data_fingerprint: str,
-    state: PartialState,
-) -> dict[str, Any] | None:
-    """Get the replies that are still missing, in all processes; the first one scores them and returns the row."""
-    settings = {
-        "model": system.name,
-        "revision": system.revision,
-        "fingerprint": data_fingerprint,
-        "decoding": asdict(options.decoding),
-        "prompt": prompt_name(options.prompt),
-        "dtype": system.dtype,
-        "base_url": options.base_url if system.kind == "endpoint" else None,
-    }
-    with state.main_process_first():
-        journal = Journal(folder, settings, state.process_index)
-    done = journal.read()
-    missing = [turn for turn in turns if turn["id"] not in done]
-    state.wait_for_everyone()
-    own = missing[state.process_index :: state.num_processes]
-    replies = system.answer(own, options.decoding, options.batch_size) if own else ()
-    with tqdm(total=len(own), desc=system.name, unit="reply", disable=not state.is_main_process) as progress:
-        for _ in journal.write(replies):
-            progress.update()
-    state.wait_for_everyone()
-    if not state.is_main_process:
-        return None
-    done = journal.read()
-    texts = [done[turn["id"]] for turn in turns]
-    # New weights may well repeat a special token for ever, which reads as nothing; from others that is a fault.
-    if not system.name.startswith(UNTRAINED) and not any(reply.text.strip() for reply in texts):
-        raise ValueError(f"{system.name} produced nothing: all {len(texts)} replies are empty")
-    row = system_row(system.name, system.kind, texts, [turn["completion"] for turn in turns], journal.seconds())
-    write_predictions(folder / PREDICTIONS_FILE, turns, [reply.text for reply in texts])
-    prompts = [turn["prompt"] for turn in turns]
-    loss = system.loss(turns)
-    return row | {
-        "revision": system.revision,
-        "seen": system.openings_file is not None and count_seen(system.openings_file, prompts) > 0,
-        "loss": loss,
-        "perplexity": HeldOutLoss(loss, 0).perplexity if loss is not None else None,
-        "prompt": prompt_name(options.prompt),
-        "dtype": system.dtype,
-        "batch_size": options.batch_size,
-        "processes": state.num_processes,
-    }
 
 
 def folder_name(spec: str) -> str:

@@ -1,32 +1,26 @@
 """Which first messages a model was trained on: so that a benchmark can tell when it has seen the test's dialogues."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from transformers.utils import cached_file
+from soulchatcorpus.files import replacing
+from soulchatcorpus.splits import opening_keys
 
-from soulchatcorpus.dialogue import parse
-from soulchatcorpus.splits import opening_key
-
-from ..loading import adapter_base
-from .results import replacing
+from ..loading import adapter_base, find_file
 
 OPENINGS_FILE = "training_openings.txt"
+CHECKPOINT = re.compile(r"checkpoint-\d+")  # Trainer's name for it
 
 
-def opening_keys(prompts: Iterable[str]) -> set[int]:
-    """The keys (`splits.opening_key`) of the first messages of prompts."""
-    return {opening_key(parse(prompt)[0]["content"]) for prompt in prompts}
-
-
-def write_openings(model_dir: Path, prompts: Iterable[str], base: Path | None = None) -> None:
-    """Record the openings of the training prompts beside a model: one hash a line, no text.
+def write_openings(model_dir: Path, openings: Iterable[str], base: Path | None = None) -> None:
+    """Record the openings of the training conversations beside a model: one hash a line, no text.
 
     Args:
+        openings: first messages.
         base: the file of the model that the training began with; what that one saw, this one has seen.
     """
-    keys = opening_keys(prompts) | (_read_openings(base) if base else set())
+    keys = _keys(openings) | (_read_openings(base) if base else set())
     with replacing(model_dir / OPENINGS_FILE) as file:
         file.writelines(f"{key:016x}\n".encode() for key in sorted(keys))
 
@@ -36,32 +30,27 @@ def find_openings(name: str) -> Path | None:
 
     For an adapter else its base's; a checkpoint's is that of the run around it.
     """
-    path: Path | str | None
-    if Path(name).is_dir():
-        folder = Path(name).resolve()
-        places = [folder, folder.parent] if folder.name.startswith(PREFIX_CHECKPOINT_DIR) else [folder]
-        path = next((place / OPENINGS_FILE for place in places if (place / OPENINGS_FILE).is_file()), None)
-    else:
-        path = cached_file(
-            name,
-            OPENINGS_FILE,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+    folder = Path(name).resolve()
+    path = find_file(name, OPENINGS_FILE)
+    if path is None and folder.is_dir() and CHECKPOINT.fullmatch(folder.name):
+        path = find_file(str(folder.parent), OPENINGS_FILE)
     if path is not None:
-        return Path(path)
+        return path
     base = adapter_base(name)
     return find_openings(base) if base else None
 
 
-def count_seen(openings_file: Path, prompts: Iterable[str]) -> int:
-    """How many of the prompts begin with an opening that the file records.
+def has_seen(openings_file: Path, openings: Iterable[str]) -> bool:
+    """Whether the file records one of these first messages.
 
     Raises:
         ValueError: the file holds something else than hashes.
     """
-    recorded = _read_openings(openings_file)
-    return sum(opening_key(parse(prompt)[0]["content"]) in recorded for prompt in prompts)
+    return not _read_openings(openings_file).isdisjoint(_keys(openings))
+
+
+def _keys(openings: Iterable[str]) -> set[int]:
+    return set(opening_keys(list(set(openings))).tolist())
 
 
 def _read_openings(openings_file: Path) -> set[int]:

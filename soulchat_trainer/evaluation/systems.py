@@ -10,7 +10,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,23 +19,23 @@ import openai
 from transformers import AutoModelForCausalLM, set_seed
 
 from soulchatcorpus import Message
-from soulchatcorpus.dialogue import parse
-from soulchatcorpus.making.endpoint import KEY_VARIABLE, is_loopback
+from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
+from soulchatcorpus.turns import Turn
 
-from ..encoding.prompts import encode_prompt, renderer
+from ..encoding.prompts import prompt_encoder
+from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
 from ..loading import load_model, model_revision
-from .perplexity import held_out_loss
+from .perplexity import HeldOutLoss, held_out_loss
 from .retrieval import retrieval_baseline
 from .seen import find_openings
 
-Row = Mapping[str, Any]
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
 ERROR_CHARACTERS = 300  # of what an endpoint tells of an error
 
 
-class System(Protocol):
+class Answering(Protocol):
     """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
 
     @property
@@ -49,12 +49,12 @@ class System(Protocol):
     @property
     def openings_file(self) -> Path | None: ...
 
-    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+    def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         """Yield (turn id, reply) as replies are done."""
         ...
 
-    def loss(self, turns: Sequence[Row]) -> float | None:
-        """Loss on the references in nats a token; None where a system has none."""
+    def loss(self, turns: Sequence[Turn]) -> HeldOutLoss | None:
+        """Loss on the references; None where a system has none."""
         ...
 
 
@@ -63,10 +63,12 @@ class ModelSystem:
 
     kind = "model"
 
-    def __init__(self, spec: str, prompt: str | None, device: str, dtype: str, seed: int) -> None:
+    def __init__(
+        self, spec: str, prompt: str | None, device: str, dtype: str, seed: int, tokenizer: str | None = None
+    ) -> None:
         name = spec.removeprefix(UNTRAINED)
-        self.model, self.tokenizer = load_model(name, device, dtype)
-        self.revision, self.openings_file = model_revision(name, self.model), find_openings(name)
+        self.model, self.tokenizer = load_model(name, device, dtype, tokenizer)
+        self.revision, self.openings_file = model_revision(name), find_openings(name)
         if spec.startswith(UNTRAINED):
             set_seed(seed)
             untrained = AutoModelForCausalLM.from_config(self.model.config, dtype=self.model.dtype)
@@ -74,17 +76,16 @@ class ModelSystem:
         # A folder's place on this machine is nobody's business.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
         self.dtype = str(self.model.dtype).removeprefix("torch.")
-        render = renderer(prompt) if prompt else None
-        self.encode = lambda messages: encode_prompt(self.tokenizer, messages, render)
+        self.encode = prompt_encoder(self.tokenizer, renderer(prompt) if prompt else None)
 
-    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
-        prompts, ids = [turn["prompt"] for turn in turns], [turn["id"] for turn in turns]
-        replies = iterate_replies(self.model, self.tokenizer, prompts, ids, decoding, batch_size, encode=self.encode)
+    def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+        talks, ids = [turn.context for turn in turns], [turn.id for turn in turns]
+        replies = iterate_replies(self.model, self.tokenizer, talks, ids, decoding, batch_size, encode=self.encode)
         return ((ids[index], reply) for index, reply in replies)
 
-    def loss(self, turns: Sequence[Row]) -> float | None:
-        prompts, references = [turn["prompt"] for turn in turns], [turn["completion"] for turn in turns]
-        return held_out_loss(self.model, self.tokenizer, prompts, references, encode=self.encode).loss
+    def loss(self, turns: Sequence[Turn]) -> HeldOutLoss | None:
+        talks, references = [turn.context for turn in turns], [turn.completion for turn in turns]
+        return held_out_loss(self.model, self.tokenizer, talks, references, encode=self.encode)
 
 
 class EndpointSystem:
@@ -110,11 +111,11 @@ class EndpointSystem:
         except openai.OpenAIError as error:
             raise ValueError(f"no endpoint for {spec}: {' '.join(str(error).split())}") from None
 
-    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+    def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         waiting = iter(turns)
         with ThreadPoolExecutor(batch_size) as pool:
             while batch := list(itertools.islice(waiting, 4 * batch_size)):
-                tasks = {pool.submit(self._ask, turn, decoding): turn["id"] for turn in batch}
+                tasks = {pool.submit(self._ask, turn, decoding): turn.id for turn in batch}
                 failure: openai.OpenAIError | ValueError | None = None
                 for task in as_completed(tasks):
                     try:
@@ -131,20 +132,20 @@ class EndpointSystem:
                         "kept: the same command goes on from there"
                     )
 
-    def loss(self, turns: Sequence[Row]) -> float | None:
+    def loss(self, turns: Sequence[Turn]) -> None:
         return None
 
-    def _ask(self, turn: Row, decoding: Decoding) -> Reply:
-        messages: Any = parse(turn["prompt"])
+    def _ask(self, turn: Turn, decoding: Decoding) -> Reply:
+        messages: Any = turn.context
         if self.render:
-            messages = [Message(role="user", content=self.render(messages))]
+            messages = [Message(role="user", content=render_with_system(messages, self.render))]
         answer = self.client.chat.completions.create(
             model=self.name,
             messages=messages,
             max_tokens=decoding.max_new_tokens,
             temperature=decoding.temperature if decoding.do_sample else 0.0,
             top_p=decoding.top_p,
-            seed=request_seed(decoding, turn["id"]) >> 32,  # 31 bits: servers may take no more
+            seed=request_seed(decoding, turn.id) >> 32,  # 31 bits: servers may take no more
         )
         try:
             choice, usage = answer.choices[0], answer.usage
@@ -168,13 +169,13 @@ class RetrievalSystem:
 
     kind, dtype, revision, openings_file, name = "baseline", None, None, None, RETRIEVAL
 
-    def __init__(self, train_turns: Sequence[Row]) -> None:
+    def __init__(self, train_turns: Iterable[Turn]) -> None:
         self.train_turns = train_turns
 
-    def answer(self, turns: Sequence[Row], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
-        texts = retrieval_baseline(self.train_turns, [turn["prompt"] for turn in turns])
+    def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
+        texts = retrieval_baseline(self.train_turns, [turn.context for turn in turns])
         for turn, text in zip(turns, texts, strict=True):
-            yield turn["id"], Reply(text, finished=True, num_tokens=0)
+            yield turn.id, Reply(text, finished=True, num_tokens=0)
 
-    def loss(self, turns: Sequence[Row]) -> float | None:
+    def loss(self, turns: Sequence[Turn]) -> None:
         return None

@@ -12,15 +12,15 @@ from typing import Any
 import orjson
 
 import soulchat_metrics
-from hub_cards.results import METRICS, RESULTS_FILE, lookup, read_results
+from hub_cards.markdown import table as markdown_table
+from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
+from hub_cards.results import METRICS, RESULTS_FILE, References, Replies, Results, Sampling, System, read_results
+from soulchatcorpus.files import replacing, write_text
 
 from .empathy import claims
-from .results import PREDICTIONS_FILE, read_predictions, replacing
 
 SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
 P_VALUE = 0.05
-NEEDED = ("decoding.top_p", "decoding.temperature", "decoding.max_new_tokens", "decoding.seed", "references")
-NEEDED_OF_SYSTEMS = ("samples", "signature", "generation", *(f"metrics.{metric}" for metric in METRICS))
 LETTERS = string.ascii_lowercase
 Predictions = dict[str, tuple[str, str]]  # prediction and reference by turn id
 
@@ -39,8 +39,8 @@ class Table:
 
     heading: str
     note: str
-    systems: list[dict[str, Any]]
-    references: dict[str, Any]
+    systems: list[System]
+    references: References
     marks: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -51,16 +51,15 @@ def read_tables(folders: Sequence[Path]) -> list[Table]:
         OSError, ValueError: a folder has no results.json, or one that is broken or not whole; no system has metrics; a
             table has more systems than there are letters.
     """
-    groups: dict[str, list[tuple[Path, dict[str, Any], dict[str, Any]]]] = {}
+    groups: dict[str, list[tuple[Path, Results, System]]] = {}
     for folder in folders:
         results = read_results(folder / RESULTS_FILE)
-        for system in results["systems"]:
-            if not system.get("metrics"):
+        for system in results.systems:
+            if not system.metrics:
                 continue
             _check_whole(folder, results, system)
-            key = orjson.dumps(
-                [results["dataset"].get("fingerprint"), results["decoding"], system["samples"], system["signature"]]
-            ).decode()
+            decoding = results.decoding and results.decoding.model_dump()
+            key = orjson.dumps([results.dataset.fingerprint, decoding, system.samples, system.signature]).decode()
             groups.setdefault(key, []).append((folder, results, system))
     if not groups:
         raise ValueError(f"no system in {', '.join(map(str, folders))} has metrics; allowed: results of a benchmark")
@@ -69,40 +68,42 @@ def read_tables(folders: Sequence[Path]) -> list[Table]:
     return [_table(group) for group in groups.values()]
 
 
-def _check_whole(folder: Path, results: dict[str, Any], system: dict[str, Any]) -> None:
-    missing = [path for path in NEEDED if lookup(results, path) is None]
-    missing += [path for path in NEEDED_OF_SYSTEMS if lookup(system, path) is None]
-    if missing:
+def _check_whole(folder: Path, results: Results, system: System) -> None:
+    needed = {
+        "decoding": results.decoding,
+        "references": results.references,
+        "samples": system.samples,
+        "signature": system.signature,
+        **{f"metrics.{metric}": system.metrics.get(metric) for metric in METRICS},
+    }
+    if missing := [name for name, value in needed.items() if value is None]:
         raise ValueError(
-            f"{folder / RESULTS_FILE}: {system['name']} lacks {', '.join(missing)}; allowed: results of a benchmark"
+            f"{folder / RESULTS_FILE}: {system.name} lacks {', '.join(missing)}; allowed: results of a benchmark"
         )
 
 
-def _table(group: list[tuple[Path, dict[str, Any], dict[str, Any]]]) -> Table:
+def _table(group: list[tuple[Path, Results, System]]) -> Table:
     _, results, first = group[0]
-    decoding, dataset = results["decoding"], results["dataset"]
-    how = f"top-p {decoding['top_p']}, temperature {decoding['temperature']}"
-    if not decoding.get("do_sample", True):
-        how = "greedy"
+    decoding, references = results.decoding or Sampling(), results.references or References()
+    how = f"top-p {decoding.top_p}, temperature {decoding.temperature}" if decoding.do_sample else "greedy"
     heading = (
-        f"{dataset['name']}: {first['samples']} test turns, {how}, at most {decoding['max_new_tokens']} new tokens, "
-        f"seed {decoding['seed']}"
+        f"{results.dataset.name}: {first.samples} test turns, {how}, at most {decoding.max_new_tokens} new tokens, "
+        f"seed {decoding.seed}"
     )
     systems = [system for _, _, system in group]
     predictions = [_find_predictions(folder, results, system) for folder, results, system in group]
-    return Table(heading, first["signature"], systems, results["references"], compare(predictions))
+    return Table(heading, first.signature or "", systems, references, compare(predictions))
 
 
-def _find_predictions(folder: Path, results: dict[str, Any], system: dict[str, Any]) -> Predictions | None:
+def _find_predictions(folder: Path, results: Results, system: System) -> Predictions | None:
     """A system's predictions in a result folder; None where they are not there."""
-    alone = len(results["systems"]) == 1
-    path = folder / system.get("folder", ".") / PREDICTIONS_FILE
-    if not (alone or "folder" in system) or not path.is_file():
+    path = folder / (system.folder or ".") / PREDICTIONS_FILE
+    if not (system.folder or len(results.systems) == 1) or not path.is_file():
         return None
     rows = read_predictions(path)
-    if len(rows) != system["samples"]:
-        raise ValueError(f"{path} has {len(rows)} rows, results.json says {system['samples']}: ids are missing")
-    return {row["id"]: (row["prediction"], row["reference"]) for row in rows}
+    if len(rows) != system.samples:
+        raise ValueError(f"{path} has {len(rows)} rows, results.json says {system.samples}: ids are missing")
+    return {row.id: (row.prediction, row.reference) for row in rows}
 
 
 def compare(predictions: Sequence[Predictions | None]) -> list[dict[str, str]]:
@@ -138,7 +139,7 @@ def _names(table: Table) -> list[str]:
     """Names of the systems with their letters, and 'seen' where a model was trained on openings of the test."""
     letters = LETTERS if len(table.systems) > 1 else [""]
     return [
-        f"{letter} {system['name']}{' (seen)' if system.get('seen') else ''}".strip()
+        f"{letter} {system.name}{' (seen)' if system.seen else ''}".strip()
         for letter, system in zip(letters, table.systems, strict=False)
     ]
 
@@ -150,9 +151,20 @@ def _marks_note(table: Table) -> str:
 
 
 def _seen_note(table: Table) -> str:
-    if not any(system.get("seen") for system in table.systems):
+    if not any(system.seen for system in table.systems):
         return ""
     return "Seen: the model was trained on openings of these turns."
+
+
+def _loss_note(table: Table) -> str:
+    if sum(system.loss is not None for system in table.systems) < 2:
+        return ""
+    return "Loss (nats a token) and perplexity compare between models of one tokenizer, bits a character between all."
+
+
+def _loss_cells(system: System) -> list[str]:
+    numbers = ((system.loss, ".2f"), (system.perplexity, ".0f"), (system.bits_per_character, ".2f"))
+    return ["" if number is None else format(number, form) for number, form in numbers]
 
 
 REPLY_COLUMNS = {
@@ -164,43 +176,42 @@ REPLY_COLUMNS = {
 }
 
 
-def _reply_row(name: str, generation: dict[str, Any], expressions: dict[str, float]) -> list[str]:
-    numbers = [generation.get(column) for column in REPLY_COLUMNS]
+def _reply_row(name: str, replies: Replies, expressions: dict[str, float]) -> list[str]:
+    values = replies.model_dump()
+    numbers = [values[column] for column in REPLY_COLUMNS]
     cells = ["" if number is None else f"{number:.0f}" if number > 1 else f"{number:.2f}" for number in numbers]
     return [name, *cells, *(f"{100 * expressions[measure]:.0f}" if expressions else "" for measure in claims())]
 
 
 def render_markdown(tables: Sequence[Table]) -> str:
     """The tables in Markdown: the seven metrics, what is told of the replies, and the paper's block."""
-    return "\n\n".join([*map(_markdown_table, tables), markdown_published()]) + "\n"
+    return "\n\n".join([*map(_render_table, tables), markdown_published()]) + "\n"
 
 
-def _markdown_table(table: Table) -> str:
-    head = ["Model", *SHORT_NAMES.values(), "Loss", "Perplexity"]
+def _render_table(table: Table) -> str:
+    head = ["Model", *SHORT_NAMES.values(), "Loss", "Perplexity", "Bits a character"]
     rows = []
     for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
         cells = [
-            f"{system['metrics'][metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
+            f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
             for metric in SHORT_NAMES
         ]
-        loss = system.get("loss")
-        cells += [f"{loss:.2f}", f"{system['perplexity']:.0f}"] if loss is not None else ["", ""]
-        rows.append([name, *cells])
+        rows.append([name, *cells, *_loss_cells(system)])
     names = [measure.replace("_", " ").capitalize() for measure in claims()]
     replies = [
-        _reply_row(name, system["generation"], system.get("expressions", {}))
+        _reply_row(name, system.generation, system.expressions)
         for name, system in zip(_names(table), table.systems, strict=True)
     ]
-    replies.append(_reply_row("References", table.references, table.references.get("expressions", {})))
+    replies.append(_reply_row("References", table.references, table.references.expressions))
     told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
-    notes = [f"`{table.note}`", _marks_note(table), _seen_note(table)]
+    notes = [f"`{table.note}`", _marks_note(table), _seen_note(table), _loss_note(table)]
     return "\n\n".join(
         [
             f"**{table.heading}**",
-            markdown_rows(head, rows),
+            markdown_table(head, rows, numeric=True),
             " ".join(note for note in notes if note),
             "Replies: mean length in characters, distinct-1 and -2 over characters, shares; then per cent of replies.",
-            markdown_rows(["Model", *REPLY_COLUMNS.values(), *names], replies),
+            markdown_table(["Model", *REPLY_COLUMNS.values(), *names], replies, numeric=True),
             f"What each column of expressions tests in the paper:\n\n{told}",
         ]
     )
@@ -210,13 +221,7 @@ def markdown_published() -> str:
     """The paper's Table 1, under its heading."""
     head = ["Model", "Test set", *SHORT_NAMES.values(), "Con.", "Emp.", "Hel.", "Saf."]
     rows = [[row["name"], row["dataset"], *(f"{value:.2f}" for value in row["values"])] for row in published()["rows"]]
-    return f"**{published()['heading']}** ({published()['source']})\n\n{markdown_rows(head, rows)}"
-
-
-def markdown_rows(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"**{published()['heading']}** ({published()['source']})\n\n{markdown_table(head, rows, numeric=True)}"
 
 
 def render_latex(tables: Sequence[Table]) -> str:
@@ -227,7 +232,7 @@ def render_latex(tables: Sequence[Table]) -> str:
         lines += [r"\midrule", _latex_heading(table.heading)]
         for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
             cells = [
-                f"{system['metrics'][metric]:.2f}" + (rf"\textsuperscript{{{marks[metric]}}}" if marks[metric] else "")
+                f"{system.metrics[metric]:.2f}" + (rf"\textsuperscript{{{marks[metric]}}}" if marks[metric] else "")
                 for metric in SHORT_NAMES
             ]
             lines.append(" & ".join([_latex_text(name), *cells]) + r" \\")
@@ -259,9 +264,9 @@ def draw_chart(tables: Sequence[Table], path: Path) -> None:
     for panel, table in zip(panels, tables, strict=True):
         width = 0.8 / len(table.systems)
         for number, (name, system) in enumerate(zip(_names(table), table.systems, strict=True)):
-            values = [system["metrics"][metric] for metric in SHORT_NAMES]
+            values = [system.metrics[metric] for metric in SHORT_NAMES]
             places = [place + width * (number - (len(table.systems) - 1) / 2) for place in range(len(values))]
-            intervals = system.get("intervals")
+            intervals = system.intervals
             errors = None
             if intervals:
                 low, high = zip(*(intervals[metric] for metric in SHORT_NAMES), strict=True)
@@ -281,7 +286,6 @@ def write_tables(folders: Sequence[Path], output: Path) -> str:
     """Write table.md, table.tex and table.png into a folder; returns the Markdown."""
     tables = read_tables(folders)
     for name, render in (("table.md", render_markdown), ("table.tex", render_latex)):
-        with replacing(output / name) as file:
-            file.write(render(tables).encode())
+        write_text(output / name, render(tables))
     draw_chart(tables, output / "table.png")
     return render_markdown(tables)

@@ -6,7 +6,7 @@ and the request's key alone; in float32 it is the same text at any batch size an
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,21 +18,22 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from soulchatcorpus import Message
-from soulchatcorpus.dialogue import parse
 
 from ..chatglm import ChatGLMConfig
-from ..encoding.prompts import encode_prompt, fit_prompt, prompt_room
-from .decode import ReplyDecoder
+from ..chatglm.cache_name import CACHE
+from ..encoding.fit import Encode, fit_prompt, prompt_room
+from ..encoding.prompts import prompt_encoder
+from .decode import ReplyDecoder, find_stop, may_begin_stop
 from .prefix_store import PrefixStore
 from .row_cache import RowCache
-from .sampling import FLOAT32_MARGIN, Decoding, draw, gumbel_noise, request_generator
+from .sampling import FLOAT32_MARGIN, Decoding, draw, gumbel_noise, penalise_repetition, request_generator
 
 __all__ = ["Decoding", "Delta", "Reply", "ReplyEngine", "Request", "generate_replies", "iterate_replies"]
 
 # Tokens in one pass over new prompts, padding included: bounds the memory of a pass.
 PREFILL_TOKENS = 8192
 
-# input_ids, attention_mask [rows, width], position_ids [rows, width] or ChatGLM's [rows, 2, width]; left-padded.
+# input_ids, attention_mask [rows, width]; left-padded.
 Columns = dict[str, Tensor]
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -53,6 +54,7 @@ class Request:
     Attributes:
         key: what the request's random numbers are derived from, together with the decoding's seed.
         dropped: how many of the oldest messages did not fit into the window.
+        stop: texts before the first of which the reply ends.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Request:
     limit: int
     stream: bool
     generator: torch.Generator
+    stop: tuple[str, ...] = ()
     token_ids: list[int] = field(default_factory=list)
     text: str = ""
     finish_reason: FinishReason | None = None
@@ -87,7 +90,7 @@ class ReplyEngine:
 
     Args:
         model: ChatGLM or any causal language model of transformers with full attention, in eval mode.
-        tokenizer: its tokenizer; see `encode_prompt` for how it writes a talk.
+        tokenizer: its tokenizer; see `prompt_encoder` for how it writes a talk.
         max_batch_size: most requests in the running batch; more wait.
         window: most tokens of prompt and reply together; by default what the model's config says.
         encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
@@ -101,13 +104,13 @@ class ReplyEngine:
         tokenizer: PreTrainedTokenizerBase,
         max_batch_size: int = 16,
         window: int | None = None,
-        encode: Callable[[Sequence[Message]], list[int]] | None = None,
+        encode: Encode | None = None,
         kept_tokens: int = 0,
     ) -> None:
         if max_batch_size < 1:
             raise ValueError(f"max_batch_size is {max_batch_size}; allowed: at least 1")
         self.model, self.max_batch_size = model.eval(), max_batch_size
-        self.encode = encode or (lambda messages: encode_prompt(tokenizer, messages))
+        self.encode = encode or prompt_encoder(tokenizer)
         self.decoder = ReplyDecoder(tokenizer)
         self.window = window or model.config.max_position_embeddings
         self.stop_ids = stop_token_ids(model, tokenizer)
@@ -130,6 +133,7 @@ class ReplyEngine:
         key: str,
         stream: bool = False,
         cut_last: bool = False,
+        stop: Sequence[str] = (),
     ) -> Request:
         """Queue a request for the counsellor's next reply.
 
@@ -139,15 +143,16 @@ class ReplyEngine:
             key: names the request: the same key, seed and messages give the same reply.
             stream: whether `step` tells new text at every token, or only at the end.
             cut_last: let a last message that alone is too long lose its beginning, as in training.
+            stop: texts, none of them empty, before the first of which the reply ends.
 
         Raises:
             ValueError: there is no message; the last message alone does not fit.
         """
         room = prompt_room(self.window, decoding.max_new_tokens)
-        prompt_ids, dropped = fit_prompt(self.encode, messages, room, cut_last)
-        limit = min(decoding.max_new_tokens, self.window - len(prompt_ids))
+        prompt = fit_prompt(self.encode, messages, room, cut_last)
+        limit = min(decoding.max_new_tokens, self.window - len(prompt.ids))
         generator = request_generator(decoding, key, self.model.device)
-        request = Request(key, decoding, prompt_ids, dropped, limit, stream, generator)
+        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator, tuple(stop))
         self.waiting.append(request)
         return request
 
@@ -200,7 +205,7 @@ class ReplyEngine:
         if self.cache is None:
             self.cache = RowCache(self.max_batch_size, like=cache)
         self.cache.append(cache)
-        columns = self._append(columns, output, tokens)
+        columns = self._append(columns, tokens)
         self.columns = stack_rows(self.columns, columns) if self.running else columns
         self.running += requests
         return self._tell(requests, tokens)
@@ -210,12 +215,17 @@ class ReplyEngine:
         assert self.cache is not None
         self.cache.make_room()
         inputs = self.model.prepare_inputs_for_generation(
-            **self.columns, next_sequence_length=1, past_key_values=self.cache, use_cache=True, logits_to_keep=1
+            **self.columns,
+            position_ids=count_positions(self.columns["attention_mask"]),
+            next_sequence_length=1,
+            **{CACHE: self.cache},
+            use_cache=True,
+            logits_to_keep=1,
         )
         output = self.model(**inputs)
         self.cache.advance()
         tokens = self._draw(output.logits, self.running)
-        self.columns = self._append(self.columns, output, tokens)
+        self.columns = self._append(self.columns, tokens)
         return self._tell(self.running, tokens)
 
     def _read_prompts(
@@ -227,44 +237,43 @@ class ReplyEngine:
         """
         new = input_ids.shape[-1] - (cache.get_seq_length() if cache is not None else 0)
         columns = {"input_ids": input_ids, "attention_mask": attention_mask}
-        columns["position_ids"] = self.model._prepare_position_ids_for_generation(input_ids, columns)
         inputs = self.model.prepare_inputs_for_generation(
             **columns,
+            position_ids=count_positions(attention_mask),
             next_sequence_length=new,
-            past_key_values=cache,
+            **{CACHE: cache},
             use_cache=cache is not None,
             logits_to_keep=1,
             is_first_iteration=True,
         )
         return self.model(**inputs), columns
 
-    def _append(self, columns: Columns, output: ModelOutput, tokens: Tensor) -> Columns:
+    def _append(self, columns: Columns, tokens: Tensor) -> Columns:
         """The columns with the drawn tokens [rows] behind."""
-        rest = {name: columns[name] for name in ("attention_mask", "position_ids")}
-        rest = self.model._update_model_kwargs_for_generation(output, rest)
         return {
             "input_ids": torch.cat([columns["input_ids"], tokens[:, None]], dim=-1),
-            "attention_mask": rest["attention_mask"],
-            "position_ids": rest["position_ids"],
+            "attention_mask": pad(columns["attention_mask"], (0, 1), value=1),
         }
 
     def _draw(self, logits: Tensor, requests: list[Request]) -> Tensor:
         """The next token of each request, int64 [rows], from logits [rows, 1, v]."""
-        logits = logits[:, -1].float()
+        logits = penalise_requests(logits[:, -1].float(), requests)
         noise = gumbel_noise([request.generator for request in requests], logits.shape[-1])
         settings = []
         for row, decoding in enumerate(request.decoding for request in requests):
             settings.append((decoding.temperature, decoding.top_p) if decoding.do_sample else (1.0, 1.0))
             if not decoding.do_sample:
                 noise[row] = 0
+        top_k = [request.decoding.top_k for request in requests]
         temperature, top_p = torch.tensor(settings, device=logits.device)[..., None].unbind(1)
-        tokens, undecided = draw(logits, noise, temperature, top_p, self.margin)
+        tokens, undecided = draw(logits, noise, temperature, top_p, self.margin, top_k)
         # Sums in float32 depend on the batch's shape. Where that could decide, the row decides alone.
         for row in undecided.nonzero().flatten().tolist():
             ids = torch.tensor([requests[row].prompt_ids + requests[row].token_ids], device=logits.device)
             output, _ = self._read_prompts(ids, torch.ones_like(ids), cache=None)
             one = slice(row, row + 1)
-            tokens[one], _ = draw(output.logits[:, -1].float(), noise[one], temperature[one], top_p[one], margin=0.0)
+            alone = penalise_requests(output.logits[:, -1].float(), requests[one])
+            tokens[one], _ = draw(alone, noise[one], temperature[one], top_p[one], margin=0.0, top_k=top_k[one])
         return tokens
 
     def _tell(self, requests: list[Request], tokens: Tensor) -> list[Delta]:
@@ -277,10 +286,15 @@ class ReplyEngine:
                 request.token_ids.append(token)
                 if len(request.token_ids) == request.limit:
                     request.finish_reason = request.finish_reason or "length"
-            if request.finish_reason == "cancelled" or not (request.stream or request.finish_reason):
+            if request.finish_reason == "cancelled" or not (request.stream or request.stop or request.finish_reason):
                 continue
             text = self.decoder.decode(request.token_ids, final=request.finish_reason is not None)
-            if request.finish_reason or text != request.text:
+            place = find_stop(text, request.stop)
+            if place is not None:
+                text, request.finish_reason = text[:place], "stop"
+            elif not request.finish_reason:
+                text = text[: len(text) - may_begin_stop(text, request.stop)]
+            if request.finish_reason or (request.stream and text != request.text):
                 deltas.append(Delta(request, text[len(request.text) :]))
                 request.text = text
         return deltas
@@ -320,45 +334,44 @@ class ReplyEngine:
 def generate_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str | Sequence[Message]],
+    talks: Sequence[Sequence[Message]],
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
 ) -> list[Reply]:
-    """A reply to each prompt, in their order, with a progress bar; see `iterate_replies`."""
+    """A reply to each talk, in their order, with a progress bar; see `iterate_replies`."""
     replies: dict[int, Reply] = {}
     for index, reply in tqdm(
-        iterate_replies(model, tokenizer, prompts, keys, decoding, batch_size),
-        total=len(prompts),
+        iterate_replies(model, tokenizer, talks, keys, decoding, batch_size),
+        total=len(talks),
         desc="Generating",
         unit="reply",
     ):
         replies[index] = reply
-    return [replies[index] for index in range(len(prompts))]
+    return [replies[index] for index in range(len(talks))]
 
 
 def iterate_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str | Sequence[Message]],
+    talks: Sequence[Sequence[Message]],
     keys: Sequence[str],
     decoding: Decoding,
     batch_size: int = 16,
-    encode: Callable[[Sequence[Message]], list[int]] | None = None,
+    encode: Encode | None = None,
 ) -> Iterator[tuple[int, Reply]]:
-    """Yield (index of the prompt, reply) as replies are done, longest prompts first.
+    """Yield (index of the talk, reply) as replies are done, longest prompts first.
 
     Args:
-        prompts: talks as messages, or as `dialogue.render_prompt` writes them.
-        keys: one for each prompt; they seed the draws, so give each sample its id.
+        talks: what was said before each reply.
+        keys: one for each talk; they seed the draws, so give each sample its id.
 
     Raises:
-        ValueError: a prompt is no dialogue; told before anything is generated.
+        ValueError: a talk has no messages, or only a system text; told before anything is generated.
     """
     engine = ReplyEngine(model, tokenizer, batch_size, encode=encode)
     requests = {}
-    for index, (prompt, key) in enumerate(zip(prompts, keys, strict=True)):
-        messages = parse(prompt) if isinstance(prompt, str) else prompt
+    for index, (messages, key) in enumerate(zip(talks, keys, strict=True)):
         requests[engine.submit(messages, decoding, key, cut_last=True)] = index
     engine.waiting = deque(sorted(engine.waiting, key=lambda request: len(request.prompt_ids), reverse=True))
     while engine.busy:
@@ -373,12 +386,23 @@ def stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     return frozenset(token for token in [*ids, tokenizer.eos_token_id] if token is not None)
 
 
+def penalise_requests(logits: Tensor, requests: Sequence[Request]) -> Tensor:
+    """The logits [rows, v] after each request's repetition penalty on its prompt and reply."""
+    said = [request.prompt_ids + request.token_ids for request in requests]
+    return penalise_repetition(logits, said, [request.decoding.repetition_penalty for request in requests])
+
+
 def left_pad(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Ids and mask (1 = real token), int64 [rows, widest]. The ids under the padding are the row's first token."""
     width = max(map(len, rows))
     ids = [[row[0]] * (width - len(row)) + row for row in rows]
     mask = [[0] * (width - len(row)) + [1] * len(row) for row in rows]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def count_positions(attention_mask: Tensor) -> Tensor:
+    """Positions [rows, width] int64 from each row's first real token on; ChatGLM makes its own of the ids."""
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def stack_rows(first: Columns, second: Columns) -> Columns:

@@ -10,8 +10,7 @@ from typing import Literal
 
 import transformers
 from packaging.version import Version
-from transformers import Seq2SeqTrainingArguments
-from transformers.trainer_utils import SchedulerType
+from transformers import SchedulerType, Seq2SeqTrainingArguments
 
 from ..generation.sampling import Decoding
 
@@ -120,13 +119,18 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             self._fill_deepspeed_scheduler()
 
     def _fill_deepspeed_scheduler(self) -> None:
-        """Put the warm-up's form where the DeepSpeed file says "auto"; one that differs from it is refused later."""
+        """Put the warm-up's form where the DeepSpeed file says "auto"; one that differs from it is refused."""
         if self.lr_scheduler_type != SchedulerType.LINEAR:
             raise ValueError(
                 f"lr_scheduler_type is {self.lr_scheduler_type.value}, but the DeepSpeed file names a scheduler; "
                 "allowed beside it: linear"
             )
-        self.hf_deepspeed_config.fill_match("scheduler.params.warmup_type", self.warmup_type, "warmup_type")
+        params = self.hf_deepspeed_config.config["scheduler"]["params"]
+        given = params.get("warmup_type", self.warmup_type)
+        if given == "auto":
+            params["warmup_type"] = self.warmup_type
+        elif given != self.warmup_type:
+            raise ValueError(f"warmup_type is {self.warmup_type}; allowed beside the DeepSpeed file: {given}")
 
     def decoding(self) -> Decoding:
         """How replies are drawn.

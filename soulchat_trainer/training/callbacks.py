@@ -1,9 +1,9 @@
 """What the trainer says while it runs: a progress bar with loss, speed and time left; losses at each checkpoint."""
 
+from collections.abc import Callable
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_callback import ExportableState, ProgressCallback
+from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 
 class LossBarCallback(ProgressCallback):
@@ -43,12 +43,25 @@ class LogAtSaveCallback(TrainerCallback):
         return control
 
 
-class RunInfoCallback(TrainerCallback, ExportableState):
+class RunInfoCallback(TrainerCallback):
     """Writes what a run is (recipe, data fingerprint, versions, git revision) into every trainer_state.json."""
 
     def __init__(self, run_info: dict[str, Any]):
         self.run_info = run_info
 
-    def state(self) -> dict[str, Any]:
-        """What trainer_state.json holds under `stateful_callbacks`."""
-        return {"args": {"run_info": self.run_info}, "attributes": {}}
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put it where the state keeps what callbacks know, under this class's name."""
+        state.stateful_callbacks[type(self).__name__] = {"args": {"run_info": self.run_info}, "attributes": {}}
+
+
+class FinishCheckpointCallback(TrainerCallback):
+    """Calls `finish` when all files of a checkpoint are written."""
+
+    def __init__(self, finish: Callable[[], None]):
+        self.finish = finish
+
+    def on_save(self, *args: Any, **kwargs: Any) -> None:
+        """The checkpoint of this step is there."""
+        self.finish()

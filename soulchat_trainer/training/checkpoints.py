@@ -12,11 +12,14 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_pt_utils import get_model_param_count
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from transformers.utils import logging
+
+from soulchatcorpus.files import write_json
 
 logger = logging.get_logger(__name__)
 MANIFEST_NAME = "manifest.json"
+# What writing weights raises.
+SAVING_ERRORS = (OSError, RuntimeError, SafetensorError)
 
 
 @contextmanager
@@ -24,8 +27,48 @@ def saving(what: str, folder: Path, otherwise: str) -> Iterator[None]:
     """Say of everything that writing weights raises what could not be saved where, and what is there `otherwise`."""
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise OSError(f"{what} could not be written to {folder} ({error}); {otherwise}") from error
+    except SAVING_ERRORS as error:
+        raise not_written(what, folder, error, otherwise) from error
+
+
+def not_written(what: str, folder: Path, error: Exception, otherwise: str) -> OSError:
+    """The one line for it."""
+    return OSError(f"{what} could not be written to {folder} ({error}); {otherwise}")
+
+
+@contextmanager
+def trainers_habits_off(args: TrainingArguments) -> Iterator[int | None]:
+    """Trainer neither removes old checkpoints nor pushes, both of which it would do before the new one is whole.
+
+    Yields:
+        the `save_total_limit` that is meant.
+    """
+    limit, pushes = args.save_total_limit, args.push_to_hub
+    args.save_total_limit, args.push_to_hub = None, False
+    try:
+        yield limit
+    finally:
+        args.save_total_limit, args.push_to_hub = limit, pushes
+
+
+def checkpoint_name(step: int) -> str:
+    """The name that Trainer gives the checkpoint of a step."""
+    return f"checkpoint-{step}"
+
+
+def remove_old_checkpoints(newest: Path, limit: int | None, keep: str | None) -> None:
+    """Remove the oldest checkpoints beside `newest` beyond `limit`, but neither it nor `keep`."""
+    kept = {newest.resolve(), *([Path(keep).resolve()] if keep else [])}
+    others = [path for path in list_checkpoints(newest.parent) if path.resolve() not in kept]
+    if limit is not None and limit >= 1:
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in others[max(0, limit - len(kept)) :]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def count_parameters(model: torch.nn.Module, trainable_only: bool = False) -> int:
+    """The number of a model's parameters; the parts of ZeRO-3 are counted whole."""
+    return get_model_param_count(model, trainable_only)
 
 
 def write_manifest(checkpoint: str | Path) -> None:
@@ -38,17 +81,7 @@ def write_manifest(checkpoint: str | Path) -> None:
         with open(path, "rb+") as file:
             os.fsync(file.fileno())
     sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in _files(checkpoint)}
-    replace_text(checkpoint / MANIFEST_NAME, json.dumps(sizes, indent=1))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees either the old or the new one, also after a power cut."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_json(checkpoint / MANIFEST_NAME, sizes)
 
 
 def remove_manifest(checkpoint: str | Path) -> None:
@@ -81,9 +114,8 @@ def check_room(model: torch.nn.Module, args: TrainingArguments) -> None:
     Raises:
         OSError: there is too little room in `args.output_dir`.
     """
-    # Counted so that the parts of ZeRO-3 are whole; of a PEFT model the adapter alone is saved.
-    trained = get_model_param_count(model, trainable_only=True)
-    saved = get_model_param_count(model) if isinstance(model, PreTrainedModel) else trained
+    trained = count_parameters(model, trainable_only=True)
+    saved = count_parameters(model) if isinstance(model, PreTrainedModel) else trained  # of PEFT's the adapter alone
     weights = saved * max(parameter.element_size() for parameter in model.parameters())
     moments = 0 if args.save_only_model else 8 * trained
     if args.deepspeed is not None and not args.save_only_model:
@@ -103,9 +135,30 @@ def check_room(model: torch.nn.Module, args: TrainingArguments) -> None:
 
 def list_checkpoints(output_dir: str | Path) -> list[Path]:
     """Checkpoint folders of a run, whole or torn, the newest first."""
-    pattern = re.compile(rf"{PREFIX_CHECKPOINT_DIR}-(\d+)")
+    pattern = re.compile(rf"{checkpoint_name(0)[:-1]}(\d+)")
     found = [(int(match[1]), path) for path in Path(output_dir).glob("*") if (match := pattern.fullmatch(path.name))]
     return [path for _, path in sorted(found, reverse=True)]
+
+
+def find_checkpoint_to_resume(output_dir: str | Path, asked: str | bool | None) -> str | None:
+    """The checkpoint to go on from: the folder that is asked for, or for True the last whole one; None for none.
+
+    Raises:
+        ValueError: it is not there, or torn.
+    """
+    if not asked:
+        return None
+    if asked is True:
+        found = find_last_whole_checkpoint(output_dir)
+        if found is None:
+            raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {output_dir}")
+        return str(found)
+    if not Path(asked).is_dir():
+        raise ValueError(f"resume_from_checkpoint is {asked}; allowed: true, or a folder")
+    torn = what_is_torn(asked)
+    if torn:
+        raise ValueError(f"resume_from_checkpoint: {asked} is torn ({torn})")
+    return asked
 
 
 def find_last_whole_checkpoint(output_dir: str | Path) -> Path | None:

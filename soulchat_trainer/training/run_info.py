@@ -1,48 +1,29 @@
 """What a run is: recipe, data and their fingerprint, package versions, git revision; and how its training went."""
 
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, DatasetDict
 from transformers import TrainerState
 
-from ..data import DATASET_NAMES, corpus_fingerprint
-from ..evaluation.results import PACKAGES, git_revision, hardware
+from ..data import corpus_fingerprint, describe_dataset
+from ..environment import describe_environment
 
 
 def describe_run(recipe: str | None, dataset: dict[str, Any]) -> dict[str, Any]:
     """The parts of results.json that are known before training."""
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "recipe": recipe,
-        "git_revision": git_revision(),
-        "versions": {package: version(package) for package in PACKAGES},
-        "hardware": hardware(),
-        "dataset": dataset,
-    }
+    return {**describe_environment(), "recipe": recipe, "dataset": dataset}
 
 
-def describe_dataset(name: str, corpus: DatasetDict) -> dict[str, Any]:
-    """The `dataset` part of results.json."""
-    known = DATASET_NAMES.get(name, {})
-    return {
-        "name": known.get("name", Path(name).name),
-        "config": "conversations",
-        "revision": None,
-        "fingerprint": corpus_fingerprint(corpus),
-        "splits": {split: rows.num_rows for split, rows in corpus.items()},
-        "licence": known.get("licence", corpus["train"].info.license or None),
-    }
+def describe_corpus(name: str, corpus: DatasetDict) -> dict[str, Any]:
+    """The `dataset` part of results.json before anything is evaluated, with the fingerprint of all rows."""
+    return describe_dataset(name, corpus, corpus_fingerprint(corpus)).model_dump()
 
 
 def describe_rows(rows: Any) -> dict[str, Any]:
     """The `dataset` part for rows that were handed over without a name."""
     if not isinstance(rows, Dataset):
         return {"name": "unnamed"}
-    corpus = DatasetDict(train=rows)
-    return describe_dataset(rows.info.dataset_name or "unnamed", corpus)
+    return describe_corpus(rows.info.dataset_name or "unnamed", DatasetDict(train=rows))
 
 
 def describe_training(state: TrainerState, arguments: dict[str, Any], parameters: int) -> dict[str, Any]:

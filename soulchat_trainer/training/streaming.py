@@ -1,15 +1,16 @@
 """Batches of a stream of conversations or turns: too large to tokenize first, or still being written."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import IterableDataset
 
+from ..data import read_batch
 from ..encoding.collator import LengthBatchSampler, PaddingCollator, assemble_sample, describe_cuts
-from ..encoding.paper_form import CUT_COLUMNS, EncodedConversation, read_batch
+from ..encoding.spans import CUT_COLUMNS, EncodedConversation, Encoder
 
 ROWS_AT_A_TIME = 1000
 
@@ -34,7 +35,7 @@ class StreamedBatches(torch.utils.data.IterableDataset):
     def __init__(
         self,
         rows: IterableDataset,
-        encoder: Callable,
+        encoder: Encoder,
         collator: PaddingCollator,
         batch_size: int,
         max_tokens: int | None = None,

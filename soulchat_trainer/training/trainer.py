@@ -20,35 +20,33 @@ import torch
 from accelerate.data_loader import DataLoaderShard
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase, Seq2SeqTrainer
-from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-from transformers.trainer_callback import ProgressCallback
-from transformers.trainer_pt_utils import get_model_param_count
-from transformers.trainer_utils import HubStrategy, SchedulerType, rotate_checkpoints
+from transformers import PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
 from transformers.utils import logging
 
-from hub_cards.model import OURS
-from hub_cards.publish import Target
-from hub_cards.results import RESULTS_FILE, SCHEMA_VERSION, read_results
+import soulchat_metrics
+from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
 
-from ..data import draw_turns
+from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
-from ..encoding.paper_form import encode_dataset
-from ..evaluation.table1 import score_predictions
+from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies
 from .arguments import SoulChatTrainingArguments
-from .callbacks import LogAtSaveCallback, LossBarCallback, RunInfoCallback
+from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import (
+    SAVING_ERRORS,
+    checkpoint_name,
+    count_parameters,
     describe_last_whole,
-    find_last_whole_checkpoint,
+    find_checkpoint_to_resume,
+    not_written,
     remove_manifest,
-    saving,
-    what_is_torn,
+    remove_old_checkpoints,
+    trainers_habits_off,
     write_manifest,
 )
-from .hub_push import HubPusher
+from .hub_push import HubPusher, make_pusher
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
 from .run_info import describe_rows, describe_run, describe_training
 from .streaming import StreamedBatches
@@ -98,7 +96,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
         train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
         self.run_info = run_info or describe_run(None, describe_rows(train_dataset))
         self.pusher: HubPusher | None = None
-        self.encoder = make_encoder(model, processing_class, args)
+        self.encoder = make_encoder(
+            model,
+            processing_class,
+            args.max_source_length,
+            args.max_target_length,
+            args.loss_on,
+            args.glm_objective,
+        )
         self.eval_rows = eval_dataset
         kwargs.setdefault("data_collator", make_collator(processing_class, args))
         with args.main_process_first(local=True, desc="tokenizing"):
@@ -114,15 +119,21 @@ class SoulChatTrainer(Seq2SeqTrainer):
         )
         self.add_callback(LogAtSaveCallback)
         self.add_callback(RunInfoCallback(self.run_info))
-        self.state.stateful_callbacks[RunInfoCallback.__name__] = RunInfoCallback(self.run_info).state()
+        self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
-        if args.predict_with_generate and is_deepspeed_zero3_enabled():
+        if (
+            args.predict_with_generate
+            and self.is_deepspeed_enabled
+            and self.accelerator.state.deepspeed_plugin.zero_stage == 3
+        ):
             raise ValueError(
                 "predict_with_generate needs whole weights; ZeRO-3 has them in parts: use ZeRO-2, or leave it"
             )
         if args.muon_learning_rate is not None and self.is_deepspeed_enabled:
             raise ValueError("muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out")
+        self.given_scheduler = self.lr_scheduler
+        self.unfinished: Path | None = None  # the checkpoint that is being written
         self._eval_sums = torch.zeros(2)  # of losses, of labelled tokens
         self._eval_repeats: Iterator[bool] = iter(())
         self._seen = torch.zeros(2, dtype=torch.int64, device=args.device)  # tokens, samples
@@ -225,7 +236,6 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 num_training_steps,
                 self.args.warmup_type,
             )
-            self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
 
     # Steps
@@ -237,32 +247,30 @@ class SoulChatTrainer(Seq2SeqTrainer):
             ValueError: no whole checkpoint is there, or a loss or weight was not finite.
             OSError: a checkpoint could not be written.
         """
-        if resume_from_checkpoint is True:
-            found = find_last_whole_checkpoint(self.args.output_dir)
-            if found is None:
-                raise ValueError(f"resume_from_checkpoint: no whole checkpoint in {self.args.output_dir}")
-            resume_from_checkpoint = str(found)
-        elif resume_from_checkpoint:
-            if not Path(resume_from_checkpoint).is_dir():
-                raise ValueError(f"resume_from_checkpoint is {resume_from_checkpoint}; allowed: true, or a folder")
-            torn = what_is_torn(resume_from_checkpoint)
-            if torn:
-                raise ValueError(f"resume_from_checkpoint: {resume_from_checkpoint} is torn ({torn})")
-        if resume_from_checkpoint and self.args.process_index == 0:
-            logger.warning(f"going on from {resume_from_checkpoint}")
-        folder = str(resume_from_checkpoint) if resume_from_checkpoint else None
+        folder = find_checkpoint_to_resume(self.args.output_dir, resume_from_checkpoint)
+        if folder is not None and self.args.process_index == 0:
+            logger.warning(f"going on from {folder}")
+        self.unfinished = None
+        self.lr_scheduler = self.given_scheduler  # one that another call has made is of that call's steps
         self._clock = time.perf_counter()
-        output = super().train(resume_from_checkpoint=folder, **kwargs)
+        try:
+            with trainers_habits_off(self.args) as self.save_total_limit:
+                output = super().train(resume_from_checkpoint=folder, **kwargs)
+        except SAVING_ERRORS as error:
+            if self.unfinished is None:
+                raise
+            what = f"checkpoint of step {self.state.global_step}"
+            raise not_written(what, self.unfinished, error, describe_last_whole(self.args.output_dir)) from error
         if isinstance(self.train_dataset, StreamedBatches) and self.args.process_index == 0:
             logger.warning(self.train_dataset.describe_cuts(self.args.max_source_length, self.args.max_target_length))
         return output
 
-    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        """The parent's, which would train one step too many where a run that is done is resumed."""
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list, Any]:
+        """The parent's; none where a run that is done is resumed, which would else train one step too many."""
         if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(*args, **kwargs)
-        else:
-            self.control.should_training_stop = True
+            return super().get_batch_samples(*args, **kwargs)
+        self.control.should_training_stop = True
+        return [], None
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
@@ -304,19 +312,21 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def score_replies(self, rows: Rows) -> dict[str, float]:
         """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns, shared out among the processes."""
         args = self.args
-        turns = draw_turns(rows, args.max_eval_replies)
+        turns = list_turns(rows)
+        turns = sample_turns(turns, min(args.max_eval_replies, len(turns)), args.seed)
         share = turns[args.process_index :: args.world_size]
         replies = generate_replies(
             self.model,
             self.processing_class,
-            [turn["prompt"] for turn in share],
-            [turn["id"] for turn in share],
+            [turn.context for turn in share],
+            [turn.id for turn in share],
             args.decoding(),
             args.per_device_eval_batch_size,
         )
-        pairs = [(reply.text, turn["completion"]) for reply, turn in zip(replies, share, strict=True)]
+        pairs = [(reply.text, turn.completion) for reply, turn in zip(replies, share, strict=True)]
         predictions, references = zip(*gather_object(pairs), strict=True)
-        return score_predictions(predictions, references)["metrics"]
+        scores = soulchat_metrics.score(predictions, references)
+        return {name: scores[name] for name in soulchat_metrics.METRIC_NAMES}
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
@@ -325,7 +335,6 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
         The parent's is divided by the labels of all processes, so it says nothing of this process's batch.
         """
-        inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = model(**inputs).loss.detach()
         if not next(self._eval_repeats):
@@ -350,44 +359,16 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """Name the repository; the first push makes it, so a Hub that is away does not keep a run from starting."""
-        args = self.args
-        if args.hub_token or token:
-            raise ValueError(
-                "hub_token: log in with `hf auth login` or set HF_TOKEN; a token in arguments is written down"
-            )
-        if args.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
-            raise ValueError(
-                f"hub_strategy is {args.hub_strategy.value}; allowed: end or every_save. Optimizer states stay here"
-            )
-        if args.hub_model_id is None or "/" not in args.hub_model_id:
-            raise ValueError(f"push_to_hub needs hub_model_id as user/name, found {args.hub_model_id}")
-        base = args.hub_base_model or getattr(self.model.config, "_name_or_path", None) or None
-        if base is not None and Path(base).is_dir():
-            raise ValueError(
-                f"push_to_hub: the model was loaded from the folder {base}, and its card must name the base; say with "
-                "hub_base_model what it is on the Hub"
-            )
-        self.hub_model_id = args.hub_model_id
-        if self.is_world_process_zero():
-            target = Target(
-                self.hub_model_id,
-                "model",
-                revision=args.hub_revision or "main",
-                private=bool(args.hub_private_repo if private is None else private),
-                ours=OURS,
-            )
-            self.pusher = HubPusher(target, base)
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Send a checkpoint's model in the background, unless only the end is to be pushed."""
-        if self.pusher is not None and self.args.hub_strategy != HubStrategy.END:
-            self.pusher.submit(Path(checkpoint_folder), self.describe_so_far())
+        pusher = make_pusher(self.args, self.model.config.name_or_path, token, private)
+        self.hub_model_id = self.args.hub_model_id
+        self.pusher = pusher if self.is_world_process_zero() else None
 
     def push_to_hub(self, **kwargs: Any) -> None:
         """Save the model in `output_dir` and send it with its card and, where it was evaluated, its results; waits."""
         if self.hub_model_id is None:
             self.init_hf_repo()
-        self.save_model(_internal_call=True)
+        with trainers_habits_off(self.args):
+            self.save_model()
         if self.pusher is not None:
             folder = Path(self.args.output_dir)
             evaluated = folder / RESULTS_FILE
@@ -395,20 +376,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
             self.pusher.submit(folder, results)
             self.pusher.finish()
 
-    def _finish_current_push(self) -> None:
-        """Nothing: pushes go on while the model is evaluated, and `push_to_hub` waits for the last one."""
-
-    def describe_so_far(self) -> dict[str, Any]:
+    def describe_so_far(self) -> Results:
         """results.json of a model that is not evaluated yet."""
-        training = describe_training(self.state, self.args.to_dict(), get_model_param_count(self.model))
-        return {"schema_version": SCHEMA_VERSION, **self.run_info, "training": training, "systems": []}
+        training = describe_training(self.state, self.args.to_dict(), count_parameters(self.model))
+        return check_results({**self.run_info, "training": training})
 
     # Checkpoints
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        """The parent's, made whole or not at all: finite weights, then files, then the manifest, then old ones go."""
-        args = self.args
-        folder = Path(args.output_dir) / f"checkpoint-{self.state.global_step}"
+    def save_model(self, output_dir: str | None = None, **kwargs: Any) -> None:
+        """The parent's, refusing weights that are not finite; a checkpoint is torn from here to its manifest."""
         trained = (p for p in self.model.parameters() if p.requires_grad)
         own = (getattr(p, "ds_tensor", p) for p in trained)  # ZeRO-3: this process's part; p itself is empty
         if not all(torch.isfinite(part.detach()).all() for part in own):
@@ -416,26 +392,26 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 f"weights are not finite at step {self.state.global_step}; training stops here and "
                 f"{describe_last_whole(self.args.output_dir)}"
             )
-        if args.should_save:
-            remove_manifest(folder)
-        limit, args.save_total_limit = args.save_total_limit, None
-        try:
-            with saving(
-                f"checkpoint of step {self.state.global_step}", folder, describe_last_whole(self.args.output_dir)
-            ):
-                super()._save_checkpoint(model, trial)
-                self.accelerator.wait_for_everyone()
-                if args.should_save:
-                    write_manifest(folder)
-        finally:
-            args.save_total_limit = limit
-        if args.should_save:
-            rotate_checkpoints(
-                output_dir=args.output_dir,
-                save_total_limit=limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=True,
-            )
+        folder = Path(output_dir or self.args.output_dir)
+        if folder.name == checkpoint_name(self.state.global_step):
+            self.unfinished = folder
+            if self.args.should_save:
+                remove_manifest(folder)
+        super().save_model(output_dir, **kwargs)
+
+    def finish_checkpoint(self) -> None:
+        """When all of a checkpoint is written: its manifest, then old ones go, then the Hub gets its model."""
+        folder = self.unfinished
+        if folder is None:
+            return
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            write_manifest(folder)
+            best = self.state.best_model_checkpoint
+            remove_old_checkpoints(folder, self.save_total_limit, keep=best)
+        if self.pusher is not None and self.args.hub_strategy != "end":
+            self.pusher.submit(folder, self.describe_so_far())
+        self.unfinished = None
 
 
 def _stored_rows(rows: Any) -> Any:

@@ -5,116 +5,49 @@
 
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
+from ..files import replacing, write_json
 from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
-from .records import check_unknown_topics, find_file, replacing, result_file, write_json
-from .steps import (
-    STEPS,
-    Crisis,
-    ExactDuplicates,
-    Language,
-    Length,
-    Phrases,
-    Privacy,
-    ReadParts,
-    ReadSource,
-    Repetition,
-    Topic,
-    WriteParts,
-)
+from .options import CleanOptions
+from .records import find_file, result_file
+from .steps import ApplyRules, ReadParts, ReadSource, Topic, WriteParts
+from .topics import ask_topics
 
 # One pipeline and the number of tasks it is run with, as datatrove's executors take them.
 Stage = tuple[str, list[PipelineStep], int]
 
 
-@dataclass(slots=True)
-class CleanOptions:
-    """What the cleaning does.
-
-    Attributes:
-        actions: step to action, where it differs from the default (`steps.STEPS`); "off" leaves a step out.
-        min_characters, max_characters: of a whole record.
-        language: "zh", "en", or "any".
-        recogniser: also look for names and places with jieba's tagger.
-        topics: "words" fills missing topics by keywords, "none" leaves them.
-        asked_topics: id to topic, as a model gave them before.
-        unknown_topics: "refuse" a topic that is none of the twelve, or "relabel" it.
-        tasks: into how many parts the work is cut; duplicates are found across all of them.
-    """
-
-    actions: dict[str, str] = field(default_factory=dict)
-    min_characters: int = 20
-    max_characters: int = 20_000
-    language: str = "any"
-    recogniser: bool = False
-    topics: str = "words"
-    asked_topics: dict[str, str] = field(default_factory=dict)
-    unknown_topics: str = "refuse"
-    tasks: int = 1
-
-    def __post_init__(self) -> None:
-        for step, action in self.actions.items():
-            if step not in STEPS or action not in (*STEPS[step], "off"):
-                allowed = ", ".join(f"{name}={'|'.join(STEPS[name])}|off" for name in STEPS)
-                raise ValueError(f"--action {step}={action}: allowed are {allowed}")
-        if self.language not in ("zh", "en", "any"):
-            raise ValueError(f"--language {self.language!r}: allowed are zh, en, any")
-        if self.topics not in ("words", "none"):
-            raise ValueError(f"topics {self.topics!r}: allowed are words, none")
-        check_unknown_topics(self.unknown_topics)
-        if self.tasks < 1:
-            raise ValueError(f"--tasks {self.tasks}: at least 1 is wanted")
-
-    def action(self, step: str) -> str:
-        """What a step does with what it finds."""
-        return self.actions.get(step, STEPS[step][0])
-
-
-def stages(source: Path, work: Path, options: CleanOptions) -> list[Stage]:
+def stages(
+    source: Path, work: Path, options: CleanOptions, asked_topics: Mapping[str, str] = MappingProxyType({})
+) -> list[Stage]:
     """The pipelines of a cleaning, to be run one after the other, each with a folder of logs of its own under `work`.
 
     The last leaves its parts in `work`/clean: kept-*.jsonl, dropped-*.jsonl, counts-*.json.
+
+    Args:
+        asked_topics: id to topic, as a model gave them (`topics.ask_topics`).
     """
     rules, clean, tasks = work / "rules", work / "clean", options.tasks
+    steps: list[PipelineStep] = [ReadSource(source, options.unknown_topics), ApplyRules(options)]
+    if options.topics != "none":
+        steps.append(Topic(asked_topics))
     if options.action("near_duplicate") == "off":
-        return [("rules", _rules(source, clean, options), tasks)]
+        return [("rules", [*steps, WriteParts(clean)], tasks)]
     return [
-        ("rules", _rules(source, rules, options), tasks),
+        ("rules", [*steps, WriteParts(rules)], tasks),
         ("sign", [ReadParts(rules), MarkAnswer(), sign(work)], tasks),
         ("pairs", [find_pairs(work)], BUCKETS),
         ("clusters", [join_pairs(work)], 1),
         ("clean", [ReadParts(rules), RemoveNearDuplicates(work), WriteParts(clean)], tasks),
     ]
-
-
-def _rules(source: Path, parts: Path, options: CleanOptions) -> list[PipelineStep]:
-    action = options.action
-    steps: list[PipelineStep] = [ReadSource(source, options.unknown_topics)]
-    if action("length") != "off":
-        steps.append(Length(action("length"), options.min_characters, options.max_characters))
-    if action("language") != "off" and options.language != "any":
-        steps.append(Language(action("language"), options.language))
-    if action("repetition") != "off":
-        steps.append(Repetition(action("repetition")))
-    if action("exact_duplicate") != "off":
-        steps.append(ExactDuplicates(action("exact_duplicate")))
-    if action("privacy") != "off":
-        steps.append(Privacy(action("privacy"), options.recogniser))
-    phrases = {name: action(name) for name in ("refusal", "advertisement", "special") if action(name) != "off"}
-    if phrases:
-        steps.append(Phrases(**phrases))
-    if action("crisis") != "off":
-        steps.append(Crisis(action("crisis")))
-    if options.topics != "none":
-        steps.append(Topic(options.asked_topics, by_words=options.topics == "words"))
-    return [*steps, WriteParts(parts)]
 
 
 def run_locally(stage: Stage, work: Path, workers: int = 1) -> None:
@@ -126,7 +59,7 @@ def run_locally(stage: Stage, work: Path, workers: int = 1) -> None:
     ).run()
 
 
-def clean(source: Path, out: Path, options: CleanOptions, workers: int = 1) -> dict:
+def clean(source: Path, out: Path, options: CleanOptions) -> dict:
     """Clean a file of questions or conversations into `out`.
 
     Leaves questions.jsonl or conversations.jsonl (the kept), dropped.jsonl (with step, reason and the record) and
@@ -134,9 +67,11 @@ def clean(source: Path, out: Path, options: CleanOptions, workers: int = 1) -> d
     """
     file = find_file(source)
     result = result_file(file, out)
-    work = _work_folder(file, out, options)
-    for stage in stages(file, work, options):
-        run_locally(stage, work, workers)
+    requests = options.requests
+    asked = ask_topics(file, out, requests, options.unknown_topics) if requests else {}
+    work = _work_folder(file, out, options, asked)
+    for stage in stages(file, work, options, asked):
+        run_locally(stage, work, options.workers)
     kept = _join(sorted((work / "clean").glob("kept-*.jsonl")), result)
     folders = [work / "rules", work / "clean"]
     dropped = _join([part for folder in folders for part in sorted(folder.glob("dropped-*"))], out / "dropped.jsonl")
@@ -146,10 +81,11 @@ def clean(source: Path, out: Path, options: CleanOptions, workers: int = 1) -> d
     return report
 
 
-def _work_folder(file: Path, out: Path, options: CleanOptions) -> Path:
+def _work_folder(file: Path, out: Path, options: CleanOptions, asked: Mapping[str, str]) -> Path:
     """Where the parts are; what a stopped run left is used again if the file and the options are the same."""
     work = out / ".clean"
-    state = orjson.dumps([str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns, asdict(options)])
+    given = [options.model_dump(exclude={"workers"}), asked]
+    state = orjson.dumps([str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns, *given])
     if not (work / "state").exists() or (work / "state").read_bytes() != state:
         _remove(work)
         work.mkdir(parents=True)
@@ -166,7 +102,7 @@ def _remove(work: Path) -> None:
 def _join(parts: list[Path], path: Path) -> int:
     """Put the lines of all parts into one file; returns how many."""
     count = 0
-    with replacing(path) as temporary, temporary.open("wb") as joined:
+    with replacing(path) as joined:
         for part in parts:
             with part.open("rb") as lines:
                 for line in lines:

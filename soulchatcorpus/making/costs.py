@@ -53,7 +53,7 @@ class Models:
 
 
 def read_models(models: str, prices: list[str]) -> Models:
-    """From `NAME[=WEIGHT],…` and `NAME=IN,OUT` (US dollars for a million tokens), the forms of the command line.
+    """From `NAME[=WEIGHT],…` and `NAME=IN,OUT` (US dollars for a million tokens).
 
     Raises:
         ValueError: a weight that is not above 0, or a price that is no number from 0 on.
@@ -61,26 +61,23 @@ def read_models(models: str, prices: list[str]) -> Models:
     weights: dict[str, float] = {}
     for part in models.split(","):
         name, _, weight = part.strip().partition("=")
-        weights[name] = _number(weight or "1", f"--model {part!r}: NAME or NAME=WEIGHT")
-        if not name or weights[name] <= 0:
-            raise ValueError(f"--model {part!r}: a name and, after =, a weight above 0 are wanted")
+        weights[name] = _number(weight or "1")
+        if not (name and 0 < weights[name] < math.inf):
+            raise ValueError(f"model is {part.strip()!r}; allowed: NAME or NAME=WEIGHT with a weight above 0")
     known = tomllib.loads(files("soulchatcorpus.making").joinpath("prices.toml").read_text(encoding="utf-8"))["models"]
     table = {name: (float(price[0]), float(price[1])) for name, price in known.items()}
     for given in prices:
         name, _, pair = given.rpartition("=")
         price_in, _, price_out = pair.partition(",")
-        wanted = f"--price {given!r}: NAME=IN,OUT in dollars for a million tokens"
-        if not name:
-            raise ValueError(f"{wanted} is wanted")
-        table[name] = (_number(price_in, wanted), _number(price_out, wanted))
+        table[name] = (_number(price_in), _number(price_out))
+        if not (name and all(0 <= number < math.inf for number in table[name])):
+            raise ValueError(f"price is {given!r}; allowed: NAME=IN,OUT in dollars for a million tokens")
     return Models(weights, {name: table[name] for name in weights if name in table})
 
 
-def _number(text: str, wanted: str) -> float:
+def _number(text: str) -> float:
+    """The number in a text, nan where there is none."""
     try:
-        number = float(text)
+        return float(text)
     except ValueError:
-        raise ValueError(f"{wanted} is wanted, found {text!r}") from None
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{wanted} is wanted, found {text!r}")
-    return number
+        return math.nan

@@ -1,5 +1,9 @@
-"""The figures of a corpus as PNG and SVG: topics (the paper's Figure 3), words (Figures 4 and 6), a comparison."""
+"""A corpus described by stats.json and figures, as PNG and SVG.
 
+Topics (the paper's Figure 3), words (Figures 4 and 6), and a comparison with another corpus.
+"""
+
+import logging
 import re
 from pathlib import Path
 
@@ -10,35 +14,62 @@ matplotlib.use("Agg")  # files only: no window is opened
 from matplotlib import font_manager, pyplot
 from wordcloud import WordCloud
 
+from ..files import replacing, write_json, write_text
 from ..schema import TOPICS
-from .records import replacing
+from .options import StatsOptions
+from .stats import compare, describe
+
+logger = logging.getLogger(__name__)
 
 # Fonts with Chinese characters, by how their files are called; the first one installed is taken.
 CHINESE_FONTS = (
     *("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy-microhei", "wqy-zenhei", "msyh", "simhei"),
     *("PingFang", "STHeiti", "NotoSerifCJK"),
 )
+NO_FONT = (
+    "no Chinese font is installed: pictures with Chinese words are left out. Install fonts-wqy-microhei or "
+    "fonts-noto-cjk (Debian, Ubuntu), google-noto-sans-cjk-fonts (Fedora), or give a font file (--font)"
+)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
-def find_chinese_font() -> Path:
-    """The file of an installed font with Chinese characters.
+def write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
+    """Describe `source` into `out`: stats.json, topics and words as .png and .svg; where it is compared, also
+    comparison.json and its figure. Returns the description.
+
+    Pictures with Chinese words are left out, with a warning, where no Chinese font is installed and none is given.
 
     Raises:
-        ValueError: none is installed; the message names packages that have one.
+        ValueError: an empty corpus.
     """
+    found = describe(source)
+    write_json(out / "stats.json", found)
+    font = options.font or find_chinese_font()
+    labelled = any(topic != "none" for topic in found["topics"])
+    if font is None and (labelled or needs_chinese(found["words"])):
+        logger.warning(NO_FONT)
+    if labelled and font is not None:
+        draw_topics(found["topics"], out / "topics", font)
+    if font is not None or not needs_chinese(found["words"]):
+        draw_word_cloud(found["words"], out / "words", font)
+    if options.compare is not None:
+        compared = compare(found, describe(options.compare))
+        write_json(out / "comparison.json", compared)
+        draw_comparison(compared, (source.stem, options.compare.stem), out / "comparison")
+    return found
+
+
+def find_chinese_font() -> Path | None:
+    """The file of an installed font with Chinese characters; None where there is none."""
     installed = sorted(font_manager.findSystemFonts())
     for name in CHINESE_FONTS:
         for path in installed:
             if name.lower() in Path(path).name.lower():
                 return Path(path)
-    raise ValueError(
-        "no Chinese font is installed: install fonts-wqy-microhei or fonts-noto-cjk (Debian, Ubuntu), "
-        "google-noto-sans-cjk-fonts (Fedora), or give --font FILE"
-    )
+    return None
 
 
-def draw_topics(topics: dict[str, int], path: Path, font: Path | None) -> None:
+def draw_topics(topics: dict[str, int], path: Path, font: Path) -> None:
     """Horizontal bars of how many conversations each topic has, to `path` + .png and .svg."""
     properties = font_manager.FontProperties(fname=str(font))
     named = [(topic, topics[topic]) for topic in TOPICS if topics.get(topic)]
@@ -69,10 +100,9 @@ def draw_word_cloud(words: dict[str, int], path: Path, font: Path | None) -> Non
         random_state=0,
         prefer_horizontal=0.95,
     ).generate_from_frequencies(words)
-    with replacing(path.with_suffix(".png")) as temporary:
-        cloud.to_image().save(temporary, format="PNG")
-    with replacing(path.with_suffix(".svg")) as temporary:
-        temporary.write_text(cloud.to_svg(), encoding="utf-8")
+    with replacing(path.with_suffix(".png")) as file:
+        cloud.to_image().save(file, format="PNG")
+    write_text(path.with_suffix(".svg"), cloud.to_svg())
 
 
 def draw_comparison(compared: dict[str, dict[str, float]], names: tuple[str, str], path: Path) -> None:
@@ -97,6 +127,6 @@ def needs_chinese(words: dict[str, int]) -> bool:
 def _save(figure: pyplot.Figure, path: Path) -> None:
     figure.tight_layout()
     for suffix in (".png", ".svg"):
-        with replacing(path.with_suffix(suffix)) as temporary:
-            figure.savefig(temporary, format=suffix[1:], dpi=150)
+        with replacing(path.with_suffix(suffix)) as file:
+            figure.savefig(file, format=suffix[1:], dpi=150)
     pyplot.close(figure)

@@ -78,7 +78,7 @@ class Ledger:
         except sqlite3.OperationalError as error:
             raise self._error(error) from None
         except sqlite3.DatabaseError as error:
-            raise ValueError(f"{path}: not a ledger ({error}); name another --out folder") from None
+            raise ValueError(f"{path}: not a ledger ({error}); name another `out` folder") from None
 
     def _open(self) -> None:
         # Write-ahead logging: a commit survives the death of the process and costs one append.
@@ -92,12 +92,12 @@ class Ledger:
             self.set_meta("schema_version", SCHEMA_VERSION)
         self._database.execute("COMMIT")
         if tables and not {"meta", "requests"} <= tables:
-            raise ValueError(f"{self.path}: not a ledger, but another database; name another --out folder")
+            raise ValueError(f"{self.path}: not a ledger, but another database; name another `out` folder")
         found = self.get_meta("schema_version")
         if found != SCHEMA_VERSION:
             raise ValueError(
                 f"{self.path}: a ledger of version {found}, this soulchat reads version {SCHEMA_VERSION}; "
-                "nothing was changed in it; name another --out folder"
+                "nothing was changed in it; name another `out` folder"
             )
 
     def _execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
@@ -136,10 +136,10 @@ class Ledger:
         return self._execute("UPDATE requests SET status = 'retried' WHERE status = 'rejected'").rowcount
 
     def replies(self) -> Iterator[tuple[int, Entry]]:
-        """(number, entry) of every final row with a reply, a few in memory at a time; they may be judged meanwhile."""
+        """(number, entry) of every final row with a completion, a few in memory; they may be judged meanwhile."""
         query = (
             f"SELECT number, {_COLUMNS} FROM requests WHERE status IN ('accepted', 'rejected') AND reply IS NOT NULL "
-            "AND number > ? ORDER BY number LIMIT 1000"
+            "AND reason IS NOT 'malformed' AND number > ? ORDER BY number LIMIT 1000"
         )
         last = 0
         while rows := self._execute(query, (last,)).fetchall():

@@ -42,10 +42,12 @@ def load_prompt(name: str) -> Prompt:
         try:
             text = Path(name).read_text(encoding="utf-8").strip()
         except UnicodeDecodeError as error:
-            raise ValueError(f"the prompt {name!r} is not UTF-8: {error}") from None
+            raise ValueError(f"prompt is {name!r}; allowed: a file in UTF-8 ({error})") from None
     else:
-        raise ValueError(f"no prompt {name!r}: neither one of {', '.join(NAMED_PROMPTS)} nor a text file")
+        raise ValueError(f"prompt is {name!r}; allowed: {', '.join(NAMED_PROMPTS)}, or a text file")
     if PLACEHOLDER not in text:
-        raise ValueError(f"the prompt {name!r} has no {PLACEHOLDER} where the question and its answer go")
+        raise ValueError(
+            f"prompt is {name!r}; allowed: a text with {PLACEHOLDER} where the question and its answer go"
+        )
     user, counsellor = _ROLES.get(name, _ROLES["soulchat"])
     return Prompt(f"{Path(name).stem}@{sha256(text.encode()).hexdigest()[:8]}", text, user, counsellor)

@@ -4,16 +4,12 @@ Every verb reads such a file (or a folder that an earlier verb left) and writes 
 id. A question record is `{"id", "question", "answer", "topic"?, …}`; a conversation record is what `to_record` makes.
 """
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from ..reading.json_stream import read_records
-from ..schema import TOPICS, Conversation, Role, find_topic
+from ..schema import TOPICS, Conversation, Message, Role, find_topic
 
 Record = dict[str, Any]
 Kind = Literal["questions", "conversations"]
@@ -51,9 +47,7 @@ def kind_of(path: Path) -> Kind:
             if {"question", "answer"} <= record.value.keys():
                 return "questions"
         keys = sorted(record.value) if isinstance(record.value, dict) else type(record.value).__name__
-        raise ValueError(
-            f"{path}: record 1 has {keys}; allowed are id, question, answer (topic) or id, messages (topic)"
-        )
+        raise ValueError(f"{path}: record 1 has {keys}; allowed: id, question, answer (topic) or id, messages (topic)")
     raise ValueError(f"{path}: the file is empty")
 
 
@@ -65,14 +59,8 @@ def result_file(file: Path, out: Path) -> Path:
     """
     result = out / f"{kind_of(file)}.jsonl"
     if result.exists() and result.samefile(file):
-        raise ValueError(f"--out {out}: the result would replace {file}, which it is made of; name another folder")
+        raise ValueError(f"out is {out}; allowed: another folder, since the result would replace {file}, its source")
     return result
-
-
-def check_unknown_topics(value: str) -> None:
-    """Raise `ValueError` unless it is "refuse" or "relabel"."""
-    if value not in ("refuse", "relabel"):
-        raise ValueError(f"unknown_topics {value!r}: allowed are refuse, relabel")
 
 
 def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterator[Record]:
@@ -91,6 +79,7 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         missing = [name for name in needed if not isinstance(record, dict) or record.get(name) in (None, "", [])]
         if missing:
             raise ValueError(f"{where}: no {' and no '.join(missing)}; a record of {kind} has {', '.join(needed)}")
+        drop_nulls(record)
         if problem := find_fault(record, kind):
             raise ValueError(f"{where}: {problem}")
         record["id"] = str(record["id"])
@@ -101,23 +90,40 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         yield record
 
 
+def drop_nulls(record: Record) -> None:
+    """Take out the nulls that Arrow writes for what some rows have and this one has not, in place."""
+    for name in ("flags", "labels", "provenance"):
+        value = record.get(name)
+        if value is None:
+            record.pop(name, None)
+        elif isinstance(value, dict):
+            record[name] = {key: inside for key, inside in value.items() if inside is not None}
+        elif isinstance(value, list) and all(isinstance(flag, dict) for flag in value):
+            record[name] = [{key: inside for key, inside in flag.items() if inside is not None} for flag in value]
+
+
 def find_fault(record: Record, kind: Kind) -> str | None:
     """What is not of its type in a record with the needed columns, in words."""
     if problem := _find_fault_in_notes(record):
         return problem
     if not isinstance(record.get("topic"), str | None):
-        return f"topic is {record['topic']!r}, allowed is text"
+        return f"topic is {record['topic']!r}; allowed: text"
     if kind == "questions":
         if all(isinstance(record[name], str) for name in ("question", "answer")):
             return None
         return "question and answer are not both text"
     if not isinstance(record["messages"], list):
-        return f"messages is {type(record['messages']).__name__}, allowed is a list"
+        return f"messages is {type(record['messages']).__name__}; allowed: a list"
     for message in record["messages"]:
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             return "a message is no object with a role and a text as content"
-        if message.get("role") not in ("user", "assistant"):
-            return f"a message has the role {message.get('role')!r}, allowed are user, assistant (see corpus convert)"
+    roles = [message.get("role") for message in record["messages"]]
+    if roles == ["system"]:
+        return "a conversation has nothing but a system text"
+    for place, role in enumerate(roles):
+        if role not in ("user", "assistant") and (place, role) != (0, "system"):
+            allowed = "user, assistant, and system in the first place (see corpus convert)"
+            return f"a message has the role {role!r}; allowed: {allowed}"
     return None
 
 
@@ -125,11 +131,11 @@ def _find_fault_in_notes(record: Record) -> str | None:
     """What is not of its form in the columns that the steps write for each other, in words."""
     flags, labels, provenance = (record.get(name) for name in ("flags", "labels", "provenance"))
     if not (isinstance(flags, list | None) and all(isinstance(flag, dict) for flag in flags or [])):
-        return f"flags is {flags!r}, allowed is the list of objects that clean writes"
+        return f"flags is {flags!r}; allowed: the list of objects that clean writes"
     if not (isinstance(labels, dict | None) and all(isinstance(label, str) for label in (labels or {}).values())):
-        return f"labels is {labels!r}, allowed is the object of texts that clean writes"
+        return f"labels is {labels!r}; allowed: the object of texts that clean writes"
     if not isinstance(provenance, dict | None):
-        return f"provenance is {provenance!r}, allowed is an object"
+        return f"provenance is {provenance!r}; allowed: an object"
     return None
 
 
@@ -140,23 +146,29 @@ def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
     record["topic"] = find_topic(name)
     if record["topic"] is None:
         if unknown_topics == "refuse":
-            raise ValueError(
-                f"{where}: unknown topic {name!r}; allowed are {', '.join(TOPICS)} (or --unknown-topics relabel)"
-            )
+            raise ValueError(f"{where}: topic is {name!r}; allowed: {', '.join(TOPICS)} (or `unknown_topics` relabel)")
         record["source_topic"] = name
 
 
 def passages(record: Record) -> list[tuple[Role, str]]:
-    """(role, text) of everything said in a record; the question is the user's, the answer the counsellor's."""
+    """(role, text) of everything said in a record; the question is the user's, the answer the counsellor's.
+
+    Nobody says a system text: it is the corpus's, the same in many records, and no step judges or changes it.
+    """
     if "messages" in record:
-        return [(message["role"], message["content"]) for message in record["messages"]]
+        return [(message["role"], message["content"]) for message in said(record)]
     return [("user", record["question"]), ("assistant", record["answer"])]
+
+
+def said(record: Record) -> list[Message]:
+    """The messages of a conversation record without its system text."""
+    return [message for message in record["messages"] if message["role"] != "system"]
 
 
 def set_passages(record: Record, texts: list[str]) -> None:
     """Replace the texts that `passages` gave, in the same order."""
     if "messages" in record:
-        for message, text in zip(record["messages"], texts, strict=True):
+        for message, text in zip(said(record), texts, strict=True):
             message["content"] = text
     else:
         record["question"], record["answer"] = texts
@@ -175,55 +187,3 @@ def to_record(conversation: Conversation) -> Record:
 def to_conversation(record: Record) -> Conversation:
     """The conversation of a record; flags and labels of the cleaning stay behind."""
     return Conversation(record["id"], record["messages"], record.get("topic"), record.get("provenance") or {})
-
-
-class LinesWriter:
-    """JSON lines into a file that is whole or not there: written under a temporary name, moved when all went well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.count = 0
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> "LinesWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._temporary.open("wb")
-        return self
-
-    def write(self, record: Record) -> None:
-        self._file.write(orjson.dumps(record) + b"\n")
-        self.count += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            self._file.close()
-            if kind is None:
-                os.replace(self._temporary, self.path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-
-def write_lines(path: Path, records: Iterable[Record]) -> int:
-    """Write records to a JSON lines file at once or not at all; returns how many."""
-    with LinesWriter(path) as writer:
-        for record in records:
-            writer.write(record)
-    return writer.count
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write an indented JSON file at once or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,49 +1,21 @@
 """Sends records to an endpoint, a given number at once, until each has an outcome in the ledger."""
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
-from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, Models, estimate_tokens
-from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, check_address, delay
+from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, estimate_tokens
+from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay
 from .ledger import Entry, Ledger, now
+from .options import RequestOptions
 from .records import Record
 
 HASTY_ATTEMPTS = 3  # an endpoint that has never answered is given up after so many attempts
-
-
-@dataclass(slots=True, kw_only=True)
-class RequestOptions:
-    """How requests are sent; the command line has the same names."""
-
-    base_url: str
-    models: Models
-    concurrency: int = 16
-    requests_per_minute: int = 0
-    tokens_per_minute: int = 0
-    timeout: float = 120.0
-    max_tokens: int | None = None
-    max_cost: float | None = None
-    send_unmasked: bool = False
-
-    def __post_init__(self) -> None:
-        check_address(self.base_url)
-        if self.concurrency < 1:
-            raise ValueError(f"--concurrency {self.concurrency}: at least 1 is wanted")
-        if not 0 < self.timeout < math.inf:
-            raise ValueError(f"--timeout {self.timeout}: seconds above 0 are wanted")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"--max-tokens {self.max_tokens}: at least 1 is wanted")
-        for name in ("requests_per_minute", "tokens_per_minute", "max_cost"):
-            if not (getattr(self, name) or 0) >= 0:  # nor nan, which no cost would ever pass
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: 0 or more is wanted")
-        if self.max_cost is not None and self.models.without_price:
-            names = ", ".join(self.models.without_price)
-            raise ValueError(f"--max-cost needs the price of {names}: give --price NAME=IN,OUT")
+MALFORMED_ATTEMPTS = 3  # such an answer is mostly paid for
+HASTY_MALFORMED = 20  # records; an endpoint that has answered nothing else is given up
 
 
 class Task(Protocol):
@@ -110,6 +82,7 @@ class _Run:
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
         self._reserved = 0.0
         self._answers = 0
+        self._malformed = 0  # records
 
     async def all(self, records: Iterator[Record]) -> None:
         options = self.options
@@ -140,6 +113,7 @@ class _Run:
         model = options.models.choose(record["id"])
         message = self.task.render(record)
         tokens = estimate_tokens(message)
+        malformed = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
             reserve = options.models.cost(model, tokens, options.max_tokens or RESERVED_REPLY_TOKENS)
             if options.max_cost is not None and self.progress.cost + self._reserved + reserve > options.max_cost:
@@ -158,10 +132,22 @@ class _Run:
                 self._take(outcome, entry)
                 return entry
             entry.reason, entry.detail = outcome.reason, outcome.detail
-            if not outcome.again or attempt == MAX_ATTEMPTS:
-                self._give_up(outcome, answers)
+            is_malformed = outcome.raw is not None
+            if is_malformed:
+                malformed += 1
+                self._pay(entry, tokens, estimate_tokens(outcome.raw or ""))
+                entry.reply = outcome.raw
+            if not outcome.again or attempt == MAX_ATTEMPTS or malformed == MALFORMED_ATTEMPTS:
+                if not is_malformed:
+                    self._give_up(outcome, answers)
                 entry.status = "rejected"
                 self.ledger.add(entry)
+                self._malformed += is_malformed
+                if not self._answers and self._malformed >= HASTY_MALFORMED:
+                    raise EndpointError(
+                        f"{options.base_url} has answered with nothing but what is no completion ({outcome.detail}); "
+                        "allowed: an OpenAI-compatible endpoint, run again with `retry` rejected"
+                    )
                 return entry
             self.ledger.add(entry)
             if not self._answers and outcome.reason in ("connection", "timeout") and attempt >= HASTY_ATTEMPTS:
@@ -171,11 +157,15 @@ class _Run:
 
     def _take(self, completion: Completion, entry: Entry) -> None:
         self._answers += 1
-        entry.prompt_tokens, entry.completion_tokens = completion.prompt_tokens, completion.completion_tokens
-        entry.cost = self.options.models.cost(entry.model, entry.prompt_tokens, entry.completion_tokens)
+        self._pay(entry, completion.prompt_tokens, completion.completion_tokens)
         entry.finish_reason, entry.reply = completion.finish_reason, completion.text
         entry.status, entry.reason = self.task.judge(entry)
         self.ledger.add(entry)
+
+    def _pay(self, entry: Entry, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count what an answer has cost."""
+        entry.prompt_tokens, entry.completion_tokens = prompt_tokens, completion_tokens
+        entry.cost = self.options.models.cost(entry.model, prompt_tokens, completion_tokens)
         self.progress.cost += entry.cost
 
     def _give_up(self, failure: Failure, answers_before: int) -> None:

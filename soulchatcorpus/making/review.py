@@ -1,15 +1,13 @@
 """The proofreading's store: a queue of records for several people, their decisions, and a log of who changed what.
 
-SQLite with write-ahead logging, so that several reviewers (threads or processes) work on one file; an item is handed
-out under a transaction and a lease, and never to two at once. Reviewers are known by ids such as r1, not by names.
+Several reviewers (threads or processes) work on one SQLite file: an item is handed out under a transaction and a
+lease, and never to two at once. Reviewers are known by ids such as r1, not by names.
 """
 
 import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -17,18 +15,17 @@ from typing import Any, Literal
 
 import orjson
 
+from ..files import replacing, to_line, transaction, write_json, write_lines
+from .options import ReviewOptions
 from .records import (
     NEEDED,
     Kind,
-    LinesWriter,
     Record,
     find_fault,
     find_file,
     passages,
     read_pipeline_records,
     result_file,
-    write_json,
-    write_lines,
 )
 
 Decision = Literal["keep", "edit", "remove"]
@@ -84,7 +81,7 @@ class ReviewStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in filter(str.strip, _SCHEMA.split(";\n")):
@@ -95,44 +92,21 @@ class ReviewStore:
                     f"{path}: a review of version {version}, this soulchat reads version {SCHEMA_VERSION}"
                 )
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # One connection for each transaction: the page serves its reviewers from several threads.
-        database = sqlite3.connect(self.path, isolation_level=None, timeout=30)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("BEGIN IMMEDIATE")
-            yield database
-            database.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            raise OSError(f"{self.path}: {error}") from None
-        finally:
-            database.close()
+    def fill(self, source: Path, options: ReviewOptions) -> int:
+        """Queue what the options say of the records of `source`; returns how many are queued.
 
-    def fill(self, source: Path, flagged: bool, sample: float, shared: float) -> int:
-        """Queue the flagged records of `source` and of the others the share `sample`, the share `shared` of all these
-        for two reviewers each. Drawn by a hash of the id, so a second call adds nothing. Returns how many are queued.
-
-        A record whose text has changed since is read anew: nobody has decided on what it says now. One that is no
-        longer in `source` waits for nobody.
+        Drawn by a hash of the id, so a second call adds nothing. A record whose text has changed since is read anew:
+        nobody has decided on what it says now. One that is no longer in `source` waits for nobody.
         """
-        for name, share in (("sample", sample), ("shared", shared)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"--{name} {share}: a share from 0 to 1 is wanted")
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             database.execute("CREATE TEMP TABLE here (id TEXT PRIMARY KEY)")
             for record in read_pipeline_records(find_file(source), "relabel"):
                 database.execute("INSERT INTO here VALUES (?)", (record["id"],))
                 _forget_changed(database, record)
-                why = (
-                    "flagged"
-                    if flagged and record.get("flags")
-                    else "sampled"
-                    if _draw(record, "sample") < sample
-                    else ""
-                )
-                if why:
-                    readers = 2 if _draw(record, "shared") < shared else 1
+                flagged = options.flagged and bool(record.get("flags"))
+                if flagged or _draw(record, "sample") < options.sample:
+                    why = "flagged" if flagged else "sampled"
+                    readers = 2 if _draw(record, "shared") < options.shared else 1
                     database.execute(
                         "INSERT INTO items (id, record, why, readers) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
                         "SET record = excluded.record, why = excluded.why, readers = excluded.readers",
@@ -149,7 +123,7 @@ class ReviewStore:
         """
         _check_reviewer(reviewer)
         now = time.time()
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             database.execute("DELETE FROM claims WHERE at < ?", (now - LEASE_SECONDS,))
             row = database.execute(
                 """
@@ -176,7 +150,7 @@ class ReviewStore:
             ValueError: an unknown decision, a removal without a reason, an edit without a record, or no claim.
         """
         _check_decision(reviewer, decision, reason, edited)
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             claimed = database.execute(
                 "SELECT 1 FROM claims WHERE id = ? AND reviewer = ?", (id_, reviewer)
             ).fetchone()
@@ -192,7 +166,7 @@ class ReviewStore:
 
     def undo(self, reviewer: str) -> str | None:
         """Take back the reviewer's last decision; its item is open for him again. Returns the item's id."""
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             query = "SELECT number, id FROM decisions WHERE reviewer = ? ORDER BY number DESC LIMIT 1"
             row = database.execute(query, (reviewer,)).fetchone()
             if row is None:
@@ -205,7 +179,7 @@ class ReviewStore:
 
     def standing(self, reviewer: str = "") -> Standing:
         """Progress of the queue and of one reviewer."""
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             # An import can bring an item more decisions than it wants; they do not stand for another item's.
             done, total = database.execute(
                 "SELECT coalesce(sum(min(readers, (SELECT count(*) FROM decisions AS d WHERE d.id = items.id))), 0), "
@@ -217,7 +191,7 @@ class ReviewStore:
 
     def agreement(self) -> dict[str, float | int]:
         """How two reviewers agree on the shared items: the share of equal decisions, and Cohen's kappa."""
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             pairs = database.execute(
                 "SELECT a.decision, b.decision FROM decisions a JOIN decisions b "
                 "ON a.id = b.id AND a.reviewer < b.reviewer"
@@ -237,7 +211,7 @@ class ReviewStore:
             ValueError: a line is no decision, or its edit none of the item; nothing is taken over then.
         """
         new = 0
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             for number, line in enumerate(path.read_bytes().splitlines(), start=1):
                 where = f"{path}, line {number}"
                 row = _read_decision(line, where)
@@ -270,19 +244,20 @@ class ReviewStore:
         by_id: dict[str, list[dict]] = {}
         for row in decisions:
             by_id.setdefault(row["id"], []).append(row)
-        with LinesWriter(result_file(file, out)) as kept, LinesWriter(out / "removed.jsonl") as removed:
+        with replacing(result_file(file, out)) as kept, replacing(out / "removed.jsonl") as removed:
             for record in read_pipeline_records(file, "relabel"):
                 outcome = _outcome(by_id.get(record["id"], []))
                 counts["read"] += 1
                 counts[outcome["decision"] if outcome else "not_reviewed"] += 1
                 if outcome and outcome["decision"] == "remove":
-                    removed.write({"id": record["id"], "reason": outcome["reason"], "reviewer": outcome["reviewer"]})
+                    told = {"id": record["id"], "reason": outcome["reason"], "reviewer": outcome["reviewer"]}
+                    removed.write(to_line(told))
                     continue
                 if outcome:
                     record = outcome["record"] or record
                     note = {"reviewer_decision": outcome["decision"], "reviewer": outcome["reviewer"]}
                     record["provenance"] = (record.get("provenance") or {}) | note
-                kept.write(record)
+                kept.write(to_line(record))
         write_lines(out / "decisions.jsonl", decisions)
         write_lines(
             out / "audit.jsonl", self._rows("audit", "number, at, reviewer, action, id, reason, before, after")
@@ -293,14 +268,10 @@ class ReviewStore:
         return report
 
     def _rows(self, table: str, columns: str) -> list[dict]:
-        names = columns.split(", ")
-        with self._transaction() as database:
+        with transaction(self.path) as database:
             rows = database.execute(f"SELECT {columns} FROM {table} ORDER BY number").fetchall()
         return [
-            {
-                name: orjson.loads(value) if isinstance(value, bytes) else value
-                for name, value in zip(names, row, strict=True)
-            }
+            {name: orjson.loads(value) if isinstance(value, bytes) else value for name, value in dict(row).items()}
             for row in rows
         ]
 
@@ -338,15 +309,15 @@ def _log(
 
 def _check_reviewer(reviewer: str) -> None:
     if not _REVIEWER.fullmatch(reviewer):
-        raise ValueError(f"reviewer {reviewer!r}: an id of up to 16 letters, digits, - and _ is wanted, no name")
+        raise ValueError(f"reviewer is {reviewer!r}; allowed: an id of up to 16 letters, digits, - and _, no name")
 
 
 def _check_decision(reviewer: str, decision: str, reason: str, edited: Record | None) -> None:
     _check_reviewer(reviewer)
     if decision not in DECISIONS:
-        raise ValueError(f"decision {decision!r}: allowed are {', '.join(DECISIONS)}")
+        raise ValueError(f"decision is {decision!r}; allowed: {', '.join(DECISIONS)}")
     if decision == "remove" and not reason.strip():
-        raise ValueError("a removal wants a reason")
+        raise ValueError("reason is empty; allowed: text, since a removal needs one")
     if (decision == "edit") != (edited is not None):
         raise ValueError("an edit, and only an edit, comes with the edited record")
 
@@ -361,7 +332,7 @@ def _read_decision(line: bytes, where: str) -> dict[str, Any]:
     if not all(isinstance(row[name], str) for name in ("id", "reviewer", "decision", "reason")):
         raise ValueError(f"{where}: id, reviewer, decision and reason are not all text")
     if not isinstance(row["at"], int | float):
-        raise ValueError(f"{where}: at is {row['at']!r}, allowed is a Unix time")
+        raise ValueError(f"{where}: at is {row['at']!r}; allowed: a Unix time")
     try:
         _check_decision(row["reviewer"], row["decision"], row["reason"], row["record"])
     except ValueError as error:

@@ -10,41 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..care.privacy import mask_private
+from ..files import replacing, to_line, write_json
 from ..schema import Conversation
 from .costs import EXPECTED_REPLY_TOKENS, estimate_tokens
 from .ledger import Entry, Ledger
-from .parse import MIN_ROUNDS, PROMPT_ROUNDS, Parsed, parse_reply
-from .prompts import Prompt
+from .options import RewriteOptions
+from .parse import PROMPT_ROUNDS, Parsed, parse_reply
 from .records import (
-    LinesWriter,
     Record,
-    check_unknown_topics,
     find_file,
     kind_of,
     read_pipeline_records,
     to_record,
-    write_json,
 )
-from .requests import Progress, RequestOptions, hash_content, send_all
+from .requests import Progress, hash_content, send_all
 
 # What a conversation does not carry over from its question; the rest stands in its provenance under `source`.
 _REWRITTEN = ("id", "question", "answer", "topic", "flags")
-
-
-@dataclass(slots=True, kw_only=True)
-class RewriteOptions(RequestOptions):
-    """How a rewriting is done; the command line has the same names."""
-
-    prompt: Prompt
-    min_rounds: int = MIN_ROUNDS
-    retry_rejected: bool = False
-    unknown_topics: str = "refuse"
-
-    def __post_init__(self) -> None:
-        RequestOptions.__post_init__(self)
-        check_unknown_topics(self.unknown_topics)
-        if self.min_rounds < 1:
-            raise ValueError(f"--min-rounds {self.min_rounds}: at least 1 is wanted")
 
 
 @dataclass(slots=True, frozen=True)
@@ -71,7 +53,7 @@ def estimate(source: Path, options: RewriteOptions) -> Estimate:
     records = characters = tokens = 0
     cost = 0.0
     for record in read_questions(source, options.unknown_topics):
-        content = options.prompt.render(record["question"], record["answer"])
+        content = options.template.render(record["question"], record["answer"])
         prompt_tokens = estimate_tokens(content)
         records, characters, tokens = records + 1, characters + len(content), tokens + prompt_tokens
         cost += options.models.cost(options.models.choose(record["id"]), prompt_tokens, EXPECTED_REPLY_TOKENS)
@@ -87,14 +69,16 @@ def rewrite(
 
     Raises:
         EndpointError: the endpoint is down, refuses the key or knows no such model. What was answered before is kept.
-        ValueError: a broken source file (found before anything is sent), or a ledger of another version.
+        ValueError: a broken source file (found before anything is sent), an endpoint elsewhere without `yes`, or a
+            ledger of another version.
     """
+    options.check_consent("questions with answers")
     total = sum(1 for _ in read_questions(source, options.unknown_topics))
     task = _RewriteTask(options)
     ledger = Ledger(out / "ledger.sqlite")
     try:
         _rejudge(ledger, task, options)
-        if options.retry_rejected:
+        if options.retry:
             ledger.reopen_rejected()
         try:
             send_all(read_questions(source, options.unknown_topics), total, ledger, task, options, on_progress)
@@ -112,11 +96,11 @@ class _RewriteTask:
 
     def __init__(self, options: RewriteOptions) -> None:
         self._options = options
-        self.version = options.prompt.version
+        self.version = options.template.version
 
     def render(self, record: Record) -> str:
         texts = [record["question"], record["answer"]]
-        return self._options.prompt.render(*(texts if self._options.send_unmasked else map(mask_private, texts)))
+        return self._options.template.render(*(texts if self._options.send_unmasked else map(mask_private, texts)))
 
     def content_hash(self, record: Record) -> str:
         return hash_content(self.version, record["question"], record["answer"])
@@ -140,7 +124,7 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
     reasons: Counter[str] = Counter()
     models: Counter[str] = Counter()
     counts = Counter({"accepted": 0, "rejected": 0, "open": 0, "outside_prompt_rounds": 0})
-    with LinesWriter(out / "conversations.jsonl") as accepted, LinesWriter(out / "rejected.jsonl") as rejected:
+    with replacing(out / "conversations.jsonl") as accepted, replacing(out / "rejected.jsonl") as rejected:
         for record in read_questions(source, options.unknown_topics):
             entry = ledger.find_final(record["id"], task.content_hash(record))
             counts[entry.status if entry else "open"] += 1
@@ -149,18 +133,18 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
             if entry.status == "rejected":
                 reasons[entry.reason or ""] += 1
                 told = {"reason": entry.reason, "detail": entry.detail, "model": entry.model, "reply": entry.reply}
-                rejected.write({"id": record["id"], **told})
+                rejected.write(to_line({"id": record["id"], **told}))
                 continue
             parsed = parse_reply(entry.reply or "", entry.finish_reason or "stop", options.min_rounds)
             assert isinstance(parsed, Parsed)
             counts["outside_prompt_rounds"] += parsed.rounds not in PROMPT_ROUNDS
             models[entry.model] += 1
-            accepted.write(to_record(_conversation(record, entry, parsed)))
+            accepted.write(to_line(to_record(_conversation(record, entry, parsed))))
     report = {
         **counts,
         "reasons": dict(reasons.most_common()),
         "models": dict(models),
-        "prompt": options.prompt.version,
+        "prompt": options.template.version,
         "min_rounds": options.min_rounds,
         **ledger.totals(),
     }

@@ -20,25 +20,20 @@ import shlex
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple
 
 import orjson
 import yaml
 
+from ..files import write_json
 from .build import build
-from .clean import CleanOptions, clean
-from .costs import read_models
-from .describe import write_statistics
-from .endpoint import is_loopback
-from .prompts import NAMED_PROMPTS, load_prompt
-from .records import find_file, write_json
-from .requests import RequestOptions
+from .clean import clean
+from .figures import write_statistics
+from .options import CleanOptions, Options, ReviewOptions, RewriteOptions, StatsOptions
+from .prompts import NAMED_PROMPTS
+from .records import find_file
 from .review import ReviewStore
-from .rewrite import RewriteOptions, rewrite
-from .topics import ask_topics
-
-Step = Callable[[Path, Path, dict[str, Any]], dict]
+from .rewrite import rewrite
 
 
 def run_pipeline(
@@ -60,139 +55,72 @@ def run_pipeline(
         on_step(name, None)
         reports[name] = _run_step(verb, source, folder, options)
         on_step(name, reports[name])
-        if verb in _PASSING:
+        if STEPS[verb].leaves_records:
             source = folder
     return reports
 
 
-def _run_step(verb: str, source: Path, folder: Path, options: dict[str, Any]) -> dict:
+def _run_step(verb: str, source: Path, folder: Path, options: Options) -> dict:
     """Run one step, or take its report from the last time if neither its options nor its input have changed."""
-    digest = blake2b(orjson.dumps([verb, options], option=orjson.OPT_SORT_KEYS), digest_size=16)
-    for file in [find_file(source), *_files_of(options)]:
+    given = options.model_dump(mode="json")
+    digest = blake2b(orjson.dumps([verb, given], option=orjson.OPT_SORT_KEYS), digest_size=16)
+    own = [Path(given[name]) for name in _FILES if given.get(name) not in (None, *NAMED_PROMPTS)]
+    for file in map(find_file, [source, *own]):
         with file.open("rb") as content:
             while block := content.read(1 << 20):
                 digest.update(block)
     done = folder / "done.json"
     if done.exists() and (before := orjson.loads(done.read_bytes()))["state"] == digest.hexdigest():
         return before["report"]
-    report = STEPS[verb](source, folder, options)
+    report = STEPS[verb].run(source, folder, options)
     write_json(done, {"state": digest.hexdigest(), "report": report})
     return report
 
 
-def _find_option(config: Path, name: str, value: Any) -> Any:
-    """An option as it is, or the path from here where it names a file beside the config, as source and out do."""
-    beside = config.parent / str(value)
-    return str(beside) if name in _FILES and value not in NAMED_PROMPTS and beside.exists() else value
-
-
-def _files_of(options: dict[str, Any]) -> list[Path]:
-    """The files that options name: a prompt of one's own, another corpus, a font."""
-    named = [Path(str(options[name])) for name in _FILES if options.get(name) not in (None, *NAMED_PROMPTS)]
-    return [find_file(path) for path in named if path.exists()]
-
-
-def _clean(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    given: dict[str, Any] = {"topics": "words", "unknown_topics": "refuse"} | options
-    base_url, model, yes = (given.pop(name, None) for name in ("base_url", "model", "yes"))
-    # YAML reads a bare `off` as false.
-    actions = {step: "off" if action is False else action for step, action in given.pop("actions", {}).items()}
-    if given["topics"] == "endpoint":
-        if not base_url or not model:
-            raise ValueError("clean: base_url and model are wanted with topics: endpoint")
-        _check_allowed("clean: what users say", base_url, yes)
-        asked = RequestOptions(base_url=base_url, models=read_models(model, []))
-        given |= {"topics": "words", "asked_topics": ask_topics(source, out, asked, given["unknown_topics"])}
-    return clean(source, out, CleanOptions(actions=actions, **given))
-
-
-def _review(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    given = {"flagged": True, "sample": 0.0, "shared": 0.0} | options
+def _review(source: Path, out: Path, options: ReviewOptions) -> dict:
     store = ReviewStore(out / "review.sqlite")
-    store.fill(source, **given)
+    store.fill(source, options)
     report = store.export(source, out)
     left = report["wanted"] - report["decisions"]
     if left:
-        flagged = "--flagged" if given["flagged"] else "--no-flagged"
-        shares = [f"--{name}={given[name]}" for name in ("sample", "shared")]
+        flagged = "--flagged" if options.flagged else "--no-flagged"
+        shares = [f"--sample={options.sample}", f"--shared={options.shared}"]
         command = ["soulchat", "corpus", "review", str(find_file(source)), "--out", str(out), flagged, *shares]
         raise ValueError(f"{left} decisions wait for people: run `{shlex.join(command)}`, then this again")
     return report
 
 
-def _rewrite(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    given: dict[str, Any] = {"prompt": "soulchat", "price": [], "yes": False} | options
-    if not {"base_url", "model"} <= given.keys():
-        raise ValueError("rewrite: base_url and model are wanted")
-    _check_allowed("rewrite: questions with answers", given["base_url"], given.pop("yes"))
-    given["models"] = read_models(given.pop("model"), given.pop("price"))
-    given["prompt"] = load_prompt(given["prompt"])
-    report = rewrite(source, out, RewriteOptions(**given))
+def _rewrite(source: Path, out: Path, options: RewriteOptions) -> dict:
+    report = rewrite(source, out, options)
     if report["open"]:
-        raise ValueError(f"rewrite stopped for max_cost with {report['open']} records to go")
+        raise ValueError(f"max_cost is {options.max_cost}; allowed: more, {report['open']} records are to go")
     return report
 
 
-def _check_allowed(what: str, base_url: str, yes: bool | None) -> None:
-    if not yes and not is_loopback(base_url):
-        raise ValueError(f"{what} would be sent to {base_url}; allow it with yes: true")
+class Step(NamedTuple):
+    """What a step is given, what does it, and whether it leaves records for the next."""
+
+    options: type[Options]
+    run: Callable[[Path, Path, Any], dict]
+    leaves_records: bool = True
 
 
-def _stats(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    return write_statistics(source, out, **{name: Path(value) for name, value in options.items()})
-
-
-def _build(source: Path, out: Path, options: dict[str, Any]) -> dict:
-    return build(source, out)
-
-
-_FILES = ("prompt", "other", "font")  # options that can name one
-STEPS: dict[str, Step] = {"clean": _clean, "review": _review, "rewrite": _rewrite, "stats": _stats, "build": _build}
-_PASSING = ("clean", "review", "rewrite")  # leave records for the next step
-
-
-# What each step takes, and of what type.
-_ASKING = {"base_url": str, "model": str, "yes": bool}
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "clean": get_type_hints(CleanOptions) | _ASKING,
-    "review": {"flagged": bool, "sample": float, "shared": float},
-    "rewrite": get_type_hints(RewriteOptions) | _ASKING | {"prompt": str, "price": list},
-    "stats": {"other": str, "font": str},
-    "build": {},
+STEPS = {
+    "clean": Step(CleanOptions, clean),
+    "review": Step(ReviewOptions, _review),
+    "rewrite": Step(RewriteOptions, _rewrite),
+    "stats": Step(StatsOptions, write_statistics, leaves_records=False),
+    "build": Step(Options, lambda source, out, options: build(source, out), leaves_records=False),
 }
-_MADE = {"asked_topics", "models"}  # by the step itself
-_KINDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    dict: "NAME: TEXT",
-    list: "a list",
-}
+_FILES = ("prompt", "compare", "font")  # options that can name one
 
 
-def _check_options(step: str, options: dict[str, Any]) -> None:
-    """Raise `ValueError` for an option that the step has not, or one of another type."""
-    allowed = {name: kind for name, kind in _OPTIONS[step].items() if name not in _MADE}
-    if unknown := [str(name) for name in options if name not in allowed]:
-        names = ", ".join(sorted(allowed)) or "none"
-        raise ValueError(f"{step}: unknown {', '.join(sorted(unknown))}; allowed are {names}")
-    for name, value in options.items():
-        kinds = _kinds(allowed[name])
-        texts = value if isinstance(value, dict | list) else ()
-        if not _is_of(value, kinds) or not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"{step}: {name} is {value!r}, allowed is {_KINDS[kinds[0]]}")
-
-
-def _kinds(hint: Any) -> tuple[type, ...]:
-    """`int | None` to (int, NoneType), `dict[str, str]` to (dict,)."""
-    return get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
-
-
-def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
-    if isinstance(value, bool):  # which is an int to Python
-        return bool in kinds
-    return isinstance(value, kinds) or (isinstance(value, int) and float in kinds)
+def _find_option(config: Path, name: str, value: Any) -> Any:
+    """An option as it is, or the path from here where it names a file beside the config, as source and out do."""
+    if name not in _FILES or value in NAMED_PROMPTS or not isinstance(value, str):
+        return value
+    beside = config.parent / value
+    return str(beside) if beside.exists() else value
 
 
 def _read_plan(config: Path) -> dict[str, Any]:
@@ -202,19 +130,17 @@ def _read_plan(config: Path) -> dict[str, Any]:
         raise ValueError(f"{config}: {' '.join(str(error).split())}") from None
     if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
         found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
-        raise ValueError(f"{config}: source, out and steps are wanted, found {found}")
+        raise ValueError(f"{config}: the keys are {found}; allowed: source, out, steps")
     if not isinstance(plan["steps"], list) or not all(isinstance(plan[key], str) for key in ("source", "out")):
         raise ValueError(f"{config}: source and out are paths, and steps is a list")
     steps = []
     for step in plan["steps"]:
         verb, options = next(iter(step.items())) if isinstance(step, dict) and len(step) == 1 else (str(step), None)
         if verb not in STEPS or not isinstance(options, dict | None):
-            raise ValueError(
-                f"{config}: step {step!r}; allowed are {', '.join(STEPS)}, each with its options in braces"
-            )
+            raise ValueError(f"{config}: step is {step!r}; allowed: {', '.join(STEPS)}, each with options in braces")
+        given = {str(name): _find_option(config, name, value) for name, value in (options or {}).items()}
         try:
-            _check_options(verb, options or {})
+            steps.append((verb, STEPS[verb].options(**given)))
         except ValueError as error:
-            raise ValueError(f"{config}: {error}") from None
-        steps.append((verb, {name: _find_option(config, name, value) for name, value in (options or {}).items()}))
+            raise ValueError(f"{config}: {verb}: {error}") from None
     return plan | {"steps": steps}

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -74,24 +74,20 @@ def describe(source: Path) -> dict:
 
 def compare(one: dict, other: dict) -> dict[str, dict[str, float]]:
     """Two descriptions side by side: the numbers that mean the same whatever the size."""
+    this, that = _comparable(one), _comparable(other)
+    return {name: {"this": number, "other": that[name]} for name, number in this.items()}
+
+
+def _comparable(found: dict) -> dict[str, float]:
     return {
-        "turns per conversation": _pair(one, other, lambda d: d["turns"] / d["conversations"]),
-        "characters per user message": _pair(one, other, lambda d: d["characters"]["user"].get("mean", 0.0)),
-        "characters per counsellor message": _pair(
-            one, other, lambda d: d["characters"]["assistant"].get("mean", 0.0)
-        ),
-        "share with a question": _pair(one, other, lambda d: d["share_questions"]),
-        "share with empathy": _pair(one, other, lambda d: d["share_empathy"]),
-        **{
-            f"share with {kind}": {"this": share, "other": other["empathy"][kind]}
-            for kind, share in one["empathy"].items()
-        },
-        "share with a crisis label": _pair(one, other, lambda d: sum(d["labels"].values()) / d["conversations"]),
+        "turns per conversation": found["turns"] / found["conversations"],
+        "characters per user message": found["characters"]["user"].get("mean", 0.0),
+        "characters per counsellor message": found["characters"]["assistant"].get("mean", 0.0),
+        "share with a question": found["share_questions"],
+        "share with empathy": found["share_empathy"],
+        **{f"share with {kind}": share for kind, share in found["empathy"].items()},
+        "share with a crisis label": sum(found["labels"].values()) / found["conversations"],
     }
-
-
-def _pair(one: dict, other: dict, number: Callable[[dict], float]) -> dict[str, float]:
-    return {"this": number(one), "other": number(other)}
 
 
 def _records(source: Path) -> Iterator[Record]:

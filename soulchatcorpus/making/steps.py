@@ -1,16 +1,15 @@
-"""The steps of the cleaning, each a datatrove `PipelineStep` over documents that carry a record.
+"""The rules of the cleaning, and the datatrove `PipelineStep`s around them, over documents that carry a record.
 
-A step looks at `Document.text`, the passages of the record joined by newlines. What is dropped flows on, marked, so
+A rule looks at `Document.text`, the passages of the record joined by newlines. What is dropped flows on, marked, so
 that the last step writes kept and dropped records and the counts of every reason in one place.
 """
 
 import re
 import tomllib
 import zlib
-from abc import abstractmethod
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -25,29 +24,23 @@ from datatrove.pipeline.base import PipelineStep
 
 from ..care.crisis import find_crisis
 from ..care.privacy import find_private, mask_spans
+from ..files import replacing, to_line, write_json
 from ..patterns import first_character_index
-from .records import LinesWriter, Record, passages, read_pipeline_records, set_passages, write_json
+from .options import CleanOptions
+from .records import Record, passages, read_pipeline_records, set_passages
 from .topics import find_topic_by_words
 
-# Step -> what it may do with what it finds; the first is the default. The paper's special strings only flag: 我是
-# alone stands in a quarter of real dialogues.
-STEPS = {
-    "length": ("drop", "flag"),
-    "language": ("drop", "flag"),
-    "repetition": ("drop", "flag"),
-    "refusal": ("drop", "flag"),
-    "advertisement": ("flag", "drop"),
-    "special": ("flag", "drop"),
-    "privacy": ("mask", "flag", "drop"),
-    "crisis": ("label", "flag", "drop"),
-    "exact_duplicate": ("drop", "flag"),
-    "near_duplicate": ("drop",),
-}
+PHRASES = ("refusal", "advertisement", "special")
+COPIED_MESSAGES = 0.3  # share of a record's messages that are copies of earlier ones
+COMPRESSED = 0.12  # of the bytes; ordinary dialogues stay above 0.3
+LEAST_BYTES = 600
+TAIL, VARIED = 300, 60  # an end of so many characters, more of them different, is not one phrase over and over
+_OTHER_SCRIPT = re.compile("[{scripts}][{scripts}]{{2}}".format(scripts=r"ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff"))
 
 
 @dataclass(slots=True, frozen=True)
 class Finding:
-    """What a step found: which step, why, and where in the document's text (start = end = 0: all of it)."""
+    """What a rule found: by its name in the options, why, and where in the document's text (start = end = 0: all)."""
 
     step: str
     reason: str
@@ -55,29 +48,128 @@ class Finding:
     end: int = 0
 
 
-class CleaningStep(PipelineStep):
-    """A step that finds things in a document and does with them what `actions` says."""
+Rule = Callable[[Document, CleanOptions], Iterable[Finding]]
 
-    type = "CLEAN"
 
-    def __init__(self, **actions: str) -> None:
+def find_length(document: Document, options: CleanOptions) -> Iterator[Finding]:
+    """Too few or too many characters."""
+    if len(document.text) < options.min_characters:
+        yield Finding("length", "too_short")
+    elif len(document.text) > options.max_characters:
+        yield Finding("length", "too_long")
+
+
+def find_language(document: Document, options: CleanOptions) -> Iterator[Finding]:
+    """Another language than the corpus's, told by its script."""
+    if options.language == "any":
+        return
+    # A Chinese character has three bytes in UTF-8 and a Latin letter one, so bytes tell the share of each.
+    text = document.text
+    wide = (len(text.encode(errors="replace")) - len(text)) / (2 * max(1, len(text)))
+    wanted = wide >= 0.5 if options.language == "zh" else wide < 0.1
+    if not wanted or _OTHER_SCRIPT.search(text):
+        yield Finding("language", f"not_{options.language}")
+
+
+def find_repetition(document: Document, options: CleanOptions) -> Iterator[Finding]:
+    """Messages said again and again, or a text that is one phrase over and over."""
+    texts = [text for _, text in passages(document.metadata["record"])]
+    if len(texts) > 3 and 1 - len(set(texts)) / len(texts) > COPIED_MESSAGES:
+        yield Finding("repetition", "same_messages")
+    elif len(set(document.text[-TAIL:])) <= VARIED:
+        data = document.text.encode(errors="replace")
+        if len(data) >= LEAST_BYTES and len(zlib.compress(data, 1)) < COMPRESSED * len(data):
+            yield Finding("repetition", "same_phrases")
+
+
+class ExactDuplicates:
+    """A text that another record had before."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def __call__(self, document: Document, options: CleanOptions) -> Iterator[Finding]:
+        digest = _digest(document.text)
+        if digest in self._seen:
+            yield Finding("exact_duplicate", "same_text")
+        self._seen.add(digest)
+
+
+def find_private_details(document: Document, options: CleanOptions) -> list[Finding]:
+    """Private details, masked where the options say so.
+
+    Looks at each passage by itself: what a rule reaches over stays with who said it.
+    """
+    findings, masked, start = [], [], 0
+    record = document.metadata["record"]
+    for _, text in passages(record):
+        spans = find_private(text, options.recogniser)
+        findings += [Finding("privacy", span.kind, start + span.start, start + span.end) for span in spans]
+        masked.append(mask_spans(text, spans))
+        start += len(text) + 1
+    if findings and options.action("privacy") == "mask":
+        set_passages(record, masked)
+        document.text = "\n".join(masked)
+    return findings
+
+
+def find_phrases(document: Document, options: CleanOptions) -> Iterator[Finding]:
+    """The paper's special strings, advertisement, and a model speaking as a model: the phrases of phrases.toml."""
+    pattern, steps = _load_phrases(tuple(step for step in PHRASES if options.action(step) != "off"))
+    record = document.metadata["record"]
+    for match in pattern.finditer(document.text):
+        step = steps[(match.lastindex or 0) - 1]
+        # A refusal is the counsellor's: a user may well say that he cannot answer a question.
+        if step == "refusal" and passages(record)[_find_passage(record, match.start())[0]][0] == "user":
+            continue
+        yield Finding(step, match[0], *match.span())
+
+
+@cache
+def _load_phrases(steps: tuple[str, ...]) -> tuple[re.Pattern[str], list[str]]:
+    data = tomllib.loads(files("soulchatcorpus.making").joinpath("phrases.toml").read_text(encoding="utf-8"))
+    pattern, index = first_character_index([data[step] for step in steps])
+    return pattern, [steps[number] for number in index]
+
+
+def find_crisis_content(document: Document, options: CleanOptions) -> Iterator[Finding]:
+    """What `soulchatcorpus.care.crisis` finds: in any case a label that a deployer can filter on."""
+    if found := find_crisis(document.text):
+        document.metadata["record"].setdefault("labels", {})["crisis"] = found.category
+        for span in found.spans if options.action("crisis") == "flag" else [(0, 0)]:
+            yield Finding("crisis", found.category, *span)
+
+
+class ApplyRules(PipelineStep):
+    """Finds what is not off and does with it what the options say; what is dropped is looked at no more."""
+
+    type, name = "CLEAN", "rules"
+
+    def __init__(self, options: CleanOptions) -> None:
         super().__init__()
-        self.actions = {step: action for step, action in actions.items() if action != "off"}
-
-    @abstractmethod
-    def find(self, document: Document) -> list[Finding]:
-        """Everything found in a document that is not dropped."""
+        self.options = options
+        rules: list[tuple[Rule, tuple[str, ...]]] = [
+            (find_length, ("length",)),
+            (find_language, ("language",)),
+            (find_repetition, ("repetition",)),
+            (ExactDuplicates(), ("exact_duplicate",)),
+            (find_private_details, ("privacy",)),
+            (find_phrases, PHRASES),
+            (find_crisis_content, ("crisis",)),
+        ]
+        self.rules = [rule for rule, steps in rules if any(options.action(step) != "off" for step in steps)]
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        """Pass every document on, with what was found written into it."""
         for document in data:
-            if "dropped" not in document.metadata:
-                for finding in self.find(document):
+            for rule in self.rules:
+                for finding in rule(document, self.options):
                     self._act(document, finding)
+                if "dropped" in document.metadata:
+                    break
             yield document
 
     def _act(self, document: Document, finding: Finding) -> None:
-        action = self.actions[finding.step]
+        action = self.options.action(finding.step)
         document.metadata["counts"].append((finding.step, finding.reason, action))
         record = document.metadata["record"]
         if action == "drop":
@@ -85,17 +177,18 @@ class CleaningStep(PipelineStep):
         elif action == "label":
             record.setdefault("labels", {})[finding.step] = finding.reason
         elif action == "flag":
-            record.setdefault("flags", []).append(_flag(record, finding))
+            flag: dict[str, Any] = {"step": finding.step, "reason": finding.reason}
+            if finding.end:
+                passage, start = _find_passage(record, finding.start)
+                flag |= {"passage": passage, "start": start, "end": start + finding.end - finding.start}
+            record.setdefault("flags", []).append(flag)
 
 
-def _flag(record: Record, finding: Finding) -> dict[str, Any]:
-    """A finding as it stands in a record: the passage it is in, and its place there."""
-    flag: dict[str, Any] = {"step": finding.step, "reason": finding.reason}
-    if finding.end:
-        starts = list(accumulate((len(text) + 1 for _, text in passages(record)), initial=0))
-        passage = bisect_right(starts, finding.start) - 1
-        flag |= {"passage": passage, "start": finding.start - starts[passage], "end": finding.end - starts[passage]}
-    return flag
+def _find_passage(record: Record, position: int) -> tuple[int, int]:
+    """The number of the passage at a position of the document's text, and the position in that passage."""
+    starts = list(accumulate((len(text) + 1 for _, text in passages(record)), initial=0))
+    passage = bisect_right(starts, position) - 1
+    return passage, position - starts[passage]
 
 
 class ReadSource(PipelineStep):
@@ -150,162 +243,20 @@ class WriteParts(PipelineStep):
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         counts: Counter[tuple[str, str, str]] = Counter()
         with (
-            LinesWriter(self.folder / f"kept-{rank:05d}.jsonl") as kept,
-            LinesWriter(self.folder / f"dropped-{rank:05d}.jsonl") as dropped,
+            replacing(self.folder / f"kept-{rank:05d}.jsonl") as kept,
+            replacing(self.folder / f"dropped-{rank:05d}.jsonl") as dropped,
         ):
             for document in data:
                 counts.update(document.metadata["counts"])
                 record = document.metadata["record"]
                 if "dropped" in document.metadata:
                     step, reason = document.metadata["dropped"]
-                    dropped.write({"id": record["id"], "step": step, "reason": reason, "record": record})
+                    told = {"id": record["id"], "step": step, "reason": reason, "record": record}
+                    dropped.write(to_line(told))
                 else:
-                    kept.write(record)
+                    kept.write(to_line(record))
                 yield document
         write_json(self.folder / f"counts-{rank:05d}.json", [[*key, number] for key, number in counts.items()])
-
-
-class Length(CleaningStep):
-    """Records of too few or too many characters."""
-
-    name = "length"
-
-    def __init__(self, action: str, least: int, most: int) -> None:
-        super().__init__(length=action)
-        self.least, self.most = least, most
-
-    def find(self, document: Document) -> list[Finding]:
-        if len(document.text) < self.least:
-            return [Finding("length", "too_short")]
-        return [Finding("length", "too_long")] if len(document.text) > self.most else []
-
-
-class Language(CleaningStep):
-    """Records of another language than the corpus's, told by their scripts."""
-
-    name = "language"
-    _other = re.compile("[{scripts}][{scripts}]{{2}}".format(scripts=r"ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff"))
-
-    def __init__(self, action: str, language: str) -> None:
-        super().__init__(language=action)
-        self.language = language
-
-    def find(self, document: Document) -> list[Finding]:
-        # A Chinese character has three bytes in UTF-8 and a Latin letter one, so bytes tell the share of each.
-        text = document.text
-        wide = (len(text.encode(errors="replace")) - len(text)) / (2 * max(1, len(text)))
-        wanted = wide >= 0.5 if self.language == "zh" else wide < 0.1
-        return [] if wanted and not self._other.search(text) else [Finding("language", f"not_{self.language}")]
-
-
-class Repetition(CleaningStep):
-    """Messages said again and again, or a text that is one phrase over and over."""
-
-    name = "repetition"
-    SHARE = 0.3  # of the messages being copies of earlier ones
-    COMPRESSED = 0.12  # of the bytes; ordinary dialogues stay above 0.3
-    LEAST_BYTES = 600
-    TAIL, VARIED = 300, 60  # an end of so many characters, more of them different, is not one phrase over and over
-
-    def __init__(self, action: str) -> None:
-        super().__init__(repetition=action)
-
-    def find(self, document: Document) -> list[Finding]:
-        texts = [text for _, text in passages(document.metadata["record"])]
-        if len(texts) > 3 and 1 - len(set(texts)) / len(texts) > self.SHARE:
-            return [Finding("repetition", "same_messages")]
-        if len(set(document.text[-self.TAIL :])) > self.VARIED:
-            return []
-        data = document.text.encode(errors="replace")
-        if len(data) >= self.LEAST_BYTES and len(zlib.compress(data, 1)) < self.COMPRESSED * len(data):
-            return [Finding("repetition", "same_phrases")]
-        return []
-
-
-class Phrases(CleaningStep):
-    """The paper's special strings, advertisement, and a model speaking as a model: the phrases of phrases.toml."""
-
-    name = "phrases"
-
-    def find(self, document: Document) -> list[Finding]:
-        pattern, groups = _load_phrases(tuple(self.actions))
-        return [
-            Finding(groups[(match.lastindex or 0) - 1], match[0], *match.span())
-            for match in pattern.finditer(document.text)
-        ]
-
-    def _act(self, document: Document, finding: Finding) -> None:
-        # A refusal is the counsellor's: a user may well say that he cannot answer a question.
-        if finding.step == "refusal":
-            flag = _flag(document.metadata["record"], finding)
-            if passages(document.metadata["record"])[flag["passage"]][0] == "user":
-                return
-        super()._act(document, finding)
-
-
-@cache
-def _load_phrases(steps: tuple[str, ...]) -> tuple[re.Pattern[str], list[str]]:
-    data = tomllib.loads(files("soulchatcorpus.making").joinpath("phrases.toml").read_text(encoding="utf-8"))
-    pattern, index = first_character_index([data[step] for step in steps])
-    return pattern, [steps[number] for number in index]
-
-
-class Privacy(CleaningStep):
-    """Private details: masked, or flagged for a person."""
-
-    name = "privacy"
-
-    def __init__(self, action: str, recogniser: bool) -> None:
-        super().__init__(privacy=action)
-        self.recogniser = recogniser
-
-    def find(self, document: Document) -> list[Finding]:
-        """Looks at each passage by itself: what a rule reaches over stays with who said it."""
-        findings, masked, start = [], [], 0
-        record = document.metadata["record"]
-        for _, text in passages(record):
-            spans = find_private(text, self.recogniser)
-            findings += [Finding("privacy", span.kind, start + span.start, start + span.end) for span in spans]
-            masked.append(mask_spans(text, spans))
-            start += len(text) + 1
-        if findings and self.actions["privacy"] == "mask":
-            set_passages(record, masked)
-            document.text = "\n".join(masked)
-        return findings
-
-
-class Crisis(CleaningStep):
-    """What `soulchatcorpus.care.crisis` finds: by default a label that a deployer can filter on."""
-
-    name = "crisis"
-
-    def __init__(self, action: str) -> None:
-        super().__init__(crisis=action)
-
-    def find(self, document: Document) -> list[Finding]:
-        found = find_crisis(document.text)
-        if found is None:
-            return []
-        spans = found.spans if self.actions["crisis"] == "flag" else [(0, 0)]
-        document.metadata["record"].setdefault("labels", {})["crisis"] = found.category
-        return [Finding("crisis", found.category, *span) for span in spans]
-
-
-class ExactDuplicates(CleaningStep):
-    """Records whose text another had before."""
-
-    name = "exact_duplicate"
-
-    def __init__(self, action: str) -> None:
-        super().__init__(exact_duplicate=action)
-        self._seen: set[bytes] = set()
-
-    def find(self, document: Document) -> list[Finding]:
-        digest = _digest(document.text)
-        if digest in self._seen:
-            return [Finding("exact_duplicate", "same_text")]
-        self._seen.add(digest)
-        return []
 
 
 class Topic(PipelineStep):
@@ -313,15 +264,15 @@ class Topic(PipelineStep):
 
     type, name = "LABEL", "topic"
 
-    def __init__(self, asked: dict[str, str], by_words: bool) -> None:
+    def __init__(self, asked: Mapping[str, str]) -> None:
         super().__init__()
-        self.asked, self.by_words = asked, by_words
+        self.asked = dict(asked)
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
         for document in data:
             record = document.metadata["record"]
             if not record.get("topic"):
-                topic = self.asked.get(record["id"]) or (find_topic_by_words(record) if self.by_words else None)
+                topic = self.asked.get(record["id"]) or find_topic_by_words(record)
                 source = "model" if record["id"] in self.asked else "words"
                 record["topic"] = topic
                 document.metadata["counts"].append(("topic", topic or "none", source))

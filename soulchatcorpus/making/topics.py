@@ -11,8 +11,9 @@ from ..care.privacy import mask_private
 from ..patterns import first_character_index
 from ..schema import TOPICS
 from .ledger import Entry, Ledger
+from .options import RequestOptions
 from .records import Record, find_file, passages, read_pipeline_records
-from .requests import RequestOptions, hash_content, send_all
+from .requests import hash_content, send_all
 
 STRONG_POINTS = 3
 
@@ -48,6 +49,7 @@ def ask_topics(source: Path, out: Path, options: RequestOptions, unknown_topics:
 
     Returns id to topic for the records that the model gave one of the twelve.
     """
+    options.check_consent("what users say")
     records = [
         record for record in read_pipeline_records(find_file(source), unknown_topics) if not record.get("topic")
     ]
@@ -56,7 +58,8 @@ def ask_topics(source: Path, out: Path, options: RequestOptions, unknown_topics:
     try:
         send_all(iter(records), len(records), ledger, task, options)
         entries = ((record["id"], ledger.find_final(record["id"], task.content_hash(record))) for record in records)
-        return {name: topic for name, entry in entries if entry and (topic := _topic_in(entry.reply or ""))}
+        accepted = ((name, entry) for name, entry in entries if entry and entry.status == "accepted")
+        return {name: topic for name, entry in accepted if (topic := _topic_in(entry.reply or ""))}
     finally:
         ledger.close()
 

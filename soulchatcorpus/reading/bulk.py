@@ -1,6 +1,6 @@
 """The release's records many at a time, from JSON to Arrow without a Python object for every message.
 
-pyarrow's JSON reader takes a slab of records; if every one of them is what `formats.read_release` takes, and `rules`
+pyarrow's JSON reader takes a slab of records; if every one of them is what `chats.read_chat` takes, and `rules`
 would change nothing in its messages, the slab is done. Any doubt sends the slab the ordinary way, record by record, so
 this makes nothing else possible, only the usual faster.
 """
@@ -14,21 +14,21 @@ import pyarrow.json as pj
 
 from ..dialogue import ROLE_PREFIXES
 from ..schema import find_topic
-from ..tables import CONVERSATION_SCHEMA, TOPIC_NUMBERS, message_arrays, string_buffers
+from ..tables import CONVERSATION_SCHEMA, TOPIC_NUMBERS, Messages, string_buffers
 from .rules import Regulariser
 
 _ID_TYPES = {int: pa.int64(), str: pa.string()}
 
 
 class BulkReader:
-    """Reads slabs of release records, once `enable` has seen the first record of the file."""
+    """Reads slabs of records like the release's, once `enable` has seen the first record of the file."""
 
     def __init__(self, regularise: Regulariser) -> None:
         self._regularise = regularise
         self._options: pj.ParseOptions | None = None
 
     def enable(self, first_record: Any) -> None:
-        """From here on expect records like this one, which is in the release's format."""
+        """From here on expect records like this one, which is in the format `messages`."""
         id_type = _ID_TYPES.get(type(first_record.get("id")))
         if id_type is not None:
             columns = [("id", id_type), ("topic", pa.string()), CONVERSATION_SCHEMA.field("messages")]
@@ -55,25 +55,26 @@ class BulkReader:
         role, content = flat.flatten()
         if any(column.null_count for column in (id, messages, flat, role, content)):
             return None
-        offsets, is_counsellor, _ = message_arrays(messages)
-        if not (is_counsellor | pc.equal(role, "user").to_numpy(zero_copy_only=False)).all():
+        try:
+            arrays = Messages.of(messages)
+        except ValueError:  # a role that is none, or a system text that does not stand first
             return None
-        if (np.diff(offsets) == 0).any() or not _are_clean(content):
+        if (arrays.openings == arrays.offsets[1:]).any() or not _are_clean(content):
             return None
         id = id.cast(pa.string())
         if not self._regularise.take_ids(id.to_pylist()):
             return None
-        self._count_order(offsets, is_counsellor)
+        self._count_order(arrays)
         return pa.Table.from_arrays([id, self._topic_numbers(topic), messages], schema=CONVERSATION_SCHEMA)
 
-    def _count_order(self, offsets: np.ndarray, is_counsellor: np.ndarray) -> None:
-        starts = offsets[:-1]
+    def _count_order(self, messages: Messages) -> None:
+        starts, is_counsellor = messages.openings, messages.is_counsellor
         repeats = np.concatenate([[False], is_counsellor[1:] == is_counsellor[:-1]])
-        repeats[starts] = False
+        repeats[messages.offsets[:-1]] = repeats[starts] = False
         counts = {
             "not_alternating": np.logical_or.reduceat(repeats, starts).sum(),
             "starts_with_counsellor": is_counsellor[starts].sum(),
-            "ends_with_user": (~is_counsellor[offsets[1:] - 1]).sum(),
+            "ends_with_user": (~is_counsellor[messages.offsets[1:] - 1]).sum(),
             "no_counsellor": (~np.logical_or.reduceat(is_counsellor, starts)).sum(),
         }
         self._regularise.fired.update({rule: int(count) for rule, count in counts.items() if count})

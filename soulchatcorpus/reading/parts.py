@@ -17,7 +17,7 @@ from datasets.utils import logging
 
 from ..schema import FEATURES
 from ..splits import SPLITS, TEST_TURNS, Splitter, opening_keys
-from ..tables import CONVERSATION_SCHEMA, find_openings, turn_counts, turn_table
+from ..tables import CONVERSATION_SCHEMA, num_turns, openings_and_turns, to_config
 from .corpus import BATCH_CONVERSATIONS, OnError, Report, read_tables
 
 logger = logging.get_logger(__name__)
@@ -67,8 +67,9 @@ class Source:
         splitter: Splitter[Place] = Splitter()
         released: list[Place] = []
         for number, table in enumerate(read_tables(self.files["train"], self.format, self.on_error, report)):
-            keys, turns = opening_keys(find_openings(table)), turn_counts(table)
-            is_candidate = splitter.count_all(keys, turns)
+            openings, turns = openings_and_turns(table)
+            keys = opening_keys(openings)
+            is_candidate = splitter.count(keys, turns)
             candidates = np.flatnonzero(is_candidate)
             kept = table.take(pa.array(candidates))
             for row, at in enumerate(candidates):
@@ -79,7 +80,7 @@ class Source:
             yield "train", table.filter(pa.array(~is_candidate)) if len(candidates) else table
         yield from (("train", rows) for rows in _take(released))
         held_out = splitter.finish()
-        self.test_turns = sum(int(turn_counts(rows).sum()) for rows in _take(held_out["test"]))
+        self.test_turns = sum(num_turns(rows) for rows in _take(held_out["test"]))
         for split, held in held_out.items():
             yield from ((split, rows) for rows in _take(held))
 
@@ -113,7 +114,7 @@ class Shard:
     def tables(self, config: str) -> Iterator[pa.Table]:
         with pa.OSFile(str(self.path)) as file, pa.ipc.open_stream(file) as reader:
             for batch in reader:
-                yield _rows(pa.Table.from_batches([batch]), config)
+                yield to_config(pa.Table.from_batches([batch]), config)
         self.path.unlink()
 
 
@@ -128,7 +129,7 @@ class Stream:
         report = Report()
         for split, table in self.source.tables(report):
             if split == self.split:
-                yield _rows(table, config)
+                yield to_config(table, config)
         self.source.log(report)
 
 
@@ -145,7 +146,7 @@ class ShardWriter:
         self._writer: Any = None  # a pa.ipc.RecordBatchStreamWriter, from the first batch on
 
     def add(self, conversations: pa.Table) -> None:
-        self.has_rows = self.has_rows or len(_rows(conversations, self._config)) > 0
+        self.has_rows = self.has_rows or len(to_config(conversations, self._config)) > 0
         self._waiting.append(conversations)
         self._rows += len(conversations)
         if self._rows >= BATCH_CONVERSATIONS:
@@ -175,7 +176,3 @@ def _take(places: list[Place]) -> Iterator[pa.Table]:
     for _, group in groupby(sorted(places, key=itemgetter(0, 1)), key=itemgetter(0)):
         run = list(group)
         yield run[0].table.take(pa.array([place.row for place in run], pa.int64()))
-
-
-def _rows(conversations: pa.Table, config: str) -> pa.Table:
-    return turn_table(conversations) if config == "turns" else conversations

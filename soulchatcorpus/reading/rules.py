@@ -2,7 +2,7 @@
 
 Nothing is dropped but what carries no word. Where the source does not alternate, starts with the counsellor or ends
 with the user, its messages stay as they are, and `turns.split_turns` makes a turn of every counsellor message that
-the user came before.
+the user came before. A conversation has at most one system text, as its first message, and that is kept word for word.
 """
 
 import re
@@ -17,12 +17,12 @@ RULES = {
     "starts_with_counsellor": ("conversations", "kept: that message is context and gives no turn"),
     "ends_with_user": ("conversations", "kept: the last words stay in `conversations` and in no turn"),
     "no_counsellor": ("conversations", "kept in `conversations`, gives no turn"),
-    "no_message": ("conversations", "left out: no message with a word in it"),
+    "no_message": ("conversations", "left out: no word of the user or the counsellor"),
     "blank_message": ("messages", "left out"),
     "role_prefix_inside": ("line breaks", "a space instead of the line break before 用户： or 心理咨询师："),
-    "system_message": ("messages", "moved out of `messages` into the provenance"),
+    "system_messages": ("conversations", "they became the first message: each text once, joined by line breaks"),
     "duplicate_id": ("conversations", "kept, with ~2, ~3, … after the id"),
-    "unknown_topic": ("conversations", "topic null, its name in the provenance"),
+    "unknown_topic": ("conversations", "topic null: its name is none of the twelve"),
 }
 
 _PREFIX_INSIDE = re.compile(f"\\n(?={'|'.join(ROLE_PREFIXES.values())})")
@@ -38,14 +38,20 @@ class Regulariser:
 
     def __call__(self, conversation: Conversation) -> bool:
         """Make `conversation` regular, in place. False where nothing is left of it."""
-        self._clean_messages(conversation)
-        if not conversation.messages:
+        system, said = self._clean_messages(conversation.messages)
+        if not said:
             self.fired["no_message"] += 1
             return False
-        self._count_order(conversation.messages)
+        if system and (len(system) > 1 or conversation.messages[0]["role"] != "system"):
+            self.fired["system_messages"] += 1
+        self._count_order(said)
+        text = "\n".join(dict.fromkeys(system))
+        conversation.messages = [Message(role="system", content=text), *said] if system else said
         self._unify_id(conversation)
         if conversation.topic is not None:
-            self._unify_topic(conversation)
+            conversation.topic = find_topic(conversation.topic)
+            if conversation.topic is None:
+                self.fired["unknown_topic"] += 1
         return True
 
     def take_ids(self, ids: list[str]) -> bool:
@@ -55,22 +61,23 @@ class Regulariser:
         self._ids.update(ids)
         return True
 
-    def _clean_messages(self, conversation: Conversation) -> None:
-        kept: list[Message] = []
-        for message in conversation.messages:
+    def _clean_messages(self, messages: list[Message]) -> tuple[list[str], list[Message]]:
+        """The system texts, and what user and counsellor say, without the blank ones."""
+        system: list[str] = []
+        said: list[Message] = []
+        for message in messages:
             content = message["content"]
             if not content or content.isspace():
                 self.fired["blank_message"] += 1
             elif message["role"] == "system":
-                self.fired["system_message"] += 1
-                conversation.provenance.setdefault("system", []).append(content)
+                system.append(content)
             else:
                 if "\n" in content:
                     message["content"], breaks = _PREFIX_INSIDE.subn(" ", content)
                     if breaks:
                         self.fired["role_prefix_inside"] += breaks
-                kept.append(message)
-        conversation.messages = kept
+                said.append(message)
+        return system, said
 
     def _count_order(self, messages: list[Message]) -> None:
         roles = [message["role"] for message in messages]
@@ -92,10 +99,3 @@ class Regulariser:
                 self._copies[original] = self._copies.get(original, 1) + 1
                 conversation.id = f"{original}~{self._copies[original]}"
         self._ids.add(conversation.id)
-
-    def _unify_topic(self, conversation: Conversation) -> None:
-        name = conversation.topic
-        conversation.topic = find_topic(name)
-        if conversation.topic is None:
-            self.fired["unknown_topic"] += 1
-            conversation.provenance["topic"] = name

@@ -1,31 +1,32 @@
-"""Any corpus into one file: turns, conversations, or the forms that LLaMA-Factory and others read.
+"""Any corpus into one file: turns, conversations, questions, or the forms that LLaMA-Factory and others read.
 
 sharegpt   {"id", "conversations": [{"from": "human"|"gpt", "value"}], "system"}
 alpaca     {"id", "instruction", "input", "output", "history": [[user, assistant], …], "system"}
 
-The last two want the user and the counsellor in turn, the user first and the counsellor last. So there, messages of
+questions  {"id", "question", "answer", "topic"}: what a corpus is made from (`soulchat corpus clean` and `rewrite`)
+
+`questions` takes conversations of one question and one answer; others are left out and counted. The two before it want
+the user and the counsellor in turn, the user first and the counsellor last. So there, messages of
 one speaker in a row are joined by a line break, and what comes before the user's first word or after the counsellor's
-last is left out; `Conversion.left_out` counts it.
+last is left out; `Conversion.left_out` counts it. `system` is the system text, empty where there is none.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus
+from ..files import parquet_writer, replacing, show, to_line
+from ..reading.containers import list_files
+from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus, read_tables
 from ..reading.json_stream import CorpusError
-from ..schema import Conversation
-from ..tables import CONVERSATION_SCHEMA, TURN_SCHEMA, conversation_table, turn_table
-from ..turns import split_turns
+from ..schema import FEATURES, TOPICS, Conversation
+from ..tables import CONVERSATION_SCHEMA, TURN_SCHEMA, to_config
 
 _TEXT_PAIR = pa.struct([("from", pa.string()), ("value", pa.string())])
 SCHEMAS = {
@@ -36,6 +37,7 @@ SCHEMAS = {
         [(name, pa.string()) for name in ("id", "instruction", "input", "output", "system")]
         + [("history", pa.list_(pa.list_(pa.string())))]
     ),
+    "questions": pa.schema([(name, pa.string()) for name in ("id", "question", "answer", "topic")]),
 }
 
 
@@ -49,15 +51,26 @@ class Conversion:
 
 
 def convert(
-    source: str | Path, output: str | Path, to: str, format: str | None = None, on_error: OnError = "raise"
+    source: str | Path | Sequence[str | Path],
+    output: str | Path,
+    to: str,
+    format: str | None = None,
+    on_error: OnError = "raise",
+    rejected: Path | None = None,
+    may_be_empty: bool = False,
+    overwrite: bool = False,
 ) -> Conversion:
-    """Write the corpus `source` as `output`, which ends in .jsonl or .parquet.
+    """Write the corpus `source` as `output`, which ends in .jsonl or .parquet. All files appear whole or not at all.
 
-    With on_error="skip" the rejected records go to `{output}.rejected.jsonl`, with their reasons. All files appear
-    whole or not at all.
+    Args:
+        source, format, on_error, may_be_empty: as in `reading.corpus.read_corpus`.
+        to: a name of `SCHEMAS`.
+        rejected: where rejected records go with on_error="skip", with their reasons; by default
+            `{output}.rejected.jsonl`.
+        overwrite: a file that is there already may be replaced, but never one of the source's.
 
     Raises:
-        CorpusError: bad input, an unknown target, or another ending.
+        CorpusError: bad input, an unknown target, another ending, or a file that is there already.
     """
     output = Path(output)
     if to not in SCHEMAS:
@@ -67,59 +80,78 @@ def convert(
     if not output.parent.is_dir():
         raise CorpusError(f"{output.parent}: no such folder to write to")
     conversion = Conversion()
-    rejected = output.with_name(output.name + ".rejected.jsonl")
+    rejected = rejected or output.with_name(output.name + ".rejected.jsonl")
+    _check_free([output, rejected] if on_error == "skip" else [output], source, overwrite)
     with ExitStack() as files:
-        temporary = files.enter_context(_Temporary(output))
+        file = files.enter_context(replacing(output))
         if on_error == "skip":
-            conversion.report.rejects = files.enter_context(files.enter_context(_Temporary(rejected)).path.open("wb"))
-        conversations = read_corpus(source, format, on_error, conversion.report)
-        write = _write_jsonl if output.suffix == ".jsonl" else _write_parquet
-        write(temporary.path, conversations, to, conversion)
+            conversion.report.rejects = files.enter_context(replacing(rejected))
+        corpus = source, format, on_error, conversion.report, may_be_empty
+        tables: Iterator[pa.Table]
+        rows: Iterator[dict[str, Any]]
+        if to in FEATURES:
+            tables = (to_config(table, to) for table in read_tables(*corpus))
+            rows = (row for table in tables for row in _with_topic_names(table).to_pylist())
+        else:
+            rows = _peer_rows(read_corpus(*corpus), to, conversion.left_out)
+            batches = iter(lambda: list(islice(rows, BATCH_CONVERSATIONS)), [])
+            tables = (pa.Table.from_pylist(batch, schema=SCHEMAS[to]) for batch in batches)
+        if output.suffix == ".jsonl":
+            conversion.rows = _write_jsonl(file, rows)
+        else:
+            conversion.rows = _write_parquet(file, tables, SCHEMAS[to])
     if on_error == "skip" and not conversion.report.rejected:
         rejected.unlink()
     return conversion
 
 
-class _Temporary:
-    """A path beside the wanted one, which takes its place when all went well and is gone when not."""
-
-    def __init__(self, wanted: Path) -> None:
-        self._wanted = wanted
-        self.path = wanted.with_name(f".{wanted.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> "_Temporary":
-        return self
-
-    def __exit__(self, failure: type | None, *_: object) -> None:
-        if failure is None:
-            os.replace(self.path, self._wanted)
-        else:
-            self.path.unlink(missing_ok=True)
+def _check_free(outputs: list[Path], source: str | Path | Sequence[str | Path], overwrite: bool) -> None:
+    """Raise CorpusError where a file to write is there already, or is one of the source's."""
+    taken = [output for output in outputs if output.exists()]
+    if not taken:
+        return
+    sources = [source] if isinstance(source, (str, Path)) else source
+    for output in taken:
+        if any(file.samefile(output) for path in sources for file in list_files(path)):
+            raise CorpusError(f"{show(output)} is a file of the source; allowed: another name for the output")
+        if not overwrite:
+            raise CorpusError(f"{show(output)} is there already; allowed: another name, or `overwrite`")
 
 
 def to_sharegpt(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:
     """The row of a conversation, None where it has no pair of user and counsellor."""
-    pairs = _pairs(conversation, left_out)
+    system, pairs = _system_and_pairs(conversation, left_out)
     values = [
         {"from": speaker, "value": text}
         for pair in pairs
         for speaker, text in zip(("human", "gpt"), pair, strict=True)
     ]
-    return {"id": conversation.id, "conversations": values, "system": _system(conversation)} if pairs else None
+    return {"id": conversation.id, "conversations": values, "system": system} if pairs else None
 
 
 def to_alpaca(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:
     """The row of a conversation, its last pair the instruction and output; None where it has no pair."""
-    pairs = _pairs(conversation, left_out)
+    system, pairs = _system_and_pairs(conversation, left_out)
     if not pairs:
         return None
-    (instruction, output), history = pairs[-1], pairs[:-1]
+    *history, (instruction, output) = pairs
     row = {"id": conversation.id, "instruction": instruction, "input": "", "output": output}
-    return row | {"history": history, "system": _system(conversation)}
+    return row | {"system": system, "history": history}
 
 
-def _pairs(conversation: Conversation, left_out: Counter[str]) -> list[list[str]]:
+def to_question(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:
+    """The row of a conversation of one question and one answer, None for any other."""
+    said = [message for message in conversation.messages if message["role"] != "system"]
+    if [message["role"] for message in said] != ["user", "assistant"]:
+        left_out["conversations of more or less than a question and an answer"] += 1
+        return None
+    question, answer = (message["content"] for message in said)
+    return {"id": conversation.id, "question": question, "answer": answer, "topic": conversation.topic}
+
+
+def _system_and_pairs(conversation: Conversation, left_out: Counter[str]) -> tuple[str, list[list[str]]]:
     runs = [(role, list(run)) for role, run in groupby(conversation.messages, key=lambda message: message["role"])]
+    system = runs.pop(0)[1][0]["content"] if runs[0][0] == "system" else ""
     if runs[0][0] == "assistant":
         left_out["messages before the user's first"] += len(runs.pop(0)[1])
     if runs and runs[-1][0] == "user":
@@ -127,45 +159,33 @@ def _pairs(conversation: Conversation, left_out: Counter[str]) -> list[list[str]
     if not runs:
         left_out["conversations without a pair of user and counsellor"] += 1
     texts = ["\n".join(message["content"] for message in run) for _, run in runs]
-    return [list(pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
+    return system, [list(pair) for pair in zip(texts[::2], texts[1::2], strict=True)]
 
 
-def _system(conversation: Conversation) -> str:
-    return "\n".join(conversation.provenance.get("system", []))
+def _peer_rows(conversations: Iterator[Conversation], to: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+    to_row = {"sharegpt": to_sharegpt, "alpaca": to_alpaca, "questions": to_question}[to]
+    return (row for conversation in conversations if (row := to_row(conversation, left_out)))
 
 
-def _rows(conversation: Conversation, to: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
-    if to == "turns":
-        for turn in split_turns(conversation):
-            yield turn.row()
-    elif to == "conversations":
-        yield {"id": conversation.id, "topic": conversation.topic, "messages": conversation.messages}
-    else:
-        row = (to_sharegpt if to == "sharegpt" else to_alpaca)(conversation, left_out)
-        if row is not None:
-            yield row
+def _with_topic_names(table: pa.Table) -> pa.Table:
+    names = pa.array(TOPICS, pa.string()).take(table["topic"].combine_chunks())
+    return table.set_column(table.column_names.index("topic"), "topic", names)
 
 
-def _table(conversations: Sequence[Conversation], to: str, left_out: Counter[str]) -> pa.Table:
-    if to == "conversations":
-        return conversation_table(conversations)
-    if to == "turns":
-        return turn_table(conversation_table(conversations))
-    rows = [row for conversation in conversations for row in _rows(conversation, to, left_out)]
-    return pa.Table.from_pylist(rows, schema=SCHEMAS[to])
+def _write_jsonl(file: BinaryIO, rows: Iterator[dict[str, Any]]) -> int:
+    """How many rows were written."""
+    count = 0
+    for row in rows:
+        file.write(to_line(row))
+        count += 1
+    return count
 
 
-def _write_jsonl(path: Path, conversations: Iterator[Conversation], to: str, conversion: Conversion) -> None:
-    with path.open("wb") as file:
-        for conversation in conversations:
-            for row in _rows(conversation, to, conversion.left_out):
-                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                conversion.rows += 1
-
-
-def _write_parquet(path: Path, conversations: Iterator[Conversation], to: str, conversion: Conversion) -> None:
-    with pq.ParquetWriter(path, SCHEMAS[to], compression="zstd") as file:
-        while batch := list(islice(conversations, BATCH_CONVERSATIONS)):
-            table = _table(batch, to, conversion.left_out)
-            file.write_table(table)
-            conversion.rows += len(table)
+def _write_parquet(file: BinaryIO, tables: Iterator[pa.Table], schema: pa.Schema) -> int:
+    """How many rows were written."""
+    count = 0
+    with parquet_writer(file, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+            count += len(table)
+    return count

@@ -4,23 +4,21 @@ Writes one Parquet file for every config and split, and their exact sizes into t
 local folder on what the card says, not on the files.
 """
 
-import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
+from ..files import parquet_writer, replacing
 from ..schema import FEATURES, Conversation
 from ..splits import SPLITS, opening_key, split_all
-from ..turns import count_turns, split_turns
+from ..tables import conversation_table, to_config
+from ..turns import count_turns, find_opening
 
 FOLDER = Path(__file__).parent.parent
 
@@ -31,25 +29,18 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
     `folder` holds the card whose `dataset_info` is brought up to date.
     """
     records = [orjson.loads(line) for line in source.read_bytes().splitlines()]
-    conversations = [Conversation(str(record["id"]), record["messages"], record["topic"]) for record in records]
-    keyed = [(opening_key(c.messages[0]["content"]), count_turns(c.messages), c) for c in conversations]
+    conversations = (Conversation(str(record["id"]), record["messages"]) for record in records)
+    keyed = ((opening_key(find_opening(c.messages)), count_turns(c.messages), c) for c in conversations)
     members: dict[str, list[Conversation]] = {split: [] for split in SPLITS}
     for split, conversation in split_all(keyed):
         members[split].append(conversation)
-    (folder / "data").mkdir(exist_ok=True)
     for split, chosen in members.items():
-        rows: list[dict[str, Any]] = [{"id": c.id, "topic": None, "messages": c.messages} for c in chosen]
-        _write_parquet(folder / "data" / f"conversations-{split}.parquet", rows, "conversations")
-        rows = [turn.row() | {"topic": None} for conversation in chosen for turn in split_turns(conversation)]
-        _write_parquet(folder / "data" / f"turns-{split}.parquet", rows, "turns")
+        for config in FEATURES:
+            with replacing(folder / "data" / f"{config}-{split}.parquet") as file:
+                table = to_config(conversation_table(chosen), config)
+                with parquet_writer(file, table.schema, level=19) as writer:
+                    writer.write_table(table)
     _update_card(folder)
-
-
-def _write_parquet(path: Path, rows: list[dict], config: str) -> None:
-    table = pa.Table.from_pylist(rows, schema=FEATURES[config].arrow_schema)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(table, temporary, compression="zstd", compression_level=19)
-    os.replace(temporary, path)
 
 
 def _update_card(folder: Path) -> None:

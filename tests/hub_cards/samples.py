@@ -42,7 +42,7 @@ def make_results(**changes: Any) -> dict[str, Any]:
         "recipe": "demo",
         "git_revision": "0123abc",
         "versions": {"torch": "2.13.0", "transformers": "5.23.0"},
-        "hardware": {"cpu": "made-up CPU", "cores": 2, "gpu": None, "memory_gb": 24},
+        "hardware": {"cpu": "made-up CPU", "cores": 2, "gpu": None, "memory_gb": 24.0},
         "dataset": {
             "name": "smilechat-1k",
             "config": "turns",
@@ -80,7 +80,12 @@ def make_model_folder(folder: Path, results: dict[str, Any] | None = None, **con
     (folder / "loss.png").write_bytes(b"\x89PNG")
     (folder / "optimizer.pt").write_bytes(b"state")
     rows = [
-        {"id": f"{n}-1", "prompt": f"用户：我很累{n}\n心理咨询师：", "reference": "嗯", "prediction": f"我听到了{n}。"}
+        {
+            "id": f"{n}-1",
+            "messages": [{"role": "user", "content": f"我很累{n}"}],
+            "reference": "嗯",
+            "prediction": f"我听到了{n}。",
+        }
         for n in range(7)
     ]
     (folder / "predictions.jsonl").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))

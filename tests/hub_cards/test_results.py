@@ -4,22 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from hub_cards.results import check_results, lookup, metric_values, own_system, read_results
+from hub_cards.results import System, check_results, read_results
 from tests.hub_cards.samples import make_results, write_json
 
 
-def test_a_missing_value_is_none_at_any_depth() -> None:
-    results = make_results(training=None)
-    assert lookup(results, "dataset.splits.test") == 560
-    assert lookup(results, "training.seconds") is None
-    assert lookup(results, "dataset.name.more") is None
-    assert lookup(None, "a") is None
-
-
 def test_only_the_papers_metrics_that_were_measured_count() -> None:
-    system = {"metrics": {"rouge-l": 1.5, "bleu-1": None, "meteor": 3.0}}
-    assert metric_values(system) == {"ROUGE-L": 1.5}
-    assert metric_values({}) == {}
+    assert System(name="a", metrics={"rouge-l": 1.5, "bleu-1": None, "meteor": 3.0}).measured == {"ROUGE-L": 1.5}
+    assert System(name="a").measured == {}
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    results = check_results(make_results())
+    results.write(path)
+    assert read_results(path) == results
+    assert results.decoding.arguments == {"do_sample": True, "top_p": 0.75, "temperature": 0.95, "max_new_tokens": 128}
 
 
 @pytest.mark.parametrize(
@@ -33,19 +32,20 @@ def test_only_the_papers_metrics_that_were_measured_count() -> None:
 )
 def test_the_cards_own_system(names: list[str], own: str | None) -> None:
     systems = [{"name": name, "kind": "model"} for name in names] + [{"name": "retrieval", "kind": "baseline"}]
-    found = own_system(make_results(systems=systems))
-    assert (found and found["name"]) == own
+    found = check_results(make_results(systems=systems)).own
+    assert (found and found.name) == own
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 2}, "schema_version is 2; 1 is needed"),
+        ({"schema_version": 2}, "schema_version is 2; input should be 1"),
         ({"dataset": {}}, "dataset.name is missing"),
-        ({"systems": None}, "systems is missing"),
-        ({"systems": [{"kind": "model"}]}, r"systems\[0\].name is missing"),
-        ({"unigram": {"loss": float("nan")}}, "unigram.loss is nan"),
-        ({"systems": [{"name": "a", "metrics": {"bleu-1": float("inf")}}]}, r"systems\[0\].metrics.bleu-1 is inf"),
+        ({"systems": None}, "systems is None; input should be a valid list"),
+        ({"systems": [{"kind": "model"}]}, r"systems.0.name is missing"),
+        ({"unigram": {"loss": float("nan")}}, "unigram.loss is nan; input should be a finite number"),
+        ({"systems": [{"name": "a", "metrics": {"bleu-1": float("inf")}}]}, r"systems.0.metrics.bleu-1 is inf"),
+        ({"sistems": []}, "sistems is of another kind; extra inputs are not permitted"),
     ],
 )
 def test_results_of_another_form_are_refused(changes: dict, message: str) -> None:
@@ -61,5 +61,5 @@ def test_files_that_are_no_results(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON"):
         read_results(path)
     write_json(path, [])
-    with pytest.raises(ValueError, match=r"results.json: results are list"):
+    with pytest.raises(ValueError, match=r"results.json: the whole is of another kind"):
         read_results(path)

@@ -25,6 +25,9 @@ def test_records_are_counted_by_source_and_licence() -> None:
         ("SMILECHAT and PsyQA", "psyqa"),
         ("efaqa-corpus-zh", "efaqa"),
         ("SoulChatCorpus", "soulchat-release"),
+        ("soulchat", "soulchat-release"),
+        ("scutcyr/SoulChat", "soulchat-release"),
+        ("soulchat-own-writing", "soulchat-own-writing"),
         ("our hotline", "our hotline"),
         (None, "not named"),
     ],
@@ -61,7 +64,7 @@ def test_terms(origin: Origin, is_private: bool, has_right: bool, allowed: bool)
     if allowed:
         check_terms([origin], is_private=is_private, has_right=has_right)
         return
-    with pytest.raises(ValueError, match="--i-have-the-right") as error:
+    with pytest.raises(ValueError, match="has_right") as error:
         check_terms([Origin("smilechat", "cc0-1.0"), origin], is_private=is_private, has_right=has_right)
     assert "\n" not in str(error.value)
 

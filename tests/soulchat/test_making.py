@@ -7,11 +7,21 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from soulchat.cli import app
+from soulchat.cli import app, main
+from soulchatcorpus.files import write_lines
 
 
 def run(*arguments: object, given: str = ""):
     return CliRunner().invoke(app, ["corpus", *map(str, arguments)], input=given)
+
+
+def test_a_rewriting_that_got_nothing_does_not_end_well(endpoint, make_questions, tmp_path):
+    endpoint.status = 400
+    result = run(
+        "rewrite", make_questions(3), "--out", tmp_path / "r", "--base-url", endpoint.base_url, "--model", "m"
+    )
+    assert result.exit_code == 1
+    assert "0 accepted, 3 rejected {'bad_request': 3}" in result.output
 
 
 def test_rewrite_to_parquet(endpoint, make_questions, tmp_path):
@@ -77,6 +87,28 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, arguments):
     assert done.stderr.startswith("soulchat: error: ")
     assert done.stderr.count("\n") == 1
     assert arguments[1] != "none.jsonl" or not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("clean", "q.jsonl", "--out", "o", "--tasks", "0"), "tasks (--tasks) is 0; allowed: 1 or more"),
+        (("clean", "q.jsonl", "--out", "o", "--action", "a=b"), "actions (--action) is a=b; allowed: length=drop"),
+        (
+            ("rewrite", "q.jsonl", "--out", "o", "--base-url", "http://[::1]/v1", "--model", "m", "--max-cost", "1"),
+            "max_cost (--max-cost) is 1.0; allowed: with the price (--price) of m",
+        ),
+        (("review", "q.jsonl", "--out", "."), "out (--out) is .; allowed: another folder"),
+    ],
+)
+def test_the_command_says_how_an_option_s_flag_is_called(tmp_path, monkeypatch, capsys, arguments, line):
+    write_lines(tmp_path / "questions.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
+    (tmp_path / "q.jsonl").symlink_to(tmp_path / "questions.jsonl")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["soulchat", "corpus", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith(f"soulchat: error: {line}")
 
 
 @pytest.mark.parametrize("verb", ["clean", "review"])

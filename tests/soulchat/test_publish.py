@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 from typer.testing import CliRunner
 
 from soulchat import cli
@@ -28,10 +29,23 @@ def test_model_shows_its_plan_and_publishes(tmp_path: Path, logged_in: LoopbackH
     assert f"      new  {size:>13,}  model.safetensors\n" in output
     assert "+# user/name" in output
     assert "8 of 8 files change" in output
+    assert output.endswith("\nnothing was sent\n")
     assert not logged_in.has("model", "user/name")
     code, output = run("model", folder, "user/name", "--yes", "--private")
     assert f"{logged_in.url}/user/name/commit/" in output
     assert logged_in.repo("model", "user/name").private
+
+
+def test_a_dry_run_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files, the card as a whole, and no waiting for a Hub that is not there."""
+    monkeypatch.setattr("hub_cards.publish.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr("hub_cards.publish.time.sleep", lambda seconds: pytest.fail("it waited"))
+    code, output = run("model", make_model_folder(tmp_path / "run"), "user/name", "--dry-run")
+    assert code == 0
+    assert "\n# user/name\n" in output
+    assert "not compared with what is published: the Hub cannot be reached" in output
+    assert "8 of 8 files change" in output
+    assert output.endswith("\nnothing was sent\n")
 
 
 def test_without_yes_it_asks(tmp_path: Path, logged_in: LoopbackHub) -> None:
@@ -86,7 +100,7 @@ def test_the_embedded_sample_by_its_name_from_anywhere(
         (["model", "{run}", "no-user"], "repository id is 'no-user'; USER/NAME is needed"),
         (["model", "{run}/nothing", "user/name"], "no such folder"),
         (["dataset", "{run}", "user/name"], "no Parquet files"),
-        (["dataset", "{run}", "user/name", "--gated", "yes"], "--gated is 'yes'; auto or manual is allowed"),
+        (["dataset", "{run}", "user/name", "--gated", "yes"], "gated (--gated) is 'yes'; allowed: auto, manual"),
         (["metric", "user/other"], "evaluate.load finds the metric under the name soulchat_metrics only"),
         (["check", "{run}/nothing"], "no such folder"),
     ],
@@ -125,4 +139,4 @@ def test_check_says_when_all_is_well(tmp_path: Path) -> None:
 
     folder = make_model_folder(tmp_path / "run")
     write_model_card(folder)
-    assert run("check", folder) == (0, f"{folder}: nothing to find fault with\n")
+    assert run("check", folder) == (0, f"{folder}: no problems found\n")

@@ -13,7 +13,8 @@ import torch
 
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMTokenizer
 from soulchat_trainer.encoding.collator import SampleDataset
-from soulchat_trainer.encoding.paper_form import ChatGLMEncoder, encode_dataset
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
+from soulchat_trainer.encoding.spans import encode_dataset
 from soulchat_trainer.training.models import new_config
 from tests.paths import ROOT
 from tests.soulchat_trainer.training_parts import make_rows

@@ -1,13 +1,30 @@
 """The corpus of a run, by name or from a file, and its fingerprint."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from datasets import Dataset, DatasetDict
 
-from soulchat_trainer.data import corpus_fingerprint, draw_turns, load_corpus
+from hub_cards.results import DataSet
+from soulchat_trainer import data
+from soulchat_trainer.data import (
+    StoredTurns,
+    TrainingConversation,
+    corpus_fingerprint,
+    describe_dataset,
+    list_turns,
+    load_corpus,
+    read_batch,
+    sample_turns,
+    turns_fingerprint,
+)
+from soulchatcorpus import Conversation
+from soulchatcorpus.turns import Turn, split_turns
 from tests.soulchat_trainer.training_parts import make_rows
+
+TURNS = [Turn(str(number), 1, [{"role": "user", "content": "p"}], "c") for number in range(50)]
 
 
 def test_the_embedded_sample_by_name() -> None:
@@ -32,7 +49,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_data_set_of_other_columns_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(json.dumps({"text": "一"}))
-    with pytest.raises(ValueError, match=r"needs a split train with columns messages.*found splits train with .*text"):
+    with pytest.raises(ValueError, match=r"dataset .* has columns text; allowed: messages, or prompt and completion"):
         load_corpus(str(tmp_path))
 
 
@@ -44,10 +61,149 @@ def test_the_fingerprint_is_of_texts_and_splits_alone() -> None:
     assert len({corpus_fingerprint(c) for c in (corpus, DatasetDict(test=rows), DatasetDict(train=make_rows(2)))}) == 3
 
 
-def test_turns_are_drawn_the_same_every_time() -> None:
+def test_fingerprints_tell_turns_apart() -> None:
+    assert turns_fingerprint(TURNS) == turns_fingerprint([replace(turn, topic="情绪") for turn in TURNS])
+    assert turns_fingerprint(TURNS) != turns_fingerprint(TURNS[:1])
+    assert turns_fingerprint(TURNS) != turns_fingerprint(TURNS[::-1])
+
+
+def test_the_embedded_sample_is_called_what_it_is() -> None:
+    corpus = DatasetDict(train=make_rows(3, rounds=1), test=make_rows(2, rounds=1))
+    assert describe_dataset("soulchatcorpus", corpus, "f00d") == DataSet(
+        name="smilechat-1k",
+        config="turns",
+        fingerprint="f00d",
+        splits={"train": 3, "test": 2},
+        licence="cc0-1.0",
+    )
+    assert describe_dataset("/home/somebody/own.jsonl", corpus, "").name == "own.jsonl"
+
+
+def test_stored_turns_are_read_again_and_again() -> None:
     rows = make_rows(10)
-    drawn = draw_turns(rows, 4)
-    assert drawn == draw_turns(rows, 4)
-    assert len({turn["id"] for turn in drawn}) == 4
-    assert len(draw_turns(rows, 1000)) == sum(len(row["messages"]) // 2 for row in rows)
-    assert draw_turns(None, 4) == []
+    turns = StoredTurns(rows)
+    assert list(turns) == list(turns) == list_turns(rows)
+    assert turns.count() == len(list(turns))
+    assert list(turns.openings()) == [row["messages"][0]["content"] for row in rows]
+
+
+def test_an_opening_is_no_system_text_and_rows_without_ids_are_numbered() -> None:
+    messages = [
+        {"role": "system", "content": "你是心理咨询师。"},
+        {"role": "user", "content": "我睡不着"},
+        {"role": "assistant", "content": "多久了？"},
+    ]
+    turns = StoredTurns(Dataset.from_list([{"messages": messages}] * 2))
+    assert list(turns.openings()) == ["我睡不着"] * 2
+    assert [turn.id for turn in turns] == ["0-1", "1-1"]
+    prompts = StoredTurns(Dataset.from_list([{"prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？"}]))
+    assert [(turn.id, turn.context) for turn in prompts] == [("0", messages[1:2])]
+    assert (prompts.count(), list(prompts.openings())) == (1, ["我睡不着"])
+
+
+def test_sampling_is_deterministic_and_in_order() -> None:
+    chosen = sample_turns(TURNS, 10, seed=0)
+    assert chosen == sample_turns(TURNS, 10, seed=0) != sample_turns(TURNS, 10, seed=1)
+    places = [TURNS.index(turn) for turn in chosen]
+    assert places == sorted(set(places))
+
+
+def test_by_default_all_up_to_the_papers_10000(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data.MAX_SAMPLES == 10_000
+    assert sample_turns(TURNS, None, seed=0) == TURNS
+    monkeypatch.setattr(data, "MAX_SAMPLES", 20)
+    assert len(sample_turns(TURNS, None, seed=0)) == 20
+    assert len(sample_turns(TURNS, 30, seed=0)) == 30
+
+
+@pytest.mark.parametrize("samples", [0, -1, 51])
+def test_more_than_there_are_is_refused(samples: int) -> None:
+    with pytest.raises(ValueError, match="test split has 50; allowed: 1 to that"):
+        sample_turns(TURNS, samples, seed=0)
+
+
+def test_nothing_and_shared_ids_are_refused() -> None:
+    with pytest.raises(ValueError, match="test split has 0"):
+        sample_turns([], None, seed=0)
+    with pytest.raises(ValueError, match="share ids"):
+        sample_turns([*TURNS, TURNS[0]], None, seed=0)
+
+
+def test_conversations_and_turns_are_the_same_turns() -> None:
+    roles = ["system", "user", "assistant", "user", "assistant"]
+    talk = [{"role": role, "content": text} for role, text in zip(roles, "sabcd", strict=True)]
+    turns = list_turns(Dataset.from_list([{"id": "7", "messages": talk}]))
+    assert [(turn.id, turn.context, turn.completion) for turn in turns] == [
+        ("7-1", talk[:2], "b"),
+        ("7-2", talk[:4], "d"),
+    ]
+    rows = [{"id": turn.id, "system": "s", "prompt": turn.prompt, "completion": turn.completion} for turn in turns]
+    read = list_turns(Dataset.from_list(rows))
+    assert [(turn.id, turn.context) for turn in read] == [(turn.id, turn.context) for turn in turns]
+    with pytest.raises(ValueError, match="has columns prompt; allowed: messages, or prompt and completion"):
+        list_turns(Dataset.from_list([{"prompt": "a"}]))
+    without_ids = (
+        list_turns(Dataset.from_list([{"messages": talk}])),
+        list_turns(Dataset.from_list(rows).remove_columns("id")),
+    )
+    assert [[turn.id for turn in turns] for turns in without_ids] == [["0-1", "0-2"], ["0", "1"]]
+
+
+def test_a_line_that_looks_like_the_other_speaker_stays_the_user_s() -> None:
+    talk = [
+        {"role": "user", "content": "在吗"},
+        {"role": "assistant", "content": "在"},
+        {"role": "user", "content": "我给她发了：\n心理咨询师：你好\n她没回"},
+        {"role": "assistant", "content": "嗯"},
+    ]
+    [_, turn] = list_turns(Dataset.from_list([{"id": "1", "messages": talk}]))
+    assert turn.context == talk[:3]
+
+
+def test_rows_of_turns_meet_again_in_their_conversation() -> None:
+    messages = make_rows(9)[3]["messages"]
+    assert len(messages) > 2
+    system = {"role": "system", "content": "请倾听"}
+    turns = list(split_turns(Conversation("c", [system, *messages])))
+    rows = [
+        {"conversation_id": "c", "system": t.system, "prompt": t.prompt, "completion": t.completion} for t in turns
+    ]
+    batch = {name: [row[name] for row in rows] for name in rows[0]}
+    assert read_batch(batch) == [TrainingConversation([system, *messages], [*range(2, len(messages) + 1, 2)])]
+    batch = {name: [*values, *values, *values[:1]] for name, values in batch.items()}
+    batch["conversation_id"][-1] = "d"
+    assert [conversation.targets for conversation in read_batch(batch)] == [[*range(2, len(messages) + 1, 2)], [2]]
+
+
+def test_a_turn_left_out_is_no_target() -> None:
+    rows = {
+        "conversation_id": ["c"],
+        "prompt": ["用户：一\n心理咨询师：二\n用户：三\n心理咨询师："],
+        "completion": ["四"],
+    }
+    (conversation,) = read_batch(rows)
+    assert [message["content"] for message in conversation.messages] == ["一", "二", "三", "四"]
+    assert conversation.targets == [3]
+
+
+def test_rewritten_history_becomes_its_own_conversation() -> None:
+    rows = {
+        "conversation_id": ["c", "c"],
+        "prompt": ["用户：一\n心理咨询师：", "用户：一\n心理咨询师：别的\n用户：三\n心理咨询师："],
+        "completion": ["二", "四"],
+    }
+    assert [conversation.targets for conversation in read_batch(rows)] == [[3], [1]]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["问：你好\n答：", "用户：你好", "用户：你好\n心理咨询师：嗯", "心理咨询师：", "心理咨询师：好\n心理咨询师："],
+)
+def test_prompts_of_another_form_are_refused(prompt: str) -> None:
+    with pytest.raises(ValueError, match=r"用户"):
+        read_batch({"prompt": [prompt], "completion": ["好"]})
+
+
+def test_other_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match="has columns text; allowed: messages, or prompt and completion"):
+        read_batch({"text": ["…"]})

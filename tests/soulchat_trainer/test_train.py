@@ -84,7 +84,7 @@ def test_three_commands_to_try_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """As they can be typed where the run was started."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
-    head, *commands = next_steps("outputs/demo").splitlines()
+    head, *commands = next_steps("outputs/demo", None, "soulchatcorpus").splitlines()
     assert head == "Everything is in outputs/demo. Try next:"
     assert commands[:2] == ["  .venv/bin/soulchat chat outputs/demo", "  .venv/bin/soulchat app outputs/demo"]
     assert commands[2].startswith("  .venv/bin/soulchat benchmark run --model outputs/demo ")

@@ -34,10 +34,19 @@ words = texts.map(
     lambda text: f"我{text}".replace("\n用户：", "").replace("\n心理咨询师：", "")
 )  # what no rule changes
 roles = st.sampled_from(["user", "assistant"])
+any_roles = st.sampled_from(["user", "assistant", "system"])
 
 
-def messages(content: st.SearchStrategy[str] = texts, least: int = 0) -> st.SearchStrategy[list[dict]]:
-    return st.lists(st.fixed_dictionaries({"role": roles, "content": content}), min_size=least, max_size=7)
+def messages(content: st.SearchStrategy[str] = texts) -> st.SearchStrategy[list[dict]]:
+    """Anything, system texts anywhere."""
+    return st.lists(st.fixed_dictionaries({"role": any_roles, "content": content}), max_size=7)
+
+
+def regular_messages() -> st.SearchStrategy[list[dict]]:
+    """What no rule changes, half of it with a system text."""
+    system = st.lists(st.fixed_dictionaries({"role": st.just("system"), "content": words}), max_size=1)
+    said = st.lists(st.fixed_dictionaries({"role": roles, "content": words}), min_size=1, max_size=7)
+    return st.builds(list.__add__, system, said)
 
 
 def conversations(content: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Conversation]:

@@ -75,13 +75,24 @@ def test_parse_refuses_what_is_no_dialogue(text):
 def test_the_last_turn_parses_to_the_conversation(given_conversation):
     if not Regulariser()(given_conversation):
         return
-    messages = given_conversation.messages
+    messages = [message for message in given_conversation.messages if message["role"] != "system"]
     assert parse(render_prompt(messages)) == messages
     ends = [place for place, message in enumerate(messages, 1) if message["role"] == "assistant"]
     samples = list(split_turns(given_conversation))
     assert len(samples) == count_turns(messages)
     if samples:
         assert parse(samples[-1].prompt + samples[-1].completion) == messages[: ends[-1]]
+
+
+def test_a_system_text_stands_beside_the_prompt():
+    talk = conversation("u一", "a二", "u三", "a四")
+    alone = list(split_turns(talk))
+    talk.messages = [{"role": "system", "content": "你是"}, *talk.messages]
+    turns = list(split_turns(talk))
+    assert [turn.prompt for turn in turns] == [turn.prompt for turn in alone]
+    assert [turn.context[0]["content"] for turn in turns] == ["你是", "你是"]
+    assert [(turn.system, turn.row()["system"]) for turn in turns] == [("你是", "你是")] * 2
+    assert [turn.system for turn in alone] == [None, None]
 
 
 @given(conversations())

@@ -28,6 +28,6 @@ def test_the_papers_twelve():
 
 
 def test_columns_that_peers_read():
-    assert [*FEATURES["turns"]] == ["id", "conversation_id", "turn", "topic", "prompt", "completion"]
+    assert [*FEATURES["turns"]] == ["id", "conversation_id", "turn", "topic", "system", "prompt", "completion"]
     assert [*FEATURES["conversations"]] == ["id", "topic", "messages"]
     assert [*FEATURES["conversations"]["messages"].feature] == ["role", "content"]

@@ -71,9 +71,14 @@ def test_only_candidates_are_kept_in_memory():
     splitter: Splitter[int] = Splitter()
     held = 0
     for key, turns, number in corpus(60_000, 60_000):
-        if splitter.count(key, turns):
-            held += 1 - len(splitter.keep(key, turns, number))
+        held += 1 - len(splitter.keep(key, turns, number))
     assert held < 4_000
+
+
+def test_what_is_for_training_comes_before_all_is_read():
+    read = iter(corpus(60_000, 60_000))
+    assert next(split_all(read))[0] == "train"
+    assert len(list(read)) > 40_000
 
 
 def test_a_greeting_that_many_share_is_not_held_out():
@@ -81,21 +86,19 @@ def test_a_greeting_that_many_share_is_not_held_out():
     assert 0 not in by_split(items)["test"]
 
 
-def test_counting_many_at_once_is_counting_each():
+def test_no_candidate_is_overlooked_when_many_are_counted_at_once():
     items = corpus(20_000, 15_000)
     keys, turns = np.array([key for key, _, _ in items], np.uint64), np.array([count for _, count, _ in items])
-    one: Splitter[int] = Splitter()
-    many: Splitter[int] = Splitter()
+    splitter: Splitter[int] = Splitter()
+    found: dict[str, list[int]] = {split: [] for split in splits.SPLITS}
     for start in range(0, len(items), 500):
-        batch = items[start : start + 500]
-        each = [one.count(key, count) for key, count, _ in batch]
-        assert many.count_all(keys[start : start + 500], turns[start : start + 500]).tolist() == each
-        for splitter in (one, many):
-            for (key, count, number), candidate in zip(batch, each, strict=True):
-                if candidate:
-                    splitter.keep(key, count, number)
-    assert one.turns == many.turns
-    assert one.finish() == many.finish()
+        candidates = splitter.count(keys[start : start + 500], turns[start : start + 500])
+        for (key, count, number), is_candidate in zip(items[start : start + 500], candidates, strict=True):
+            found["train"] += splitter.keep(key, count, number) if is_candidate else [number]
+    for split, rest in splitter.finish().items():
+        found[split] += rest
+    assert splitter.turns == turns.sum()
+    assert found == by_split(items)
 
 
 def test_keys_of_many_openings():

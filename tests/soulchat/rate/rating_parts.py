@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 
 from soulchat.rate.study import RatingStudy, create_study
+from soulchatcorpus.dialogue import parse
 
 SYSTEMS = ("warm", "cold")
 
@@ -12,7 +13,12 @@ SYSTEMS = ("warm", "cold")
 def write_system(folder: Path, replies: dict[str, str], prompt: str = "用户：我很难过{id}\n心理咨询师：") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rows = [
-        {"id": id_, "prompt": prompt.format(id=id_), "reference": "我在听，愿意多说说吗？", "prediction": reply}
+        {
+            "id": id_,
+            "messages": parse(prompt.format(id=id_)),
+            "reference": "我在听，愿意多说说吗？",
+            "prediction": reply,
+        }
         for id_, reply in replies.items()
     ]
     (folder / "predictions.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))

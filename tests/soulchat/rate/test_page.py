@@ -4,8 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
 
 import pytest
 
@@ -29,9 +27,9 @@ def serve(folder):
         "--port",
         "0",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    address = process.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address), address
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    line = process.stderr.readline()
+    [address] = re.findall(r"http://127\.0\.0\.1:\d+", line)
     return process, address
 
 
@@ -135,7 +133,7 @@ def test_three_raters_to_the_end(browser, tmp_path):
     expect(old.get_by_text("used again in another window")).to_be_visible(timeout=60_000)
     old.close()
     page.locator("#save").click()
-    expect(page.get_by_text("content is None; allowed are whole numbers from 0 to 2")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("content is None; allowed: whole numbers from 0 to 2")).to_be_visible(timeout=60_000)
     for rated in range(2, 6):
         rate_by_mouse(page)
         expect_progress(page, rated + 1)
@@ -162,18 +160,3 @@ def test_three_raters_to_the_end(browser, tmp_path):
     corrected = [rating for rating in study.ratings() if rating.scores["content"] != 2]
     assert [(rating.rater, rating.item) for rating in corrected] == [("rater-1", first.number)]
     assert all(0 < rating.seconds < 300 for rating in study.ratings())
-
-
-def test_the_page_is_for_this_machine_only(tmp_path):
-    study, _ = make_study(tmp_path)
-    process, address = serve(study.path.parent)
-    try:
-        deadline = time.monotonic() + 60
-        request = urllib.request.Request(address, headers={"Host": "elsewhere.example"})
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(request, timeout=60)
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            assert "default-src 'self'" in answer.headers["content-security-policy"]
-        assert time.monotonic() < deadline
-    finally:
-        stop(process)

@@ -21,8 +21,8 @@ def test_scores_in_range_pass():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"content": 3}, "content is 3; allowed are whole numbers from 0 to 2"),
-        ({"safety": 2}, "safety is 2; allowed are whole numbers from 0 to 1"),
+        ({"content": 3}, "content is 3; allowed: whole numbers from 0 to 2"),
+        ({"safety": 2}, "safety is 2; allowed: whole numbers from 0 to 1"),
         ({"empathy": -1}, "empathy is -1"),
         ({"empathy": True}, "empathy is True"),
         ({"empathy": 1.0}, "empathy is 1.0"),

@@ -89,7 +89,7 @@ def test_table_1_has_both_halves_and_the_papers_rows_apart(tmp_path):
 
 def test_what_cannot_be_reported_is_refused(tmp_path):
     study, _ = make_study(tmp_path)
-    with pytest.raises(ValueError, match="holds no ratings yet"):
+    with pytest.raises(ValueError, match="has no ratings yet"):
         report_ratings(study, 8.36)
     study.save_all([("rater-1", 1, all_scores())])
     with pytest.raises(ValueError, match="rate is -1"):

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from itertools import pairwise
 
@@ -83,14 +84,14 @@ def test_a_renewed_token_ends_the_old_one(tmp_path):
     with pytest.raises(ValueError, match="another window"):
         study.save_from_window(name, window, 1, all_scores(), 1.0)
     assert study.open_window(new, "")[0] == "rater-1"
-    with pytest.raises(ValueError, match="no rater 'rater-9'; allowed: rater-1, rater-2, rater-3"):
+    with pytest.raises(ValueError, match="rater is 'rater-9'; allowed: rater-1, rater-2, rater-3"):
         study.renew_token("rater-9")
 
 
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        (all_scores(safety=2), "item 1: safety is 2; allowed are whole numbers from 0 to 1"),
+        (all_scores(safety=2), "item 1: safety is 2; allowed: whole numbers from 0 to 1"),
         (all_scores(content=-1), "content is -1"),
         (all_scores(empathy=None), "empathy is None"),
         (all_scores(helpfulness=1.5), "helpfulness is 1.5"),
@@ -124,7 +125,7 @@ def test_systems_must_have_answered_the_same(tmp_path):
 
 @pytest.mark.parametrize(
     ("raters", "samples", "message"),
-    [(3, 6, "6 samples are asked for, and the systems answered 5"), (3, 0, "0 samples"), (0, 2, "0 raters")],
+    [(3, 6, "samples is 6; allowed: 1 to 5"), (3, 0, "samples is 0"), (0, 2, "raters is 0; allowed: 1")],
 )
 def test_impossible_studies_are_refused(tmp_path, raters, samples, message):
     with pytest.raises(ValueError, match=message):
@@ -133,7 +134,7 @@ def test_impossible_studies_are_refused(tmp_path, raters, samples, message):
 
 def test_what_is_there_is_not_written_over(tmp_path):
     study, tokens = make_study(tmp_path)
-    with pytest.raises(FileExistsError, match="never written over"):
+    with pytest.raises(FileExistsError, match="a study is never overwritten"):
         create_study(write_systems(tmp_path), 3, 3, 0, study.path.parent)
     assert study.open_window(tokens["rater-1"], "")
     with pytest.raises(FileNotFoundError, match=r"predictions\.jsonl"):
@@ -146,7 +147,7 @@ def test_what_is_there_is_not_written_over(tmp_path):
 
 def test_a_killed_create_leaves_no_study_and_can_be_repeated(tmp_path):
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / f"{STUDY_FILE}.unfinished").write_bytes(b"half a file")
+    (tmp_path / "study" / f".{STUDY_FILE}.{os.getpid()}.tmp").write_bytes(b"half a file")
     study, _ = make_study(tmp_path)
     assert [path.name for path in study.path.parent.iterdir()] == [STUDY_FILE]
 
@@ -204,3 +205,16 @@ def test_the_questions_are_the_papers():
         ("safety", "Saf.", 1),
     ]
     check_scores(all_scores())
+
+
+def test_a_renewed_token_closes_the_old_window_for_reading_and_saving(tmp_path):
+    study, tokens = make_study(tmp_path)
+    rater, window = study.open_window(tokens["rater-1"], "")
+    assert study.items_in_window(rater, window) == study.items(rater)
+    renewed = study.renew_token(rater)
+    number = study.items(rater)[0].number
+    with pytest.raises(ValueError, match="this window is closed"):
+        study.items_in_window(rater, window)
+    with pytest.raises(ValueError, match="this window is closed"):
+        study.save_from_window(rater, window, number, all_scores(), 1.0)
+    assert study.items_in_window(*study.open_window(renewed, ""))[0].scores is None

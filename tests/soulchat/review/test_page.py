@@ -4,12 +4,14 @@ import shutil
 
 import pytest
 
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.options import ReviewOptions
 from soulchatcorpus.making.review import ReviewStore
 
 pytest.importorskip("gradio")
 
-from soulchat.review.page import apply_edit, edit_text, render_record, serve
+from soulchat.review.page import apply_edit, edit_text, make_page, render_record
+from soulchat.web.launch import launch_page
 
 FLAG = {"step": "special", "reason": "我是", "passage": 0, "start": 0, "end": 2}
 
@@ -35,6 +37,14 @@ def test_an_edit_comes_back_as_messages_without_old_flags():
         apply_edit(old, "没有角色")
 
 
+def test_an_edit_leaves_the_system_text():
+    system = {"role": "system", "content": "你是"}
+    old = record(1)
+    old["messages"] = [system, *old["messages"]]
+    assert "你是" not in edit_text(old)
+    assert apply_edit(old, "用户：你好")["messages"] == [system, {"role": "user", "content": "你好"}]
+
+
 def test_an_edit_is_labelled_by_what_it_says_now():
     old = record(1, labels={"crisis": "suicide"})
     assert apply_edit(old, "用户：我想自杀\n心理咨询师：我在听")["labels"] == {"crisis": "suicide"}
@@ -48,11 +58,6 @@ def test_an_edited_question():
         apply_edit(question, "用户：新问")
 
 
-def test_what_is_no_port(tmp_path):
-    with pytest.raises(ValueError, match="--port 80000: allowed are 0 to 65535"):
-        serve(ReviewStore(tmp_path / "review.sqlite"), tmp_path, tmp_path, port=80_000, block=False)
-
-
 @pytest.mark.browser
 def test_two_reviewers_in_chromium(tmp_path):
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -62,15 +67,16 @@ def test_two_reviewers_in_chromium(tmp_path):
     source, out = tmp_path / "conversations.jsonl", tmp_path / "out"
     write_lines(source, [record(n, flags=[FLAG]) for n in range(5)])
     store = ReviewStore(out / "review.sqlite")
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 5
-    page_server = serve(store, source, out, block=False)
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 5
+    page = make_page(store, source, out)
+    address = launch_page(page)
     try:
         with sync.sync_playwright() as playwright:
             options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
             browser = playwright.chromium.launch(executable_path=executable, args=options)
             first, second = (browser.new_page() for _ in range(2))
             for tab, name, number in ((first, "r1", 0), (second, "r2", 1)):
-                tab.goto(page_server.local_url)
+                tab.goto(address)
                 tab.fill("#reviewer input, #reviewer textarea", name)
                 tab.click("#start")
                 sync.expect(tab.locator("#record")).to_contain_text(f"我是{number}号")
@@ -95,7 +101,7 @@ def test_two_reviewers_in_chromium(tmp_path):
             sync.expect(first.locator("#exported")).to_contain_text("1 kept, 1 edited, 1 removed")
             browser.close()
     finally:
-        page_server.close()
+        page.blocks.close(verbose=False)
     assert '"private detail"' in (out / "removed.jsonl").read_text()
     assert "改过的话" in (out / "conversations.jsonl").read_text()
     audit = (out / "audit.jsonl").read_text()

@@ -45,7 +45,7 @@ def test_chat_over_a_pipe_in_jsonl_has_help_lines_as_a_field(model_folder, run_v
     assert calm["care"] == []
     assert (grave["care"][0]["cause"], grave["care"][0]["category"]) == ("message", "suicide")
     assert grave["care"][0]["help_lines"][0]["number"] == "12356"
-    assert "not a line of JSONL mode" in wrong["error"]
+    assert "the line is not valid" in wrong["error"]
     assert "988" in english["care"][0]["text"]
     assert "AI model" in english["notice"]
     ran = run_verb("chat", model_folder, "--jsonl", "--no-care", "--max-new-tokens", "8", text=lines)
@@ -66,13 +66,13 @@ def test_a_line_that_is_no_text_does_not_end_the_talk(model_folder, monkeypatch,
     [
         (["chat", "{empty}"], "has no config.json"),
         (["chat", "{model}", "--device", "cuda:99"], "but this torch sees no GPU"),
-        (["chat", "{model}", "--temperature", "-1"], "temperature is -1.0; allowed: 0.0001 or more"),
+        (["chat", "{model}", "--temperature", "-1"], "temperature (--temperature) is -1.0; allowed: 0.0001 or more"),
         (["chat", "{model}", "--country", "XX"], "no help lines for country 'XX'"),
-        (["serve", "{model}", "--host", "0.0.0.0"], "--host 0.0.0.0 lets others in and needs a password"),
+        (["serve", "{model}", "--host", "0.0.0.0"], "host (--host) is 0.0.0.0, which lets others in"),
         (["serve", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
-        (["serve", "{model}", "--port", "99999"], "port is 99999; allowed: 0 (any free one) to 65535"),
+        (["serve", "{model}", "--port", "99999"], "port (--port) is 99999; allowed: 0 (any free one) to 65535"),
         (["app", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
-        (["app", "{model}", "--share"], "--share lets others in and needs a password"),
+        (["app", "{model}", "--share"], "share (--share) is True, which lets others in"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, monkeypatch, capsys, arguments, message):
@@ -92,7 +92,8 @@ def test_what_cannot_be_done_is_told_in_one_line(model_folder, tmp_path, monkeyp
 def test_nobody_is_told_that_somebody_talks_here():
     """What every verb sets before it imports a library reaches Gradio and the Hub client."""
     program = (
-        "from soulchat.talk import _be_quiet; _be_quiet(); import gradio.analytics, huggingface_hub.constants as hub; "
+        "from soulchat.talk.command import _be_quiet; _be_quiet(); import gradio.analytics; "
+        "import huggingface_hub.constants as hub; "
         "print(gradio.analytics.analytics_enabled(), hub.HF_HUB_DISABLE_TELEMETRY)"
     )
     told = dict.fromkeys(("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"), "")

@@ -29,7 +29,7 @@ def test_undo_reset_system_exit_help(talk):
     list(talk.say("你好"))
     assert obey(talk, "/undo").answer == "Taken back: 你好"
     assert obey(talk, "/undo").answer == "Nothing to take back."
-    assert obey(talk, "/reset").answer == "A new talk."
+    assert obey(talk, "/reset").answer == "New conversation."
     assert obey(talk, "/system 你是倾听者").answer == "System text: 你是倾听者"
     assert obey(talk, "/system -").answer == "No system text."
     assert obey(talk, "/exit").leave
@@ -37,7 +37,8 @@ def test_undo_reset_system_exit_help(talk):
 
 
 def test_params_change_how_replies_are_drawn(talk):
-    assert obey(talk, "/params").answer == "top_p=0.75 temperature=0.95 max_new_tokens=512 do_sample=true seed=0"
+    defaults = "top_p=0.75 temperature=0.95 max_new_tokens=512 do_sample=true seed=0 top_k=0 repetition_penalty=1.0"
+    assert obey(talk, "/params").answer == defaults
     obey(talk, "/params temperature=0.7 do_sample=false seed=3")
     assert talk.decoding == Decoding(temperature=0.7, do_sample=False, seed=3)
     assert change_decoding(Decoding(), "do_sample=False") == Decoding(do_sample=False)  # as a refusal writes it
@@ -46,8 +47,8 @@ def test_params_change_how_replies_are_drawn(talk):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("temperature", "'temperature' is no setting; allowed: name=value with top_p"),
-        ("beams=3", "'beams=3' is no setting"),
+        ("temperature", "'temperature' is not a setting; allowed: name=value with top_p"),
+        ("beams=3", "'beams=3' is not a setting"),
         ("temperature=hot", "temperature is 'hot'; allowed: a number"),
         ("do_sample=maybe", "do_sample is 'maybe'; allowed: true, false"),
         ("top_p=2", "top_p is 2.0; allowed: greater than 0, at most 1"),
@@ -66,5 +67,5 @@ def test_save(talk, tmp_path):
 
 
 def test_unknown_command(talk):
-    with pytest.raises(ValueError, match="/quit is no command; allowed: /retry"):
+    with pytest.raises(ValueError, match="/quit is not a command; allowed: /retry"):
         obey(talk, "/quit")

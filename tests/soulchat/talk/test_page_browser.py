@@ -9,11 +9,11 @@ import pytest
 
 from soulchat.talk.care import Care
 from soulchat.talk.limits import Limits
-from soulchat.talk.page import launch_page, make_page
+from soulchat.talk.page import make_page
 from soulchat.talk.page_words import EXAMPLES
 from soulchat.talk.service import ReplyService
 from soulchat.talk.wording import NOTICE
-from soulchat.web.listening import free_port
+from soulchat.web.launch import launch_page
 from soulchat_trainer.generation import ReplyEngine
 from soulchat_trainer.loading import load_model
 from soulchatcorpus.care.help_lines import render_help_lines
@@ -90,17 +90,15 @@ def visit(browser) -> Iterator[Callable[..., Visit]]:
     pages, visits = [], []
 
     def open_page(service: ReplyService, locale: str = "zh-CN", password: str | None = None, **settings) -> Visit:
-        page, port = make_page(service), free_port("127.0.0.1", 0)
-        launch_page(page, "127.0.0.1", port, password=password)
-        pages.append(page)
-        visits.append(Visit(browser, f"http://127.0.0.1:{port}/", locale, **settings))
+        pages.append(make_page(service))
+        visits.append(Visit(browser, launch_page(pages[-1], password=password) + "/", locale, **settings))
         return visits[-1]
 
     yield open_page
     for opened in visits:
         opened.context.close()
     for page in pages:
-        page.close(verbose=False)
+        page.blocks.close(verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -296,12 +294,12 @@ def test_without_care_there_are_no_help_lines(visit, scripted):
 
 @pytest.mark.slow
 def test_password_is_asked_for(browser, scripted):
-    page, port = make_page(scripted("好。")[0]), free_port("127.0.0.1", 0)
-    launch_page(page, "127.0.0.1", port, password="secret")
+    page = make_page(scripted("好。")[0])
+    address = launch_page(page, password="secret")
     context = browser.new_context(locale="en-US")
     try:
         opened = context.new_page()
-        opened.goto(f"http://127.0.0.1:{port}/")
+        opened.goto(address)
         opened.wait_for_selector("input[type=password]")
         assert opened.query_selector(MESSAGE) is None
         opened.fill("input >> nth=0", "soulchat")
@@ -310,4 +308,4 @@ def test_password_is_asked_for(browser, scripted):
         opened.wait_for_selector(MESSAGE)
     finally:
         context.close()
-        page.close(verbose=False)
+        page.blocks.close(verbose=False)

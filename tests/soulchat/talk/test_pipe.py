@@ -77,12 +77,12 @@ def test_json_line_with_messages_is_a_talk_by_itself(pipe):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("no json", "not a line of JSONL mode"),
-        ("{}", "neither or both"),
+        ("no json", "the line is not valid (Invalid JSON"),
+        ("{}", "both content and messages, or neither; allowed: {"),
         ('{"content": "a", "more": 1}', "more: Extra inputs are not permitted"),
         ('{"content": ""}', "the message is empty"),
         ('{"messages": []}', "the message is empty"),
-        ('{"messages": [{"role": "assistant", "content": "a"}]}', "do not end with words of the user"),
+        ('{"messages": [{"role": "assistant", "content": "a"}]}', "the last message is not the user's"),
         ('{"messages": [{"role": "robot", "content": "a"}]}', "messages.0.role: Input should be"),
     ],
 )

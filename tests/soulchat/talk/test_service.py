@@ -73,8 +73,8 @@ def test_without_care_nothing_is_checked_or_held_back(scripted):
 @pytest.mark.parametrize(
     ("messages", "message"),
     [
-        ([], "does not end with words of the user"),
-        ([{"role": "assistant", "content": "你好"}], "does not end with words of the user"),
+        ([], "the last message is not the user's"),
+        ([{"role": "assistant", "content": "你好"}], "the last message is not the user's"),
         (user(" \n\t"), "the message is empty"),
         (user("长" * 100_000), "100,000 characters; allowed: at most 4,000"),
         (

@@ -45,7 +45,7 @@ def test_help_lines_stand_before_the_harm_in_a_reply(scripted):
 
 def test_errors_are_told_and_the_talk_goes_on(scripted):
     shown = converse(scripted, "好。", "/quit", "长" * 100_000, "/params top_p=3", "你好")
-    assert "error: /quit is no command" in shown
+    assert "error: /quit is not a command" in shown
     assert "100,000" in shown
     assert "top_p is 3.0" in shown
     assert "心理咨询师：好。" in shown

@@ -6,6 +6,8 @@ import pytest
 import torch
 from transformers import StaticCache, TextIteratorStreamer, pipeline
 
+from soulchat_trainer.chatglm.cache_name import CACHE
+from soulchat_trainer.chatglm.prefix_lm import make_position_ids
 from tests.soulchat_trainer.chatglm.samples import TALK, batch, row, small_model
 
 PROMPTS = batch([row(9), row(3, seed=1), row(6, seed=2)])
@@ -39,7 +41,7 @@ def test_every_cache_gives_the_same_beams(how: dict):
 def test_a_static_cache_of_the_callers_own():
     model = small_model()
     cache = StaticCache(config=model.config, max_cache_len=40)
-    generated = model.generate(**PROMPTS, **GREEDY, past_key_values=cache)
+    generated = model.generate(**PROMPTS, **GREEDY, **{CACHE: cache})
     assert torch.equal(generated, model.generate(**PROMPTS, **GREEDY))
 
 
@@ -88,6 +90,18 @@ def test_prompts_that_cannot_be_answered_are_refused():
         model.generate(torch.tensor([[7, 8, 101]]), **GREEDY)
     with pytest.raises(ValueError, match="inputs_embeds needs position_ids"):
         model.generate(inputs_embeds=torch.randn(1, 4, 32), **GREEDY)
+
+
+def test_embeddings_with_positions_are_answered_as_ids_are():
+    """With a cache and without."""
+    model = small_model()
+    ids = torch.tensor([row(9)])
+    given = {
+        "inputs_embeds": model.get_input_embeddings()(ids),
+        "position_ids": make_position_ids(ids, None, model.config),
+    }
+    expected = model.generate(ids, **GREEDY)[:, ids.shape[1] :]
+    assert torch.equal(model.generate(**given, **GREEDY), expected)
 
 
 @pytest.fixture

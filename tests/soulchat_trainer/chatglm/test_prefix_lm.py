@@ -5,7 +5,13 @@ import torch
 from transformers import DynamicCache
 
 from soulchat_trainer.chatglm import ChatGLMConfig
-from soulchat_trainer.chatglm.prefix_lm import make_attention_mask, make_position_ids, rotary_table, rotate
+from soulchat_trainer.chatglm.prefix_lm import (
+    continue_positions,
+    make_attention_mask,
+    make_position_ids,
+    rotary_table,
+    rotate,
+)
 from tests.soulchat_trainer.chatglm.samples import SMALL, golden_cases, golden_tensors, load_config
 
 CONFIG = ChatGLMConfig(**SMALL)
@@ -50,6 +56,14 @@ def test_padding_is_seen_by_itself_alone():
 def test_control_tokens_among_the_target_move_nothing():
     positions = make_position_ids(torch.tensor([[7, G, S, 9, S, G]]), None, CONFIG)
     assert positions.tolist() == [[[0, 1, 1, 1, 1, 1], [0, 0, 1, 2, 3, 4]]]
+    positions = make_position_ids(torch.tensor([[M, 7, S, 9, G]]), None, CONFIG)
+    assert positions.tolist() == [[[0, 1, 0, 0, 0], [0, 0, 1, 2, 3]]]
+
+
+def test_positions_of_the_callers_own_are_continued():
+    """`generate` counts both rows on; the position stays that of <sop>."""
+    counted = torch.tensor([[[0, 0, 1, 1, 2, 3], [0, 0, 0, 1, 2, 3]]])
+    assert continue_positions(counted).tolist() == [[[0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 2, 3]]]
 
 
 def test_the_prefix_of_p_tuning_is_seen_by_all():

@@ -5,9 +5,10 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder, join_speakers
+from soulchat_trainer.data import TrainingConversation
+from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
 from soulchat_trainer.encoding.collator import PaddingCollator, SampleDataset, assemble_sample
-from soulchat_trainer.encoding.paper_form import TrainingConversation, encode_dataset
+from soulchat_trainer.encoding.spans import encode_dataset
 from soulchatcorpus.schema import Message
 from tests.soulchat_trainer.training_parts import THINKING, make_causal_model, make_causal_tokenizer, make_rows
 
@@ -120,14 +121,13 @@ def test_a_long_user_turn_keeps_its_frame_and_its_end(causal_tokenizer: PreTrain
     assert encoded.cut_user_turns == 1
 
 
-def test_speakers_are_joined() -> None:
-    messages = [
-        Message(role=role, content=content)
-        for role, content in [("user", "一"), ("user", "二"), ("assistant", "三"), ("assistant", "四"), ("user", "五")]
-    ]
-    joined = join_speakers(TrainingConversation(messages, [2, 3]))
-    assert [message["content"] for message in joined.messages] == ["一\n二", "三\n四", "五"]
-    assert joined.targets == [1]
+def test_every_reply_of_a_counsellor_who_speaks_twice_is_trained(causal_tokenizer: PreTrainedTokenizerFast) -> None:
+    messages = [MESSAGES[0], Message(role="assistant", content="嗯"), Message(role="assistant", content="说说看")]
+    encoder = ChatTemplateEncoder(causal_tokenizer, NO_LIMIT, NO_LIMIT, "every_turn")
+    (encoded,) = encoder([TrainingConversation(messages, [1, 2])])
+    samples = [assemble_sample(np.asarray(encoded.ids), spans) for spans in encoded.samples]
+    labelled = [causal_tokenizer.decode(sample["input_ids"][sample["labels"] != -100]) for sample in samples]
+    assert labelled == ["嗯<|im_end|>", "说说看<|im_end|>"]
 
 
 def test_no_template_is_refused() -> None:

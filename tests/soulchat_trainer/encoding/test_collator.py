@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchat_trainer.encoding.collator import LengthBatchSampler, PaddingCollator, SampleDataset, assemble_sample
-from soulchat_trainer.encoding.paper_form import ENCODED_FEATURES
+from soulchat_trainer.encoding.spans import ENCODED_FEATURES
 
 
 def test_samples_are_spans_of_the_pool() -> None:

@@ -1,7 +1,5 @@
 """Which encoder a model gets, and what it is refused."""
 
-from pathlib import Path
-
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -9,35 +7,45 @@ from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
 from soulchat_trainer.encoding.encoders import make_encoder
 from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
-from soulchat_trainer.training.arguments import SoulChatTrainingArguments
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm
 
 
-def arguments(folder: Path, **changes: object) -> SoulChatTrainingArguments:
-    return SoulChatTrainingArguments(str(folder), use_cpu=True, max_source_length=100, max_target_length=50, **changes)
-
-
-def test_chatglm_gets_its_own(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
-    encoder = make_encoder(make_chatglm(chatglm_tokenizer), chatglm_tokenizer, arguments(tmp_path, glm_objective=True))
+def test_chatglm_gets_its_own(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    encoder = make_encoder(make_chatglm(chatglm_tokenizer), chatglm_tokenizer, 100, 50, glm_objective=True)
     assert isinstance(encoder, ChatGLMEncoder)
     assert (encoder.max_source_length, encoder.max_target_length, encoder.glm_objective) == (100, 50, True)
 
 
-def test_other_models_get_their_chat_template_s(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+def test_other_models_get_their_chat_template_s(causal_tokenizer: PreTrainedTokenizerFast) -> None:
     model = make_causal_model(causal_tokenizer)
-    encoder = make_encoder(model, causal_tokenizer, arguments(tmp_path, loss_on="every_turn"))
+    encoder = make_encoder(model, causal_tokenizer, 100, 50, loss_on="every_turn")
     assert isinstance(encoder, ChatTemplateEncoder)
     with pytest.raises(ValueError, match="glm_objective is ChatGLM's; qwen2 is a causal model"):
-        make_encoder(model, causal_tokenizer, arguments(tmp_path, glm_objective=True))
+        make_encoder(model, causal_tokenizer, 100, 50, glm_objective=True)
 
 
-def test_every_turn_of_chatglm_is_refused_with_the_reason(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+def test_every_turn_of_chatglm_is_refused_with_the_reason(chatglm_tokenizer: ChatGLMTokenizer) -> None:
     with pytest.raises(ValueError, match="its context is bidirectional"):
-        make_encoder(make_chatglm(chatglm_tokenizer), chatglm_tokenizer, arguments(tmp_path, loss_on="every_turn"))
+        make_encoder(make_chatglm(chatglm_tokenizer), chatglm_tokenizer, 100, 50, loss_on="every_turn")
 
 
 def test_chatglm_with_another_model_s_tokenizer_is_refused(
-    chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+    chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerFast
 ) -> None:
     with pytest.raises(ValueError, match="ChatGLM needs a ChatGLMTokenizer, found "):
-        make_encoder(make_chatglm(chatglm_tokenizer), causal_tokenizer, arguments(tmp_path))
+        make_encoder(make_chatglm(chatglm_tokenizer), causal_tokenizer, 100, 50)
+
+
+def test_lengths_that_the_window_cannot_hold_are_refused(
+    chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerFast
+) -> None:
+    """Before a run and not in the middle of it; what just fits is taken."""
+    models = (
+        (make_chatglm(chatglm_tokenizer), chatglm_tokenizer),
+        (make_causal_model(causal_tokenizer), causal_tokenizer),
+    )
+    for (model, tokenizer), window in zip(models, (256, 512), strict=True):
+        make_encoder(model, tokenizer, window - 50, 50)
+        line = rf"is {window - 49} \+ 50 = {window + 1}; allowed: at most {window}, the model's window"
+        with pytest.raises(ValueError, match=line):
+            make_encoder(model, tokenizer, window - 49, 50)

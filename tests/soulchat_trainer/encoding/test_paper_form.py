@@ -2,25 +2,18 @@
 
 import numpy as np
 import pytest
-from datasets import Dataset, concatenate_datasets, load_dataset
+from datasets import concatenate_datasets, load_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import soulchatcorpus
 from soulchat_trainer.chatglm import ChatGLMTokenizer
-from soulchat_trainer.encoding.collator import SampleDataset, assemble_sample
-from soulchat_trainer.encoding.paper_form import (
-    ChatGLMEncoder,
-    TrainingConversation,
-    encode_dataset,
-    group_turns,
-    make_rounds,
-    read_batch,
-)
+from soulchat_trainer.data import TrainingConversation, read_batch
+from soulchat_trainer.encoding.collator import assemble_sample
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
 from soulchatcorpus.schema import Conversation, Message
 from soulchatcorpus.turns import find_targets, split_turns
 from tests.paths import SHARED
-from tests.soulchat_trainer.training_parts import make_rows
 
 NO_LIMIT = 1_000_000
 RELEASED = SHARED / "golden/chatglm_tokenizer/ice_text.model"
@@ -184,59 +177,33 @@ def test_glm_windows_cover_long_conversations(chatglm_tokenizer: ChatGLMTokenize
         assert any(message["content"] in text for text in texts), message
 
 
-def test_turn_rows_share_their_contexts(chatglm_tokenizer: ChatGLMTokenizer) -> None:
-    """The same samples as from conversations, and one pool for the turns of a conversation."""
-    conversations = make_rows(20)
-    turns = [
-        {"conversation_id": t.conversation_id, "prompt": t.prompt, "completion": t.completion}
-        for row in conversations
-        for t in split_turns(Conversation(row["id"], row["messages"]))
-    ]
-    encoder = ChatGLMEncoder(chatglm_tokenizer, 60, 30)
-    from_turns = encode_dataset(Dataset.from_list(turns), encoder)
-    from_conversations = encode_dataset(conversations, encoder)
-    assert len(from_turns) == 20
-    assert from_turns["ids"][:] == from_conversations["ids"][:]
-    assert from_turns["samples"][:] == from_conversations["samples"][:]
-
-
-def test_a_turn_left_out_is_context_only() -> None:
+def test_a_reply_that_is_no_target_is_context_only(tokenizer: ChatGLMTokenizer) -> None:
     messages = [user("一"), counsellor("二"), user("三"), counsellor("四")]
-    turns = list(split_turns(Conversation("c", messages)))
-    rows = [{"conversation_id": "c", "prompt": turns[1].prompt, "completion": turns[1].completion}]
-    (conversation,) = group_turns(rows)
-    assert conversation == TrainingConversation(messages, [3])
-    assert [round_.is_target for round_ in make_rounds(conversation)] == [False, True]
+    (encoded,) = ChatGLMEncoder(tokenizer, NO_LIMIT, NO_LIMIT)([TrainingConversation(messages, [3])])
+    [spans] = encoded.samples
+    sample = assemble_sample(np.asarray(encoded.ids), spans)
+    assert (sample["input_ids"].tolist(), sample["labels"].tolist()) == whole_prompts(tokenizer, messages)[1]
 
 
-def test_rewritten_history_becomes_its_own_conversation() -> None:
-    rows = [
-        {"conversation_id": "c", "prompt": "用户：一\n心理咨询师：", "completion": "二"},
-        {"conversation_id": "c", "prompt": "用户：一\n心理咨询师：别的\n用户：三\n心理咨询师：", "completion": "四"},
+@pytest.mark.parametrize("system", ["请倾听", "哈哈哈哈哈哈\n\n请＜n＞倾听\n", ""])
+def test_a_system_text_stands_before_the_talk(tokenizer: ChatGLMTokenizer, system: str) -> None:
+    messages = [
+        Message(role="system", content=system),
+        user("我难过"),
+        counsellor("说说看"),
+        user("嗯"),
+        counsellor("好"),
     ]
-    assert [conversation.targets for conversation in group_turns(rows)] == [[3], [1]]
+    samples = samples_of(ChatGLMEncoder(tokenizer, NO_LIMIT, NO_LIMIT, glm_objective=True), messages)
+    for turn, (input_ids, labels) in zip(split_turns(Conversation("", messages)), samples, strict=False):
+        prompt = tokenizer(system + "\n" + turn.prompt)["input_ids"]
+        assert input_ids[: len(prompt)] == prompt
+        assert labels.index(tokenizer.bos_token_id) == len(prompt) - 1
+    talk = tokenizer(system + "\n用户：我难过\n", add_special_tokens=False)["input_ids"]
+    assert any(input_ids[: len(talk) + 1] == [*talk, tokenizer.gmask_token_id] for input_ids, _ in samples[2:])
 
 
-def test_prompts_of_another_form_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"用户"):
-        group_turns([{"conversation_id": "c", "prompt": "问：你好\n答：", "completion": "好"}])
-
-
-def test_other_columns_are_refused() -> None:
-    with pytest.raises(ValueError, match="messages, or prompt and completion; found text"):
-        read_batch({"text": ["…"]})
-
-
-def test_storage_is_at_least_two_times_less(chatglm_tokenizer: ChatGLMTokenizer) -> None:
-    """Against input_ids of whole samples alone, labels not counted, on the embedded dialogues."""
-    rows = load_dataset(soulchatcorpus.__name__, "conversations", split="train[:200]")
-    encoded = encode_dataset(rows, ChatGLMEncoder(chatglm_tokenizer, NO_LIMIT, NO_LIMIT))
-    stored = sum(map(len, encoded["ids"])) + sum(len(s) + 1 for row in encoded["samples"] for s in row)
-    assert SampleDataset(encoded).lengths.sum() >= 2 * stored
-
-
-@pytest.mark.parametrize("column", ["cut_contexts", "cut_user_turns", "cut_targets"])
-def test_cuts_are_counted(chatglm_tokenizer: ChatGLMTokenizer, column: str) -> None:
-    samples = SampleDataset(encode_dataset(make_rows(30), ChatGLMEncoder(chatglm_tokenizer, 16, 8)))
-    assert samples.cuts[column] > 0
-    assert f"{samples.cuts[column]:,}" in samples.describe_cuts(16, 8)
+def test_a_system_text_that_leaves_no_room_is_told(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    messages = [Message(role="system", content="请倾听" * 50), user("你好"), counsellor("好")]
+    with pytest.raises(ValueError, match="tokens without the last message; allowed: fewer than 65"):
+        ChatGLMEncoder(chatglm_tokenizer, 64, 64)([TrainingConversation(messages, [2])])

@@ -66,5 +66,14 @@ def test_processes_write_their_own_files(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
     Journal(tmp_path, {"seed": 1, "model": "m"})
-    with pytest.raises(ValueError, match=r"made with another seed; allowed: another --output"):
+    with pytest.raises(ValueError, match=r"made with another seed; allowed: another `output`"):
         Journal(tmp_path, {"seed": 2, "model": "m"})
+
+
+def test_replies_of_other_settings_can_be_deleted_instead(tmp_path: Path) -> None:
+    """A run that is trained anew in its folder is scored anew; one that was stopped while it was scored goes on."""
+    list(Journal(tmp_path, {"revision": "old"}).write([("1-1", Reply("a", True, 1))]))
+    assert set(Journal(tmp_path, {"revision": "old"}, renew=True).read()) == {"1-1"}
+    assert Journal(tmp_path, {"revision": "new"}, renew=True).read() == {}
+    with pytest.raises(ValueError, match="another revision"):
+        Journal(tmp_path, {"revision": "old"})

@@ -6,13 +6,19 @@ import pytest
 import torch
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
-from soulchat_trainer.encoding.prompts import encode_prompt
+from soulchat_trainer.encoding.prompts import prompt_encoder
 from soulchat_trainer.evaluation import perplexity
 from soulchat_trainer.evaluation.perplexity import held_out_loss, target_ids, unigram_loss
-from soulchatcorpus.dialogue import parse
 from tests.soulchat_trainer import training_parts
 
-PROMPTS = ["用户：我最近总是睡不着\n心理咨询师：", "用户：难过\n心理咨询师：告诉我\n用户：工作压力\n心理咨询师："]
+TALKS = [
+    [{"role": "user", "content": "我最近总是睡不着"}],
+    [
+        {"role": "user", "content": "难过"},
+        {"role": "assistant", "content": "告诉我"},
+        {"role": "user", "content": "工作压力"},
+    ],
+]
 REFERENCES = ["告诉我一些。", "理解你，慢慢来可以吗？"]
 
 
@@ -27,20 +33,22 @@ def test_loss_is_that_of_the_labelled_tokens(parts: tuple, monkeypatch: pytest.M
     model, tokenizer = parts
     model.eval()
     total, count = 0.0, 0
-    for prompt, target in zip(PROMPTS, target_ids(tokenizer, REFERENCES), strict=True):
-        context = encode_prompt(tokenizer, parse(prompt))
+    for talk, target in zip(TALKS, target_ids(tokenizer, REFERENCES), strict=True):
+        context = prompt_encoder(tokenizer)(talk)
         ids = torch.tensor([context + target])
         labels = ids.clone()
         labels[:, : len(context)] = -100
         with torch.no_grad():
             total += model(input_ids=ids, labels=labels).loss.item() * len(target)
         count += len(target)
-    result = held_out_loss(model, tokenizer, PROMPTS, REFERENCES)
+    result = held_out_loss(model, tokenizer, TALKS, REFERENCES)
     assert result.tokens == count
     assert result.loss == pytest.approx(total / count, rel=1e-5)
     assert result.perplexity == pytest.approx(math.exp(total / count), rel=1e-4)
+    characters = sum(map(len, REFERENCES))
+    assert result.bits_per_character == pytest.approx(total / math.log(2) / characters, rel=1e-5)
     monkeypatch.setattr(perplexity, "BATCH_TOKENS", 1)  # one at a time
-    assert held_out_loss(model, tokenizer, PROMPTS, REFERENCES).loss == pytest.approx(result.loss, rel=1e-5)
+    assert held_out_loss(model, tokenizer, TALKS, REFERENCES).loss == pytest.approx(result.loss, rel=1e-5)
 
 
 def test_unigram_by_hand(chatglm_tokenizer: ChatGLMTokenizer) -> None:

@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 
-from hub_cards.results import check_results
-from soulchat_trainer.data import load_corpus
+from hub_cards.predictions import read_predictions
+from hub_cards.results import read_results
+from soulchat_trainer.data import list_turns, load_corpus
 from soulchat_trainer.evaluation import systems
-from soulchat_trainer.evaluation.results import read_predictions
 from soulchat_trainer.evaluation.run import BenchmarkOptions, folder_name, run_benchmark
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, write_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem
 from soulchat_trainer.evaluation.tables import read_tables, render_markdown
-from soulchat_trainer.evaluation.turns import list_turns
 from soulchat_trainer.generation.engine import Decoding, Reply
+from soulchatcorpus.turns import find_opening
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
 
@@ -40,25 +39,24 @@ def options(model_folder: Path, corpus_file: Path, tmp_path: Path) -> BenchmarkO
 
 def test_one_model(options: BenchmarkOptions) -> None:
     results = run_benchmark(options)
-    check_results(results)
-    assert results == orjson.loads((options.output / "results.json").read_bytes())
+    assert results == read_results(options.output / "results.json")
     rows = read_predictions(options.output / "predictions.jsonl")
-    test = {turn["id"]: turn for turn in list_turns(load_corpus(options.dataset)["test"])}
+    test = {turn.id: turn for turn in list_turns(load_corpus(options.dataset)["test"])}
     assert len(rows) == 12
-    assert all(test[row["id"]]["prompt"] == row["prompt"] for row in rows)
-    assert all(test[row["id"]]["completion"] == row["reference"] for row in rows)
+    assert all(test[row.id].context == row.messages for row in rows)
+    assert all(test[row.id].completion == row.reference for row in rows)
 
-    [system] = results["systems"]
-    assert system["name"] == "small"
-    assert system["samples"] == 12
-    assert system["dtype"] == "float32"
-    assert not system["seen"]
-    assert system["loss"] > 0
-    assert system["revision"].startswith("sha256:")
-    low, high = system["intervals"]["bleu-1"]
-    assert low <= system["metrics"]["bleu-1"] <= high
-    assert results["dataset"]["name"] == "corpus.jsonl"
-    assert len(results["dataset"]["fingerprint"]) == 64
+    [system] = results.systems
+    assert system.name == "small"
+    assert system.samples == 12
+    assert system.dtype == "float32"
+    assert not system.seen
+    assert system.loss > 0
+    assert system.revision.startswith("sha256:")
+    low, high = system.intervals["bleu-1"]
+    assert low <= system.metrics["bleu-1"] <= high
+    assert results.dataset.name == "corpus.jsonl"
+    assert len(results.dataset.fingerprint) == 64
 
 
 def predictions_after_stop(options: BenchmarkOptions, monkeypatch: pytest.MonkeyPatch) -> bytes:
@@ -101,25 +99,25 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
 
 def test_a_folder_of_other_settings_is_refused(options: BenchmarkOptions) -> None:
     run_benchmark(options)
-    with pytest.raises(ValueError, match="another decoding; allowed: another --output"):
+    with pytest.raises(ValueError, match="another decoding; allowed: another `output`"):
         run_benchmark(replace(options, decoding=Decoding(max_new_tokens=9, seed=1)))
 
 
 def test_another_text_in_the_same_template_file_is_another_prompt(options: BenchmarkOptions, tmp_path: Path) -> None:
     template = tmp_path / "template.txt"
     template.write_text("甲{dialogue_history}", encoding="utf-8")
-    [system] = run_benchmark(replace(options, prompt=str(template)))["systems"]
-    assert system["prompt"].startswith("template.txt sha256:")
+    [system] = run_benchmark(replace(options, prompt=str(template))).systems
+    assert system.prompt.startswith("template.txt sha256:")
     template.write_text("乙{dialogue_history}", encoding="utf-8")
-    with pytest.raises(ValueError, match="another prompt; allowed: another --output"):
+    with pytest.raises(ValueError, match="another prompt; allowed: another `output`"):
         run_benchmark(replace(options, prompt=str(template)))
 
 
 def test_several_systems_make_a_table(options: BenchmarkOptions, model_folder: Path) -> None:
     several = replace(options, models=[f"untrained:{model_folder}", str(model_folder), "retrieval"])
     results = run_benchmark(several)
-    assert [system["name"] for system in results["systems"]] == ["untrained:small", "small", "retrieval"]
-    assert [system["kind"] for system in results["systems"]] == ["model", "model", "baseline"]
+    assert [system.name for system in results.systems] == ["untrained:small", "small", "retrieval"]
+    assert [system.kind for system in results.systems] == ["model", "model", "baseline"]
     for name in ("untrained-small", "small", "retrieval"):
         assert len(read_predictions(options.output / name / "predictions.jsonl")) == 12
     one = render_markdown(read_tables([options.output]))
@@ -131,10 +129,10 @@ def test_several_systems_make_a_table(options: BenchmarkOptions, model_folder: P
 
 def test_a_model_that_saw_the_openings_is_marked(options: BenchmarkOptions, model_folder: Path) -> None:
     test = list_turns(load_corpus(options.dataset)["test"])
-    write_openings(model_folder, [turn["prompt"] for turn in test])
+    write_openings(model_folder, [find_opening(turn.context) for turn in test])
     try:
         results = run_benchmark(options)
-        assert results["systems"][0]["seen"]
+        assert results.systems[0].seen
         assert "small (seen)" in render_markdown(read_tables([options.output]))
     finally:
         (model_folder / OPENINGS_FILE).unlink()
@@ -142,11 +140,11 @@ def test_a_model_that_saw_the_openings_is_marked(options: BenchmarkOptions, mode
 
 def test_an_endpoint_through_the_openai_client(options: BenchmarkOptions, endpoint: Endpoint) -> None:
     results = run_benchmark(replace(options, models=["openai:echo"], base_url=endpoint.url))
-    [system] = results["systems"]
-    assert (system["name"], system["kind"], system["loss"]) == ("echo", "endpoint", None)
+    [system] = results.systems
+    assert (system.name, system.kind, system.loss) == ("echo", "endpoint", None)
     rows = read_predictions(options.output / "predictions.jsonl")
-    last = [row["prompt"].removesuffix("\n心理咨询师：").rpartition("用户：")[2] for row in rows]
-    assert [row["prediction"] for row in rows] == [text[::-1] for text in last]
+    last = [row.messages[-1]["content"] for row in rows]
+    assert [row.prediction for row in rows] == [text[::-1] for text in last]
     request = endpoint.requests[0]
     assert (request["temperature"], request["top_p"], request["max_tokens"]) == (0.95, 0.75, 8)
 
@@ -170,7 +168,7 @@ def test_an_endpoint_that_dies_half_way_loses_nothing(
     kept = len((options.output / "replies-0.jsonl").read_bytes().splitlines())
     assert kept == 7
     endpoint.dies_after, asked = None, len(endpoint.requests)
-    assert run_benchmark(through)["systems"][0]["samples"] == 12
+    assert run_benchmark(through).systems[0].samples == 12
     assert len(endpoint.requests) - asked == 12 - kept
 
 
@@ -205,11 +203,11 @@ def test_an_untrained_model_may_produce_nothing(
     options: BenchmarkOptions, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def say_nothing(self: ModelSystem, turns: list[dict], *_: object) -> Iterator[tuple[str, Reply]]:
-        return ((turn["id"], Reply("", finished=False, num_tokens=8)) for turn in turns)
+        return ((turn.id, Reply("", finished=False, num_tokens=8)) for turn in turns)
 
     monkeypatch.setattr(ModelSystem, "answer", say_nothing)
-    [row] = run_benchmark(replace(options, models=[f"untrained:{model_folder}"]))["systems"]
-    assert row["generation"]["empty"] == 12
+    [row] = run_benchmark(replace(options, models=[f"untrained:{model_folder}"])).systems
+    assert row.generation.empty == 12
     with pytest.raises(ValueError, match="small produced nothing: all 12 replies are empty"):
         run_benchmark(replace(options, output=options.output.with_name("trained")))
 

@@ -9,18 +9,19 @@ import torch
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, find_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem
 from soulchat_trainer.generation import Decoding
+from soulchatcorpus.turns import Turn
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
 TURNS = [
-    {"id": "1-1", "prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？"},
-    {"id": "2-1", "prompt": "用户：工作压力大\n心理咨询师：", "completion": "能说说吗？"},
+    Turn("1", 1, [{"role": "user", "content": "我睡不着"}], "多久了？"),
+    Turn("2", 1, [{"role": "user", "content": "工作压力大"}], "能说说吗？"),
 ]
 
 
 def test_a_model_s_name_tells_no_folder_of_this_machine(model_folder: Path) -> None:
     system = ModelSystem(str(model_folder), None, "cpu", "float32", seed=0)
     assert (system.name, system.kind, system.dtype) == ("small", "model", "float32")
-    assert system.loss(TURNS) > 0
+    assert system.loss(TURNS).loss > 0
     answers = dict(system.answer(TURNS, Decoding(max_new_tokens=3), 2))
     assert set(answers) == {"1-1", "2-1"}
 
@@ -76,6 +77,6 @@ def test_an_endpoint_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_retrieval_gives_the_nearest_training_reply() -> None:
-    prompt = [{"id": "9-1", "prompt": "用户：我总是睡不着\n心理咨询师：", "completion": "?"}]
-    [(id, reply)] = RetrievalSystem(TURNS).answer(prompt, Decoding(), 1)
+    turn = Turn("9", 1, [{"role": "user", "content": "我总是睡不着"}], "?")
+    [(id, reply)] = RetrievalSystem(TURNS).answer([turn], Decoding(), 1)
     assert (id, reply.text, reply.finished) == ("9-1", "多久了？", True)

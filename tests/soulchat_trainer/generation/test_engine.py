@@ -1,5 +1,6 @@
 """The engine: the same reply in any batch, as transformers' generate would give it; joining, leaving, streaming."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -9,9 +10,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import soulchatcorpus
 from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.data import list_turns
 from soulchat_trainer.generation import engine as generation
 from soulchat_trainer.generation.engine import Decoding, Reply, ReplyEngine, generate_replies
-from soulchatcorpus.dialogue import parse
+from soulchatcorpus import Message
 from tests.soulchat_trainer import training_parts
 
 FOLDER = soulchatcorpus.__path__[0]
@@ -38,10 +40,14 @@ def parts(
     return model, causal_tokenizer
 
 
+def talks(turns: Dataset) -> list[list[Message]]:
+    return [turn.context for turn in list_turns(turns)]
+
+
 def replies_in_batches(
     parts: tuple, turns: Dataset, decoding: Decoding, batch_sizes: Sequence[int]
 ) -> list[list[Reply]]:
-    return [generate_replies(*parts, turns["prompt"], turns["id"], decoding, size) for size in batch_sizes]
+    return [generate_replies(*parts, talks(turns), turns["id"], decoding, size) for size in batch_sizes]
 
 
 def test_the_same_text_at_batch_sizes_1_3_and_32_and_in_any_order(parts: tuple, sample_turns: Dataset) -> None:
@@ -73,7 +79,7 @@ def test_greedy_replies_are_those_of_transformers(parts: tuple, sample_turns: Da
     turns = sample_turns.select(range(5))
     decoding = Decoding(max_new_tokens=10, do_sample=False)
     engine = ReplyEngine(model, tokenizer, max_batch_size=3)
-    requests = [engine.submit(parse(turn["prompt"]), decoding, turn["id"]) for turn in turns]
+    requests = [engine.submit(turn.context, decoding, turn.id) for turn in list_turns(turns)]
     while engine.busy:
         engine.step()
     for request in requests:
@@ -91,18 +97,21 @@ def test_greedy_replies_are_those_of_transformers(parts: tuple, sample_turns: Da
 
 
 def test_seed_and_key_decide(parts: tuple, sample_turns: Dataset) -> None:
-    prompts = [sample_turns[0]["prompt"]] * 3
-    replies = generate_replies(*parts, prompts, ["a", "b", "a"], Decoding(max_new_tokens=12))
+    same = talks(sample_turns.select([0])) * 3
+    replies = generate_replies(*parts, same, ["a", "b", "a"], Decoding(max_new_tokens=12))
     assert replies[0] == replies[2] != replies[1]
-    assert generate_replies(*parts, prompts[:1], ["a"], Decoding(max_new_tokens=12, seed=1))[0] != replies[0]
+    assert generate_replies(*parts, same[:1], ["a"], Decoding(max_new_tokens=12, seed=1))[0] != replies[0]
 
 
 def test_deltas_add_up_and_requests_join_and_leave(parts: tuple, sample_turns: Dataset) -> None:
     engine = ReplyEngine(*parts, max_batch_size=2)
+    turns = list_turns(sample_turns.select(range(4)))
     submit = lambda row, **kwargs: engine.submit(  # noqa: E731
-        parse(sample_turns[row]["prompt"]), Decoding(max_new_tokens=9), sample_turns[row]["id"], **kwargs
+        turns[row].context, Decoding(max_new_tokens=9), turns[row].id, **kwargs
     )
-    alone = generate_replies(*parts, sample_turns["prompt"][:4], sample_turns["id"][:4], Decoding(max_new_tokens=9), 1)
+    alone = generate_replies(
+        *parts, [turn.context for turn in turns], [turn.id for turn in turns], Decoding(max_new_tokens=9), 1
+    )
     requests = [submit(0, stream=True)]
     pieces: dict = {}
 
@@ -124,6 +133,55 @@ def test_deltas_add_up_and_requests_join_and_leave(parts: tuple, sample_turns: D
         assert "".join(pieces[requests[number]]) == alone[number].text
     assert len(pieces[requests[3]]) == 1
     assert max(len(pieces[requests[number]]) for number in (0, 2)) > 1
+
+
+def test_a_reply_ends_before_the_first_stop_string_streamed_or_whole(parts: tuple, sample_turns: Dataset) -> None:
+    talk, decoding = talks(sample_turns.select([0]))[0], Decoding(max_new_tokens=40)
+    [whole] = generate_replies(*parts, [talk], ["a"], decoding)
+    assert len(whole.text) > 12
+    for stop in ([whole.text[6:9]], ["没有这个词", whole.text[9:11], whole.text[6:9]], [whole.text[-2:]]):
+        engine = ReplyEngine(*parts)
+        expected = whole.text[: min(place for place in map(whole.text.find, stop) if place >= 0)]
+        requests = [engine.submit(talk, decoding, "a", stream, stop=stop) for stream in (True, False)]
+        pieces: dict = {}
+        while engine.busy:
+            for delta in engine.step():
+                pieces.setdefault(delta.request, []).append(delta.text)
+        for request in requests:
+            assert (request.text, request.finish_reason) == (expected, "stop")
+            assert "".join(pieces[request]) == expected
+        assert len(pieces[requests[1]]) == 1
+    engine = ReplyEngine(*parts)
+    request = engine.submit(talk, decoding, "a", stream=True, stop=["没有这个词"])
+    while engine.busy:
+        engine.step()
+    assert request.reply == whole
+
+
+def test_repetition_penalty_is_that_of_transformers(parts: tuple, sample_turns: Dataset) -> None:
+    model, tokenizer = parts
+    talk, decoding = talks(sample_turns.select([0]))[0], Decoding(max_new_tokens=12, do_sample=False)
+    engine = ReplyEngine(model, tokenizer)
+    requests = [
+        engine.submit(talk, dataclasses.replace(decoding, repetition_penalty=penalty), "a") for penalty in (1.0, 1.7)
+    ]
+    while engine.busy:
+        engine.step()
+    ids = torch.tensor([requests[0].prompt_ids])
+    for request, penalty in zip(requests, (1.0, 1.7), strict=True):
+        generated = model.generate(ids, max_new_tokens=12, do_sample=False, repetition_penalty=penalty)
+        assert generated[0, ids.shape[-1] :].tolist()[: len(request.token_ids)] == request.token_ids
+    assert requests[0].token_ids != requests[1].token_ids
+
+
+def test_top_k_of_one_is_greedy_whatever_else_is_in_the_batch(parts: tuple, sample_turns: Dataset) -> None:
+    talk = talks(sample_turns.select([0]))[0]
+    ways = [Decoding(max_new_tokens=12, do_sample=False), Decoding(max_new_tokens=12, top_k=1, top_p=1, temperature=2)]
+    engine = ReplyEngine(*parts)
+    greedy, one, _ = [engine.submit(talk, way, "a") for way in [*ways, Decoding(max_new_tokens=12)]]
+    while engine.busy:
+        engine.step()
+    assert greedy.reply == one.reply
 
 
 def test_cancelled_before_it_began(parts: tuple) -> None:
@@ -167,7 +225,7 @@ def test_logits_that_are_not_finite_are_told(parts: tuple, monkeypatch) -> None:
         model.get_output_embeddings(), "forward", lambda rows: rows.new_full((*rows.shape[:2], 9), torch.nan)
     )
     with pytest.raises(ValueError, match="not finite"):
-        generate_replies(model, tokenizer, ["用户：你好\n心理咨询师："], ["a"], Decoding())
+        generate_replies(model, tokenizer, [[{"role": "user", "content": "你好"}]], ["a"], Decoding())
 
 
 def test_batch_size_is_checked(parts: tuple) -> None:

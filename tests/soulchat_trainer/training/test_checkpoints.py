@@ -1,5 +1,6 @@
 """Whole and torn checkpoints."""
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from soulchat_trainer.training.checkpoints import (
     find_last_whole_checkpoint,
     list_checkpoints,
     remove_manifest,
+    remove_old_checkpoints,
     saving,
     what_is_torn,
     write_manifest,
@@ -66,6 +68,20 @@ def test_none_whole(run: Path) -> None:
     for folder in list_checkpoints(run):
         remove_manifest(folder)
     assert find_last_whole_checkpoint(run) is None
+
+
+def test_old_checkpoints_go_but_not_the_best(run: Path) -> None:
+    """The oldest by date go first, not those of the fewest steps."""
+    for age, step in enumerate((10, 2, 4)):
+        os.utime(run / f"checkpoint-{step}", (1000 + age, 1000 + age))
+    newest, best = run / "checkpoint-4", run / "checkpoint-10"
+    remove_old_checkpoints(newest, None, keep=None)
+    remove_old_checkpoints(newest, 3, keep=None)
+    assert len(list_checkpoints(run)) == 3
+    remove_old_checkpoints(newest, 2, keep=str(best))
+    assert list_checkpoints(run) == [best, newest]
+    remove_old_checkpoints(newest, 1, keep=None)
+    assert list_checkpoints(run) == [newest]
 
 
 def test_what_a_stopped_run_can_go_on_from(run: Path, tmp_path: Path, told: pytest.LogCaptureFixture) -> None:

@@ -56,6 +56,16 @@ def test_deepspeed_warms_up_as_asked(warmup_type: str, name: str, tmp_path: Path
     assert args.deepspeed_plugin.deepspeed_config["scheduler"]["params"]["warmup_type"] == warmup_type
 
 
+def test_another_warm_up_than_the_deepspeed_files_is_refused(tmp_path: Path) -> None:
+    config = json.loads((RECIPES / "deepspeed" / "zero2.json").read_text())
+    config["scheduler"]["params"]["warmup_type"] = "linear"
+    (tmp_path / "own.json").write_text(json.dumps(config))
+    flags = ["--output_dir", str(tmp_path), "--deepspeed", str(tmp_path / "own.json")]
+    assert parse_arguments(["demo", *flags, "--warmup_type", "linear"])
+    with pytest.raises(ValueError, match="warmup_type is log; allowed beside the DeepSpeed file: linear"):
+        parse_arguments(["demo", *flags, "--warmup_type", "log"])
+
+
 def test_flags_override_the_recipe(tmp_path: Path) -> None:
     flags = ["--max_steps", "4", "--save_steps", "2", "--resume_from_checkpoint", "true", "--learning_rate", "1e-4"]
     _, _, args = parse_arguments(["demo", "--output_dir", str(tmp_path), *flags])

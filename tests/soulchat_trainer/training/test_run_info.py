@@ -4,7 +4,7 @@ from datasets import DatasetDict
 from transformers import TrainerState
 
 from soulchat_trainer.data import corpus_fingerprint
-from soulchat_trainer.training.run_info import describe_dataset, describe_rows, describe_run, describe_training
+from soulchat_trainer.training.run_info import describe_rows, describe_run, describe_training
 from tests.soulchat_trainer.training_parts import make_rows
 
 
@@ -15,24 +15,11 @@ def test_a_run_names_recipe_versions_and_data() -> None:
     assert info["created"].endswith("+00:00")
 
 
-def test_the_embedded_sample_is_called_what_it_is() -> None:
-    corpus = DatasetDict(train=make_rows(3), test=make_rows(2))
-    assert describe_dataset("soulchatcorpus", corpus) == {
-        "name": "smilechat-1k",
-        "config": "conversations",
-        "revision": None,
-        "fingerprint": corpus_fingerprint(corpus),
-        "splits": {"train": 3, "test": 2},
-        "licence": "cc0-1.0",
-    }
-
-
-def test_no_folder_of_this_machine_is_told() -> None:
-    assert describe_dataset("/home/somebody/own.jsonl", DatasetDict(train=make_rows(1)))["name"] == "own.jsonl"
-
-
 def test_rows_without_a_name() -> None:
-    assert describe_rows(make_rows(2))["splits"] == {"train": 2}
+    rows = make_rows(2, rounds=1)
+    found = describe_rows(rows)
+    assert found["splits"] == {"train": 2}
+    assert found["fingerprint"] == corpus_fingerprint(DatasetDict(train=rows))
     assert describe_rows(make_rows(2).to_iterable_dataset()) == {"name": "unnamed"}
 
 

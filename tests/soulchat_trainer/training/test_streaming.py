@@ -10,7 +10,8 @@ from datasets import Dataset
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.encoding.collator import PaddingCollator, SampleDataset
-from soulchat_trainer.encoding.paper_form import ChatGLMEncoder, encode_dataset
+from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
+from soulchat_trainer.encoding.spans import encode_dataset
 from soulchat_trainer.training.streaming import StreamedBatches
 from tests.soulchat_trainer.training_parts import make_rows
 

@@ -215,6 +215,23 @@ def test_old_checkpoints_go_when_new_ones_are_whole(chatglm_tokenizer: ChatGLMTo
     assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-10", "checkpoint-12"]
 
 
+def test_the_arguments_are_as_they_were_after_training(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, save_total_limit=1)
+    trainer.train()
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-12"]
+    assert trainer.args.save_total_limit == 1
+
+
+def test_training_again_warms_up_again(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, max_steps=4, save_strategy="no")
+    rates = []
+    for _ in range(2):
+        trainer.train()
+        rates.append([entry["learning_rate"] for entry in trainer.state.log_history if "learning_rate" in entry])
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) > 1
+
+
 def test_held_out_loss_is_the_mean_over_tokens(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     """Whatever the batch size."""
     found = [

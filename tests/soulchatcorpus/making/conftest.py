@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
 

@@ -4,8 +4,8 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.build import PROVENANCE, build
-from soulchatcorpus.making.records import write_lines
 
 
 def conversation(number: int) -> dict:
@@ -50,6 +50,19 @@ def test_every_row_says_where_it_came_from(built):
         "test": 12,
     }
     assert card["topics"] == {"none": 30, "情绪": 30}
+
+
+def test_a_system_text_has_its_column_and_is_no_opening(tmp_path):
+    records = [conversation(n) for n in range(60)]
+    for record in records:
+        record["messages"].insert(0, {"role": "system", "content": "你是"})
+    write_lines(tmp_path / "conversations.jsonl", records)
+    card = build(tmp_path, tmp_path / "out")
+    assert card["columns"]["turns"][4:7] == ["system", "prompt", "completion"]
+    (row, *_) = pq.read_table(tmp_path / "out" / "data" / "turns-test.parquet").to_pylist()
+    assert row["system"] == "你是"
+    assert row["prompt"].startswith("用户：第")
+    assert card["configs"]["turns"]["test"]["rows"] == 12  # as without one: splits go by the user's first words
 
 
 @pytest.mark.parametrize(
@@ -97,7 +110,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     write_lines(tmp_path / "c.jsonl", [conversation(1)])
-    monkeypatch.setattr("soulchatcorpus.making.build.pq.ParquetWriter.close", close)
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.close", close)
     with pytest.raises(OSError, match="No space left"):
         build(tmp_path / "c.jsonl", tmp_path / "out")
     assert list((tmp_path / "out" / "data").iterdir()) == []
@@ -107,3 +120,21 @@ def test_questions_are_refused(tmp_path):
     write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
     with pytest.raises(ValueError, match="rewrite them first"):
         build(tmp_path / "q.jsonl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [2, 15, 60])
+def test_a_small_corpus_loads_from_its_folder(tmp_path, number):
+    """Fifteen conversations fill no validation split; a file without rows would keep the others from loading."""
+    write_lines(tmp_path / "conversations.jsonl", [conversation(n) for n in range(60)])
+    build(tmp_path, tmp_path / "out")
+    write_lines(tmp_path / "conversations.jsonl", [conversation(n) for n in range(number)])
+    card = build(tmp_path, tmp_path / "out")
+    for config, splits in card["configs"].items():
+        files = {split: str(tmp_path / "out" / "data" / f"{config}-{split}.parquet") for split in splits}
+        loaded = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))
+        assert {split: rows.num_rows for split, rows in loaded.items()} == {
+            split: found["rows"] for split, found in splits.items()
+        }
+        assert sorted(path.name for path in (tmp_path / "out" / "data").glob(f"{config}-*")) == sorted(
+            f"{config}-{split}.parquet" for split in splits
+        )

@@ -37,7 +37,7 @@ def test_prices_in_dollars_for_a_million_tokens():
     ],
 )
 def test_what_is_no_model_or_price(models, prices):
-    with pytest.raises(ValueError, match=r"^--(model|price) "):
+    with pytest.raises(ValueError, match=r"^(model|price) is .*; allowed: NAME"):
         read_models(models, prices)
 
 

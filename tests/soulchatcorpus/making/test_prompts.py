@@ -53,11 +53,11 @@ def test_braces_in_a_question_are_left_alone():
 
 
 def test_what_is_no_prompt(tmp_path):
-    with pytest.raises(ValueError, match="neither one of soulchat, soulchat-en nor a text file"):
+    with pytest.raises(ValueError, match="prompt is 'smile'; allowed: soulchat, soulchat-en, or a text file"):
         load_prompt("smile")
     (tmp_path / "p.txt").write_text("改写")
-    with pytest.raises(ValueError, match=r"has no \{single_turn\}"):
+    with pytest.raises(ValueError, match=r"allowed: a text with \{single_turn\}"):
         load_prompt(str(tmp_path / "p.txt"))
     (tmp_path / "p.txt").write_text("改写{single_turn}", encoding="gbk")
-    with pytest.raises(ValueError, match=r"p\.txt' is not UTF-8"):
+    with pytest.raises(ValueError, match=r"p\.txt'; allowed: a file in UTF-8"):
         load_prompt(str(tmp_path / "p.txt"))

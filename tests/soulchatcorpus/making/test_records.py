@@ -1,15 +1,13 @@
-"""Record files: what is read, refused, and written whole or not at all."""
+"""Record files: what is read and refused."""
 
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.records import (
-    LinesWriter,
     find_file,
     passages,
     read_pipeline_records,
     set_passages,
-    write_json,
-    write_lines,
 )
 
 
@@ -27,7 +25,7 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ('{"id": 1, "question": "问"}', "record 1 has .'id', 'question'.; allowed are id, question, answer"),
+        ('{"id": 1, "question": "问"}', "record 1 has .'id', 'question'.; allowed: id, question, answer"),
         ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2, "answer": "答"}', "record 2: no question"),
         (
             '{"id": 1, "question": "问", "answer": "答"}\n{"id": 2, "question": "问", "answer": ""}',
@@ -39,20 +37,25 @@ def test_ids_are_strings_and_other_keys_stay(tmp_path):
             '{"id": 1, "question": "问", "answer": "答"}\n{"id": "1", "question": "问", "answer": "答"}',
             "'1' occurs twice",
         ),
-        ('{"id": 1, "question": "问", "answer": "答", "topic": "天气"}', "unknown topic '天气'; allowed are 家庭"),
+        ('{"id": 1, "question": "问", "answer": "答", "topic": "天气"}', "topic is '天气'; allowed: 家庭"),
         ('{"id": 1, "question": "问", "answer": "答"}\n{"id": 2,', "record 2"),
         ("", "empty"),
         ('{"id": 1, "question": "问", "answer": 5}', "record 1: question and answer are not both text"),
         ('{"id": 1, "question": "问", "answer": "答", "topic": ["x"]}', "record 1: topic is"),
-        ('{"id": 1, "messages": {"role": "user"}}', "record 1: messages is dict, allowed is a list"),
+        ('{"id": 1, "messages": {"role": "user"}}', "record 1: messages is dict; allowed: a list"),
         ('{"id": 1, "messages": [{"role": "user", "content": 5}]}', "no object with a role and a text"),
-        ('{"id": 1, "messages": ["x"], "flags": "web"}', "record 1: flags is 'web', allowed is the list"),
-        ('{"id": 1, "messages": ["x"], "flags": ["web"]}', "record 1: flags is .'web'., allowed is"),
-        ('{"id": 1, "messages": ["x"], "labels": ["sad"]}', "record 1: labels is .'sad'., allowed is the"),
+        ('{"id": 1, "messages": ["x"], "flags": "web"}', "record 1: flags is 'web'; allowed: the list"),
+        ('{"id": 1, "messages": ["x"], "flags": ["web"]}', "record 1: flags is .'web'.; allowed:"),
+        ('{"id": 1, "messages": ["x"], "labels": ["sad"]}', "record 1: labels is .'sad'.; allowed: the"),
         ('{"id": 1, "messages": ["x"], "labels": {"a": [1]}}', "record 1: labels is"),
-        ('{"id": 1, "messages": ["x"], "provenance": "web"}', "provenance is 'web', allowed is an object"),
+        ('{"id": 1, "messages": ["x"], "provenance": "web"}', "provenance is 'web'; allowed: an object"),
         ('{"id": 1, "messages": ["hello"]}', "no object with a role and a text"),
-        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "role 'system', allowed are user, assistant"),
+        ('{"id": 1, "messages": [{"role": "system", "content": "一"}]}', "nothing but a system text"),
+        (
+            '{"id": 1, "messages": [{"role": "user", "content": "一"}, {"role": "system", "content": "二"}]}',
+            "role 'system'; allowed: user, assistant, and system in the first place",
+        ),
+        ('{"id": 1, "messages": [{"role": "tool", "content": "一"}]}', "role 'tool'; allowed: user, assistant"),
     ],
 )
 def test_broken_files_are_one_clear_line(tmp_path, lines, message):
@@ -80,28 +83,30 @@ def test_passages_come_and_go():
     assert passages(record) == [("user", "三"), ("assistant", "四")]
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path):
-    path = tmp_path / "a.jsonl"
-    write_lines(path, [{"id": "old"}])
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        write_lines(path, [{"id": "new"}, {"id": object()}])
-    assert path.read_text() == '{"id":"old"}\n'
-    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+def test_a_system_text_is_no_passage_and_stays():
+    system = {"role": "system", "content": "你是"}
+    record = {"id": "1", "messages": [system, {"role": "user", "content": "一"}]}
+    assert passages(record) == [("user", "一")]
+    set_passages(record, ["二"])
+    assert record["messages"] == [system, {"role": "user", "content": "二"}]
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path):
-    """/dev/full takes no byte: writing there is what a full disk is like."""
-    path = tmp_path / "a.jsonl"
-    write_lines(path, [{"id": "old"}])
-    writer = LinesWriter(path)
-    writer._temporary.symlink_to("/dev/full")
-    writer.__enter__().write({"id": "new"})
-    with pytest.raises(OSError, match="No space left"):
-        writer.__exit__(None)
-    assert path.read_text() == '{"id":"old"}\n'
-    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+def test_rows_that_went_through_arrow_are_what_they_were(tmp_path):
+    import datasets
 
-
-def test_json_is_indented(tmp_path):
-    write_json(tmp_path / "new" / "a.json", {"名": 1})
-    assert (tmp_path / "new" / "a.json").read_text() == '{\n  "名": 1\n}\n'
+    messages = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
+    flags = [{"step": "special", "reason": "我是"}, {"step": "privacy", "reason": "phone", "passage": 0}]
+    records = [
+        {
+            "id": "1",
+            "messages": messages,
+            "flags": flags,
+            "labels": {"crisis": "suicide"},
+            "provenance": {"model": "m"},
+        },
+        {"id": "2", "messages": messages, "labels": {"length": "too_short"}},
+        {"id": "3", "messages": messages},
+    ]
+    datasets.Dataset.from_list(records).to_json(tmp_path / "a.jsonl")
+    assert '"flags":null' in (tmp_path / "a.jsonl").read_text()
+    assert list(read_pipeline_records(tmp_path / "a.jsonl")) == records

@@ -2,9 +2,9 @@
 
 import pytest
 
-from soulchatcorpus.making.costs import read_models
 from soulchatcorpus.making.ledger import Entry, Ledger
-from soulchatcorpus.making.requests import Progress, RequestOptions, hash_content, send_all
+from soulchatcorpus.making.options import RequestOptions
+from soulchatcorpus.making.requests import Progress, hash_content, send_all
 
 
 class Echo:
@@ -30,7 +30,7 @@ def records(count: int) -> list[dict]:
 def send(endpoint, tmp_path):
     def send(*some: dict, **more) -> Progress:
         seen: list[Progress] = []
-        options = RequestOptions(base_url=endpoint.base_url, models=read_models("stub", []), **more)
+        options = RequestOptions(base_url=endpoint.base_url, model="stub", **more)
         ledger = Ledger(tmp_path / "ledger.sqlite")
         try:
             send_all(iter(some), len(some), ledger, Echo(), options, seen.append)
@@ -57,17 +57,3 @@ def test_another_content_of_the_same_id_is_asked(send, endpoint):
 def test_a_hash_tells_where_one_part_ends():
     assert hash_content("ab", "c") != hash_content("a", "bc")
     assert hash_content("ab", "c") == hash_content("ab", "c")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"concurrency": 0}, "--concurrency 0"),
-        ({"base_url": "ftp://here"}, "--base-url"),
-        ({"max_cost": 1.0}, "--max-cost needs the price of stub"),
-    ],
-)
-def test_options_that_cannot_be_sent_with(change, message):
-    options = {"base_url": "http://127.0.0.1:1/v1", "models": read_models("stub", [])}
-    with pytest.raises(ValueError, match=message):
-        RequestOptions(**options | change)

@@ -7,8 +7,9 @@ from collections import Counter
 import orjson
 import pytest
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making import review
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.making.options import ReviewOptions
 from soulchatcorpus.making.review import ReviewStore
 
 FLAGS = [{"step": "special", "reason": "我是"}]
@@ -28,7 +29,7 @@ def source(tmp_path):
 @pytest.fixture
 def store(source, tmp_path):
     store = ReviewStore(tmp_path / "out" / "review.sqlite")
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 5
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 5
     return store
 
 
@@ -38,15 +39,9 @@ def read_lines(path) -> list[dict]:
 
 def test_flagged_and_sampled_are_queued_once(source, tmp_path):
     store = ReviewStore(tmp_path / "r.sqlite")
-    assert store.fill(source, flagged=False, sample=1.0, shared=0.0) == 10
-    assert store.fill(source, flagged=True, sample=1.0, shared=0.0) == 10
-    assert ReviewStore(tmp_path / "s.sqlite").fill(source, flagged=False, sample=0.0, shared=0.0) == 0
-
-
-@pytest.mark.parametrize("shares", [{"sample": 1.5}, {"sample": float("nan")}, {"shared": -0.1}])
-def test_a_share_is_from_0_to_1(source, tmp_path, shares):
-    with pytest.raises(ValueError, match="a share from 0 to 1 is wanted"):
-        ReviewStore(tmp_path / "r.sqlite").fill(source, flagged=True, **{"sample": 0.0, "shared": 0.0} | shares)
+    assert store.fill(source, ReviewOptions(flagged=False, sample=1.0, shared=0.0)) == 10
+    assert store.fill(source, ReviewOptions(flagged=True, sample=1.0, shared=0.0)) == 10
+    assert ReviewStore(tmp_path / "s.sqlite").fill(source, ReviewOptions(flagged=False, sample=0.0, shared=0.0)) == 0
 
 
 def test_an_open_item_stays_the_reviewer_s_and_no_other_s(store):
@@ -58,7 +53,7 @@ def test_an_open_item_stays_the_reviewer_s_and_no_other_s(store):
 def test_several_reviewers_at_once_never_get_the_same_item(source, tmp_path):
     store = ReviewStore(tmp_path / "r.sqlite")
     write_lines(source, [question(n) for n in range(120)])
-    store.fill(source, flagged=False, sample=1.0, shared=0.0)
+    store.fill(source, ReviewOptions(flagged=False, sample=1.0, shared=0.0))
     taken: Counter[str] = Counter()
 
     def work(name: str) -> None:
@@ -88,8 +83,8 @@ def test_a_claim_left_too_long_goes_to_another(store, monkeypatch):
 @pytest.mark.parametrize(
     ("decision", "reason", "edited", "message"),
     [
-        ("drop", "", None, "allowed are keep, edit, remove"),
-        ("remove", " ", None, "wants a reason"),
+        ("drop", "", None, "allowed: keep, edit, remove"),
+        ("remove", " ", None, "reason is empty; allowed: text"),
         ("edit", "", None, "comes with the edited record"),
         ("keep", "", {"id": "0"}, "comes with the edited record"),
     ],
@@ -144,7 +139,7 @@ def test_export_audit_and_import(store, source, tmp_path):
     ]
     assert (audit[2]["before"]["answer"], audit[2]["after"]["answer"]) == ("答4", "改")
     other = ReviewStore(tmp_path / "other" / "review.sqlite")
-    other.fill(source, flagged=True, sample=0.0, shared=0.0)
+    other.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0))
     assert other.import_decisions(out / "decisions.jsonl") == 3
     assert other.import_decisions(out / "decisions.jsonl") == 0
     assert other.export(source, tmp_path / "other")["remove"] == 1
@@ -165,7 +160,7 @@ def test_a_record_whose_text_has_changed_is_read_anew(store, source, tmp_path):
         store.decide("r1", item.id, decision, reason, edited)
     changed = [question(n, answer=f"新{n}", flags=FLAGS) for n in (0, 2, 4)]
     write_lines(source, [*changed, question(6, flags=[*FLAGS, *FLAGS])])
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 4
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 4
     assert store.standing() == review.Standing(done=0, total=4, own=0)
     assert store.claim("r1").id == "6"
     report = store.export(source, tmp_path / "out")
@@ -188,10 +183,10 @@ def test_nobody_waits_for_a_record_that_is_no_longer_there(store, source):
     store.decide("r1", store.claim("r1").id, "keep")
     lines = source.read_bytes().splitlines()
     source.write_bytes(b"\n".join(lines[2:]))
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 4
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 4
     assert store.standing("r1") == review.Standing(done=0, total=4, own=1)
     source.write_bytes(b"\n".join(lines))
-    assert store.fill(source, flagged=True, sample=0.0, shared=0.0) == 5
+    assert store.fill(source, ReviewOptions(flagged=True, sample=0.0, shared=0.0)) == 5
     assert store.standing("r1") == review.Standing(done=1, total=5, own=1)
 
 
@@ -211,11 +206,11 @@ def test_an_import_does_not_decide_what_it_does_not_name(store, source, tmp_path
         ('{"id": "2"}', "line 2: a decision has at, decision, id"),
         (
             '{"id": "2", "reviewer": "r", "decision": "perhaps", "reason": "", "record": null, "at": 1}',
-            "line 2: decision 'perhaps': allowed are keep, edit, remove",
+            "line 2: decision is 'perhaps'; allowed: keep, edit, remove",
         ),
         (
             '{"id": "2", "reviewer": "Anna Weber", "decision": "keep", "reason": "", "record": null, "at": 1}',
-            "line 2: reviewer 'Anna Weber': an id",
+            "line 2: reviewer is 'Anna Weber'; allowed: an id",
         ),
         (
             '{"id": "2", "reviewer": "r", "decision": "remove", "reason": null, "record": null, "at": 1}',
@@ -223,7 +218,7 @@ def test_an_import_does_not_decide_what_it_does_not_name(store, source, tmp_path
         ),
         (
             '{"id": "2", "reviewer": "r", "decision": "keep", "reason": "", "record": null, "at": "now"}',
-            "line 2: at is 'now', allowed is a Unix time",
+            "line 2: at is 'now'; allowed: a Unix time",
         ),
         (
             '{"id": "2", "reviewer": "r", "decision": "edit", "reason": "", "record": null, "at": 1}',
@@ -255,7 +250,7 @@ def test_an_import_with_a_broken_line_takes_over_nothing(store, tmp_path, line, 
 
 def test_shared_items_are_decided_twice_and_agreement_is_reported(source, tmp_path):
     store = ReviewStore(tmp_path / "r.sqlite")
-    store.fill(source, flagged=True, sample=1.0, shared=1.0)
+    store.fill(source, ReviewOptions(flagged=True, sample=1.0, shared=1.0))
     for name in ("r1", "r2", "r3"):
         for _ in range(10):
             item = store.claim(name)

@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from soulchat.cli import app
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.figures import find_chinese_font
 from soulchatcorpus.making.review import ReviewStore
 from soulchatcorpus.making.run import run_pipeline
 from tests.paths import ROOT
@@ -91,7 +92,8 @@ def test_questions_to_parquet(replayed, endpoint):
         assert row["prompt"].endswith("心理咨询师：")
     conversation = orjson.loads((out / "5-review" / "conversations.jsonl").read_bytes().splitlines()[0])
     assert conversation["provenance"]["source"]["licence"] == "CC0-1.0"
-    assert {path.suffix for path in (out / "6-stats").glob("words.*")} == {".png", ".svg"}
+    pictures = {".png", ".svg"} if find_chinese_font() else set()
+    assert {path.suffix for path in (out / "6-stats").glob("words.*")} == pictures
 
     again = run_pipeline(config)
     assert again == reports
@@ -122,7 +124,7 @@ def test_a_changed_prompt_is_asked_again(replayed, endpoint):
 
 def test_a_broken_plan_is_found_before_its_first_step_runs(replayed):
     (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean, {build: {x: 1}}]")
-    with pytest.raises(ValueError, match="unknown x"):
+    with pytest.raises(ValueError, match="'x' is unknown"):
         run_pipeline(replayed / "p.yaml")
     assert not (replayed / "corpus").exists()
 
@@ -130,7 +132,8 @@ def test_a_broken_plan_is_found_before_its_first_step_runs(replayed):
 def test_people_read_again_what_another_prompt_has_made(replayed, endpoint):
     """Their decisions were on the old conversations, which have the same ids."""
     rewrite = "{rewrite: {base_url: '%s', model: m, prompt: %s}}"
-    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{rewrite}, {{review: {{flagged: false, sample: 1.0}}}}]"
+    review = "{review: {flagged: false, sample: 1.0, shared: 0.0}}"
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{rewrite}, {review}]"
     folders = (replayed / "corpus" / "1-rewrite", replayed / "corpus" / "2-review")
     endpoint.answer = lambda content, model: dialogue(4)
     (replayed / "p.yaml").write_text(plan % (endpoint.base_url, "soulchat"))
@@ -157,11 +160,17 @@ def test_the_command_named_to_people_queues_what_the_plan_says(replayed):
     assert str(second.value) == str(first.value)
 
 
+def test_a_review_without_options_is_the_command_s(replayed):
+    (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [review]")
+    with pytest.raises(ValueError, match=r"review \S+ --out \S+ --flagged --sample=0\.02 --shared=0\.1`"):
+        run_pipeline(replayed / "p.yaml")
+
+
 def test_a_record_of_what_is_done_is_whole_or_not_there(replayed, monkeypatch):
     """A run that is killed while it writes one goes on from the step before."""
     (replayed / "p.yaml").write_text("source: questions.jsonl\nout: corpus\nsteps: [clean]")
     done = replayed / "corpus" / "1-clean" / "done.json"
-    monkeypatch.setattr("soulchatcorpus.making.records.os.replace", _killed_at(done, os.replace))
+    monkeypatch.setattr("soulchatcorpus.files.os.replace", _killed_at(done, os.replace))
     with pytest.raises(KeyboardInterrupt):
         run_pipeline(replayed / "p.yaml")
     assert not done.exists()
@@ -196,33 +205,57 @@ def test_topics_by_the_endpoint_and_a_step_that_is_off(replayed, endpoint):
     ("text", "message"),
     [
         ("source: [", "expected the node content"),
-        ("source: a\nout: b", "source, out and steps are wanted, found"),
-        ("source: q.jsonl\nout: b\nsteps: [sweep]", "allowed are clean, review, rewrite, stats, build"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]", "clean: unknown langauge; allowed are"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {language: fr}}]", "allowed are zh, en, any"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {1: 2}}]", "clean: unknown 1; allowed are"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: x}}]", "tasks is 'x', allowed is a whole number"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: true}}]", "tasks is True, allowed is a whole number"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {actions: [special]}}]", "actions is .*, allowed is NAME: TEXT"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {actions: {1: drop}}}]", "actions is .*, allowed is NAME: TEXT"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {asked_topics: {a: b}}}]", "unknown asked_topics"),
-        ("source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint}}]", "base_url and model are wanted with"),
+        ("source: a\nout: b", "the keys are .*; allowed: source, out, steps"),
+        ("source: q.jsonl\nout: b\nsteps: [sweep]", "step is 'sweep'; allowed: clean, review, rewrite, stats, build"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]",
+            "clean: option 'langauge' is unknown; allowed: actions",
+        ),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {language: fr}}]",
+            "language is 'fr'; allowed: 'zh', 'en' or 'any'",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {1: 2}}]", "clean: option '1' is unknown; allowed: actions"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {tasks: x}}]",
+            "p.yaml: clean: tasks is 'x'; allowed: a valid integer",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {tasks: true}}]", "tasks is True; allowed: a valid integer"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {actions: [special]}}]",
+            "actions is .*; allowed: a valid dictionary",
+        ),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {actions: {1: drop}}}]",
+            "actions holds 1; allowed: a valid string",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [{clean: {asked_topics: {a: b}}}]", "option 'asked_topics' is unknown"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint}}]",
+            "topics is 'endpoint'; allowed: with `base_url` and `model`",
+        ),
         (
             "source: q.jsonl\nout: b\nsteps: [{clean: {topics: endpoint, model: m, base_url: 'http://far.example/v1'}}]",
-            "what users say would be sent to http://far.example/v1; allow it",
+            "yes is False; allowed: true, since what users say would be sent to http://far.example/v1",
         ),
-        ("source: q.jsonl\nout: b\nsteps: [{review: {sample: lots}}]", "sample is 'lots', allowed is a number"),
-        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: 5, base_url: x}}]", "model is 5, allowed is text"),
-        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {price: 'm=1,2'}}]", "price is 'm=1,2', allowed is a list"),
-        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {max_cost: '5'}}]", "max_cost is '5', allowed is a number"),
-        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {models: m}}]", "unknown models; allowed are"),
-        ("source: q.jsonl\nout: b\nsteps: [{stats: {font: 5}}]", "font is 5, allowed is text"),
-        ("source: q.jsonl\nout: b\nsteps: [clean, {build: {x: 1}}]", "p.yaml: build: unknown x; allowed are none"),
-        ("source: q.jsonl\nout: b\nsteps: [rewrite]", "base_url and model are wanted"),
-        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m}}]", "base_url and model are wanted"),
+        ("source: q.jsonl\nout: b\nsteps: [{review: {sample: lots}}]", "sample is 'lots'; allowed: a valid number"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [{rewrite: {model: 5, base_url: x}}]",
+            "model is 5; allowed: a valid string",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {price: 'm=1,2'}}]", "base_url is missing"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {max_cost: '5'}}]", "base_url is missing"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {models: m}}]", "base_url is missing"),
+        ("source: q.jsonl\nout: b\nsteps: [{stats: {font: 5}}]", "font is 5; allowed: .* path"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [clean, {build: {x: 1}}]",
+            "p.yaml: build: option 'x' is unknown; allowed: none",
+        ),
+        ("source: q.jsonl\nout: b\nsteps: [rewrite]", "rewrite: base_url is missing"),
+        ("source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m}}]", "rewrite: base_url is missing"),
         (
             "source: q.jsonl\nout: b\nsteps: [{rewrite: {model: m, base_url: 'http://far.example/v1'}}]",
-            "would be sent to http://far.example/v1; allow it with yes: true",
+            "yes is False; allowed: true, since questions with answers would be sent to http://far.example/v1",
         ),
         ("source: q.jsonl\nout: b\nsteps:", "steps is a list"),
         ("source: 5\nout: b\nsteps: []", "source and out are paths"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from soulchatcorpus.making.records import write_lines
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.stats import compare, describe
 
 RECORDS = [

@@ -4,19 +4,22 @@ import orjson
 import pytest
 from datatrove.data import Document
 
+from soulchatcorpus.making.options import CleanOptions
 from soulchatcorpus.making.steps import (
-    Crisis,
-    ExactDuplicates,
+    ApplyRules,
     Finding,
-    Language,
-    Length,
-    Phrases,
-    Privacy,
     ReadSource,
-    Repetition,
     Topic,
     WriteParts,
+    find_language,
+    find_length,
+    find_repetition,
 )
+
+
+def apply(*documents: Document, **options) -> list[Document]:
+    """The documents after all rules; most are too short for the length that is the default."""
+    return list(ApplyRules(CleanOptions(**{"min_characters": 0} | options)).run(iter(documents)))
 
 
 def document(*contents: str, id: str = "1") -> Document:
@@ -30,8 +33,8 @@ def document(*contents: str, id: str = "1") -> Document:
     ("text", "reason"), [("一二", "too_short"), ("一二三", None), ("一二三四五", None), ("一二三四五六", "too_long")]
 )
 def test_length_bounds_are_allowed_themselves(text, reason):
-    found = Length("drop", 3, 5).find(document(text))
-    assert found == ([Finding("length", reason)] if reason else [])
+    found = find_length(document(text), CleanOptions(min_characters=3, max_characters=5))
+    assert list(found) == ([Finding("length", reason)] if reason else [])
 
 
 @pytest.mark.parametrize(
@@ -46,39 +49,43 @@ def test_length_bounds_are_allowed_themselves(text, reason):
     ],
 )
 def test_languages(text, language, is_found):
-    assert Language("drop", language).find(document(text)) == [Finding("language", f"not_{language}")] * is_found
+    found = find_language(document(text), CleanOptions(language=language))
+    assert list(found) == [Finding("language", f"not_{language}")] * is_found
 
 
-def test_repetition():
-    step = Repetition("drop")
-    assert step.find(document("一", "二", "一", "二")) == [Finding("repetition", "same_messages")]
-    assert step.find(document("我好难过。" * 100)) == [Finding("repetition", "same_phrases")]
-    assert step.find(document("一", "二", "三", "四")) == []
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        (("一", "二", "一", "二"), "same_messages"),
+        (("我好难过。" * 100,), "same_phrases"),
+        (("一", "二", "三", "四"), None),
+    ],
+)
+def test_repetition(contents, reason):
+    found = list(find_repetition(document(*contents), CleanOptions()))
+    assert found == ([Finding("repetition", reason)] if reason else [])
 
 
 def test_a_flag_names_passage_and_place():
-    [done] = Phrases(special="flag").run(iter([document("你好", "我是人工智能，你好")]))
+    [done] = apply(document("你好", "我是人工智能，你好"), actions={"refusal": "off"})
     [flag] = done.metadata["record"]["flags"]
     assert (flag["step"], flag["reason"], flag["passage"], flag["start"], flag["end"]) == ("special", "我是", 1, 0, 2)
     assert "dropped" not in done.metadata
 
 
 def test_what_is_dropped_flows_on_and_is_looked_at_no_more():
-    documents = iter([document("一", id="1"), document("一二三四", id="2")])
-    done = list(ExactDuplicates("drop").run(Length("drop", 2, 9).run(documents)))
-    assert [d.metadata.get("dropped") for d in done] == [("length", "too_short"), None]
-    assert [d.metadata["counts"] for d in done] == [[("length", "too_short", "drop")], []]
+    done = apply(document("一", id="1"), document("一", id="2"), document("一二三四", id="3"), min_characters=2)
+    assert [d.metadata.get("dropped") for d in done] == [("length", "too_short"), ("length", "too_short"), None]
+    assert [d.metadata["counts"] for d in done] == [[("length", "too_short", "drop")]] * 2 + [[]]
 
 
 def test_the_first_of_equal_texts_stays():
-    done = list(
-        ExactDuplicates("drop").run(iter([document("一", id="1"), document("一", id="2"), document("二", id="3")]))
-    )
+    done = apply(document("一", id="1"), document("一", id="2"), document("二", id="3"))
     assert [d.metadata.get("dropped") for d in done] == [None, ("exact_duplicate", "same_text"), None]
 
 
 def test_masks_stand_in_record_and_text():
-    [done] = Privacy("mask", recogniser=False).run(iter([document("我的手机是13812345678", "好的")]))
+    [done] = apply(document("我的手机是13812345678", "好的"))
     masked = done.metadata["record"]["messages"][0]["content"]
     assert "13812345678" not in masked
     assert done.text == f"{masked}\n好的"
@@ -86,14 +93,14 @@ def test_masks_stand_in_record_and_text():
 
 
 def test_crisis_labels_the_record():
-    [done] = Crisis("label").run(iter([document("我不想活了", "我在听")]))
+    [done] = apply(document("我不想活了", "我在听"))
     assert done.metadata["record"]["labels"]["crisis"]
     assert "flags" not in done.metadata["record"]
 
 
 def test_topics_by_the_model_before_those_by_words():
     documents = [document("我失恋了，男朋友和我分手了", id="1"), document("我失恋了", id="2")]
-    done = list(Topic({"2": "情绪"}, by_words=True).run(iter(documents)))
+    done = list(Topic({"2": "情绪"}).run(iter(documents)))
     assert [d.metadata["record"]["topic"] for d in done] == ["婚恋", "情绪"]
     assert [d.metadata["counts"][0][2] for d in done] == ["words", "model"]
 
@@ -104,7 +111,7 @@ def test_equal_texts_go_to_one_task(tmp_path):
     ]
     path = tmp_path / "conversations.jsonl"
     path.write_bytes(b"\n".join(map(orjson.dumps, records)))
-    shares = [list(ReadSource(path, "reject").run(rank=rank, world_size=3)) for rank in range(3)]
+    shares = [list(ReadSource(path, "refuse").run(rank=rank, world_size=3)) for rank in range(3)]
     assert sorted(int(d.id) for share in shares for d in share) == list(range(20))
     texts = [{d.text for d in share} for share in shares]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 5

@@ -4,9 +4,8 @@ import csv
 
 import pytest
 
-from soulchatcorpus.making.costs import read_models
-from soulchatcorpus.making.records import write_lines
-from soulchatcorpus.making.requests import RequestOptions
+from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.options import RequestOptions
 from soulchatcorpus.making.topics import ask_topics, find_topic_by_words
 from soulchatcorpus.schema import TOPICS
 from tests.paths import FIXTURES
@@ -52,7 +51,7 @@ def test_asking_a_model(endpoint, tmp_path):
         {"id": "2", "question": "记录2", "answer": "答", "topic": "家庭"},
     ]
     write_lines(tmp_path / "q.jsonl", questions)
-    options = RequestOptions(base_url=endpoint.base_url, models=read_models("stub", []))
+    options = RequestOptions(base_url=endpoint.base_url, model="stub")
     for _ in range(2):
         assert ask_topics(tmp_path / "q.jsonl", tmp_path / "out", options) == {"0": "职场"}
     assert endpoint.asked == {"0": 1, "1": 1}

@@ -30,6 +30,13 @@ def test_regular_records_become_a_table():
     assert regularise.fired == {"ends_with_user": 1, "no_counsellor": 1, "unknown_topic": 1}
 
 
+def test_a_system_text_stays_and_does_not_count_as_somebody_s_words():
+    system = {"role": "system", "content": "你是"}
+    table, regularise = read(record(1, PAIR[:1]), record(2, [system, *PAIR]), record(3, [system, *reversed(PAIR)]))
+    assert [row["messages"][0]["role"] for row in table.to_pylist()] == ["user", "system", "system"]
+    assert regularise.fired == {"ends_with_user": 2, "no_counsellor": 1, "starts_with_counsellor": 1}
+
+
 @pytest.mark.parametrize(
     "doubtful",
     [
@@ -37,6 +44,10 @@ def test_regular_records_become_a_table():
         record(1, [{"role": "user", "content": ""}]),
         record(1, [{"role": "user", "content": "　"}]),
         record(1, [{"role": "system", "content": "一"}]),
+        record(1, [*PAIR, {"role": "system", "content": "一"}]),
+        record(1, [{"role": "system", "content": "一"}, {"role": "system", "content": "二"}, *PAIR]),
+        record(1, [{"role": "system", "content": " "}, *PAIR]),
+        record(1, [{"role": "tool", "content": "一"}, *PAIR]),
         record(1, [{"role": "user", "content": None}]),
         record(1, [{"role": "user", "content": "一\n用户：二"}]),
         record(1, [{"role": "user", "content": 5}]),

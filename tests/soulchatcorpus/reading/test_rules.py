@@ -24,7 +24,10 @@ U, A = ("user", "一"), ("assistant", "二")
         ([U, A, U], {"ends_with_user": 1}, 3),
         ([U], {"ends_with_user": 1, "no_counsellor": 1}, 1),
         ([U, ("assistant", " \n　")], {"blank_message": 1, "ends_with_user": 1, "no_counsellor": 1}, 1),
-        ([("system", "你是咨询师"), U, A], {"system_message": 1}, 2),
+        ([("system", "你是咨询师"), U, A], {}, 3),
+        ([("system", "你是咨询师"), A, U], {"starts_with_counsellor": 1, "ends_with_user": 1}, 3),
+        ([U, ("system", "你是咨询师"), A], {"system_messages": 1}, 3),
+        ([("system", " "), U, A], {"blank_message": 1}, 2),
     ],
 )
 def test_what_each_rule_does_to_messages(messages, fired, left):
@@ -49,9 +52,14 @@ def test_a_role_prefix_inside_a_message_cannot_start_a_line():
     assert fired == {"role_prefix_inside": 2}
 
 
-def test_system_turns_go_into_the_provenance():
-    conversation, _, _ = regularise(("system", "一"), U, A, ("system", "二"))
-    assert conversation.provenance == {"system": ["一", "二"]}
+def test_system_texts_become_one_in_the_first_place():
+    """One that is said again in every round, as XTuner's are, is one; those that differ follow each other."""
+    s, t = ("system", "一\n用户：二"), ("system", "三")
+    for given, text in (([s, U, A, s, U, A], s[1]), ([s, U, t, A, s], "一\n用户：二\n三"), ([U, A, t], "三")):
+        conversation, fired, _ = regularise(*given)
+        assert [m["content"] for m in conversation.messages if m["role"] == "system"] == [text]
+        assert conversation.messages[0]["role"] == "system"
+        assert fired["system_messages"] == 1
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,7 @@ def test_system_turns_go_into_the_provenance():
 def test_topics(name, topic, fired):
     conversation, counted, _ = regularise(U, A, topic=name)
     assert (conversation.topic, counted) == (topic, fired)
-    assert conversation.provenance == ({"topic": name} if fired else {})
+    assert conversation.provenance == {}
 
 
 def test_duplicated_ids_get_a_number():

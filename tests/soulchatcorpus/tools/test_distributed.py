@@ -10,7 +10,7 @@ pytest.importorskip("datatrove")
 
 from datatrove.executor import LocalPipelineExecutor
 
-from soulchatcorpus.tools.distributed import conversion
+from soulchatcorpus.tools.distributed import CorpusConverter
 from tests.paths import FIXTURES
 
 SMILECHAT = FIXTURES / "corpus" / "smilechat"
@@ -29,7 +29,7 @@ def expected(tmp_path: Path, to: str) -> list[dict]:
 
 @pytest.mark.parametrize("to", ["turns", "conversations"])
 def test_two_local_tasks_give_what_convert_gives(tmp_path, to):
-    steps = conversion(str(SMILECHAT), str(tmp_path / "out"), to)
+    steps = [CorpusConverter(str(SMILECHAT), str(tmp_path / "out"), to)]
     LocalPipelineExecutor(steps, tasks=2, workers=1, logging_dir=str(tmp_path / "logs")).run()
     assert rows(tmp_path / "out") == expected(tmp_path, to)
 
@@ -37,13 +37,8 @@ def test_two_local_tasks_give_what_convert_gives(tmp_path, to):
 def test_rejected_records_of_a_task(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_text('{\n{"id": 1, "messages": [{"role": "user", "content": "一"}]}')
-    steps = conversion(
-        str(tmp_path / "in"),
-        str(tmp_path / "out"),
-        "conversations",
-        on_error="skip",
-        rejects=str(tmp_path / "rejects"),
-    )
+    folders = {"source": str(tmp_path / "in"), "output": str(tmp_path / "out"), "rejects": str(tmp_path / "rejects")}
+    steps = [CorpusConverter(**folders, to="conversations", on_error="skip")]
     executor = LocalPipelineExecutor(steps, tasks=1, workers=1, logging_dir=str(tmp_path / "logs"))
     executor.run()
     (rejected,) = (json.loads(line) for line in (tmp_path / "rejects" / "00000.jsonl").read_text().splitlines())
@@ -56,14 +51,15 @@ def test_a_task_may_find_nothing_but_rejected_records(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_text('{"id": 1, "messages": [{"role": "user", "content": "一"}]}')
     (tmp_path / "in" / "b.jsonl").write_text("{")
-    steps = conversion(str(tmp_path / "in"), str(tmp_path / "out"), "conversations", on_error="skip")
+    steps = [CorpusConverter(str(tmp_path / "in"), str(tmp_path / "out"), "conversations", on_error="skip")]
     LocalPipelineExecutor(steps, tasks=2, workers=1, logging_dir=str(tmp_path / "logs")).run()
     assert [row["id"] for row in pq.read_table(tmp_path / "out").to_pylist()] == ["1"]
 
 
 def test_an_unknown_target():
-    with pytest.raises(ValueError, match="unknown target 'sharegpt', allowed: turns, conversations"):
-        conversion("in", "out", "sharegpt")
+    step = CorpusConverter(str(SMILECHAT), "out", "turn")
+    with pytest.raises(ValueError, match="unknown target 'turn', allowed: turns, conversations, sharegpt, alpaca"):
+        list(step.run())
 
 
 @pytest.mark.slow
@@ -74,7 +70,7 @@ def test_two_tasks_on_ray(tmp_path, monkeypatch):
 
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
-        steps = conversion(str(SMILECHAT), str(tmp_path / "out"))
+        steps = [CorpusConverter(str(SMILECHAT), str(tmp_path / "out"))]
         logs = str(tmp_path / "logs")
         RayPipelineExecutor(steps, tasks=2, workers=2, mem_per_cpu_gb=0.5, logging_dir=logs).run()
     finally:

@@ -1,0 +1,121 @@
+"""Every page starts here: a Gradio page behind the guard, for this machine alone unless a password is set."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import typer
+
+from .guard import client_address, make_guard
+from .listening import check_exposure, free_port, local_names
+from .password import Door
+
+logger = logging.getLogger(__name__)
+
+USER_NAME = "soulchat"
+# A long talk comes along whole with every event of its page.
+BODY_BYTES = 8 << 20
+# Gradio's ways for programs: calls by name, uploads, and fetching from other servers. A page itself needs none.
+CLOSED = tuple(f"/gradio_api/{way}" for way in ("api/", "call/", "upload", "proxy=", "vibe", "openapi.json"))
+
+
+class QuietBlocks(gr.Blocks):
+    """A page that shows its reader why something was refused, and logs faults by their type only.
+
+    What Gradio prints about a fault can contain what a user wrote.
+    """
+
+    async def process_api(self, *arguments: Any, **settings: Any) -> Any:
+        try:
+            return await super().process_api(*arguments, **settings)
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except (ValueError, OSError) as error:
+            raise gr.Error(str(error), duration=None, print_exception=False) from None
+        except Exception as error:
+            logger.error("the page failed: %s", type(error).__name__)
+            raise gr.Error(type(error).__name__, print_exception=False) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and what it brings along.
+
+    Attributes:
+        blocks: the page.
+        css: its rules of style.
+        script: JavaScript that runs when it is opened.
+        words: its labels by language.
+    """
+
+    blocks: gr.Blocks
+    css: str = ""
+    script: str = ""
+    words: gr.I18n | None = None
+
+
+def launch_page(
+    page: Page, host: str = "127.0.0.1", port: int = 0, share: bool = False, password: str | None = None
+) -> str:
+    """Open a page in the background; returns its address. `page.blocks.close()` ends it.
+
+    Args:
+        page: the page.
+        host: the address to listen on.
+        port: the port; 0 takes any free one.
+        share: also through a public link of Gradio's relay.
+        password: asked for at the door, with the user name "soulchat"; needed where others can reach the page.
+
+    Raises:
+        ValueError: others could reach it and the password is missing or short; there is no such port.
+        OSError: the port is in use.
+    """
+    check_exposure(host, share, password)
+    port = free_port(host, port)
+    for function in page.blocks.fns.values():
+        function.api_visibility = "private"
+        # What is outside the queue is answered without a check of who calls it by its name.
+        function.api_name = None
+    page.blocks.queue(default_concurrency_limit=None, api_open=False)
+    guard = make_guard(local_names(host, share), BODY_BYTES, CLOSED)
+    page.blocks.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        auth=_login(Door(password)) if password else None,
+        app_kwargs={"middleware": guard, "docs_url": None, "redoc_url": None, "openapi_url": None},
+        css=page.css,
+        head=f"<script>{page.script}</script>",
+        # No fonts from elsewhere. Gradio's grey of an info text is too pale to read.
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]).set(
+            block_info_text_color="*body_text_color", block_info_text_color_dark="*body_text_color"
+        ),
+        i18n=page.words,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+        max_file_size=1,  # byte: nothing is uploaded here
+        prevent_thread_lock=True,
+        quiet=True,
+    )
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve_page(
+    page: Page, host: str = "127.0.0.1", port: int = 0, share: bool = False, password: str | None = None
+) -> None:
+    """Open a page, say where it is, and wait until Ctrl-C. Raises as `launch_page` does."""
+    typer.echo(f"The page is at {launch_page(page, host, port, share, password)} (Ctrl-C ends it)", err=True)
+    page.blocks.block_thread()
+
+
+def _login(door: Door) -> Any:
+    def admits(name: str, password: str) -> bool:
+        return door.opens(client_address.get(), password) and name == USER_NAME
+
+    return admits

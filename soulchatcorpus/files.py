@@ -1,0 +1,95 @@
+"""Files that are whole or not there, and the forms that they are written in."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+
+def show(path: Path | str) -> str:
+    """A path as text that can be printed and written: bytes of its name that are no UTF-8 as \\xNN."""
+    return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+@contextmanager
+def replacing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
+    """A file to write that takes `path`'s place once all of it is on the disk; on failure what was there stays.
+
+    The folder is made where it is missing. `file.name` is the temporary path, for libraries that want one.
+
+    Args:
+        private: only the owner can read the file.
+
+    Raises:
+        OSError: what could not be written, naming `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not the whole name, to which a file system that allows 255 bytes may leave no room for more.
+    temporary = path.with_name(f".{xxhash.xxh3_64_hexdigest(os.fsencode(path.name))}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb", opener=partial(os.open, mode=0o600 if private else 0o666)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file at once or not at all."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any, private: bool = False) -> None:
+    """Write an indented JSON file at once or not at all; `private` as in `replacing`."""
+    with replacing(path, private) as file:
+        file.write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write JSON lines at once or not at all."""
+    with replacing(path) as file:
+        file.writelines(map(to_line, values))
+
+
+def to_line(value: Any) -> bytes:
+    """A value as one JSON line."""
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def parquet_writer(
+    file: BinaryIO | Path, schema: pa.Schema, level: int | None = None, page_index: bool = False
+) -> pq.ParquetWriter:
+    """Writes tables to a Parquet file, compressed by zstd (`level`), on demand with an index by which readers skip."""
+    return pq.ParquetWriter(file, schema, compression="zstd", compression_level=level, write_page_index=page_index)
+
+
+@contextmanager
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction on an SQLite file, which threads and processes may share; rows go by number and by name.
+
+    Raises:
+        OSError: what SQLite refuses (a full disk, another kind of file), naming `path`.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as database, database:
+            database.row_factory = sqlite3.Row
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}; nothing was changed") from error

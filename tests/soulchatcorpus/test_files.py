@@ -1,0 +1,103 @@
+"""Files that are whole or not there."""
+
+import os
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import xxhash
+
+from soulchatcorpus.files import parquet_writer, replacing, transaction, write_json, write_lines, write_text
+
+
+def temporary_of(path: Path) -> Path:
+    return path.with_name(f".{xxhash.xxh3_64_hexdigest(path.name.encode())}.{os.getpid()}.tmp")
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "a.jsonl"
+    write_lines(path, [{"id": "old"}])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        write_lines(path, [{"id": "new"}, {"id": object()}])
+    assert path.read_text() == '{"id":"old"}\n'
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_a_full_disk_leaves_what_was_there_and_names_the_file(tmp_path):
+    """/dev/full takes no byte: writing there is what a full disk is like."""
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    temporary_of(path).symlink_to("/dev/full")
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'$"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_in_the_way_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError, match=f"Is a directory: '{tmp_path / 'a'}'$"):
+        write_text(tmp_path / "a", "text")
+
+
+def test_another_file_that_fails_inside_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="missing"), replacing(tmp_path / "a") as file:
+        file.write((tmp_path / "missing").read_bytes())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bytes_are_on_the_disk_before_the_old_file_goes(tmp_path, monkeypatch):
+    done = []
+    for name in ("fsync", "replace"):
+        called = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *given, name=name, called=called: (done.append(name), called(*given))[1])
+    write_text(tmp_path / "a", "text")
+    assert done == ["fsync", "replace"]
+
+
+def test_private_is_for_the_owner_only(tmp_path):
+    write_json(tmp_path / "a", {}, private=True)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_json_is_indented(tmp_path):
+    write_json(tmp_path / "new" / "a.json", {"名": 1})
+    assert (tmp_path / "new" / "a.json").read_text() == '{\n  "名": 1\n}\n'
+
+
+def test_a_transaction_is_done_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.sqlite"
+    with transaction(path) as database:
+        database.execute("CREATE TABLE words (word TEXT)")
+
+    def fail() -> None:
+        with transaction(path) as database:
+            database.execute("INSERT INTO words VALUES ('half')")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with transaction(path) as database:
+        database.execute("INSERT INTO words VALUES ('whole')")
+    with transaction(path) as database:
+        [row] = database.execute("SELECT word FROM words").fetchall()
+    assert (row[0], row["word"]) == ("whole", "whole")
+
+
+def test_what_sqlite_refuses_names_the_file(tmp_path):
+    (tmp_path / "a.sqlite").write_bytes(b"no database, but more than its head is long" * 3)
+    with (
+        pytest.raises(OSError, match=r"a\.sqlite: file is not a database; nothing was changed"),
+        transaction(tmp_path / "a.sqlite"),
+    ):
+        pass
+
+
+def test_parquet_is_compressed_by_zstd(tmp_path):
+    table = pa.table({"word": ["一", "二"]})
+    with replacing(tmp_path / "a.parquet") as file, parquet_writer(file, table.schema) as writer:
+        writer.write_table(table)
+    assert pq.read_table(tmp_path / "a.parquet") == table
+    assert pq.read_metadata(tmp_path / "a.parquet").row_group(0).column(0).compression == "ZSTD"
