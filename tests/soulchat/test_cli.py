@@ -22,7 +22,17 @@ def test_help_names_every_room_and_costs_little() -> None:
     assert result.returncode == 0
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # half of it is datasets
     rooms = typer.main.get_command(cli.app)
-    assert set(rooms.commands) >= {"corpus", "benchmark", "publish", "rate", "chat", "app", "serve", "convert"}
+    assert set(rooms.commands) >= {
+        "corpus",
+        "benchmark",
+        "publish",
+        "rate",
+        "chat",
+        "app",
+        "serve",
+        "convert",
+        "export",
+    }
     for name in rooms.commands:
         assert f" {name} " in result.stdout
 
