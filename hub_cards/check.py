@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from soulchatcorpus.files import parse_yaml
+
 from .check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
 from .check_numbers import check_dataset_numbers, check_model_numbers
 from .check_shape import find_misshapen

@@ -144,9 +144,7 @@ def test_training_goes_on_from_an_adapter(saved: str, chatglm_tokenizer: ChatGLM
     assert set(trained) == {name for name, _ in adapted.named_parameters() if "lora_" in name}
     assert all(torch.equal(p, dict(adapted.named_parameters())[name]) for name, p in trained.items())
     for changes in ({"lora_rank": 3}, {"pre_seq_len": 4}):
-        with pytest.raises(
-            ValueError, match="is an adapter and .*allowed: LoRA of its own rank, or `soulchat export`"
-        ):
+        with pytest.raises(ValueError, match=r"is an adapter and .*allowed: LoRA of its own rank"):
             make_model(RunArguments(str(adapter), **changes), tokenizer, 0)
     assert CliRunner().invoke(app, ["export", str(adapter), str(whole)]).exit_code == 0
     assert not (whole / "adapter_config.json").exists()
