@@ -15,6 +15,7 @@ from huggingface_hub import ModelCardData
 
 from soulchatcorpus.schema import Message
 
+from .install import origin, pip_install
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
@@ -88,6 +89,8 @@ def render_model_card(
         .get_template("model_card.md")
         .render(
             metadata=ModelCardData(**metadata).to_yaml(),
+            toolkit_origin=origin(),
+            toolkit_install=pip_install("train"),
             results=results.model_dump(),
             own=results.own and results.own.model_dump(),
             any_seen=any(system.seen for system in results.systems),

@@ -55,6 +55,20 @@ def run(
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of the task.", metavar="DIR")],
+    to: Annotated[str, typer.Option(help="lm-eval or lighteval.")],
+    dataset: Annotated[str, typer.Option(help="A corpus by name, or a file.")] = "soulchatcorpus",
+    samples: Annotated[int | None, typer.Option(help="Test turns; by default all, at most 10,000.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+) -> None:
+    """Write Table 1 as a task of lm-evaluation-harness or LightEval: the test turns, and the same scores."""
+    from .harness.export import export_task
+
+    typer.echo(f"{export_task(to, folder, dataset, samples, seed)} test turns in {folder}")
+
+
+@app.command()
 def table(
     folders: Annotated[list[Path], typer.Argument(help="Folders with results.json.", metavar="DIR…")],
     format: Annotated[str, typer.Option(help="markdown or latex.")] = "markdown",

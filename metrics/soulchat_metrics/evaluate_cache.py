@@ -19,6 +19,7 @@ MODULES = (
     "bootstrap",
     "counting",
     "inputs",
+    "mteval",
     "ngrams",
     "pltrdy",
     "reference",

@@ -14,7 +14,7 @@ from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_prediction
 from hub_cards.results import RESULTS_FILE, DataSet, Results, Sampling, System
 from soulchatcorpus.turns import Turn, find_opening
 
-from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, sample_turns, turns_fingerprint
+from ..data import StoredTurns, describe_dataset, load_corpus, sample_test_turns, turns_fingerprint
 from ..encoding.styles import prompt_name, renderer
 from ..environment import describe_environment
 from ..generation.engine import Reply
@@ -160,9 +160,7 @@ def choose_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int)
     Raises:
         ValueError: there is no test split, or not so many turns in it.
     """
-    if "test" not in corpus:
-        raise ValueError(f"dataset {name} has no test split; found {', '.join(corpus)}")
-    turns = sample_turns(list_turns(corpus["test"]), samples, seed)
+    turns = sample_test_turns(name, corpus, samples, seed)
     return describe_dataset(name, corpus, turns_fingerprint(turns)), turns
 
 

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import shutil
 from argparse import HelpFormatter, Namespace
 from collections.abc import Sequence
 from dataclasses import fields
@@ -120,7 +119,7 @@ def find_deepspeed_file(name: str | None) -> str | None:
     """The path of a DeepSpeed file, by the name of one that ships (zero2.json) or its path; JSON stays as it is.
 
     Raises:
-        ValueError: there is no such file, it is not JSON, or DeepSpeed cannot compile its operators here.
+        ValueError: there is no such file, or it is not JSON.
     """
     if name is None:
         return None
@@ -128,9 +127,6 @@ def find_deepspeed_file(name: str | None) -> str | None:
     shipped = sorted(path.name for path in folder.iterdir())
     if not name.startswith("{") and name not in shipped and not Path(name).is_file():
         raise ValueError(f"deepspeed file {name!r} is neither a file nor one that ships: {', '.join(shipped)}")
-    for tool in ("g++", "ninja"):
-        if shutil.which(tool) is None:
-            raise ValueError(f"DeepSpeed compiles its operators on first use and needs {tool}, which is not installed")
     if name in shipped:
         return str(folder / name)
     try:
