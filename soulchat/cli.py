@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, benchmark, care, convert, corpus, environment, publish, score, train
+from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, train
 from .rate import command as rate
 from .talk import command as talk
 
@@ -27,6 +27,7 @@ app.add_typer(care.app, name="care")
 app.add_typer(rate.app, name="rate")
 talk.register(app)
 app.command()(convert.convert)
+app.command()(export.export)
 app.command()(environment.env)
 
 
