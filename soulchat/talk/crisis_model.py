@@ -3,9 +3,8 @@
 import re
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from soulchat_trainer.loading import check_model_folder, choose_device, naming
+from soulchat_trainer.loading import check_model_folder, choose_device, load_classifier, load_tokenizer
 
 # Labels that name suicide or self-harm, and such as say that a text is about neither.
 _CRISIS = re.compile(r"自杀|自伤|自残|轻生|危机|suicid|self[-_ ]?harm|self[-_ ]?injur|crisis", re.IGNORECASE)
@@ -26,11 +25,7 @@ class CrisisModel:
 
     def __init__(self, name: str, device: str = "auto") -> None:
         check_model_folder(name)
-        with naming(name):
-            model, report = AutoModelForSequenceClassification.from_pretrained(name, output_loading_info=True)
-            self.tokenizer = AutoTokenizer.from_pretrained(name)
-        if report["missing_keys"]:
-            raise ValueError(f"{name} has no weights of a classifier; allowed: a text-classification model")
+        model, self.tokenizer = load_classifier(name), load_tokenizer(name)
         labels = [model.config.id2label[place] for place in range(model.config.num_labels)]
         self.labels = {
             place: label for place, label in enumerate(labels) if _CRISIS.search(label) and not _NEITHER.search(label)
