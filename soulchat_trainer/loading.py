@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, HTTPError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+HUB_SECONDS = 3.0  # for the Hub to say whether it has a model
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
@@ -74,16 +75,33 @@ def naming(name: str) -> Iterator[None]:
 
 
 def check_model_folder(name: str) -> None:
-    """Raises OSError when `name` looks like a folder of this machine and holds no model."""
+    """Raises OSError when `name` is neither a folder with a model nor a repository of the Hub."""
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or a repository of the Hub")
+        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or USER/NAME on the Hub")
+        _check_repository(name)
         return
     if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
         raise FileNotFoundError(f"{name} has no config.json; allowed: a folder with config, tokenizer and weights")
     if not weight_files(folder):
         raise FileNotFoundError(f"{name} has no weights; allowed: a folder with {' or '.join(WEIGHTS)}")
+
+
+def _check_repository(name: str) -> None:
+    """Ask the Hub once for what is not in the cache; loading would ask for each file again and again."""
+    if any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "adapter_config.json")):
+        return
+    try:
+        HfApi().model_info(name, timeout=HUB_SECONDS)
+    except (HFValidationError, HfHubHTTPError) as error:
+        reason = str(error).splitlines()[0]
+        raise OSError(f"{name} is no folder here and no model that the Hub gives to you ({reason})") from error
+    except (HTTPError, OSError) as error:
+        raise OSError(
+            f"{name} is no folder here and not in the cache, and the Hub cannot be reached ({error}); allowed: a "
+            "model's folder, or a model that was downloaded before"
+        ) from error
 
 
 def weight_files(folder: Path) -> list[Path]:

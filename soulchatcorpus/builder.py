@@ -16,7 +16,6 @@ import datasets
 import orjson
 import pyarrow as pa
 import xxhash
-from datasets.utils.file_utils import is_remote_url
 
 from .reading.containers import list_splits
 from .reading.corpus import OnError, Report
@@ -108,7 +107,7 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
                 raise CorpusError("source= and data_files= or data_dir= name two corpora, allowed: one of them")
             files = {"train": [release.download()]}
         elif config.data_files is not None:
-            remote = any(is_remote_url(file) for split in config.data_files.values() for file in split)
+            remote = any(_is_remote(file) for split in config.data_files.values() for file in split)
             if dl_manager.is_streaming and remote:
                 raise CorpusError("streaming=True reads local files only; without it remote ones are downloaded first")
             files = config.sources
@@ -147,9 +146,13 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         return filled
 
 
+def _is_remote(file: object) -> bool:
+    return "://" in str(file)
+
+
 def _download(files: datasets.data_files.DataFilesList) -> list[Path]:
     """The files on this machine, as they are now: a server that names no version is asked for all of a file again."""
-    if not any(is_remote_url(file) for file in files):
+    if not any(_is_remote(file) for file in files):
         return [Path(file) for file in files]
     download = datasets.DownloadConfig(force_download=not all(files.origin_metadata))
     return [Path(path) for path in datasets.DownloadManager(download_config=download).download(list(files))]
@@ -161,7 +164,7 @@ def _escape(given: Any, base: Path) -> Any:
         return {split: _escape(patterns, base) for split, patterns in given.items()}
     if isinstance(given, list | tuple | set):
         return [_escape(pattern, base) for pattern in given]
-    is_file = not is_remote_url(str(given)) and (base / given).is_file()
+    is_file = not _is_remote(given) and (base / given).is_file()
     return glob.escape(str(given)) if is_file else given
 
 

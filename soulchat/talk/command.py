@@ -130,25 +130,29 @@ def serve(
     messages_per_minute: Rate = 600,
     replies_at_once: AtOnce = 256,
     batch_size: BatchSize = 16,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of a proxy that is believed for whom it asks (X-Forwarded-For).")
+    ] = None,
 ) -> None:
     """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
 
-    from ..web.listening import bind, check_exposure, local_names, read_password
+    from ..web.listening import bind, check_exposure, check_proxy, local_names, read_password
     from .limits import Limits
-    from .server import make_app, run_server
+    from .server import make_app, make_server
 
     decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
     password = read_password()
     check_exposure(host, share=False, password=password)
+    check_proxy(proxy)
     listener = bind(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     with _open_service(model, device, care, country, limits, batch_size) as service:
         name = name or Path(model).name
-        server = make_app(service, name, decoding, local_names(host), password)
+        server = make_server(make_app(service, name, decoding, local_names(host), password), proxy)
         typer.echo(f"Serving {name} at http://{host}:{listener.getsockname()[1]}/v1", err=True)
-        run_server(server, listener)
+        server.run(sockets=[listener])
 
 
 def _be_quiet() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .cache_name import CACHE
+
 
 @strict
 class ChatGLMConfig(PreTrainedConfig):
@@ -24,7 +26,7 @@ class ChatGLMConfig(PreTrainedConfig):
     """
 
     model_type = "chatglm"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = [CACHE]
     attribute_map = {
         "num_hidden_layers": "num_layers",
         "intermediate_size": "inner_hidden_size",
@@ -81,6 +83,11 @@ class ChatGLMConfig(PreTrainedConfig):
     def head_dim(self) -> int:
         """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def attention(self) -> str | None:
+        """The implementation of attention that was asked for (sdpa, eager, flex_attention, …)."""
+        return self._attn_implementation
 
 
 __all__ = ["ChatGLMConfig"]

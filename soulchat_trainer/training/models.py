@@ -1,6 +1,7 @@
 """The tokenizer and the model that a recipe asks for."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from transformers import (
     set_seed,
 )
 
-from soulchatcorpus.dialogue import render_line
-
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from ..chatglm.tokenization_chatglm import train_tokenizer
-from ..encoding.styles import split_system
+from ..encoding.styles import write_line
+from ..generation.sampling import Decoding
 from ..loading import naming
 from .arguments import RunArguments
 
@@ -45,8 +45,7 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield from (row["prompt"] + row["completion"] for row in rows)
         return
     for messages in rows["messages"]:
-        system, talk = split_system(messages)
-        yield "\n".join([*([system] if system else []), *map(render_line, talk)])
+        yield "".join(map(write_line, messages)).removesuffix("\n")
 
 
 def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
@@ -65,6 +64,14 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     if run.pre_seq_len is not None:
         return train_prefix(model)
     return add_lora(model, run) if run.lora_rank is not None else model
+
+
+def describe_use(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding) -> None:
+    """Let who loads the saved model sample as its run does, and its tokenizer cut at the model's window."""
+    how = asdict(decoding)
+    del how["seed"]  # `generate` has none
+    model.generation_config.update(**how, top_k=0)  # transformers would cut at 50
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
 
 
 def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfig:

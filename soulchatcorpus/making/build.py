@@ -50,7 +50,7 @@ def _build(file: Path, out: Path) -> dict:
         for split, record in split_all(map(_keyed, read_pipeline_records(file, "relabel"))):
             tables.add(split, record)
         tables.flush()
-        if not any(count for (config, _), count in tables.rows.items() if config == "turns"):
+        if not any(tables.rows["turns", split] for split in SPLITS):
             raise ValueError(f"{file}: no conversation with a counsellor's reply")
     configs: dict[str, dict[str, dict[str, int]]] = {config: {} for config in FEATURES}
     for (config, split), path in tables.paths.items():

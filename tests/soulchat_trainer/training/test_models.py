@@ -56,6 +56,14 @@ def test_the_tokenizer_is_trained_once_asked(tmp_path: Path) -> None:
     assert make_tokenizer(run, make_rows(1), tmp_path, train=False).get_vocab() == trained.get_vocab()
 
 
+def test_a_tokenizer_is_trained_on_system_texts_too(tmp_path: Path) -> None:
+    system = {"role": "system", "content": "你是咨询师"}
+    rows = make_rows(200, seed=1).map(lambda row: {"messages": [system, *row["messages"]]})
+    run = RunArguments(model_config=SIZES, tokenizer_vocab_size=420)
+    tokenizer = make_tokenizer(run, rows, tmp_path, train=True)
+    assert tokenizer.unk_token_id not in tokenizer("你是咨询师").input_ids
+
+
 def test_a_tokenizer_that_is_named_is_not_trained(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     """A flag beside a recipe that would train one."""
     chatglm_tokenizer.save_pretrained(tmp_path / "named")

@@ -31,6 +31,7 @@ def run(step, source, out, endpoint):
 @pytest.mark.parametrize("step", ["clean", "build", "stats", "review", "rewrite"])
 def test_the_second_is_told_who_is_at_work(tmp_path, endpoint, make_questions, step):
     write_lines(tmp_path / "conversations.jsonl", [{"id": "1", "messages": MESSAGES}])
+    (tmp_path / "out").mkdir()
     source = make_questions(3) if step == "rewrite" else tmp_path / "conversations.jsonl"
     with (
         working_in(tmp_path / "out", "soulchat corpus clean"),
