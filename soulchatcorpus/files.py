@@ -15,6 +15,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
+import yaml
+
+YAML_DEPTH = 50
 
 
 def show(path: Path | str) -> str:
@@ -72,6 +75,27 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
 def to_line(value: Any) -> bytes:
     """A value as one JSON line."""
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """The value of a YAML text without aliases, by which ten lines say a billion values.
+
+    Raises:
+        ValueError: it is not YAML, not UTF-8, has an alias, or is nested too deep.
+    """
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+        depth = 0
+        for event in yaml.parse(decoded, yaml.SafeLoader):
+            line = event.start_mark.line + 1
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > YAML_DEPTH:
+                raise ValueError(f"line {line} is nested more than {YAML_DEPTH} deep")
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError(f"line {line} has the alias *{event.anchor}; allowed: values that are written out")
+        return yaml.safe_load(decoded)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def parquet_writer(

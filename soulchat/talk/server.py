@@ -137,7 +137,7 @@ class Answer:
         care: list[CareNotice] = []
         async for number, event in _chain(first, pieces):
             texts[number] += content_of(event)
-            if is_due(number, event):
+            if is_due(event, number):
                 care.append(event)
             elif isinstance(event, Done):
                 done[number] = event
@@ -208,7 +208,7 @@ def content_of(event: Event) -> str:
     return event.text + "\n\n" if isinstance(event, CareNotice) and event.cause == "reply" else ""
 
 
-def is_due(number: int, event: Event) -> TypeGuard[CareNotice]:
+def is_due(event: Event, number: int) -> TypeGuard[CareNotice]:
     """Whether an event of the reply of a number is help lines; those for the message come with every reply alike."""
     return isinstance(event, CareNotice) and (event.cause == "reply" or number == 0)
 

@@ -13,6 +13,7 @@ import xxhash
 
 from soulchatcorpus.files import (
     parquet_writer,
+    parse_yaml,
     replacing,
     transaction,
     working_in,
@@ -140,3 +141,29 @@ def test_a_killed_run_leaves_its_folder_free(tmp_path):
     with working_in(tmp_path, "third"):
         assert (tmp_path / ".lock").read_text().startswith("third (process ")
     assert list(tmp_path.iterdir()) == []
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (BOMB, r"line 2 has the alias \*a0; allowed: values that are written out"),
+        ("a: &a [*a]", r"line 1 has the alias \*a"),
+        ("a: &a {b: 1}\nc: {<<: *a}", r"line 2 has the alias \*a"),
+        ("[" * 100_000, "is nested more than 50 deep"),
+        (b"a: \xff", "can't decode byte 0xff"),
+        (b"a: \x00", "special characters are not allowed"),
+        ("a: [", "while parsing"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+    ],
+)
+def test_yaml_that_is_none_or_grows_is_refused_in_a_line(text, line):
+    with pytest.raises(ValueError, match=line) as error:
+        parse_yaml(text)
+    assert "\n" not in str(error.value)
+
+
+def test_yaml_with_anchors_alone_is_read():
+    assert parse_yaml("\ufeffa: &a 1\nb: 用户".encode()) == {"a": 1, "b": "用户"}

@@ -126,6 +126,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
         ("learning_rat: 1", "unknown key 'learning_rat'; allowed near it: learning_rate"),
         ("- a list", "must be a mapping of keys to values, found list"),
         ("a: [", "is not YAML"),
+        ("report_to: &a [x]\nmodel_config: {a: *a}", "is not YAML: line 2 has the alias *a"),
+        ("[" * 100_000, "is nested more than 50 deep"),
     ],
 )
 def test_recipes_that_cannot_be_read(content: str, line: str, tmp_path: Path) -> None:
