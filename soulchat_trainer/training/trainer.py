@@ -21,6 +21,7 @@ from accelerate.data_loader import DataLoaderShard
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
+from transformers.trainer_utils import SaveStrategy
 from transformers.utils import logging
 
 import soulchat_metrics
@@ -36,6 +37,8 @@ from .arguments import SoulChatTrainingArguments
 from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import (
     SAVING_ERRORS,
+    check_new_folder,
+    check_same_run,
     checkpoint_name,
     count_parameters,
     describe_last_whole,
@@ -48,7 +51,7 @@ from .checkpoints import (
 )
 from .hub_push import HubPusher, make_pusher
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
-from .run_info import describe_rows, describe_run, describe_training
+from .run_info import describe_rows, describe_run, describe_training, run_identity
 from .streaming import StreamedBatches
 
 logger = logging.get_logger(__name__)
@@ -118,7 +121,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             **kwargs,
         )
         self.add_callback(LogAtSaveCallback)
-        self.add_callback(RunInfoCallback(self.run_info))
+        self.identity = run_identity(args, self.model, self.run_info["dataset"])
+        self.add_callback(RunInfoCallback(self.run_info, self.identity))
         self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
@@ -244,10 +248,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
         Raises:
-            ValueError: no whole checkpoint is there, or a loss or weight was not finite.
+            ValueError: no whole checkpoint is there, it is another run's, a new run's folder holds one already, or a
+                loss or weight was not finite.
             OSError: a checkpoint could not be written.
         """
         folder = find_checkpoint_to_resume(self.args.output_dir, resume_from_checkpoint)
+        if folder is not None:
+            check_same_run(folder, self.identity)
+        elif self.args.save_strategy != SaveStrategy.NO:
+            check_new_folder(self.args.output_dir)
         if folder is not None and self.args.process_index == 0:
             logger.warning(f"going on from {folder}")
         self.unfinished = None

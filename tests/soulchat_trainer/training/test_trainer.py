@@ -129,6 +129,40 @@ def test_a_resumed_run_logs_the_same_losses(
     assert set(losses(whole)) == {3, 4, 6, 8, 9, 12}
 
 
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"learning_rate": 1e-3}, "learning_rate is 0.01 there and 0.001 here"),
+        ({"seed": 7}, "seed is 42 there and 7 here"),
+        ({"global_batch_size": 8}, "samples_of_a_step is 16 there and 8 here"),
+        ({"rows": 61}, "dataset is "),
+        ({"num_layers": 1}, "parameters is "),
+    ],
+)
+def test_another_runs_checkpoint_is_refused(
+    changes: dict, line: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    make_trainer(chatglm_tokenizer, tmp_path, max_steps=4).train()
+    changes = dict(changes)
+    rows, layers = make_rows(changes.pop("rows", 60)), changes.pop("num_layers", 2)
+    trainer = SoulChatTrainer(
+        model=make_chatglm(chatglm_tokenizer, num_layers=layers),
+        args=make_arguments(tmp_path, max_steps=4, **changes),
+        train_dataset=rows,
+        processing_class=chatglm_tokenizer,
+    )
+    with pytest.raises(ValueError, match=f"checkpoint-4 is of another run: {line}"):
+        trainer.train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match=r"holds a run already \(checkpoint-4\)"):
+        trainer.train()
+
+
+def test_a_model_alone_is_not_gone_on_from(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    make_trainer(chatglm_tokenizer, tmp_path, max_steps=4, save_only_model=True).train()
+    with pytest.raises(ValueError, match="checkpoint-4 holds the model alone"):
+        make_trainer(chatglm_tokenizer, tmp_path, max_steps=4).train(resume_from_checkpoint=True)
+
+
 def test_a_finished_run_is_resumed_to_its_end(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     """Not one step beyond; its evaluation may have been what was stopped."""
     whole = make_trainer(chatglm_tokenizer, tmp_path)
