@@ -195,9 +195,7 @@ def check_same_run(checkpoint: str | Path, identity: dict[str, Any]) -> None:
         )
     there = read_identity(checkpoint)
     if there is None:
-        raise ValueError(
-            f"resume_from_checkpoint: {checkpoint} does not say which run it is of"
-        )
+        raise ValueError(f"resume_from_checkpoint: {checkpoint} does not say which run it is of")
     for name in sorted(identity.keys() | there.keys()):
         if identity.get(name) != there.get(name):
             raise ValueError(

@@ -145,9 +145,7 @@ def test_a_folder_that_holds_a_run_is_named(left: str, tmp_path: Path) -> None:
     (tmp_path / left).parent.mkdir(exist_ok=True)
     (tmp_path / left).touch()
     name = left.removesuffix("/x")
-    with pytest.raises(
-        ValueError, match=rf"{tmp_path} holds a run already \({name}\); allowed: resume"
-    ):
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds a run already \({name}\); allowed: resume"):
         check_new_folder(tmp_path)
 
 
