@@ -166,7 +166,7 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         linear = self.lr_scheduler_type == SchedulerType.LINEAR
         if linear and self.lr_scheduler_kwargs:
             raise ValueError(f"lr_scheduler_kwargs is {self.lr_scheduler_kwargs}; allowed with linear: none")
-        if not linear and self.warmup_type != "log":
+        if not linear and self.warmup_type != "log" and self.deepspeed is None:
             raise ValueError(f"warmup_type is {self.warmup_type}; allowed: log, unless lr_scheduler_type is linear")
         if self.muon_learning_rate is not None and (self.optim_args or self.optim_target_modules):
             raise ValueError("optim_args, optim_target_modules are not Muon's; allowed with muon_learning_rate: none")
