@@ -17,6 +17,7 @@ from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidat
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -82,6 +83,25 @@ def load_weights(name: str, dtype: torch.dtype | str, config: PreTrainedConfig |
         check_shards(Path(name))
         check_sizes(config, Path(name))
         return AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype, trust_remote_code=False)
+
+
+def load_classifier(name: str) -> PreTrainedModel:
+    """A text classifier with its weights.
+
+    Raises:
+        OSError: they are not there, not whole, or not those of its sizes.
+        ValueError: they are no classifier's.
+    """
+    config = load_config(name)
+    with naming(name):
+        check_shards(Path(name))
+        check_sizes(config, Path(name))
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            name, config=config, trust_remote_code=False, output_loading_info=True
+        )
+    if report["missing_keys"]:
+        raise ValueError(f"{name} has no weights of a classifier; allowed: a text-classification model")
+    return model
 
 
 def load_adapter(model: PreTrainedModel, name: str, is_trainable: bool = False) -> "PeftModel":

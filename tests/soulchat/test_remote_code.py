@@ -28,6 +28,7 @@ AUTO_MAP = {
 VERBS: dict[str, Callable[[str, Path], list[str]]] = {
     "chat": lambda folder, out: ["chat", folder],
     "serve": lambda folder, out: ["serve", folder, "--port", "0"],
+    "crisis model": lambda folder, out: ["serve", str(out), "--port", "0", "--crisis-model", folder],
     "benchmark": lambda folder, out: ["benchmark", "run", "--model", folder, "--output", str(out), "--samples", "1"],
     "untrained": lambda folder, out: [
         *("benchmark", "run", "--model", f"untrained:{folder}"),
