@@ -5,7 +5,8 @@ from datatrove.data import Document
 
 from soulchat.talk.care import Care
 from soulchatcorpus.care.crisis import find_crisis
-from soulchatcorpus.making.steps import Crisis
+from soulchatcorpus.making.options import CleanOptions
+from soulchatcorpus.making.steps import find_crisis_content
 
 
 def test_message_about_suicide_brings_help_lines_in_its_language():
@@ -58,5 +59,5 @@ def test_threshold_and_a_model_beside():
 def test_same_verdict_for_corpus_and_chat(text):
     finding, notice = find_crisis(text), Care().check_message(text)
     record: dict = {"messages": [{"role": "user", "content": text}]}
-    list(Crisis("label").run(iter([Document(text=text, id="1", metadata={"record": record, "counts": []})])))
+    list(find_crisis_content(Document(text=text, id="1", metadata={"record": record}), CleanOptions()))
     assert record.get("labels", {}).get("crisis") == (notice and notice.category) == (finding and finding.category)
