@@ -1,12 +1,15 @@
 """Files that are whole or not there, and the forms that they are written in."""
 
+import fcntl
 import os
+import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import orjson
 import pyarrow as pa
@@ -100,6 +103,51 @@ def parquet_writer(
 ) -> pq.ParquetWriter:
     """Writes tables to a Parquet file, compressed by zstd (`level`), on demand with an index by which readers skip."""
     return pq.ParquetWriter(file, schema, compression="zstd", compression_level=level, write_page_index=page_index)
+
+
+@contextmanager
+def working_in(folder: Path, work: str) -> Iterator[None]:
+    """Holds a folder for one run; it is free again when the run ends, however it ends.
+
+    Args:
+        work: what is done there, for the message to the next one who comes.
+
+    Raises:
+        OSError: another run is at work in the folder.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    with _hold(path) as file:
+        started = datetime.now().astimezone().isoformat(" ", "seconds")
+        file.write(f"{work} (process {os.getpid()} on {socket.gethostname()}, since {started})")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            if is_new:  # nothing is left of a run that failed before it wrote anything
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+@contextmanager
+def _hold(path: Path) -> Iterator[TextIO]:
+    """The file at `path`, empty, locked by the system for as long as the context or a child process has it open."""
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = file.read() or "another run"
+                message = f"{show(path.parent)} is in use by {owner}; allowed: another folder, or wait for its end"
+                raise OSError(message) from None
+            # The one who had it may have removed the file between our opening and our locking it.
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                file.truncate(0)
+                yield file
+                return
 
 
 @contextmanager

@@ -1,36 +1,43 @@
-"""Pairs in a file, and their scores in another: CSV and JSON lines."""
+"""Pairs in a file, and their scores in another: CSV, JSON lines and Parquet."""
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .scoring import METRIC_NAMES
 
 COLUMNS = ("prediction", "reference")
-FORMATS = (".csv", ".jsonl")
+FORMATS = (".csv", ".jsonl", ".parquet")
 
 
 def read_pairs(path: Path) -> tuple[list[Any], list[Any]]:
-    """Predictions and references of a file with the columns `prediction` and `reference`; others are passed over.
+    """Predictions and references of a file with the columns `prediction` and `reference`; see `read_columns`."""
+    predictions, references = read_columns(path, COLUMNS)
+    return predictions, references
+
+
+def read_columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
+    """The named columns of a file of CSV, JSON lines or Parquet; others are passed over.
 
     What is no text is left to `score`, which names its row.
 
     Raises:
         ValueError: the file is of another kind, is not UTF-8, lacks a column, has a field of more than 131,072
-            characters (CSV), or a line that is no JSON object.
+            characters (CSV), a line that is no JSON object, or is no Parquet file.
     """
-    if path.suffix.lower() not in FORMATS:
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
         raise ValueError(f"the file is a {path.suffix or 'file without an ending'}; allowed: {', '.join(FORMATS)}")
-    read = _read_csv if path.suffix.lower() == ".csv" else _read_json_lines
+    read = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}[kind]
     try:
-        rows = [*read(path)]
+        rows = [*read(path, names)]
     except UnicodeDecodeError:
         raise ValueError("the file is not in UTF-8; allowed: UTF-8 (in Excel: save as CSV UTF-8)") from None
     except csv.Error as error:
         raise ValueError(f"the file is no CSV that can be read: {error}") from None
-    return [row[0] for row in rows], [row[1] for row in rows]
+    return [[row[name] for row in rows] for name in names]
 
 
 def write_scores(path: Path, result: dict[str, Any]) -> None:
@@ -43,15 +50,14 @@ def write_scores(path: Path, result: dict[str, Any]) -> None:
         writer.writerows([number, *values, ""] for number, values in enumerate(sentences, start=1))
 
 
-def _read_csv(path: Path) -> Iterator[tuple[Any, Any]]:
+def _read_csv(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        _check_columns(reader.fieldnames or ())
-        for row in reader:
-            yield row[COLUMNS[0]], row[COLUMNS[1]]
+        _check_columns(reader.fieldnames or (), names)
+        yield from reader
 
 
-def _read_json_lines(path: Path) -> Iterator[tuple[Any, Any]]:
+def _read_json_lines(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if line.isspace():
@@ -62,11 +68,23 @@ def _read_json_lines(path: Path) -> Iterator[tuple[Any, Any]]:
                 row = None
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is no JSON object; each line must be one")
-            _check_columns(row, f"line {number}: ")
-            yield row[COLUMNS[0]], row[COLUMNS[1]]
+            _check_columns(row, names, f"line {number}: ")
+            yield row
 
 
-def _check_columns(found: Any, where: str = "") -> None:
-    if any(name not in found for name in COLUMNS):
-        names = ", ".join(map(str, found)) or "nothing"
-        raise ValueError(f"{where}the columns are {names:.80}; there must be {' and '.join(COLUMNS)}")
+def _read_parquet(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+    except pyarrow.ArrowInvalid as error:
+        raise ValueError(f"the file is no Parquet that can be read: {error}") from None
+    _check_columns(table.column_names, names)
+    yield from table.to_pylist()
+
+
+def _check_columns(found: Any, names: Sequence[str], where: str = "") -> None:
+    if any(name not in found for name in names):
+        given = ", ".join(map(str, found)) or "nothing"
+        raise ValueError(f"{where}the columns are {given:.80}; there must be {' and '.join(names)}")

@@ -2,6 +2,7 @@
 
 import warnings
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,11 @@ def reference_sentence_scores(
     """
     if settings.aggregate != "sentence":
         raise ValueError('backend="reference" scores sentences; it has no corpus ROUGE')
+    for package in (settings.bleu_library, settings.rouge_library):
+        if find_spec(package.replace("-", "_")) is None:
+            raise ModuleNotFoundError(
+                f'{package} is not installed; allowed: backend="numpy", or pip install {package}', name=package
+            )
     chunks = map_chunks(partial(_score_chunk, settings=settings), predictions, references, num_workers, progress)
     return np.concatenate(chunks)
 

@@ -80,7 +80,7 @@ def describe_use(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, dec
     """Let who loads the saved model sample as its run does, and its tokenizer cut at the model's window."""
     how = asdict(decoding)
     del how["seed"]  # `generate` has none
-    model.generation_config.update(**how, top_k=0)  # transformers would cut at 50
+    model.generation_config.update(**how)  # top_k 0, too: transformers would cut at 50
     tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
 
 

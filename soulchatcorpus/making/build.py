@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Features, Value
 
-from ..files import parquet_writer, replacing, write_json
+from ..files import parquet_writer, replacing, working_in, write_json
 from ..schema import FEATURES
 from ..splits import SPLITS, opening_key, split_all
 from ..tables import conversation_table, openings_and_turns, to_config
@@ -34,10 +34,16 @@ def build(source: Path, out: Path) -> dict:
 
     Raises:
         ValueError: `source` holds questions, or no conversation with a turn.
+        OSError: another run is at work in `out`.
     """
     file = find_file(source)
     if kind_of(file) != "conversations":
         raise ValueError(f"{file} holds questions with answers; build takes conversations (rewrite them first)")
+    with working_in(out, "soulchat corpus build"):
+        return _build(file, out)
+
+
+def _build(file: Path, out: Path) -> dict:
     # All writers are closed before the first file takes its place.
     with ExitStack() as files, ExitStack() as writers:
         tables = _Tables(out / "data", files, writers)

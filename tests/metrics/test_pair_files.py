@@ -32,8 +32,9 @@ def test_pairs_of_both_formats(tmp_path: Path, name: str, content: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xlsx", "", "the file is a .xlsx; allowed: .csv, .jsonl"),
+        ("a.xlsx", "", "the file is a .xlsx; allowed: .csv, .jsonl, .parquet"),
         ("a.csv", "回复,参考\n你,好\n", "the columns are 回复, 参考; there must be prediction and reference"),
+        ("a.parquet", "x", "the file is no Parquet that can be read"),
         ("a.csv", "", "the columns are nothing; there must be"),
         ("a.csv", "prediction,reference\n你,好\n".encode("gb18030"), "not in UTF-8; allowed: UTF-8"),
         ("a.jsonl", '{"prediction": "你", "reference": "好"}\n["你"]\n', "line 2 is no JSON object"),

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from soulchatcorpus.files import (
     parse_yaml,
     replacing,
     transaction,
+    working_in,
     write_json,
     write_lines,
     write_text,
@@ -109,6 +112,35 @@ def test_parquet_is_compressed_by_zstd(tmp_path):
         writer.write_table(table)
     assert pq.read_table(tmp_path / "a.parquet") == table
     assert pq.read_metadata(tmp_path / "a.parquet").row_group(0).column(0).compression == "ZSTD"
+
+
+def test_one_folder_has_one_run(tmp_path):
+    with (
+        working_in(tmp_path / "out", "soulchat corpus clean"),
+        pytest.raises(OSError, match=rf"in use by soulchat corpus clean \(process {os.getpid()} on \S+, since 2"),
+        working_in(tmp_path / "out", "soulchat corpus build"),
+    ):
+        pass
+    with pytest.raises(KeyError), working_in(tmp_path / "out", "x"):
+        raise KeyError
+    with working_in(tmp_path / "out", "y"):
+        (tmp_path / "out" / "a").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_a_killed_run_leaves_its_folder_free(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from soulchatcorpus.files import working_in\n"
+        "with working_in(Path(sys.argv[1]), 'first'):\n    print('here', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline() == "here\n"
+        with pytest.raises(OSError, match=f"in use by first .process {run.pid} "), working_in(tmp_path, "second"):
+            pass
+        run.kill()
+    with working_in(tmp_path, "third"):
+        assert (tmp_path / ".lock").read_text().startswith("third (process ")
+    assert list(tmp_path.iterdir()) == []
 
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
