@@ -102,7 +102,7 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
         (["demo", "--max_tokens", "0"], "max_tokens is 0; allowed: 1 or more"),
         (["demo", "--per_device_eval_batch_size", "0"], "per_device_eval_batch_size is 0; allowed: 1 or more"),
         (["demo", "--num_test_turns", "-1"], "num_test_turns is -1; allowed: 0 (none) or more"),
-        (["demo", "--top_p", "7"], "top_p is 7.0; allowed: greater than 0, at most 1"),
+        (["demo", "--top_p", "7"], "top_p is 7.0; allowed: 1e-37 to 1"),
         (["paper", "--per_device_train_batch_size", "0"], "per_device_train_batch_size is 0; allowed: 1 or more"),
     ],
 )
