@@ -20,7 +20,7 @@ import torch
 from accelerate.data_loader import DataLoaderShard
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
 from transformers.trainer_utils import SaveStrategy
 from transformers.utils import logging
 
@@ -93,7 +93,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def __init__(
         self,
-        model: torch.nn.Module | None = None,
+        model: PreTrainedModel | None = None,
         args: SoulChatTrainingArguments | None = None,
         train_dataset: Rows | SampleDataset | None = None,
         eval_dataset: Rows | SampleDataset | None = None,
@@ -105,9 +105,9 @@ class SoulChatTrainer(Seq2SeqTrainer):
         for name, why in REFUSED.items():
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} is given; allowed: None: {why}")
-        for name, value in {"model": model, "processing_class": processing_class}.items():
-            if value is None:
-                raise ValueError(f"{name} is None; allowed: a model and its tokenizer")
+        if model is None or processing_class is None:
+            missing = "model" if model is None else "processing_class"
+            raise ValueError(f"{missing} is None; allowed: a model and its tokenizer")
         if args.muon_learning_rate is not None and kwargs.get("optimizers", (None, None))[0] is not None:
             raise ValueError("an optimizer and muon_learning_rate are given; allowed: one of them")
         if args.use_liger_kernel and model.config.model_type == "chatglm":
