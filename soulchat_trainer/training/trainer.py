@@ -28,6 +28,7 @@ import soulchat_metrics
 from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
 
+from ..chatglm import ChatGLMTokenizer
 from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
@@ -110,8 +111,6 @@ class SoulChatTrainer(Seq2SeqTrainer):
             raise ValueError(f"{missing} is None; allowed: a model and its tokenizer")
         if args.muon_learning_rate is not None and kwargs.get("optimizers", (None, None))[0] is not None:
             raise ValueError("an optimizer and muon_learning_rate are given; allowed: one of them")
-        if args.use_liger_kernel and model.config.model_type == "chatglm":
-            raise ValueError("use_liger_kernel is True; allowed: False: Liger has no kernels for ChatGLM")
         if isinstance(eval_dataset, datasets.IterableDataset):
             raise ValueError(STREAM_HAS_NO_END)
         train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
@@ -125,6 +124,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             args.loss_on,
             args.glm_objective,
         )
+        if args.use_liger_kernel and isinstance(processing_class, ChatGLMTokenizer):
+            raise ValueError("use_liger_kernel is True; allowed: False: Liger has no kernels for ChatGLM")
         self.eval_rows = eval_dataset
         kwargs["data_collator"] = kwargs.get("data_collator") or make_collator(processing_class, args)
         with args.main_process_first(local=True, desc="tokenizing"):
