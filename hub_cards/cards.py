@@ -18,6 +18,7 @@ from soulchatcorpus.schema import Message
 
 from .install import origin, pip_install
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
+from .markdown import cell
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
@@ -269,6 +270,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
+    environment.filters["cell"] = cell
     environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from soulchatcorpus.care.privacy import find_private
+from soulchatcorpus.files import parse_yaml
 
 from .check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
 from .check_numbers import check_dataset_numbers, check_model_numbers
@@ -80,9 +79,9 @@ def read_metadata(text: str) -> dict[str, Any]:
     if not match:
         raise ValueError("the card does not begin with YAML between two lines of ---")
     try:
-        metadata = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        raise ValueError(f"the YAML is not valid: {' '.join(str(error).split())}") from error
+        metadata = parse_yaml(match[1])
+    except ValueError as error:
+        raise ValueError(f"the YAML is not valid: {error}") from error
     if not isinstance(metadata, dict):
         raise ValueError(f"the YAML is {type(metadata).__name__}; keys and values are needed")
     return metadata

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, benchmark, convert, corpus, environment, publish, score, train
+from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, train
 from .rate import command as rate
 from .talk import command as talk
 
@@ -23,9 +23,11 @@ train.register(app)
 app.add_typer(benchmark.app, name="benchmark")
 app.command()(score.score)
 app.add_typer(publish.app, name="publish")
+app.add_typer(care.app, name="care")
 app.add_typer(rate.app, name="rate")
 talk.register(app)
 app.command()(convert.convert)
+app.command()(export.export)
 app.command()(environment.env)
 
 

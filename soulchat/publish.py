@@ -105,6 +105,9 @@ def model(
     dataset: Annotated[
         str | None, typer.Option(metavar="USER/NAME", help="Where the data of its results is published.")
     ] = None,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="The Hub lists that data set as a benchmark: send it the scores.")
+    ] = False,
 ) -> None:
     """Publish a trained model, a LoRA adapter or a P-Tuning prefix."""
     from hub_cards.model import OURS, stage_model
@@ -113,7 +116,15 @@ def model(
     check_repo_id(repo_id)
     published = (dataset, find_revision(dataset, "dataset")) if dataset else None
     with tempfile.TemporaryDirectory() as staged:
-        stage_model(folder, Path(staged), repo_id=repo_id, base_model=base_model, licence=licence, dataset=published)
+        stage_model(
+            folder,
+            Path(staged),
+            repo_id=repo_id,
+            base_model=base_model,
+            licence=licence,
+            dataset=published,
+            is_benchmark=benchmark,
+        )
         _publish(Path(staged), Target(repo_id, "model", revision, private, create_pr, ours=OURS), dry_run, yes)
 
 

@@ -76,6 +76,10 @@ class ChatGLMConfig(PreTrainedConfig):
                 f"hidden_size {self.hidden_size} must be a multiple of 4 * num_attention_heads "
                 f"({4 * self.num_attention_heads}): each head is turned in two halves of pairs"
             )
+        if self.pre_seq_len is not None and not 1 <= self.pre_seq_len <= self.max_sequence_length:
+            raise ValueError(
+                f"pre_seq_len is {self.pre_seq_len}; allowed: 1 to max_sequence_length, {self.max_sequence_length}"
+            )
         kwargs.pop("auto_map", None)  # names the original's remote code, which is not needed and not saved
         super().__post_init__(**kwargs)
 

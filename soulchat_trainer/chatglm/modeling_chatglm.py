@@ -35,6 +35,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
+from ..unreadable import UNREADABLE, cause_of
 from .cache_name import CACHE, one_cache
 from .configuration_chatglm import ChatGLMConfig
 from .prefix_lm import (
@@ -45,7 +46,6 @@ from .prefix_lm import (
     rotary_table,
     rotate,
 )
-from .unreadable import UNREADABLE, cause_of
 
 IGNORE_INDEX = -100
 LOGITS_PER_CHUNK = 2**26  # float32 logits that exist at the same time: 514 positions of ChatGLM-6B's vocabulary

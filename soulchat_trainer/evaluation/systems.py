@@ -71,7 +71,9 @@ class ModelSystem:
         self.revision, self.openings_file = model_revision(name), find_openings(name)
         if spec.startswith(UNTRAINED):
             set_seed(seed)
-            untrained = AutoModelForCausalLM.from_config(self.model.config, dtype=self.model.dtype)
+            untrained = AutoModelForCausalLM.from_config(
+                self.model.config, dtype=self.model.dtype, trust_remote_code=False
+            )
             self.model, self.openings_file = untrained.to(self.model.device).eval(), None
         # A folder's place on this machine is nobody's business.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec

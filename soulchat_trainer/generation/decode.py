@@ -25,8 +25,21 @@ class ReplyDecoder:
         self.normalises = "，" not in tokenizer.decode(ids, skip_special_tokens=True)
 
     def decode(self, token_ids: Sequence[int], final: bool) -> str:
-        """The reply's text; while it is not `final`, only the part that later tokens cannot change."""
+        """The reply's text; while it is not `final`, only the part that later tokens cannot change.
+
+        A character at the end of which only some bytes have come is none.
+        """
         text = self.tokenizer.decode(token_ids, skip_special_tokens=True).lstrip()
         if self.normalises:
             text = restore_punctuation(text)
-        return text.rstrip() if final else UNSETTLED.sub("", text)
+        return text.rstrip("\ufffd").rstrip() if final else UNSETTLED.sub("", text)
+
+
+def find_stop(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first of the texts in `stop` begins; None where there is none."""
+    return min((place for place in map(text.find, stop) if place >= 0), default=None)
+
+
+def may_begin_stop(text: str, stop: Sequence[str]) -> int:
+    """How many characters at the end of `text` could be the beginning of one of the texts in `stop`."""
+    return max((length for word in stop for length in range(1, len(word)) if text.endswith(word[:length])), default=0)

@@ -9,8 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-import yaml
 from transformers import HfArgumentParser
+
+from soulchatcorpus.files import parse_yaml
 
 from .arguments import RunArguments, SoulChatTrainingArguments
 from .help import short_help
@@ -77,9 +78,9 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"recipe {recipe!r} is neither a file nor one that ships: {', '.join(recipe_names())}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"recipe {recipe} is not YAML: {' '.join(str(error).split())}") from error
+        values = parse_yaml(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"recipe {recipe} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"recipe {recipe} must be a mapping of keys to values, found {type(values).__name__}")
     known = {f.name for cls in (RunArguments, SoulChatTrainingArguments) for f in fields(cls) if f.init}

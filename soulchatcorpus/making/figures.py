@@ -14,9 +14,10 @@ matplotlib.use("Agg")  # files only: no window is opened
 from matplotlib import font_manager, pyplot
 from wordcloud import WordCloud
 
-from ..files import replacing, write_json, write_text
+from ..files import replacing, working_in, write_json, write_text
 from ..schema import TOPICS
 from .options import StatsOptions
+from .records import find_file
 from .stats import compare, describe
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,14 @@ def write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
 
     Raises:
         ValueError: an empty corpus.
+        OSError: another run is at work in `out`.
     """
+    find_file(source)  # nothing is made for what is not there
+    with working_in(out, "soulchat corpus stats"):
+        return _write_statistics(source, out, options)
+
+
+def _write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
     found = describe(source)
     write_json(out / "stats.json", found)
     font = options.font or find_chinese_font()

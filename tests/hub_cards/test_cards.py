@@ -151,6 +151,12 @@ def test_a_build_of_which_nothing_is_known() -> None:
     assert "None" not in card
 
 
+def test_a_source_s_name_does_not_break_the_table() -> None:
+    build = {"origins": [{"source": "our | own\nhotline", "licence": "mit|x", "records": 2}]}
+    card = render_dataset_card(build, repo_id="user/c", infos=dataset_infos(), patterns=PATTERNS, figures={})
+    assert "| our \\| own hotline | 2 | mit\\|x |" in card
+
+
 def test_a_build_with_all_its_numbers(tmp_path: Path) -> None:
     build = collect_build(make_reports(tmp_path))
     build["origins"] = [

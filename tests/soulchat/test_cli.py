@@ -35,6 +35,7 @@ def test_help_names_every_room_and_costs_little() -> None:
         "train",
         "score",
         "env",
+        "export",
     }
     for name in rooms.commands:
         assert f" {name} " in result.stdout
