@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
-from typing import Any, TypeGuard
+from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -137,7 +137,7 @@ class Answer:
         care: list[CareNotice] = []
         async for number, event in _chain(first, pieces):
             texts[number] += content_of(event)
-            if is_due(number, event):
+            if isinstance(event, CareNotice) and is_due(number, event):
                 care.append(event)
             elif isinstance(event, Done):
                 done[number] = event
@@ -208,9 +208,9 @@ def content_of(event: Event) -> str:
     return event.text + "\n\n" if isinstance(event, CareNotice) and event.cause == "reply" else ""
 
 
-def is_due(number: int, event: Event) -> TypeGuard[CareNotice]:
-    """Whether an event of the reply of a number is help lines; those for the message come with every reply alike."""
-    return isinstance(event, CareNotice) and (event.cause == "reply" or number == 0)
+def is_due(number: int, notice: CareNotice) -> bool:
+    """Whether help lines that come with the reply of a number are to be told: those for the message come with all."""
+    return notice.cause == "reply" or number == 0
 
 
 async def _while_connected(replies: Sequence[AsyncGenerator[Event]], request: Request) -> AsyncGenerator[Piece]:

@@ -116,6 +116,12 @@ def test_literal_control_tokens_are_ordinary_text(tokenizer, token: str):
     assert tokenizer.decode(ids) == f"a{token}b"
 
 
+def test_the_end_token_by_itself_is_a_text_at_which_others_can_stop(tokenizer):
+    assert tokenizer.decode([tokenizer.eos_token_id]) == tokenizer.decode(tokenizer.eos_token_id) == "<eop>"
+    assert tokenizer.decode([tokenizer.eos_token_id], skip_special_tokens=True) == ""
+    assert tokenizer.decode([*tokenizer("好", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]) == "好"
+
+
 # --- the chat template
 
 
