@@ -20,9 +20,10 @@ import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
+from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
-FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
+FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
@@ -202,6 +203,17 @@ def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[
         raise ValueError(f"{wanted} samples are asked for and the test split has {len(turns)}; allowed: 1 to that")
     chosen = sorted(random.Random(seed).sample(range(len(turns)), wanted))
     return [turns[index] for index in chosen]
+
+
+def sample_test_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int) -> list[Turn]:
+    """`sample_turns` of a corpus's test split.
+
+    Raises:
+        ValueError: there is no test split, or not so many turns in it.
+    """
+    if "test" not in corpus:
+        raise ValueError(f"dataset {name} has no test split; found {', '.join(corpus)}")
+    return sample_turns(list_turns(corpus["test"]), samples, seed)
 
 
 def turns_fingerprint(turns: Iterable[Turn]) -> str:

@@ -3,7 +3,9 @@
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
 reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
 the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
-before those words, because not every client knows the field. Nothing that users write is logged.
+before those words, because not every client knows the field. Where no reply comes (too long, too soon, too many, a
+fault), the help lines that are due are in the field beside `error`, and in its message. Nothing that users write is
+logged.
 
 Of OpenAI's fields and vLLM's, `schema` has those that are meant; `n` replies are `n` rows of the running batch.
 """
@@ -15,7 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeGuard
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -87,12 +89,17 @@ def make_app(
         keys = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
         replies = [service.astream(talk, draws, client, key, body.stop) for key in keys]
         pieces = _while_connected(replies, request)
-        first = await anext(pieces, None)  # what is refused is refused here, before a stream begins
+        # What is refused is refused here, before a stream begins, unless help lines come first.
+        first = await anext(pieces, None)
         answer = Answer(model_name, NOTICE[language_of(talk[-1]["content"])], body.n)
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             return StreamingResponse(answer.stream(first, pieces, usage), media_type="text/event-stream")
-        return JSONResponse(await answer.whole(first, pieces))
+        care: list[CareNotice] = []
+        try:
+            return JSONResponse(await answer.whole(first, pieces, care))
+        except (ValueError, RuntimeError) as error:
+            return _refuse(error, answer.extra(care))
 
     app.exception_handler(RequestValidationError)(_refuse_body)
     app.exception_handler(StarletteHTTPException)(_refuse_http)
@@ -131,13 +138,14 @@ class Answer:
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
         self.notice, self.n = notice, n
 
-    async def whole(self, first: Piece | None, pieces: AsyncGenerator[Piece]) -> dict[str, Any]:
-        """A `chat.completion`."""
+    async def whole(
+        self, first: Piece | None, pieces: AsyncGenerator[Piece], care: list[CareNotice]
+    ) -> dict[str, Any]:
+        """A `chat.completion`. Help lines that are due are added to `care`, also where it ends in an error."""
         texts, done = [""] * self.n, dict[int, Done]()
-        care: list[CareNotice] = []
         async for number, event in _chain(first, pieces):
             texts[number] += content_of(event)
-            if isinstance(event, CareNotice) and is_due(number, event):
+            if is_due(event, number):
                 care.append(event)
             elif isinstance(event, Done):
                 done[number] = event
@@ -155,7 +163,7 @@ class Answer:
             "object": "chat.completion",
             "choices": choices,
             "usage": _usage(done.values()),
-            "soulchat": self._extra(care),
+            "soulchat": self.extra(care),
         }
 
     async def stream(self, first: Piece | None, pieces: AsyncGenerator[Piece], usage: bool) -> AsyncGenerator[str]:
@@ -176,9 +184,7 @@ class Answer:
             if usage:
                 yield _event({**self._chunk_head(), "choices": [], "usage": _usage(done)})
         except (ValueError, RuntimeError) as error:
-            yield _event(
-                _error_body(str(error), "invalid_request_error" if isinstance(error, ValueError) else "server_error")
-            )
+            yield _event(_error_of_reply(error, self.extra(care))[0])
         yield "data: [DONE]\n\n"
 
     def _chunk(
@@ -191,13 +197,14 @@ class Answer:
     ) -> str:
         choice = {"index": number, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
         return _event(
-            {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self._extra(care or [])} if extra else {})
+            {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self.extra(care or [])} if extra else {})
         )
 
     def _chunk_head(self) -> dict[str, Any]:
         return {**self.head, "object": "chat.completion.chunk"}
 
-    def _extra(self, care: list[CareNotice]) -> dict[str, Any]:
+    def extra(self, care: list[CareNotice]) -> dict[str, Any]:
+        """The field that only these answers have."""
         return {"notice": self.notice, "care": [notice.as_dict() for notice in care]}
 
 
@@ -208,9 +215,9 @@ def content_of(event: Event) -> str:
     return event.text + "\n\n" if isinstance(event, CareNotice) and event.cause == "reply" else ""
 
 
-def is_due(number: int, notice: CareNotice) -> bool:
-    """Whether help lines that come with the reply of a number are to be told: those for the message come with all."""
-    return notice.cause == "reply" or number == 0
+def is_due(event: Event, number: int) -> TypeGuard[CareNotice]:
+    """Whether an event of the reply of a number is help lines; those for the message come with every reply alike."""
+    return isinstance(event, CareNotice) and (event.cause == "reply" or number == 0)
 
 
 async def _while_connected(replies: Sequence[AsyncGenerator[Event]], request: Request) -> AsyncGenerator[Piece]:
@@ -293,8 +300,29 @@ def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+def _error_body(
+    message: str, kind: str, param: str | None = None, code: str | None = None, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """An error as OpenAI's; with `extra`, the help lines are also in the message, which every client shows."""
+    care = [notice["text"] for notice in extra["care"]] if extra else []
+    error = {"message": "\n".join([message, *care]), "type": kind, "param": param, "code": code}
+    return {"error": error} | ({"soulchat": extra} if extra else {})
+
+
+def _error_of_reply(
+    error: ValueError | RuntimeError, extra: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], int]:
+    """The body and the status of an answer without a reply."""
+    if isinstance(error, OverLimit):
+        return _error_body(str(error), "rate_limit_error", code="rate_limit_exceeded", extra=extra), 429
+    if isinstance(error, ValueError):
+        return _error_body(str(error), "invalid_request_error", extra=extra), 400
+    return _error_body(str(error), "server_error", extra=extra), 500
+
+
+def _refuse(error: ValueError | RuntimeError, extra: dict[str, Any] | None = None) -> JSONResponse:
+    body, status = _error_of_reply(error, extra)
+    return JSONResponse(body, status, {"Retry-After": "1"} if status == 429 else None)
 
 
 async def _refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -316,11 +344,8 @@ async def _refuse_http(request: Request, error: StarletteHTTPException) -> JSONR
 
 
 async def _refuse_value(request: Request, error: ValueError) -> JSONResponse:
-    if isinstance(error, OverLimit):
-        body = _error_body(str(error), "rate_limit_error", code="rate_limit_exceeded")
-        return JSONResponse(body, 429, {"Retry-After": "1"})
-    return JSONResponse(_error_body(str(error), "invalid_request_error"), 400)
+    return _refuse(error)
 
 
 async def _tell_failure(request: Request, error: RuntimeError) -> JSONResponse:
-    return JSONResponse(_error_body(str(error), "server_error"), 500)
+    return _refuse(error)

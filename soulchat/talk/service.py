@@ -142,6 +142,8 @@ class ReplyService:
     ) -> Generator[Event]:
         """The events of a reply; closing the iterator stops the generation. Raises as `astream` does."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        if notice := self.care.check_message(words_since_reply(messages)):
+            yield notice
         ticket = self._admit(messages, decoding, client, key, events.put)
         try:
             while not isinstance(event := _unless_failed(events.get()), Done):
@@ -159,6 +161,8 @@ class ReplyService:
         stop: Sequence[str] = (),
     ) -> AsyncGenerator[Event]:
         """The events of a reply; closing the iterator stops the generation.
+
+        Help lines for what the user wrote come first, also where the talk is then refused or the model fails.
 
         Args:
             messages: the talk, ending with the user's words; a system text may come first.
@@ -178,6 +182,8 @@ class ReplyService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
+        if notice := self.care.check_message(words_since_reply(messages)):
+            yield notice
         ticket = self._admit(messages, decoding, client, key, tell, stop)
         try:
             while not isinstance(event := _unless_failed(await events.get()), Done):
@@ -208,8 +214,6 @@ class ReplyService:
                     f"{len(self._open)} replies are being made; allowed: {self.limits.replies_at_once} at once"
                 )
             self._open.add(ticket)
-        if notice := self.care.check_message(words_since_reply(messages)):
-            tell(notice)
         self._inbox.put(ticket)
         return ticket
 

@@ -59,7 +59,8 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
             real.sum(1) > config.max_sequence_length,
         ]
     )
-    if wrong.any():  # one synchronisation with the device for all checks
+    # One synchronisation with the device for all checks; while a graph is exported there are no values yet.
+    if not torch.compiler.is_exporting() and wrong.any():
         _refuse(input_ids, real, wrong, config)
 
     start = real.argmax(1, keepdim=True)
@@ -109,7 +110,7 @@ def make_attention_mask(
     inputs_embeds: Tensor,
     attention_mask: Tensor | None,
     position_ids: Tensor,
-    past_key_values: Cache | None,
+    cache: Cache | None,
 ) -> Tensor | BlockMask | None:
     """The prefix mask of this call, bool [b, 1, s, k], True = sees; a `BlockMask` for flex attention.
 
@@ -118,13 +119,15 @@ def make_attention_mask(
     Keys are: the P-Tuning prefix, what the cache holds, this call. None where one token sees every key.
     """
     if attention_mask is not None and attention_mask.dim() == 4:
+        if attention_mask.dtype is not torch.bool:
+            raise ValueError(f"attention_mask is 4-D and {attention_mask.dtype}; allowed in 4-D: bool, True = sees")
         return attention_mask
     batch, length = inputs_embeds.shape[:2]
     device = inputs_embeds.device
     past_length, key_length = 0, length
-    if past_key_values is not None:
-        past_length = past_key_values.get_seq_length()
-        key_length, _ = past_key_values.get_mask_sizes(length, 0)
+    if cache is not None:
+        past_length = cache.get_seq_length()
+        key_length, _ = cache.get_mask_sizes(length, 0)
     if isinstance(past_length, int) and key_length == past_length + length:  # not a static cache
         if attention_mask is None and length == 1:
             return None

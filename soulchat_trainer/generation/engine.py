@@ -20,6 +20,7 @@ from transformers.utils import ModelOutput
 from soulchatcorpus import Message
 
 from ..chatglm import ChatGLMConfig
+from ..chatglm.cache_name import CACHE
 from ..encoding.fit import Encode, fit_prompt, prompt_room
 from ..encoding.prompts import prompt_encoder
 from .decode import ReplyDecoder, find_stop, may_begin_stop
@@ -217,7 +218,7 @@ class ReplyEngine:
             **self.columns,
             position_ids=count_positions(self.columns["attention_mask"]),
             next_sequence_length=1,
-            past_key_values=self.cache,
+            **{CACHE: self.cache},
             use_cache=True,
             logits_to_keep=1,
         )
@@ -240,7 +241,7 @@ class ReplyEngine:
             **columns,
             position_ids=count_positions(attention_mask),
             next_sequence_length=new,
-            past_key_values=cache,
+            **{CACHE: cache},
             use_cache=cache is not None,
             logits_to_keep=1,
             is_first_iteration=True,

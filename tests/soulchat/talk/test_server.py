@@ -417,3 +417,33 @@ def wait_until(condition, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.005)
+
+
+def test_what_is_refused_or_fails_brings_the_help_lines(serve):
+    grave = [{"role": "user", "content": "我不想活了，想自杀。" * 500}]
+    address, engine = serve("好。", limits=Limits(messages_per_minute=0))
+    body = {"model": "small", "messages": grave}
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["soulchat"]["care"][0]["help_lines"][0]["number"] == "12356"
+    assert "5,000 characters" in refused.json()["error"]["message"]
+    assert "12356" in refused.json()["error"]["message"]
+
+    streamed = httpx.post(address + "/v1/chat/completions", json=body | {"stream": True}).text
+    assert streamed.index("12356") < streamed.index("5,000 characters")
+
+    engine.step = lambda: 1 / 0
+    failed = httpx.post(
+        address + "/v1/chat/completions", json=body | {"messages": [{**grave[0], "content": "我想自杀"}]}
+    )
+    assert failed.status_code == 500
+    assert "12356" in failed.json()["error"]["message"]
+
+
+def test_too_soon_brings_the_help_lines(serve):
+    address, _ = serve("好。", limits=Limits(messages_per_minute=1))
+    body = {"model": "small", "messages": [{"role": "user", "content": "我不想活了，想自杀"}]}
+    assert httpx.post(address + "/v1/chat/completions", json=body).status_code == 200
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert "12356" in refused.json()["error"]["message"]
