@@ -141,18 +141,14 @@ class ChatTemplateEncoder:
 
     def _target_ids(self, messages: Sequence[Message]) -> list[int]:
         """Ids of the last message as the template writes it after a prompt, with its end token."""
-        prompt, reply = self._write_prompt(messages[:-1]), self._write_reply(messages)
-        if not reply.startswith(prompt):
-            raise ValueError("the chat template writes a reply in another place than after its generation prompt")
-        ids = self.template.ids(reply[len(prompt) :])
+        ids = self.template.target_ids(messages)
         return ids if ids[-1:] == [self.tokenizer.eos_token_id] else [*ids, self.tokenizer.eos_token_id]
 
     def _write_prompt(self, messages: Sequence[Message]) -> str:
         return self.template.render_prompt(self.template.prepare(messages))
 
     def _write_reply(self, messages: Sequence[Message]) -> str:
-        """The talk up to its last message, the counsellor's, and the mark that ends it."""
-        return self.template.render(self.template.prepare(messages), False).rstrip("\n")
+        return self.template.render_reply(self.template.prepare(messages))
 
 
 def _one_pass(turns: Sequence[tuple[int, int]]) -> list[int]:
