@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .service import ReplyService
 
 Model = Annotated[str, typer.Argument(help="A model's folder, or a repository of the Hub.")]
+Thinking = Annotated[
+    str, typer.Option(help="off: ask a model that thinks not to. keep: let it; its thoughts are shown apart.")
+]
 Device = Annotated[str, typer.Option(help="auto (the first GPU, else the CPU), cpu, cuda, cuda:1, …")]
 TopP = Annotated[float, typer.Option(help="Nucleus mass (paper, section 3.2).")]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature (paper, section 3.2).")]
@@ -51,6 +54,7 @@ def chat(
     temperature: Temperature = 0.95,
     max_new_tokens: MaxNewTokens = 512,
     seed: Seed = 0,
+    thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
     message_characters: MessageCharacters = 4_000,
@@ -58,11 +62,12 @@ def chat(
     """Chat in the terminal, or over a pipe: one line in, one reply out."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
+    from soulchatcorpus.thoughts import check_thinking
 
     from .limits import Limits
     from .session import Talk
 
-    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     limits = Limits(message_characters=message_characters, messages_per_minute=0)
     with _open_service(model, device, care, country, limits, batch_size=1) as service:
         talk = Talk(service, decoding)
@@ -89,6 +94,7 @@ def app_page(
         bool, typer.Option(help="Open a public link through Gradio's relay; needs SOULCHAT_PASSWORD.")
     ] = False,
     device: Device = "auto",
+    thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
     message_characters: MessageCharacters = 4_000,
@@ -98,6 +104,8 @@ def app_page(
 ) -> None:
     """Chat on a web page (Gradio), in Chinese and English."""
     _be_quiet()
+    from soulchatcorpus.thoughts import check_thinking
+
     from ..web.launch import serve_page
     from ..web.listening import check_exposure, free_port, read_password
     from .limits import Limits
@@ -108,8 +116,9 @@ def app_page(
     check_exposure(host, share, password)
     port = free_port(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
+    policy = check_thinking(thinking)
     with _open_service(model, device, care, country, limits, batch_size) as service:
-        serve_page(make_page(service), host, port, share, password)
+        serve_page(make_page(service, policy), host, port, share, password)
 
 
 def serve(
@@ -124,6 +133,7 @@ def serve(
     temperature: Temperature = 0.95,
     max_new_tokens: MaxNewTokens = 512,
     seed: Seed = 0,
+    thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
     message_characters: MessageCharacters = 4_000,
@@ -134,12 +144,13 @@ def serve(
     """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
+    from soulchatcorpus.thoughts import check_thinking
 
     from ..web.listening import bind, check_exposure, local_names, read_password
     from .limits import Limits
     from .server import make_app, run_server
 
-    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     password = read_password()
     check_exposure(host, share=False, password=password)
     listener = bind(host, port)

@@ -81,6 +81,7 @@ class CompletionRequest(BaseModel):
             max_new_tokens=limit or default.max_new_tokens,
             do_sample=default.do_sample and not greedy,
             seed=default.seed if self.seed is None else self.seed,
+            thinking=default.thinking,
         )
 
     def talk(self) -> list[Message]:

@@ -29,7 +29,7 @@ from ..web.password import Door
 from .care import CareNotice
 from .limits import OverLimit
 from .schema import CompletionRequest
-from .service import Done, Event, ReplyService, Text
+from .service import Done, Event, ReplyService, Text, Thought
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
@@ -102,14 +102,17 @@ class Answer:
 
     async def whole(self, first: Event | None, events: AsyncGenerator[Event]) -> dict[str, Any]:
         """A `chat.completion`."""
-        text, care, done = "", [], None
+        text, thoughts, care, done = "", "", [], None
         async for event in _chain(first, events):
             text += content_of(event)
             if isinstance(event, CareNotice):
                 care.append(event)
+            elif isinstance(event, Thought):
+                thoughts += event.text
             elif isinstance(event, Done):
                 done = event
         message = {"role": "assistant", "content": text, "refusal": None}
+        message |= {"reasoning_content": thoughts} if thoughts else {}
         choice = {"index": 0, "message": message, "finish_reason": done and done.finish_reason, "logprobs": None}
         return {
             **self.head,
@@ -127,6 +130,8 @@ class Answer:
             async for event in _chain(first, events):
                 if isinstance(event, Text):
                     yield self._chunk({"content": event.text})
+                elif isinstance(event, Thought):
+                    yield self._chunk({"reasoning_content": event.text})
                 elif isinstance(event, CareNotice) and event.cause == "reply":
                     yield self._chunk({"content": content_of(event)}, care=[event], extra=True)
                 elif isinstance(event, Done):

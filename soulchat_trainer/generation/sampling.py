@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from soulchatcorpus.thoughts import Thinking, check_thinking
+
 # Logits of one row in float32 differ by up to about 1e-5 between batch shapes (another order of summation). What is
 # decided by less than this margin is decided again from the row computed alone, see `ReplyEngine`.
 FLOAT32_MARGIN = 2e-4
@@ -32,7 +34,13 @@ class Decoding:
     do_sample: bool = field(default=True, metadata={"help": "Draw from the nucleus; false: the likeliest token."})
     seed: int = field(default=0, metadata={"help": "Seed; each request's own is derived from it and its key."})
 
+    thinking: Thinking = field(
+        default="off",
+        metadata={"help": "off: ask a model that thinks not to. keep: let it; its thoughts are told apart."},
+    )
+
     def __post_init__(self) -> None:
+        check_thinking(self.thinking)
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; allowed: greater than 0, at most 1")
         if not (self.temperature >= MIN_TEMPERATURE and math.isfinite(self.temperature)):

@@ -12,6 +12,8 @@ import transformers
 from packaging.version import Version
 from transformers import SchedulerType, Seq2SeqTrainingArguments
 
+from soulchatcorpus.thoughts import check_thinking
+
 from ..generation.sampling import Decoding
 
 # Before, transformers called it gradient checkpointing, in its arguments and its models' methods.
@@ -83,6 +85,10 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         default="last_turn",
         metadata={"help": "last_turn: a sample for each turn. every_turn: one pass a conversation (causal models)."},
     )
+    thinking: Literal["off", "keep"] = field(
+        default="off",
+        metadata={"help": "off: no thoughts before replies, learned or asked for. keep: the template's own way."},
+    )
     glm_objective: bool = field(
         default=False, metadata={"help": "Also train on whole conversations after an empty or one-line context."}
     )
@@ -138,7 +144,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         Raises:
             ValueError: `top_p`, `temperature` or `max_new_tokens` is out of its range.
         """
-        return Decoding(self.top_p, self.temperature, self.max_new_tokens, seed=self.seed)
+        return Decoding(
+            self.top_p, self.temperature, self.max_new_tokens, seed=self.seed, thinking=check_thinking(self.thinking)
+        )
 
     def _keep_global_batch_size(self, num_processes: int) -> None:
         """Set the accumulation steps so that a step sees `global_batch_size` samples on any number of processes."""

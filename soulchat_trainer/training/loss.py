@@ -1,9 +1,10 @@
 """The loss of a causal language model on its labelled positions only, by the model's own head.
 
 A causal model of transformers computes logits at every position, also where no label stands, and keeps them in
-float32: with 152,000 tokens in the vocabulary that is most of the memory of a step. Here the head runs on the hidden states of
-labelled positions, in chunks (`labelled_loss`, ChatGLM's own). Hooks do it while a trainer trains or evaluates: they
-are inside the model's forward pass, so mixed precision, DDP, DeepSpeed, PEFT and torch.compile see one ordinary pass.
+float32: with 152,000 tokens in the vocabulary that is most of the memory of a step. Here the head runs on the hidden
+states of labelled positions, in chunks (`labelled_loss`, ChatGLM's own). Hooks do it while a trainer trains or
+evaluates: they are inside the model's forward pass, so mixed precision, DDP, DeepSpeed, PEFT and torch.compile see one
+ordinary pass.
 
 Some families do more with hidden states or logits than their head says (Gemma 2 caps logits, Cohere and Granite scale
 them, MiniCPM scales hidden states, mixtures of experts add a loss of their routers). They are found by comparing with

@@ -104,6 +104,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             args.max_target_length,
             args.loss_on,
             args.glm_objective,
+            args.thinking,
         )
         self.eval_rows = eval_dataset
         kwargs.setdefault("data_collator", make_collator(processing_class, args))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..schema import Message
+from ..thoughts import split_thoughts
 
 Reason = Literal[
     "truncated",
@@ -82,7 +83,9 @@ def parse_reply(text: str, finish_reason: str = "stop", min_rounds: int = MIN_RO
         return Refused("truncated", "the endpoint cut the reply at its length limit")
     if finish_reason == "content_filter":
         return Refused("refusal", "the endpoint's content filter stopped the reply")
-    text = text.replace("\r\n", "\n").strip()
+    if split_thoughts(text).reply is None:
+        return Refused("truncated", "the model's thoughts did not come to an end")
+    text = (split_thoughts(text).reply or "").replace("\r\n", "\n").strip()
     starts = list(_AT_LINE_START.finditer(text))
     if len(starts) < 2:
         starts = list(_INSIDE.finditer(text))

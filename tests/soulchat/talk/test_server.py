@@ -25,10 +25,10 @@ HELLO = [{"role": "user", "content": "你好"}]
 
 
 @contextmanager
-def running(service: ReplyService, password: str | None = None) -> Iterator[str]:
+def running(service: ReplyService, password: str | None = None, decoding: Decoding = DECODING) -> Iterator[str]:
     """The server on a free port; gives its address."""
     listener = bind("127.0.0.1", 0)
-    app = make_app(service, "small", DECODING, local_names("127.0.0.1"), password)
+    app = make_app(service, "small", decoding, local_names("127.0.0.1"), password)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -79,6 +79,21 @@ def test_reply_whole_and_streamed_are_the_generation_s(service, small_model):
         assert [model.id for model in client.models.list()] == ["small"]
         assert client.models.retrieve("small").id == "small"
         assert httpx.get(address + "/health").json() == {"status": "ok", "model": "small", "replies_open": 0}
+
+
+def test_thoughts_are_a_field_of_their_own(scripted):
+    service, _ = scripted("<think>他睡不着。</think>多久了？")
+    with running(service, decoding=Decoding(thinking="keep")) as address, client_for(address) as client:
+        message = client.chat.completions.create(model="small", messages=HELLO).choices[0].message
+        assert (message.content, message.reasoning_content) == ("多久了？", "他睡不着。")
+        chunks = [
+            c.choices[0].delta for c in client.chat.completions.create(model="small", messages=HELLO, stream=True)
+        ]
+        assert "".join(delta.content or "" for delta in chunks) == "多久了？"
+        assert "".join((delta.model_extra or {}).get("reasoning_content", "") for delta in chunks) == "他睡不着。"
+    with running(service) as address, client_for(address) as client:
+        message = client.chat.completions.create(model="small", messages=HELLO).choices[0].message
+        assert "reasoning_content" not in (message.model_extra or {})
 
 
 def test_help_lines_are_an_extra_field_of_every_answer(serve):
