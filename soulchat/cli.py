@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from . import __version__, benchmark, convert, corpus, publish
+from . import __version__, benchmark, convert, corpus, export, publish
 from .rate import command as rate
 from .talk import command as talk
 
@@ -21,6 +21,7 @@ app.add_typer(publish.app, name="publish")
 app.add_typer(rate.app, name="rate")
 talk.register(app)
 app.command()(convert.convert)
+app.command()(export.export)
 
 
 @app.command()

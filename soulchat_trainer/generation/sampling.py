@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,16 @@ class Decoding:
             )
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As keyword arguments of `generate`, and as generation_config.json has them."""
+        return {
+            "do_sample": self.do_sample,
+            "top_p": self.top_p,
+            "temperature": self.temperature,
+            "max_new_tokens": self.max_new_tokens,
+        }
 
 
 def request_seed(decoding: Decoding, key: str) -> int:

@@ -119,6 +119,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             processing_class=processing_class,
             **kwargs,
         )
+        if model is not None:  # generation_config.json of what is saved draws as the results were drawn
+            model.generation_config.update(**args.decoding().arguments)
         self.add_callback(LogAtSaveCallback)
         self.add_callback(RunInfoCallback(self.run_info))
         self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))

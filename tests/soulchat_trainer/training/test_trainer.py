@@ -68,6 +68,8 @@ def test_five_lines_train_a_model(chatglm_tokenizer: ChatGLMTokenizer, tmp_path:
     assert set(info) == {"created", "recipe", "git_revision", "versions", "hardware", "dataset"}
     assert len(info["dataset"]["fingerprint"]) == 64
     loaded = ChatGLMForConditionalGeneration.from_pretrained(tmp_path / "checkpoint-12")
+    saved = loaded.generation_config
+    assert (saved.do_sample, saved.top_p, saved.temperature, saved.max_new_tokens) == (True, 0.75, 0.95, 8)
     torch.testing.assert_close(loaded.state_dict(), trainer.model.state_dict())
 
 
