@@ -281,7 +281,7 @@ def main() -> None:
     corpus = load_corpus(options.dataset)["train"]
     if options.what == "peers":
         head = circumstances("torch", "transformers", "trl")
-        write_results("training-peers", head | measure_peers(corpus, chat_tokenizer(corpus), options.samples))
+        measure_peers(corpus, chat_tokenizer(corpus), options.samples, head)
         return
     if options.tokenizer:
         tokenizer = ChatGLMTokenizer(str(Path(options.tokenizer) / "ice_text.model"))

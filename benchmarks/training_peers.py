@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from measuring import forget_peak, memory_mb
+from measuring import forget_peak, memory_mb, write_results
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 VOCABULARY = 152_000
@@ -27,7 +27,7 @@ SHAPE = {
     "num_key_value_heads": 2,
     "tie_word_embeddings": True,
 }
-BATCH = 4  # conversations of a micro-batch
+BATCH = 2  # conversations of a micro-batch
 # The same text as ChatML; the marks tell TRL which of it is the counsellor's.
 TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' }}{% if m['role'] == 'assistant' %}"
@@ -39,8 +39,8 @@ TEMPLATE = (
 TRAINERS: dict[str, dict[str, Any]] = {
     "soulchat": {},
     "trl": {},
-    "trl, grouped by length": {"train_sampling_strategy": "group_by_length"},
     "trl, packing": {"packing": True},
+    "trl, grouped by length": {"train_sampling_strategy": "group_by_length"},
 }
 
 
@@ -122,9 +122,11 @@ def make_trl(folder: Path, model: Any, tokenizer: Any, rows: Dataset, common: di
     return SFTTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
 
 
-def measure_peers(corpus: Dataset, tokenizer: PreTrainedTokenizerFast, conversations: int) -> dict[str, Any]:
-    """All trainers, one after the other, and what each has for its trouble."""
-    results: dict[str, Any] = {"conversations": conversations, "shape": SHAPE | {"vocab_size": VOCABULARY}}
+def measure_peers(
+    corpus: Dataset, tokenizer: PreTrainedTokenizerFast, conversations: int, head: dict[str, Any]
+) -> None:
+    """All trainers, one after the other; after each the results so far are written below `head`."""
+    results = head | {"conversations": conversations, "shape": SHAPE | {"vocab_size": VOCABULARY}}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_parts(folder, corpus, tokenizer, conversations)
@@ -133,15 +135,16 @@ def measure_peers(corpus: Dataset, tokenizer: PreTrainedTokenizerFast, conversat
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             lines = (done.stderr if done.returncode else done.stdout).strip().splitlines()
             results[name] = {"failed": lines[-1]} if done.returncode else json.loads(lines[-1])
-            print(f"{name}: {results[name]}", flush=True)
-    ours = results["soulchat"]
-    for name in TRAINERS:
-        other = results[name]
-        if "failed" not in other:
-            other["ours_times_faster"] = other["cpu_seconds"] / ours["cpu_seconds"]
-            other["ours_share_of_memory"] = ours["peak_mb_above_model"] / other["peak_mb_above_model"]
-            other["loss_difference"] = other["loss"] - ours["loss"]
-    return results
+            if "failed" not in results[name]:
+                compare(results[name], results["soulchat"])
+            write_results("training-peers", results)
+
+
+def compare(other: dict[str, Any], ours: dict[str, Any]) -> None:
+    """What this trainer has of the other's time and memory, and how far their losses are apart."""
+    other["ours_times_faster"] = other["cpu_seconds"] / ours["cpu_seconds"]
+    other["ours_share_of_memory"] = ours["peak_mb_above_model"] / other["peak_mb_above_model"]
+    other["loss_difference"] = other["loss"] - ours["loss"]
 
 
 if __name__ == "__main__":

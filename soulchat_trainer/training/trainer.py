@@ -47,7 +47,7 @@ from .checkpoints import (
     write_manifest,
 )
 from .hub_push import HubPusher, make_pusher
-from .loss import LARGEST_DIFFERENCE, LabelledHead
+from .loss import LARGEST_DIFFERENCE, LabelledHead, find_base
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
 from .run_info import describe_rows, describe_run, describe_training
 from .streaming import StreamedBatches
@@ -120,7 +120,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             **kwargs,
         )
         if model is not None:  # generation_config.json of what is saved draws as the results were drawn
-            model.generation_config.update(**args.decoding().arguments)
+            find_base(model).generation_config.update(**args.decoding().arguments)
         self.add_callback(LogAtSaveCallback)
         self.add_callback(RunInfoCallback(self.run_info))
         self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))
