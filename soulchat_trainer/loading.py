@@ -39,6 +39,8 @@ def load_model(
     with naming(base):
         model = AutoModelForCausalLM.from_pretrained(base, dtype=weights)
     if adapted is not None:
+        if model.config.to_dict().get("quantization_config"):
+            raise ValueError(f"base {base} of {name} is quantised; allowed: its weights in full, into which to merge")
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, name).merge_and_unload()

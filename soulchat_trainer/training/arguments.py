@@ -3,6 +3,7 @@
 Both are filled from a YAML recipe and overridden by command-line flags; every field is a key of either.
 """
 
+import importlib.util
 import json
 import os
 from dataclasses import dataclass, field
@@ -198,6 +199,10 @@ class RunArguments:
     lora_target_modules: list[str] | None = field(
         default=None, metadata={"help": "Default: PEFT's for the model; all-linear: every layer."}
     )
+    quantize: Literal["nf4"] | None = field(
+        default=None,
+        metadata={"help": "nf4: keep the base in 4 bits while LoRA trains (QLoRA; bitsandbytes)."},
+    )
     pre_seq_len: int | None = field(
         default=None, metadata={"help": "Train so many prefix tokens in each layer (P-Tuning v2) instead."}
     )
@@ -216,6 +221,12 @@ class RunArguments:
             )
         if self.model_name_or_path is not None and self.tokenizer_vocab_size is not None:
             raise ValueError("tokenizer_vocab_size is for model_config; a loaded model has its tokenizer")
+        if self.quantize not in (None, "nf4"):
+            raise ValueError(f"quantize is {self.quantize!r}; allowed: nf4")
+        if self.quantize is not None and self.lora_rank is None:
+            raise ValueError("quantize is for LoRA, whose matrices train beside the base; give lora_rank, or leave it")
+        if self.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+            raise ValueError("quantize: nf4 needs bitsandbytes, which is not installed: pip install 'soulchat[qlora]'")
         if self.pre_seq_len is not None and self.pre_seq_len < 1:
             raise ValueError(f"pre_seq_len is {self.pre_seq_len}; allowed: 1 or more")
         if self.lora_rank is not None and self.pre_seq_len is not None:

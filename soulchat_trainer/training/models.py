@@ -11,6 +11,8 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     set_seed,
@@ -61,7 +63,8 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
         changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}
     dtype = run.torch_dtype if run.torch_dtype == "auto" else getattr(torch, run.torch_dtype)
     config = AutoConfig.from_pretrained(name, **changes)
-    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype)
+    quantized = {"quantization_config": nf4(dtype, config)} if run.quantize is not None else {}
+    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype, **quantized)
     if run.pre_seq_len is not None:
         return train_prefix(model)
     return add_lora(model, run) if run.lora_rank is not None else model
@@ -89,6 +92,21 @@ def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfi
         return ChatGLMConfig(**{**own, **values})
     except (StrictDataclassFieldValidationError, TypeError) as error:
         raise ValueError(f"model_config does not fit the fields of ChatGLMConfig: {error}") from error
+
+
+def nf4(dtype: torch.dtype | str, config: PreTrainedConfig) -> BitsAndBytesConfig:
+    """QLoRA's 4 bits (Dettmers et al. 2023): NormalFloat, its constants quantised once more, computed in `dtype`.
+
+    By bitsandbytes, which has the paper's format and which PEFT trains through on GPUs and CPUs alike; torchao's NF4
+    has no support there.
+    """
+    computed = config.dtype if isinstance(dtype, str) else dtype
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=computed or torch.float32,
+    )
 
 
 def train_prefix(model: PreTrainedModel) -> PreTrainedModel:
