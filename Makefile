@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 CORE := tests/soulchatcorpus tests/metrics tests/hub_cards tests/soulchat_trainer
 
-.PHONY: install demo benchmark-demo bench test test-slow coverage test-lowest test-highest style quality docs package audit clean
+.PHONY: install demo benchmark-demo bench test test-bare test-slow coverage test-lowest test-highest style quality docs package audit clean
 
 install: $(INSTALLED)
 
@@ -29,6 +29,14 @@ bench: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# Without browser, compiler and fonts, in a folder with spaces and Chinese characters, in a poor environment.
+test-bare: $(INSTALLED)
+	rm -rf "build/bare 中文" && mkdir -p "build/bare 中文"
+	git ls-files -z | xargs -0 cp --parents --target-directory "build/bare 中文"
+	cd "build/bare 中文" && git init --quiet && git add --all && PYTHONPATH="$$PWD:$$PWD/metrics" SOULCHAT_BARE=1 \
+		HOME=/proc/no-home LC_ALL=C "$(CURDIR)/$(BIN)/python" -m pytest
+	rm -rf "build/bare 中文"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

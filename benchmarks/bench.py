@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 DEMO = "outputs/demo"
 COMMANDS = {
     "metric": ["metric.py"],
+    "recipes": ["recipes.py"],
     "corpus": ["corpus.py", "--conversations", "100000", "--repeats", "1"],
     "model": ["model.py", "--repeats", "2"],
     "tokenizer": ["tokenizer.py"],

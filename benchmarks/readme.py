@@ -158,11 +158,12 @@ def updated(name: str) -> str:
     seconds = json.loads(TIME.read_text(encoding="utf-8"))["seconds"]
     benchmark = json.loads(BENCHMARK.read_text(encoding="utf-8"))
     text = (ROOT / name).read_text(encoding="utf-8")
-    text = _with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
-    return _with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
+    text = with_block(text, "demo", render(results, seconds, predictions, WORDS[name]))
+    return with_block(text, "benchmark-demo", render_benchmark(benchmark, WORDS[name]))
 
 
-def _with_block(text: str, mark: str, block: str) -> str:
+def with_block(text: str, mark: str, block: str) -> str:
+    """A page with another text between `<!-- MARK -->` and `<!-- /MARK -->`; raises ValueError where it has none."""
     head, found, rest = text.partition(f"<!-- {mark} -->\n")
     _, end, tail = rest.partition(f"<!-- /{mark} -->")
     if not (found and end):

@@ -15,8 +15,7 @@ from datasets import load_dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import soulchatcorpus  # noqa: F401  (makes its name known to load_dataset)
-from soulchat_trainer.training.arguments import SoulChatTrainingArguments
-from soulchat_trainer.training.trainer import SoulChatTrainer
+from soulchat_trainer import SoulChatTrainer, SoulChatTrainingArguments
 
 
 def main() -> None:
@@ -29,8 +28,10 @@ def main() -> None:
 
     rows = load_dataset("soulchatcorpus", "conversations", data_files=options.data, split="train")
     tokenizer = AutoTokenizer.from_pretrained(options.model)
+    model = AutoModelForCausalLM.from_pretrained(options.model)
+    window = min(2048, model.config.max_position_embeddings)
     trainer = SoulChatTrainer(
-        model=AutoModelForCausalLM.from_pretrained(options.model),
+        model=model,
         args=SoulChatTrainingArguments(
             options.output,
             max_steps=options.steps,
@@ -38,6 +39,8 @@ def main() -> None:
             global_batch_size=8,
             learning_rate=1e-3,  # for a small model; 5e-5 for all of ChatGLM-6B (paper, section 3.2)
             warmup_steps=2,
+            max_source_length=window * 3 // 4,  # 1536 and 512 of ChatGLM-6B's window, as in the paper
+            max_target_length=window // 4,
         ),
         train_dataset=rows,
         processing_class=tokenizer,

@@ -13,9 +13,12 @@ import orjson
 from datasets import DatasetInfo
 from huggingface_hub import ModelCardData
 
+from soulchatcorpus.care.privacy import mask_private
 from soulchatcorpus.schema import Message
 
+from .install import origin, pip_install
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
+from .markdown import cell
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
@@ -23,6 +26,7 @@ from .sources import Origin
 
 BUILD_FILE = "build.json"
 NOT_MEASURED = "not measured"
+NOT_STATED = "not stated"
 NUM_REPLIES = 5
 # Of some hundred arguments of a run, those by which a reader could repeat it.
 SETTINGS = (
@@ -88,6 +92,8 @@ def render_model_card(
         .get_template("model_card.md")
         .render(
             metadata=ModelCardData(**metadata).to_yaml(),
+            toolkit_origin=origin(),
+            toolkit_install=pip_install("train"),
             results=results.model_dump(),
             own=results.own and results.own.model_dump(),
             any_seen=any(system.seen for system in results.systems),
@@ -242,9 +248,15 @@ def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str
     return NOT_MEASURED if value is None else form.format(value).replace("|", "\\|")
 
 
+def _stated(source: dict[str, Any] | None, path: str) -> str:
+    """The value at `path`, which somebody says and nobody measures; "not stated" where the file does not hold it."""
+    value = _lookup(source, path)
+    return NOT_STATED if value is None else str(value).replace("|", "\\|")
+
+
 def _quote(text: str) -> str:
-    """Text of a reply as Markdown quotation, whatever marks it holds."""
-    return "\n".join("> " + line for line in text.replace("<", "&lt;").splitlines()) or "> (nothing)"
+    """Text of a reply as Markdown quotation, whatever marks it holds; private details as their kinds."""
+    return "\n".join("> " + line for line in mask_private(text).replace("<", "&lt;").splitlines()) or "> (nothing)"
 
 
 @cache
@@ -258,7 +270,8 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.globals |= {"lookup": _lookup, "measured": _measured, "not_measured": NOT_MEASURED}
+    environment.filters["cell"] = cell
+    environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 
 

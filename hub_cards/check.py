@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from soulchatcorpus.care.privacy import find_private
+from soulchatcorpus.files import parse_yaml
 
 from .check_metadata import check_dataset_metadata, check_model_metadata, check_space_metadata
 from .check_numbers import check_dataset_numbers, check_model_numbers
@@ -13,6 +14,7 @@ from .check_shape import find_misshapen
 from .finding import Finding, numbered_prose
 
 CARD = "README.md"
+PRIVATE = {"phone", "id_card", "bank_card", "email"}  # links and names of projects belong into a card
 _UNFILLED = re.compile(
     r"\[more information needed\]|\{\{\s*\w[\w.]*\s*\}\}|\{%.*?%\}|\b(?:TODO|FIXME|TBD|XXX)\b"
     r"|<(?:your|user|name|insert)[^>]*>|\|\s*(?:none|nan|undefined)\s*(?=\|)",
@@ -64,6 +66,7 @@ def _check_card(folder: Path, is_rendered: bool) -> Iterator[Finding]:
             yield from check_model_numbers(metadata, text, folder)
     yield from _check_unfilled(text)
     yield from _check_links(text, folder)
+    yield from _check_private(text)
 
 
 def read_metadata(text: str) -> dict[str, Any]:
@@ -76,9 +79,9 @@ def read_metadata(text: str) -> dict[str, Any]:
     if not match:
         raise ValueError("the card does not begin with YAML between two lines of ---")
     try:
-        metadata = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        raise ValueError(f"the YAML is not valid: {' '.join(str(error).split())}") from error
+        metadata = parse_yaml(match[1])
+    except ValueError as error:
+        raise ValueError(f"the YAML is not valid: {error}") from error
     if not isinstance(metadata, dict):
         raise ValueError(f"the YAML is {type(metadata).__name__}; keys and values are needed")
     return metadata
@@ -102,6 +105,14 @@ def _check_links(text: str, folder: Path) -> Iterator[Finding]:
                 yield Finding(CARD, number, f"dead link: {target}")
             elif not path and fragment not in anchors:
                 yield Finding(CARD, number, f"dead link: no heading for #{fragment}")
+
+
+def _check_private(text: str) -> Iterator[Finding]:
+    """Numbers and addresses of people, replies included; the number itself is not repeated."""
+    for number, line in numbered_prose(text, with_quotations=True):
+        for span in find_private(line):
+            if span.kind in PRIVATE:
+                yield Finding(CARD, number, f"holds what looks like a private detail: {span.kind}")
 
 
 def _anchor(heading: str) -> str:

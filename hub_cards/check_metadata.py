@@ -19,17 +19,21 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)*|code|multilingual")
 def check_model_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Finding]:
     """Licence, language, task, library, base model and `model-index` of a model card."""
     yield from _needs(metadata, "library_name", "pipeline_tag", "language")
-    yield from _licence(metadata, folder)
+    yield from _licence(metadata, folder, "; `--licence` states it")
     yield from _languages(metadata)
     yield from _known(metadata, "pipeline_tag", VOCABULARY["tasks"])
     for base in as_list(metadata.get("base_model")):
         if not _is_repo_id(base):
-            yield Finding(CARD, 1, f"base_model is {base!r}; the id of a repository on the Hub is needed")
+            yield Finding(
+                CARD,
+                1,
+                f"base_model is {base!r}; the id of a repository on the Hub is needed; `--base-model` names it",
+            )
     relation = metadata.get("base_model_relation")
     if relation is not None and relation not in RELATIONS:
         yield Finding(CARD, 1, f"base_model_relation is {relation!r}; one of {', '.join(sorted(RELATIONS))} is needed")
     if (folder / "adapter_config.json").is_file() and not metadata.get("base_model"):
-        yield Finding(CARD, 1, "base_model is missing; an adapter names its base")
+        yield Finding(CARD, 1, "base_model is missing; an adapter names its base, which `--base-model` does")
     yield from _model_index(metadata.get("model-index"))
 
 
@@ -73,12 +77,12 @@ def _needs(metadata: dict[str, Any], *keys: str) -> Iterator[Finding]:
             yield Finding(CARD, 1, f"{key} is missing")
 
 
-def _licence(metadata: dict[str, Any], folder: Path) -> Iterator[Finding]:
-    """A licence that the Hub knows; "other" with a name, and the text that it links."""
+def _licence(metadata: dict[str, Any], folder: Path, how: str = "") -> Iterator[Finding]:
+    """A licence that the Hub knows; "other" with a name, and the text that it links. `how` says who can state one."""
     yield from _needs(metadata, "license")
     yield from _known(metadata, "license", VOCABULARY["licences"])
     if metadata.get("license") == "unknown":
-        yield Finding(CARD, 1, "license is unknown; nobody may use what comes without one")
+        yield Finding(CARD, 1, f"license is unknown; nobody may use what comes without one{how}")
     if metadata.get("license") != "other":
         return
     yield from _needs(metadata, "license_name", "license_link")

@@ -8,13 +8,11 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import yaml
-from datasets.info import DatasetInfosDict
-from huggingface_hub import DatasetCardData
 
 from .cards import BUILD_FILE, model_card_of, render_dataset_card
 from .check_metadata import as_list
 from .finding import Finding, numbered_prose
-from .metadata import EVAL_RESULTS_FILE, eval_results_yaml, size_category
+from .metadata import EVAL_RESULTS_FILE, eval_results_yaml, size_category, stated_infos
 from .results import RESULTS_FILE, read_results
 
 CARD = "README.md"
@@ -78,7 +76,7 @@ def check_dataset_numbers(metadata: dict[str, Any], text: str, folder: Path) -> 
 def _check_build(metadata: dict[str, Any], text: str, folder: Path) -> Iterator[Finding]:
     """Compare the tables of a corpus's card with its build.json."""
     build = orjson.loads((folder / BUILD_FILE).read_bytes())
-    infos = DatasetInfosDict.from_dataset_card_data(DatasetCardData(**metadata))
+    infos = stated_infos(metadata)
     patterns: dict[str, dict[str, str]] = {config: {} for config in infos}
     expected = render_dataset_card(build, repo_id="user/name", infos=infos, patterns=patterns, figures={})
     yield from _compare_tables(text, expected, BUILD_FILE)

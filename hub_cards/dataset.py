@@ -11,13 +11,13 @@ from datasets import DatasetInfo
 from .build_report import BUILD_CARD, FIGURES, collect_build, find_reports
 from .cards import BUILD_FILE, render_dataset_card
 from .check import read_metadata
-from .metadata import dataset_metadata, dump_yaml
+from .metadata import BENCHMARK_FILE, benchmark_yaml, dataset_metadata, dump_yaml
 from .parquet import Splits, dataset_info, find_splits, read_tables, write_shards
 from .sources import Origin, check_terms, find_origins, terms_of
 
 CARD = "README.md"
 LICENCE_FILE = "LICENSE"
-OURS = ("*.parquet", *FIGURES, BUILD_FILE, LICENCE_FILE)
+OURS = ("*.parquet", *FIGURES, BUILD_FILE, LICENCE_FILE, BENCHMARK_FILE)
 
 
 def stage_dataset(
@@ -54,6 +54,10 @@ def stage_dataset(
     else:
         text = _card_with_sizes(folder, repo_id, infos)
     (staged / CARD).write_text(text, encoding="utf-8")
+    with_test = [config for config, paths in splits.items() if "test" in paths]
+    if with_test:
+        config = "turns" if "turns" in with_test else with_test[0]
+        (staged / BENCHMARK_FILE).write_text(benchmark_yaml(repo_id, config), encoding="utf-8")
     if f"license_link: {LICENCE_FILE}\n" in text:
         (staged / LICENCE_FILE).write_text(terms_of(origins), encoding="utf-8")
 

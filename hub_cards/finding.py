@@ -16,13 +16,13 @@ class Finding:
         return f"{self.path}:{self.line}: {self.message}" if self.line else f"{self.path}: {self.message}"
 
 
-def numbered_prose(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their 1-based numbers, without the YAML head, fenced code, and quotations (which hold replies)."""
+def numbered_prose(text: str, with_quotations: bool = False) -> Iterator[tuple[int, str]]:
+    """Lines with their 1-based numbers, without the YAML head and fenced code; quotations (replies) if asked for."""
     in_code, in_head = False, text.startswith("---\n")
     for number, line in enumerate(text.splitlines(), start=1):
         if in_head:
             in_head = number == 1 or line != "---"
         elif line.lstrip().startswith("```"):
             in_code = not in_code
-        elif not in_code and not line.startswith(">"):
+        elif not in_code and (with_quotations or not line.startswith(">")):
             yield number, line

@@ -18,6 +18,7 @@ from .results import METRICS, Results, System
 
 VOCABULARY = json.loads((resources.files("hub_cards") / "vocabulary.json").read_text(encoding="utf-8"))
 EVAL_RESULTS_FILE = ".eval_results/soulchat_metrics.yaml"
+BENCHMARK_FILE = "eval.yaml"
 
 
 def model_metadata(
@@ -50,14 +51,17 @@ def model_metadata(
 
 
 def eval_results_yaml(results: Results) -> str | None:
-    """The text of `.eval_results/soulchat_metrics.yaml`, one entry a metric; None where nothing was scored."""
+    """The text of `.eval_results/soulchat_metrics.yaml`, one entry a metric.
+
+    None where nothing was scored, or not on a benchmark of the Hub, which passes over all other data sets.
+    """
     system = results.own
-    if system is None or not system.measured:
+    if system is None or not system.measured or not (results.dataset.hub_id and results.dataset.benchmark):
         return None
     by_shown_name = {shown: key for key, shown in METRICS.items()}
     entries = [
         EvalResultEntry(
-            dataset_id=_dataset_id(results),
+            dataset_id=results.dataset.hub_id,
             task_id=by_shown_name[shown],
             value=value,
             dataset_revision=results.dataset.revision,
@@ -67,6 +71,23 @@ def eval_results_yaml(results: Results) -> str | None:
         for shown, value in system.measured.items()
     ]
     return dump_yaml(eval_result_entries_to_yaml(entries))
+
+
+def benchmark_yaml(repo_id: str, config: str) -> str:
+    """The text of a data set's `eval.yaml`: a task for each metric, since a result of the Hub is one number.
+
+    Args:
+        repo_id: of the data set.
+        config: the one whose split `test` is answered.
+    """
+    benchmark = {
+        "name": repo_id.split("/")[1],
+        "description": "Replies to held-out turns of counselling conversations, scored by soulchat_metrics (the "
+        f"automatic half of SoulChat's Table 1): inspect eval soulchat/table1 -T data={repo_id}",
+        "evaluation_framework": "inspect-ai",
+        "tasks": [{"id": metric, "config": config, "split": "test"} for metric in METRICS],
+    }
+    return dump_yaml(benchmark)
 
 
 def dump_yaml(value: Any) -> str:
@@ -151,6 +172,11 @@ def dataset_metadata(
     num_rows = sum(split.num_examples for split in infos[default].splits.values())
     known = {"language": ["zh"], "task_categories": ["text-generation"], **GATE}
     return known | counted.to_dict() | {"size_categories": [size_category(num_rows)], "configs": configs}
+
+
+def stated_infos(metadata: dict[str, Any]) -> dict[str, DatasetInfo]:
+    """What a dataset card's `dataset_info` says of each config."""
+    return dict(DatasetInfosDict.from_dataset_card_data(DatasetCardData(**metadata)))
 
 
 def size_category(num_rows: int) -> str:

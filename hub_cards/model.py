@@ -42,7 +42,7 @@ OURS = ("*.safetensors", "*.safetensors.index.json", ".eval_results/*", RESULTS_
 
 
 def write_model_card(folder: Path, repo_id: str | None = None, licence: str | None = None) -> None:
-    """Write README.md, LICENSE where one is needed, and `.eval_results`, from the files of the folder.
+    """Write README.md, LICENSE where one is needed, and for a benchmark `.eval_results`, from the folder's files.
 
     Raises:
         FileNotFoundError: there is no results.json.
@@ -65,6 +65,7 @@ def stage_model(
     base_model: str | None = None,
     licence: str | None = None,
     dataset: tuple[str, str | None] | None = None,
+    is_benchmark: bool = False,
 ) -> None:
     """Lay out in `staged`, an empty folder, what is published of the run in `folder`.
 
@@ -74,11 +75,14 @@ def stage_model(
         base_model: Hub id of the base, where the run started from a local folder.
         licence: Hub licence id of a base, or, where there is none, of training data, whose licence is not known here.
         dataset: Hub id and revision of the data set that it was trained and measured on, where that is published.
+        is_benchmark: whether the Hub lists that data set as a benchmark.
 
     Raises:
         FileNotFoundError: no such folder, no results, no weights, no config.
-        ValueError: weights that are pickles, or a base model that is a local path.
+        ValueError: weights that are pickles, a base model that is a local path, or a benchmark that has no name.
     """
+    if is_benchmark and dataset is None:
+        raise ValueError("benchmark is set without a data set; allowed: with `dataset`, its name on the Hub")
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     results = read_results(folder / RESULTS_FILE)
@@ -96,6 +100,7 @@ def stage_model(
         results.dataset.licence = licence
     if dataset is not None:
         results.dataset.hub_id, results.dataset.revision = dataset
+        results.dataset.benchmark = is_benchmark
     results.write(staged / RESULTS_FILE)
     _write_decoding(staged, results)
     predictions = folder / PREDICTIONS_FILE

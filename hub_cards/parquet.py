@@ -32,6 +32,8 @@ class SplitCounts:
 def find_splits(folder: Path) -> Splits:
     """Parquet files by config and split, told by names: turns-train.parquet, turns/train-00000-of-00002.parquet.
 
+    Those without a row are left out: `datasets` loads no empty split, nor the others beside it.
+
     Raises:
         FileNotFoundError: there is no folder, or no Parquet file in it.
         ValueError: a file whose name tells no split.
@@ -44,6 +46,8 @@ def find_splits(folder: Path) -> Splits:
         match = _NAME.fullmatch(name)
         if not match:
             raise ValueError(f"{path}: the name tells no split; CONFIG-train.parquet or the like is needed")
+        if _open(path).metadata.num_rows == 0:
+            continue
         found.setdefault(match["config"] or "default", {}).setdefault(match["split"], []).append(path)
     if not found:
         raise FileNotFoundError(f"{folder}: no Parquet files; `soulchat corpus build` makes such a folder")

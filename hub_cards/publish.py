@@ -19,6 +19,7 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
     RepoCard,
+    RepoFile,
     get_token,
 )
 from huggingface_hub.errors import (
@@ -26,10 +27,10 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     HTTPError,
+    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status, validate_repo_id
 
 from .check import check_folder
@@ -86,11 +87,13 @@ class Plan:
         changes: every file of the folder and every remote file that would be removed.
         card_diff: unified diff of README.md against the published one.
         head: commit that the plan starts from; None where there is no such repository or branch yet.
+        is_compared: False where the Hub could not be reached: every file counts as new, and the card is shown whole.
     """
 
     changes: list[Change]
     card_diff: str
     head: str | None
+    is_compared: bool = True
 
     @property
     def todo(self) -> list[Change]:
@@ -122,7 +125,7 @@ def publish_folder(
     api = HfApi()
     try:
         if dry_run:
-            confirm(_retried(lambda: make_plan(api, folder, target)))
+            confirm(_plan_for_show(api, folder, target))
             return None
         _check_access(api, target)
         _retried(lambda: _validate_card(api, folder, target))
@@ -170,6 +173,17 @@ def make_plan(api: HfApi, folder: Path, target: Target) -> Plan:
     changes += [Change(path, "removed", remote[path].size) for path in stale]
     published = _read_remote_card(api, target, head) if CARD in remote else ""
     return Plan(changes, _diff(published, (folder / CARD).read_text(encoding="utf-8")), head)
+
+
+def _plan_for_show(api: HfApi, folder: Path, target: Target) -> Plan:
+    """The plan, or without the Hub what there is to send; nobody waits for a network that is not there."""
+    try:
+        return _retried(lambda: make_plan(api, folder, target), is_patient=False)
+    except (HTTPError, OfflineModeIsEnabled) as error:
+        if isinstance(error, HfHubHTTPError):
+            raise
+        changes = [Change(path, "new", (folder / path).stat().st_size) for path in local_files(folder)]
+        return Plan(changes, (folder / CARD).read_text(encoding="utf-8"), None, is_compared=False)
 
 
 def local_files(folder: Path) -> list[str]:
@@ -300,13 +314,17 @@ def _diff(old: str, new: str) -> str:
     return "\n".join(lines)
 
 
-def _retried(action: Callable[[], Result]) -> Result:
-    """The result of `action`, tried again, with growing pauses, while the Hub is busy, failing or out of reach."""
+def _retried(action: Callable[[], Result], is_patient: bool = True) -> Result:
+    """The result of `action`, tried again, with growing pauses, while the Hub is busy or failing.
+
+    Also while it is out of reach, where `is_patient`.
+    """
     for attempt in range(1, NUM_TRIES + 1):
         try:
             return action()
         except (HTTPError, RuntimeError) as error:
-            if attempt == NUM_TRIES or not _is_transient(_hub_error(error)):
+            is_there = isinstance(_hub_error(error), HfHubHTTPError)
+            if attempt == NUM_TRIES or not _is_transient(_hub_error(error)) or not (is_there or is_patient):
                 raise
             time.sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
     raise AssertionError("unreachable")

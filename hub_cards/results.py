@@ -35,6 +35,7 @@ class DataSet(_Part):
     Attributes:
         name: its true one, such as smilechat-1k.
         hub_id: its repository on the Hub, where it is published; `revision` is of that.
+        benchmark: the Hub lists that repository as a benchmark.
         fingerprint: of the test turns that were answered.
         splits: number of turns by split.
     """
@@ -42,6 +43,7 @@ class DataSet(_Part):
     name: str
     config: str | None = None
     hub_id: str | None = None
+    benchmark: bool = False
     revision: str | None = None
     fingerprint: str | None = None
     splits: dict[str, int] = Field(default_factory=dict)
@@ -60,6 +62,8 @@ class Sampling(_Part):
     do_sample: bool = True
     seed: int | None = None
     thinking: str = "off"
+    top_k: int | None = None
+    repetition_penalty: float | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -89,10 +93,11 @@ class References(Replies):
 
 
 class Loss(_Part):
-    """Mean loss in nats a token, and its exponential."""
+    """Mean loss in nats a token, its exponential, and the loss in bits a character, which other tokenizers share."""
 
     loss: float | None = None
     perplexity: float | None = None
+    bits_per_character: float | None = None
 
 
 class System(Loss):

@@ -1,5 +1,6 @@
 """Where counselling text comes from, and whether it may be passed on."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ class Source:
 
     Attributes:
         name: as in the records' column `source`.
-        word: what every other name of it holds, such as "thu-coai/PsyQA".
+        names: a pattern that its other names hold in lower case, such as "thu-coai/PsyQA".
         title: for people.
         licence: as its publisher declares it: a Hub licence id, or words.
         may_be_passed_on: whether those terms allow publishing its text.
@@ -24,7 +25,7 @@ class Source:
     """
 
     name: str
-    word: str
+    names: str
     title: str
     licence: str
     may_be_passed_on: bool
@@ -65,7 +66,7 @@ SOURCES = {
         ),
         Source(
             "soulchat-release",
-            "soulchat",
+            r"^soulchat$|/soulchat\b|soulchat[-_ ]?(?:corpus|release)",  # not whatever was made with this toolkit
             "SoulChatCorpus, open release (ModelScope YIRONGCHEN/SoulChatCorpus)",
             "contradicting: Apache-2.0 and non-commercial research only",
             False,
@@ -118,7 +119,7 @@ def _known_name(written: str | None) -> str:
     """The name in `SOURCES` of a record's source, however it is written; the stricter one where it names two."""
     if not written:
         return "not named"
-    named = [source for source in SOURCES.values() if source.word in written.lower()]
+    named = [source for source in SOURCES.values() if re.search(source.names, written.lower())]
     return min(named, key=lambda source: source.may_be_passed_on).name if named else written
 
 

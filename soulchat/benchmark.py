@@ -52,11 +52,28 @@ def run(
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
 
+    from .tables import print_markdown
+
     policy = check_thinking(thinking)
     decoding = Decoding(top_p, temperature, max_new_tokens, do_sample=not greedy, seed=seed, thinking=policy)
     options = BenchmarkOptions(model, output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url)
     if run_benchmark(options) is not None:
-        typer.echo(write_tables([output], output))
+        print_markdown(write_tables([output], output))
+        typer.echo(f"\n{output / 'table.md'}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of the task.", metavar="DIR")],
+    to: Annotated[str, typer.Option(help="lm-eval or lighteval.")],
+    dataset: Annotated[str, typer.Option(help="A corpus by name, or a file.")] = "soulchatcorpus",
+    samples: Annotated[int | None, typer.Option(help="Test turns; by default all, at most 10,000.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the samples.")] = 0,
+) -> None:
+    """Write Table 1 as a task of lm-evaluation-harness or LightEval: the test turns, and the same scores."""
+    from .harness.export import export_task
+
+    typer.echo(f"{export_task(to, folder, dataset, samples, seed)} test turns in {folder}")
 
 
 @app.command()

@@ -42,6 +42,7 @@ class Target(enum.StrEnum):
     CONVERSATIONS = "conversations"
     SHAREGPT = "sharegpt"
     ALPACA = "alpaca"
+    QUESTIONS = "questions"
 
 
 # What the verbs of making share.
@@ -63,11 +64,12 @@ def convert(
     to: Annotated[Target, typer.Option(help="The form of the rows to write.")],
     format: Format = None,
     on_error: Annotated[OnError, typer.Option(help="Stop at a bad record, or set it aside.")] = OnError.RAISE,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUT that is there already.")] = False,
 ) -> None:
     """Write a corpus in another form. Rejected records go to OUT.rejected.jsonl with their reasons."""
     from soulchatcorpus.tools.convert import convert as convert_corpus
 
-    conversion = convert_corpus(source, output, to.value, format, on_error.value)
+    conversion = convert_corpus(source, output, to.value, format, on_error.value, overwrite=overwrite)
     typer.echo(f"{conversion.rows:,} rows of {to.value} in {output}")
     for line in conversion.report.lines():
         typer.echo(line)

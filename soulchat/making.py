@@ -74,6 +74,8 @@ def rewrite(
     )
     if report["open"]:
         typer.echo("stopped for --max-cost; run again with more to go on")
+    elif not report["accepted"]:
+        raise typer.Exit(1)
 
 
 def _ask_before_sending(what: str, options: Asking) -> Asking:

@@ -105,6 +105,9 @@ def model(
     dataset: Annotated[
         str | None, typer.Option(metavar="USER/NAME", help="Where the data of its results is published.")
     ] = None,
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="The Hub lists that data set as a benchmark: send it the scores.")
+    ] = False,
 ) -> None:
     """Publish a trained model, a LoRA adapter or a P-Tuning prefix."""
     from hub_cards.model import OURS, stage_model
@@ -113,7 +116,15 @@ def model(
     check_repo_id(repo_id)
     published = (dataset, find_revision(dataset, "dataset")) if dataset else None
     with tempfile.TemporaryDirectory() as staged:
-        stage_model(folder, Path(staged), repo_id=repo_id, base_model=base_model, licence=licence, dataset=published)
+        stage_model(
+            folder,
+            Path(staged),
+            repo_id=repo_id,
+            base_model=base_model,
+            licence=licence,
+            dataset=published,
+            is_benchmark=benchmark,
+        )
         _publish(Path(staged), Target(repo_id, "model", revision, private, create_pr, ours=OURS), dry_run, yes)
 
 
@@ -136,8 +147,7 @@ def _publish(staged: Path, target: "Target", dry_run: bool, yes: bool) -> None:
     url = publish_folder(
         staged, target, dry_run=dry_run, is_rendered=True, confirm=_asker(target.repo_id, dry_run or yes)
     )
-    if url:
-        typer.echo(url)
+    typer.echo(url or "nothing was sent")
 
 
 def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
@@ -148,6 +158,8 @@ def _asker(repo_id: str, is_agreed: bool) -> "Callable[[Plan], bool]":
             typer.echo(f"{change.kind:>9}  {change.size:>13,}  {change.path}")
         if plan.card_diff:
             typer.echo(plan.card_diff)
+        if not plan.is_compared:
+            typer.echo("not compared with what is published: the Hub cannot be reached")
         size = sum(change.size for change in plan.todo if change.kind != "removed")
         typer.echo(f"{len(plan.todo)} of {len(plan.changes)} files change, {size:,} bytes, in one commit to {repo_id}")
         return is_agreed or typer.confirm("Publish?")

@@ -5,9 +5,16 @@ asked for: who only loads a model does not wait for it.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .chatglm import register_auto_classes
+from hub_cards.install import needs_extra
+
+for _package in ("torch", "transformers"):
+    if find_spec(_package) is None:
+        raise ModuleNotFoundError(needs_extra(_package, "train"), name=_package)
+
+from .chatglm import register_auto_classes  # noqa: E402 (told in a line where a package is missing)
 
 if TYPE_CHECKING:
     from .training.arguments import SoulChatTrainingArguments

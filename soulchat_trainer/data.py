@@ -204,6 +204,17 @@ def sample_turns(turns: Sequence[Turn], samples: int | None, seed: int) -> list[
     return [turns[index] for index in chosen]
 
 
+def sample_test_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int) -> list[Turn]:
+    """`sample_turns` of a corpus's test split.
+
+    Raises:
+        ValueError: there is no test split, or not so many turns in it.
+    """
+    if "test" not in corpus:
+        raise ValueError(f"dataset {name} has no test split; found {', '.join(corpus)}")
+    return sample_turns(list_turns(corpus["test"]), samples, seed)
+
+
 def turns_fingerprint(turns: Iterable[Turn]) -> str:
     """SHA-256 over id, context and completion of the turns: equal exactly where the same samples were scored."""
     digest = hashlib.sha256()

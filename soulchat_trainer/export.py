@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import orjson
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import soulchatcorpus
 from soulchatcorpus import Message
@@ -28,7 +28,7 @@ from .encoding.prompts import ChatTemplate, prompt_encoder
 from .encoding.training_form import TemplateParts, find_parts
 from .generation.engine import generate_replies, stop_token_ids
 from .generation.sampling import Decoding
-from .loading import adapter_base, load_model
+from .loading import DTYPES, adapter_base, load_config, load_model, load_tokenizer, load_weights
 
 Target = Literal["hf", "vllm", "ollama"]
 TARGETS: tuple[Target, ...] = ("hf", "vllm", "ollama")
@@ -54,7 +54,7 @@ class Parity:
     gguf: int | None = None
 
 
-def export_model(model: str, folder: Path, target: str, converter: Path | None = None) -> Parity:
+def export_model(model: str, folder: Path, target: str, converter: Path | None = None, dtype: str = "auto") -> Parity:
     """Write a model's export into a new folder.
 
     Args:
@@ -62,6 +62,7 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
         folder: new, or empty.
         target: hf: a folder of transformers; vllm: the same; ollama: that, a GGUF and a Modelfile.
         converter: llama.cpp's convert_hf_to_gguf.py, for ollama.
+        dtype: float32, bfloat16 or float16 of the weights; auto: as they were saved, an adapter's as its base's.
 
     Raises:
         ValueError: an unknown target; ChatGLM for a program that does not know it; an export that differs.
@@ -69,8 +70,10 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
     """
     if target not in TARGETS:
         raise ValueError(f"to is {target!r}; allowed: {', '.join(TARGETS)}")
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; allowed: a new folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already; allowed: a new folder")
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; allowed: auto, {', '.join(DTYPES)}")
     script = check_converter(converter) if target == "ollama" else None
     loaded, tokenizer = load_model(model, "cpu", "float32")
     is_chatglm = isinstance(loaded.config, ChatGLMConfig)
@@ -82,7 +85,7 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
         ChatTemplateEncoder(tokenizer, NO_LIMIT, NO_LIMIT, "last_turn")  # leaves the training form where there is one
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        _write_model(model, loaded, tokenizer, folder)
+        _write_model(model, loaded, tokenizer, folder, dtype)
         parity = prove_parity(loaded, tokenizer, folder)
         if script is not None:
             convert_to_gguf(script, folder)
@@ -95,11 +98,13 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
     return parity
 
 
-def _write_model(model: str, loaded: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    dtype = AutoConfig.from_pretrained(adapter_base(model) or model).dtype or torch.float32
+def _write_model(
+    model: str, loaded: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str
+) -> None:
+    saved = load_config(adapter_base(model) or model).dtype or torch.float32
     stops = sorted(stop_token_ids(loaded, tokenizer))
     loaded.generation_config.update(**read_decoding(model).arguments, eos_token_id=stops)
-    loaded.to(dtype).save_pretrained(folder)
+    loaded.to(saved if dtype == "auto" else DTYPES[dtype]).save_pretrained(folder)
     loaded.float()
     tokenizer.save_pretrained(folder)
 
@@ -121,12 +126,12 @@ def parity_talks() -> list[list[Message]]:
 def prove_parity(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Parity:
     """Read the export again and compare it with what it was made of; raises ValueError where they differ."""
     talks, encode = parity_talks(), prompt_encoder(tokenizer)
-    exported = AutoTokenizer.from_pretrained(folder)
+    exported = load_tokenizer(folder)
     plain = prompt_encoder(exported) if isinstance(model.config, ChatGLMConfig) else _as_anybody(exported)
     for number, talk in enumerate(talks):
         if encode(talk) != plain(talk):
             raise ValueError(f"the exported tokenizer gives other ids than the trainer for talk {number + 1}")
-    again = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    again = load_weights(str(folder), torch.float32).eval()
     model.load_state_dict(again.state_dict())  # rounded alike, where the export is in half precision
     decoding = Decoding(do_sample=False, max_new_tokens=COMPARED_TOKENS)
     some = talks[:COMPARED_REPLIES]

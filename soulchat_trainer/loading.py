@@ -1,17 +1,37 @@
-"""A model and its tokenizer from a folder or the Hub, with or without a PEFT adapter, on the device at hand."""
+"""A model and its tokenizer from a folder or the Hub, with or without a PEFT adapter, on the device at hand.
+
+Every load of the project goes through here, and none runs code that lies beside the weights: what is not said in
+`trust_remote_code`, transformers asks for on standard input.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, HTTPError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from .unreadable import cause_of
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+HUB_SECONDS = 3.0  # for the Hub to say whether it has a model
 WEIGHTS = ("*.safetensors", "*.bin")
 
 
@@ -34,23 +54,109 @@ def load_model(
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
-    own = name if (Path(name) / "tokenizer_config.json").is_file() else base
-    weights = _choose_dtype(dtype, where)
-    with naming(base):
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=weights)
+    model = load_weights(base, _choose_dtype(dtype, where))
     if adapted is not None:
         if model.config.to_dict().get("quantization_config"):
             raise ValueError(f"base {base} of {name} is quantised; allowed: its weights in full, into which to merge")
-        from peft import PeftModel
+        model = load_adapter(model, name).merge_and_unload()
+    return model.to(where).eval(), load_tokenizer(tokenizer or tokenizer_of(name))
 
-        model = PeftModel.from_pretrained(model, name).merge_and_unload()
-    return model.to(where).eval(), AutoTokenizer.from_pretrained(tokenizer or own)
+
+def tokenizer_of(name: str) -> str:
+    """Where the tokenizer of a model is: with an adapter, or with its base."""
+    return name if (Path(name) / "tokenizer_config.json").is_file() else adapter_base(name) or name
+
+
+def load_config(name: str, **changes: Any) -> PreTrainedConfig:
+    """The configuration of a model, with `changes`; raises OSError where there is none or it cannot be read."""
+    with naming(name):
+        return AutoConfig.from_pretrained(name, trust_remote_code=False, **changes)
+
+
+def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model; raises OSError where there is none or it cannot be read."""
+    with naming(str(name)):
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+
+
+def load_weights(
+    name: str,
+    dtype: torch.dtype | str,
+    config: PreTrainedConfig | None = None,
+    quantization: BitsAndBytesConfig | None = None,
+) -> PreTrainedModel:
+    """A model with its weights; raises OSError where they are not there, not whole, or not those of its sizes."""
+    config = config or load_config(name)
+    with naming(name):
+        check_shards(Path(name))
+        check_sizes(config, Path(name))
+        quantized = {} if quantization is None else {"quantization_config": quantization}
+        return AutoModelForCausalLM.from_pretrained(
+            name, config=config, dtype=dtype, trust_remote_code=False, **quantized
+        )
+
+
+def load_classifier(name: str) -> PreTrainedModel:
+    """A text classifier with its weights.
+
+    Raises:
+        OSError: they are not there, not whole, or not those of its sizes.
+        ValueError: they are no classifier's.
+    """
+    config = load_config(name)
+    with naming(name):
+        check_shards(Path(name))
+        check_sizes(config, Path(name))
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            name, config=config, trust_remote_code=False, output_loading_info=True
+        )
+    if report["missing_keys"]:
+        raise ValueError(f"{name} has no weights of a classifier; allowed: a text-classification model")
+    return model
+
+
+def load_adapter(model: PreTrainedModel, name: str, is_trainable: bool = False) -> "PeftModel":
+    """The model with a PEFT adapter in it; raises OSError where that cannot be read or is of another model."""
+    from peft import PeftModel
+
+    with naming(name, "adapter"):
+        adapted = PeftModel.from_pretrained(model, name, is_trainable=is_trainable)
+        check_tied_tables(adapted)
+        return adapted
+
+
+def check_tied_tables(model: "PeftModel") -> None:
+    """Raises ValueError where an adapter changes one of two tables that are one: the other would lose the change."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    whole = model.get_base_model()
+    tables = [whole.get_input_embeddings(), whole.get_output_embeddings()]
+    plain = [module.get_base_layer() if isinstance(module, BaseTunerLayer) else module for module in tables if module]
+    if len({id(module.weight) for module in plain}) == 1 and any(isinstance(m, BaseTunerLayer) for m in tables):
+        raise ValueError(
+            "the adapter changes the embeddings or the head, which are one table in this model: what is merged or "
+            "loaded would not be what was trained; allowed: other modules"
+        )
 
 
 def adapter_base(name: str) -> str | None:
-    """The base model that a PEFT adapter names; None for a model that is no adapter."""
+    """The base model that a PEFT adapter names; None for a model that is no adapter.
+
+    Raises:
+        OSError: adapter_config.json names none.
+    """
     adapter_file = find_file(name, "adapter_config.json")
-    return None if adapter_file is None else json.loads(adapter_file.read_text())["base_model_name_or_path"]
+    if adapter_file is None:
+        return None
+    with naming(name, "adapter"):
+        values = json.loads(adapter_file.read_text(encoding="utf-8"))
+        base = values.get("base_model_name_or_path") if isinstance(values, dict) else None
+        if not isinstance(base, str) or not base:
+            raise ValueError(f"base_model_name_or_path is {base!r}; allowed: a folder, a Hub name")
+        if base != name and find_file(base, "adapter_config.json") is not None:
+            raise ValueError(f"its base {base} is an adapter, too; allowed: a whole model")
+        check_model_folder(base)
+        return base
 
 
 def find_file(name: str, filename: str) -> Path | None:
@@ -65,27 +171,83 @@ def find_file(name: str, filename: str) -> Path | None:
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Say which model could not be loaded: without a network transformers tells of the Hub only."""
+def naming(name: str, kind: str = "model") -> Iterator[None]:
+    """Say which model could not be loaded, in one line, whatever it is that libraries raise over a stranger's files.
+
+    Without a network transformers tells of the Hub only. Memory that runs out says nothing of the files and passes.
+    """
     try:
         yield
-    except (OSError, ValueError) as error:
-        raise OSError(
-            f"model {name} is no folder here, or not whole, and not to be had from the Hub: {error}"
-        ) from error
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        known = isinstance(error, OSError | ValueError)
+        cause = " ".join(str(error).split()) if known else f"{cause_of(error)} ({type(error).__name__})"
+        verdict = "cannot be loaded" if Path(name).is_dir() else "is no folder here, and not to be had from the Hub"
+        raise OSError(f"{kind} {name} {verdict}: {cause}") from error
+
+
+def check_shards(folder: Path) -> None:
+    """Raises ValueError where an index of shards names a file that does not lie beside it."""
+    for index in folder.glob("*.index.json"):
+        read = json.loads(index.read_bytes())
+        shards = read.get("weight_map") if isinstance(read, dict) else None
+        if not isinstance(shards, dict):
+            raise ValueError(f"{index.name} has no weight_map, which tells the file of each tensor")
+        for shard in shards.values():
+            if not isinstance(shard, str) or Path(shard).name != shard or not (folder / shard).is_file():
+                raise ValueError(f"{index.name} names {shard!r}; allowed: files beside it")
+
+
+def check_sizes(config: PreTrainedConfig, folder: Path) -> None:
+    """Refuse a folder whose weights cannot be those of its config, before a model of that size is made.
+
+    Each layer has a norm of `hidden_size` numbers, and each word of the vocabulary a row of as many, of which the
+    coarsest quantisation in use makes two bits.
+
+    Raises:
+        ValueError: the files are smaller than that.
+    """
+    text = config.get_text_config()
+    if not folder.is_dir():
+        return
+    found = sum(path.stat().st_size for path in weight_files(folder))
+    numbers = (text.num_hidden_layers + text.vocab_size) * text.hidden_size
+    if numbers > 4 * found:
+        raise ValueError(
+            f"config.json tells of {text.num_hidden_layers} layers and {text.vocab_size} words of {text.hidden_size} "
+            f"numbers each, and the weights have {found} bytes"
+        )
 
 
 def check_model_folder(name: str) -> None:
-    """Raises OSError when `name` looks like a folder of this machine and holds no model."""
+    """Raises OSError when `name` is neither a folder with a model nor a repository of the Hub."""
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or a repository of the Hub")
+        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or USER/NAME on the Hub")
+        _check_repository(name)
         return
     if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
         raise FileNotFoundError(f"{name} has no config.json; allowed: a folder with config, tokenizer and weights")
     if not weight_files(folder):
         raise FileNotFoundError(f"{name} has no weights; allowed: a folder with {' or '.join(WEIGHTS)}")
+
+
+def _check_repository(name: str) -> None:
+    """Ask the Hub once for what is not in the cache; loading would ask for each file again and again."""
+    if any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "adapter_config.json")):
+        return
+    try:
+        HfApi().model_info(name, timeout=HUB_SECONDS)
+    except (HFValidationError, HfHubHTTPError) as error:
+        reason = str(error).splitlines()[0]
+        raise OSError(f"{name} is no folder here and no model that the Hub gives to you ({reason})") from error
+    except (HTTPError, OSError) as error:
+        raise OSError(
+            f"{name} is no folder here and not in the cache, and the Hub cannot be reached ({error}); allowed: a "
+            "model's folder, or a model that was downloaded before"
+        ) from error
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from soulchatcorpus.files import replacing
 
 from .data import StoredTurns
 from .evaluation.perplexity import unigram_loss
-from .evaluation.run import Benchmark, choose_turns
+from .evaluation.run import Benchmark, choose_turns, describe_loss
 from .evaluation.seen import find_openings, write_openings
 from .evaluation.systems import RETRIEVAL, UNTRAINED, Answering, ModelSystem, RetrievalSystem
 from .training.arguments import RunArguments, SoulChatTrainingArguments
@@ -105,10 +105,9 @@ def _open_system(name: str, finished: FinishedRun) -> Answering:
 
 
 def describe_unigram(finished: FinishedRun, references: Sequence[str]) -> Loss:
-    """Loss and perplexity of a unigram model over the same tokens."""
+    """The loss of a unigram model over the same tokens."""
     replies = (turn.completion for turn in finished.train_turns)
-    unigram = unigram_loss(finished.tokenizer, replies, references)
-    return Loss(loss=unigram.loss, perplexity=unigram.perplexity)
+    return describe_loss(unigram_loss(finished.tokenizer, replies, references))
 
 
 def plot_loss(log_history: Sequence[dict[str, Any]], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
 from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
-from .training.models import make_model, make_tokenizer
+from .training.models import describe_use, make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
@@ -26,13 +27,22 @@ SECONDS_FOR_THE_LAUNCHER = 15
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run a recipe, as `run` does; Ctrl-C is told in a line, too."""
+    try:
+        run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        print("soulchat: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None  # as a shell reports a process that SIGINT ended
+
+
+def run(argv: Sequence[str]) -> None:
     """Run a recipe. What is wrong is told in a line; the exit code is 2.
 
     The first process tells it at once. What others find it mostly tells too, and a RuntimeError may come of another
     process's end: in both cases the launcher ends this one before it speaks. What it found alone, it then tells.
     """
     try:
-        run_recipe(sys.argv[1:] if argv is None else argv)
+        run_recipe(argv)
     except (ValueError, OSError, RuntimeError) as error:
         is_first = os.environ.get("RANK", "0") == "0"
         is_own = not isinstance(error, RuntimeError) and not isinstance(error.__cause__, RuntimeError)
@@ -48,6 +58,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
+    if args.deepspeed is not None:
+        check_compiler()
     if args.device.type == "cpu" and args.world_size == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     if run.model_name_or_path is not None:
@@ -61,6 +73,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.deepspeed is not None:
         start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
+    describe_use(model, tokenizer, args.decoding())
     check_room(model, args)
     run_info = describe_run(recipe, describe_corpus(run.dataset, corpus))
     trainer = SoulChatTrainer(
@@ -87,6 +100,18 @@ def run_recipe(argv: Sequence[str]) -> None:
             pusher.submit(finished.folder, results)
             pusher.finish()
         print(format_table(results), next_steps(args.output_dir, benchmark, run.dataset), sep="\n\n")
+
+
+def check_compiler() -> None:
+    """DeepSpeed compiles its operators on first use, by g++ and by pip's ninja, which is beside the interpreter.
+
+    Raises:
+        ValueError: one of them is not installed.
+    """
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)])
+    for tool in ("g++", "ninja"):
+        if shutil.which(tool) is None:
+            raise ValueError(f"DeepSpeed compiles its operators on first use and needs {tool}, which is not installed")
 
 
 def start_deepspeed() -> None:

@@ -5,8 +5,10 @@ under its split, and the rows are made from there, in as many processes as asked
 reads, which costs one reading for each split that is asked for.
 """
 
+import glob
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ import datasets
 import orjson
 import pyarrow as pa
 import xxhash
-from datasets.utils.file_utils import is_remote_url
 
-from .reading.corpus import OnError, Report, list_files
+from .reading.containers import list_splits
+from .reading.corpus import OnError, Report
 from .reading.json_stream import CorpusError
 from .reading.parts import EmbeddedFile, Shard, ShardWriter, Source, Stream
 from .schema import FEATURES
@@ -40,16 +42,17 @@ class SoulChatCorpusConfig(datasets.BuilderConfig):
     source: str | None = None
     format: str | None = None
     on_error: OnError = "raise"
+    sources: dict[str, list[Path]] = field(default_factory=dict, init=False)  # the files by split, all on this machine
 
     def create_config_id(self, config_kwargs: dict, custom_features: datasets.Features | None = None) -> str:
-        """The cache's key: from the content of local source files, not from their names and dates alone."""
+        """The cache's key: from the content of the source files, not from their names and dates alone."""
         kwargs = dict(config_kwargs)
-        files = [file for split in (self.data_files or {}).values() for file in split]
-        if not files and self.data_dir:
-            files = list_files(self.data_dir)
-        local = [Path(file) for file in files if not is_remote_url(str(file))]
-        if local:
-            kwargs["content"] = hash_files(local)
+        if self.data_files is not None:
+            self.sources = {str(split): _download(files) for split, files in self.data_files.items()}
+        elif self.data_dir:
+            self.sources = list_splits(self.data_dir)
+        if self.sources:
+            kwargs["content"] = [f"{split} {hash_files(files)}" for split, files in self.sources.items()]
         elif self.source == "release":
             kwargs["content"] = release.look_up().sha256
         return super().create_config_id(kwargs, custom_features)
@@ -64,7 +67,13 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
     DEFAULT_CONFIG_NAME = "turns"
 
     def __init__(self, *args: Any, hash: str | None = None, **kwargs: Any) -> None:
+        given = kwargs.get("data_files")
+        if given is not None and not isinstance(given, datasets.data_files.DataFilesDict):
+            kwargs["data_files"] = _escape(given, Path(kwargs.get("data_dir") or ""))
         super().__init__(*args, hash=hash or hash_package(), **kwargs)
+        for split, files in (self.config.data_files or {}).items():
+            if not files:
+                raise CorpusError(f"data_files is {given!r}, which matches no file for split {split}")
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(features=FEATURES[self.config.name])
@@ -98,14 +107,12 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
                 raise CorpusError("source= and data_files= or data_dir= name two corpora, allowed: one of them")
             files = {"train": [release.download()]}
         elif config.data_files is not None:
-            if dl_manager.is_streaming and any(
-                is_remote_url(file) for split in config.data_files.values() for file in split
-            ):
+            remote = any(_is_remote(file) for split in config.data_files.values() for file in split)
+            if dl_manager.is_streaming and remote:
                 raise CorpusError("streaming=True reads local files only; without it remote ones are downloaded first")
-            downloaded = {split: dl_manager.download(list(files)) for split, files in config.data_files.items()}
-            files = {str(split): [Path(file) for file in downloaded[split]] for split in downloaded}
+            files = config.sources
         elif config.data_dir:
-            files = {"train": list_files(config.data_dir)}
+            files = config.sources
         elif config.format is not None:
             raise CorpusError(
                 f"format={config.format!r} is about files of yours, and there are none: give data_files= or data_dir= "
@@ -131,7 +138,34 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         filled = {split: parts[split] for split in parts if writers[split].has_rows}  # datasets loads no empty split
         if not filled:
             raise CorpusError(f"no turn in {source.files}: no counsellor's message comes after one of the user's")
+        if source.is_split and (empty := [split for split in parts if split not in filled]):
+            raise CorpusError(
+                f"split {empty[0]} has no turn, no counsellor's message comes after one of the user's; allowed: "
+                "config conversations, or the other splits alone"
+            )
         return filled
+
+
+def _is_remote(file: object) -> bool:
+    return "://" in str(file)
+
+
+def _download(files: datasets.data_files.DataFilesList) -> list[Path]:
+    """The files on this machine, as they are now: a server that names no version is asked for all of a file again."""
+    if not any(_is_remote(file) for file in files):
+        return [Path(file) for file in files]
+    download = datasets.DownloadConfig(force_download=not all(files.origin_metadata))
+    return [Path(path) for path in datasets.DownloadManager(download_config=download).download(list(files))]
+
+
+def _escape(given: Any, base: Path) -> Any:
+    """Patterns of files; a name that a file really has stands for that file, whatever brackets are in it."""
+    if isinstance(given, Mapping):
+        return {split: _escape(patterns, base) for split, patterns in given.items()}
+    if isinstance(given, list | tuple | set):
+        return [_escape(pattern, base) for pattern in given]
+    is_file = not _is_remote(given) and (base / given).is_file()
+    return glob.escape(str(given)) if is_file else given
 
 
 def hash_package() -> str:
@@ -143,7 +177,7 @@ def hash_files(files: Iterable[Path]) -> str:
     """Of the files' names and contents, in 128 bits."""
     digest = xxhash.xxh3_128()
     for path in files:
-        digest.update(path.name.encode() + b"\0")
+        digest.update(os.fsencode(path.name) + b"\0")
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

@@ -1,16 +1,28 @@
 """Files that are whole or not there, and the forms that they are written in."""
 
+import fcntl
 import os
+import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
+import yaml
+
+YAML_DEPTH = 50
+
+
+def show(path: Path | str) -> str:
+    """A path as text that can be printed and written: bytes of its name that are no UTF-8 as \\xNN."""
+    return str(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 @contextmanager
@@ -26,7 +38,8 @@ def replacing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
         OSError: what could not be written, naming `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not the whole name, to which a file system that allows 255 bytes may leave no room for more.
+    temporary = path.with_name(f".{xxhash.xxh3_64_hexdigest(os.fsencode(path.name))}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb", opener=partial(os.open, mode=0o600 if private else 0o666)) as file:
             yield file
@@ -64,11 +77,77 @@ def to_line(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def parse_yaml(text: str | bytes) -> Any:
+    """The value of a YAML text without aliases, by which ten lines say a billion values.
+
+    Raises:
+        ValueError: it is not YAML, not UTF-8, has an alias, or is nested too deep.
+    """
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+        depth = 0
+        for event in yaml.parse(decoded, yaml.SafeLoader):
+            line = event.start_mark.line + 1
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > YAML_DEPTH:
+                raise ValueError(f"line {line} is nested more than {YAML_DEPTH} deep")
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError(f"line {line} has the alias *{event.anchor}; allowed: values that are written out")
+        return yaml.safe_load(decoded)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
 def parquet_writer(
     file: BinaryIO | Path, schema: pa.Schema, level: int | None = None, page_index: bool = False
 ) -> pq.ParquetWriter:
     """Writes tables to a Parquet file, compressed by zstd (`level`), on demand with an index by which readers skip."""
     return pq.ParquetWriter(file, schema, compression="zstd", compression_level=level, write_page_index=page_index)
+
+
+@contextmanager
+def working_in(folder: Path, work: str) -> Iterator[None]:
+    """Holds a folder for one run; it is free again when the run ends, however it ends.
+
+    Args:
+        work: what is done there, for the message to the next one who comes.
+
+    Raises:
+        OSError: another run is at work in the folder.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    with _hold(path) as file:
+        started = datetime.now().astimezone().isoformat(" ", "seconds")
+        file.write(f"{work} (process {os.getpid()} on {socket.gethostname()}, since {started})")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            if is_new:  # nothing is left of a run that failed before it wrote anything
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+@contextmanager
+def _hold(path: Path) -> Iterator[TextIO]:
+    """The file at `path`, empty, locked by the system for as long as the context or a child process has it open."""
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                owner = file.read() or "another run"
+                message = f"{show(path.parent)} is in use by {owner}; allowed: another folder, or wait for its end"
+                raise OSError(message) from None
+            # The one who had it may have removed the file between our opening and our locking it.
+            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                file.truncate(0)
+                yield file
+                return
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
+
+from tests.bare import hide_tools
 
 # These are read when the libraries are imported, so they are set before any test module is.
 _HF_HOME = tempfile.mkdtemp(prefix="soulchat-hf-home-")
@@ -14,6 +17,10 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
     "NO_COLOR": "1",
 }
+if os.environ.get("SOULCHAT_BARE") == "1":
+    _programs = Path(_HF_HOME) / "programs"
+    _programs.mkdir()
+    hide_tools(_programs)
 
 
 def pytest_unconfigure() -> None:

@@ -156,6 +156,14 @@ def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPat
             run_python(block.text, namespace)
 
 
+@pytest.mark.parametrize("block", [block for block in PYTHON if block.page == "README.md"], ids=str)
+def test_each_block_of_the_readme_runs_by_itself(block: Block, demo_folder: Path) -> None:
+    """A reader may begin with any of them: each brings its own imports."""
+    run = [sys.executable, "-c", block.text]
+    done = subprocess.run(run, cwd=demo_folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def test_fragments_compile() -> None:
     for block in PYTHON:
         if block.page in FRAGMENTS:

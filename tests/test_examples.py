@@ -127,13 +127,38 @@ def test_a_model_of_recipe_causal_goes_on_in_trl(
 ) -> None:
     pytest.importorskip("trl", reason="trl is not installed")
     small = ["--max_steps", "1", "--global_batch_size", "2", "--per_device_train_batch_size", "2", "--use_cpu", "true"]
-    small += ["--bf16", "false", "--torch_dtype", "float32", "--max_source_length", "512"]
+    small += ["--bf16", "false", "--torch_dtype", "float32", "--max_source_length", "256"]
+    small += ["--max_target_length", "256"]
     small += ["--dataset", str(EXAMPLES / "conversations.jsonl"), "--output_dir", str(tmp_path / "causal")]
     train(["causal", "--model_name_or_path", str(causal_folder), *small])
     monkeypatch.setattr(datasets, "load_dataset", load_sixteen)
-    for config in ("conversations", "turns"):
-        run("continue_in_trl.py", tmp_path / "causal", "--config", config, "--output", tmp_path / config, "--steps", 1)
-        assert weights_differ(tmp_path / config, tmp_path / "causal")
+    # A template of these tests is none of those that TRL knows.
+    for name, flags in (("conversations", ["--whole-talk"]), ("turns", ["--config", "turns"])):
+        run("continue_in_trl.py", tmp_path / "causal", *flags, "--output", tmp_path / name, "--steps", 1)
+        assert weights_differ(tmp_path / name, tmp_path / "causal")
+    with pytest.raises(ValueError, match="template"):
+        run("continue_in_trl.py", tmp_path / "causal", "--output", tmp_path / "refused", "--steps", 1)
+
+
+@pytest.mark.filterwarnings("default::FutureWarning")  # trl itself uses names that transformers is about to drop
+def test_trl_has_its_loss_on_the_replies_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a template that TRL knows, that of Qwen 2.5."""
+    trl = pytest.importorskip("trl", reason="trl is not installed")
+    template = Path(trl.__file__).parent / "chat_templates" / "qwen2_5.jinja"
+    tokenizer = training_parts.make_causal_tokenizer(template.read_text(encoding="utf-8"))
+    training_parts.make_causal_model(tokenizer).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    monkeypatch.setattr(datasets, "load_dataset", load_sixteen)
+    monkeypatch.setattr(sys, "argv", ["continue_in_trl.py", str(tmp_path), "--output", str(tmp_path / "out")])
+    example = runpy.run_path(str(EXAMPLES / "continue_in_trl.py"))
+    trainer = example["make_trainer"](example["parse_options"]())
+    row = trainer.train_dataset[0]
+    learned = [token for token, is_reply in zip(row["input_ids"], row["assistant_masks"], strict=True) if is_reply]
+    [conversation] = load_dataset("soulchatcorpus", "conversations", split="train[:1]")["messages"]
+    replies = [message["content"] for message in conversation if message["role"] == "assistant"]
+    assert tokenizer.decode(learned).split("<|im_end|>")[:-1] == replies
+    batch = trainer.data_collator([row])
+    assert batch["labels"][batch["labels"] != -100].tolist() == learned
 
 
 def test_the_corpus_has_the_columns_that_trl_reads() -> None:

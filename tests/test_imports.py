@@ -20,12 +20,12 @@ FOLDERS = {
 ALLOWED = {
     "soulchatcorpus": set(),
     "soulchat_metrics": set(),
-    "hub_cards": {"soulchatcorpus.schema", "soulchatcorpus.files"},
+    "hub_cards": {"soulchatcorpus.schema", "soulchatcorpus.files", "soulchatcorpus.care.privacy"},
     "soulchat_trainer": {"soulchatcorpus", "soulchat_metrics", "hub_cards"},
     "soulchat": {"soulchatcorpus", "soulchat_metrics", "hub_cards", "soulchat_trainer"},
 }
 # The rooms of soulchat_trainer, each with those that it may import beside FOUNDATION; what else there is lies on top.
-FOUNDATION = {"data", "environment", "loading"}
+FOUNDATION = {"data", "environment", "loading", "unreadable"}
 ROOMS = {
     "chatglm": set(),
     "encoding": {"chatglm"},

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from soulchatcorpus.reading import formats
+from soulchatcorpus.reading import chats
 from tests.paths import ROOT
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -32,7 +32,10 @@ def read_requirements() -> list[Requirement]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     extras = config["options.extras_require"]
-    groups = [config["options"]["install_requires"], *(extras[name] for name in ("train", "making", "app", "fast"))]
+    groups = [
+        config["options"]["install_requires"],
+        *(extras[name] for name in ("train", "making", "app", "excel", "fast")),
+    ]
     return [Requirement(line) for group in groups for line in group.split("\n") if line]
 
 
@@ -81,7 +84,7 @@ def test_every_name_that_contributors_are_told_of_is_in_the_code() -> None:
 
 def test_the_example_format_reads_its_record() -> None:
     [example] = re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)
-    names = dict(vars(formats))
+    names = dict(vars(chats))
     exec(example, names)
     record = {"dialog": [{"speaker": "visitor", "text": "我很累"}]}
     [conversation] = names["read_visitor"](record, "7")

@@ -2,17 +2,24 @@
 
 from .agreement import agreement_interval, fleiss_kappa, percent_agreement
 from .evaluate_cache import install_metric
+from .recipes import RECIPES, Recipe, compare_recipes
 from .scoring import METRIC_NAMES, bleu, paired_bootstrap, rouge, score
 from .settings import PRESETS, Settings, __version__
+from .trainer_metrics import ComputeMetrics, likeliest_tokens
 
 __all__ = [
     "METRIC_NAMES",
     "PRESETS",
+    "RECIPES",
+    "ComputeMetrics",
+    "Recipe",
     "Settings",
     "__version__",
     "agreement_interval",
     "bleu",
+    "compare_recipes",
     "fleiss_kappa",
+    "likeliest_tokens",
     "paired_bootstrap",
     "percent_agreement",
     "rouge",

@@ -1,9 +1,10 @@
 """From pairs of texts to counts: cut into tokens, compare, a chunk at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 
 from .bleu import bleu_counts
 from .inputs import is_blank
+from .mteval import character_tokens, mteval_zh_tokens
 from .ngrams import TokenBatch
 from .pltrdy import pltrdy_rouge_counts
 from .rouge import keeps_its_words, rouge_counts, rouge_tokens
-from .segment import word_cutter
 from .settings import Settings, Tokenizer
 
 # Large enough that numpy's cost a call vanishes, small enough that the arrays stay in the processor's cache.
 _CHUNK_CHARACTERS = 1 << 16
+
+Progress = Callable[[int], object]
 
 _in_worker: dict[str, Callable] = {}  # what a forked process calls; sent to it for each chunk, it would be pickled
 
@@ -33,31 +36,55 @@ class Counts:
 
 
 def count_pairs(
-    predictions: list[str], references: list[str], settings: Settings, fast: bool, num_workers: int
+    predictions: list[str],
+    references: list[str],
+    settings: Settings,
+    fast: bool,
+    num_workers: int,
+    progress: Progress | None = None,
 ) -> Counts:
     """The counts of all pairs."""
     count = partial(_count_chunk, settings=settings, fast=fast)
-    chunks = map_chunks(count, predictions, references, num_workers)
+    chunks = map_chunks(count, predictions, references, num_workers, progress)
     return Counts(np.concatenate([chunk.bleu for chunk in chunks]), np.concatenate([chunk.rouge for chunk in chunks]))
 
 
-def map_chunks(function: Callable, predictions: list[str], references: list[str], num_workers: int) -> list:
+def map_chunks(
+    function: Callable,
+    predictions: list[str],
+    references: list[str],
+    num_workers: int,
+    progress: Progress | None = None,
+) -> list:
     """`function(predictions, references)` of each chunk of pairs, in order.
+
+    Args:
+        progress: is told, after each chunk, how many pairs are done.
 
     Raises:
         ValueError: there are to be several workers where processes cannot be forked.
     """
-    chunks = _chunks(predictions, references)
+    chunks = [*_chunks(predictions, references)]
     if num_workers == 1:
-        return [function(*chunk) for chunk in chunks]
+        return _collect(starmap(function, chunks), chunks, progress)
     if num_workers < 1 or "fork" not in get_all_start_methods():
         raise ValueError(f"num_workers is {num_workers}; it must be 1, or more where processes can be forked")
-    word_cutter(fast=True)  # loads jieba's dictionary once, before there are several processes
+    cutter("jieba", fast=True)  # loads jieba's dictionary once, before there are several processes
     # Forked processes have the caller's jieba dictionary, with the words added to it, and functions of any kind.
     with ProcessPoolExecutor(
         num_workers, mp_context=get_context("fork"), initializer=_start_worker, initargs=(function,)
     ) as pool:
-        return list(pool.map(_call_in_worker, *zip(*chunks, strict=True)))
+        return _collect(pool.map(_call_in_worker, *zip(*chunks, strict=True)), chunks, progress)
+
+
+def _collect(results: Iterable[Any], chunks: list[tuple[list[str], list[str]]], progress: Progress | None) -> list:
+    collected, done = [], 0
+    for result, (predictions, _) in zip(results, chunks, strict=True):
+        collected.append(result)
+        done += len(predictions)
+        if progress is not None:
+            progress(done)
+    return collected
 
 
 def _start_worker(function: Callable) -> None:
@@ -74,9 +101,17 @@ def cutter(tokenizer: Tokenizer, fast: bool) -> Callable[[str], list[str]]:
         return tokenizer
     if tokenizer == "char":
         return list
+    if tokenizer == "sacrebleu-char":
+        return character_tokens
+    if tokenizer == "sacrebleu-zh":
+        return mteval_zh_tokens
+    from .segment import word_cutter  # jieba takes longer to import than all of ours
+
     cut = word_cutter(fast)
     if tokenizer == "jieba":
         return cut
+    if tokenizer == "jieba-after-removing-spaces":
+        return lambda text: cut(text.replace(" ", ""))
     return lambda text: [stripped for word in cut(text) if (stripped := word.strip(" "))]
 
 
@@ -99,7 +134,7 @@ def _count_chunk(predictions: list[str], references: list[str], settings: Settin
     else:
         cut_bleu = cutter(settings.bleu_tokenizer, fast)
         bleu_batch = TokenBatch.from_tokens([*map(cut_bleu, predictions)], [*map(cut_bleu, references)])
-    bleu = bleu_counts(bleu_batch)
+    bleu = bleu_counts(bleu_batch, settings.bleu_library)
     if settings.rouge_library == "rouge":
         rouge = pltrdy_rouge_counts(*words)
     else:

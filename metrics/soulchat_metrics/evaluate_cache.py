@@ -5,6 +5,7 @@ before, under `$HF_MODULES_CACHE/evaluate_modules/metrics/evaluate-metric--<name
 first. Importing this package puts its modules there.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ MODULES = (
     "bootstrap",
     "counting",
     "inputs",
+    "mteval",
     "ngrams",
     "pltrdy",
     "reference",
@@ -37,6 +39,7 @@ def install_metric() -> None:
     """
     sources = {f"{module}.py": Path(__file__).with_name(f"{module}.py").read_bytes() for module in MODULES}
     sources["__init__.py"] = b""
+    logging.getLogger("evaluate.loading").addFilter(_is_news)
     digest = sha256(b"".join(name.encode() + content for name, content in sources.items())).hexdigest()
     parent = _modules_cache() / "evaluate_modules" / "metrics" / f"evaluate-metric--{METRIC_NAME}"
     try:
@@ -49,6 +52,12 @@ def install_metric() -> None:
             f"be written ({error}); set HF_MODULES_CACHE to a folder that can",
             stacklevel=2,
         )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for `evaluate`'s warning that it takes the metric from where it was put for it."""
+    said = record.getMessage()
+    return not (said.startswith("Using the latest cached version of the module from") and METRIC_NAME in said)
 
 
 def _modules_cache() -> Path:

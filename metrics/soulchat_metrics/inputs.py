@@ -1,13 +1,15 @@
 """What may be scored: pairs of texts, checked before anything is computed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+
+import numpy as np
 
 
 def check_pairs(predictions: Iterable[object], references: Iterable[object]) -> tuple[list[str], list[str]]:
     """The pairs as two lists of strings.
 
     Args:
-        predictions: one string a pair.
+        predictions: one string a pair, in a list, an array, a Series, a column of a data set, or a generator.
         references: one string a pair, or a list with one string.
 
     Raises:
@@ -26,13 +28,19 @@ def is_blank(text: str) -> bool:
 
 
 def _as_list(name: str, texts: Iterable[object]) -> list[object]:
-    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
-        raise ValueError(f"{name} is one {type(texts).__name__}; it must be a list of strings")
+    kind = type(texts).__name__
+    # A DataFrame is known by its name, for importing pandas takes longer than all of ours; it would give its columns.
+    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable) or kind == "DataFrame":
+        raise ValueError(f"{name} is one {kind}; it must be a list of strings")
+    if isinstance(texts, Set):
+        raise ValueError(f"{name} is one {kind}, which has no order; it must be a list of strings")
+    if isinstance(texts, np.ndarray) and texts.ndim == 0:
+        raise ValueError(f"{name} is an array of 0 dimensions; it must be a list of strings")
     return list(texts)
 
 
 def _only_reference(reference: object, row: int) -> object:
-    if not isinstance(reference, list | tuple):
+    if not isinstance(reference, list | tuple | np.ndarray):
         return reference
     if len(reference) != 1:
         raise ValueError(f"reference {row} is a list of {len(reference)}; each prediction has exactly one reference")

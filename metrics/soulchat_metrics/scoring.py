@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .bleu import BLEU_NAMES, bleu_scores
 from .bootstrap import paired_p_values, percentile_intervals, resample
-from .counting import Counts, count_pairs
+from .counting import Counts, Progress, count_pairs
 from .inputs import check_pairs, is_blank
 from .reference import reference_sentence_scores
 from .rouge import ROUGE_NAMES, rouge_scores
@@ -35,13 +35,15 @@ def score(
     backend: str = "numpy",
     fast: bool = True,
     num_workers: int = 1,
+    progress: Progress | None = None,
 ) -> dict:
     """Chinese BLEU-1 to BLEU-4 and ROUGE-1, -2, -L, x100 and unrounded.
 
     Args:
         predictions: one text a pair.
         references: one text a pair, or a list with one.
-        preset: "paper" (SoulChat, Table 1), "llamafactory" or "ms-swift": what those projects print.
+        preset: "paper" (SoulChat, Table 1), or what another project prints: "ptuning", "llamafactory", "ms-swift",
+            "emollm", "longbench", "sacrebleu-zh", "sacrebleu-char"; see `RECIPES`.
         bleu_tokenizer, rouge_tokenizer, smoothing, aggregate, round4: in place of the preset's; see `Settings`.
         return_sentence_scores: adds `sentence_scores`, a list a metric.
         confidence: for example 0.95 adds `intervals`, low and high a metric, by bootstrap over the pairs.
@@ -49,6 +51,7 @@ def score(
         backend: "numpy", or "reference" for nltk and rouge-chinese themselves (quadratic).
         fast: let rjieba cut the words where it is proven equal to jieba, if it is installed.
         num_workers: processes.
+        progress: a function that is told now and then how many pairs are done.
 
     Returns:
         The seven scores; `empty_predictions` and `empty_references` (blank texts, whose pairs score 0);
@@ -66,7 +69,7 @@ def score(
     }
     settings = resolve_settings(preset, **overrides)
     predictions, references = check_pairs(predictions, references)
-    system = score_pairs(predictions, references, settings, backend, fast, num_workers)
+    system = score_pairs(predictions, references, settings, backend, fast, num_workers, progress)
     result = dict(zip(METRIC_NAMES, system.total(system.rows).tolist(), strict=True))
     result["empty_predictions"] = sum(map(is_blank, predictions))
     result["empty_references"] = sum(map(is_blank, references))
@@ -175,6 +178,7 @@ def score_pairs(
     backend: str = "numpy",
     fast: bool = True,
     num_workers: int = 1,
+    progress: Progress | None = None,
 ) -> SystemScores:
     """Score checked pairs.
 
@@ -188,9 +192,9 @@ def score_pairs(
         raise ValueError(f"there is nothing to score: {len(predictions)} predictions, and no reference that counts")
     counts = None
     if backend == "reference":
-        sentences = reference_sentence_scores(predictions, references, settings, num_workers)
+        sentences = reference_sentence_scores(predictions, references, settings, num_workers, progress)
     else:
-        counts = count_pairs(predictions, references, settings, fast, num_workers)
+        counts = count_pairs(predictions, references, settings, fast, num_workers, progress)
         sentences = np.concatenate([bleu_scores(counts.bleu, settings.smoothing), rouge_scores(counts.rouge)], axis=1)
     if settings.round4:
         sentences = np.array([[round(value, 4) for value in row] for row in sentences.tolist()])

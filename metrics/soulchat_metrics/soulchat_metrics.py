@@ -13,13 +13,14 @@ from .bleu import bleu_scores
 from .bootstrap import resample
 from .counting import count_pairs
 from .inputs import check_pairs
+from .mteval import mteval_zh_tokens
 from .ngrams import TokenBatch
 from .pltrdy import pltrdy_rouge_counts
 from .reference import reference_sentence_scores
 from .rouge import rouge_scores
 from .scoring import score
 from .segment import word_cutter
-from .settings import Settings
+from .settings import PRESETS, check_choice
 
 _DESCRIPTION = "Chinese BLEU-1..4 and ROUGE-1/2/L as the field computes them: exact, fast, and telling their settings."
 
@@ -39,6 +40,7 @@ Args:
     predictions: list of strings.
     references: list of strings, or of lists with one string.
     Every option of `soulchat_metrics.score` may be given as well.
+    The preset may also be the name of the configuration: `evaluate.load("soulchat_metrics", "llamafactory")`.
 """
 
 
@@ -46,6 +48,7 @@ class SoulchatMetrics(evaluate.Metric):
     """Chinese BLEU and ROUGE for `evaluate.load("soulchat_metrics")`."""
 
     def _info(self) -> evaluate.MetricInfo:
+        check_choice("configuration", self.config_name, ("default", *PRESETS))
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -66,10 +69,14 @@ class SoulchatMetrics(evaluate.Metric):
         predictions, references = check_pairs(predictions, references)
         super().add_batch(predictions=predictions, references=references, **kwargs)
 
-    def add(self, *, prediction: str | None = None, reference: str | list[str] | None = None, **kwargs: Any) -> None:
-        """Add one pair."""
+    def add(self, *, prediction: Any = None, reference: Any = None, **columns: Any) -> None:
+        """Add one pair, by the names of the arguments or, as `evaluate.combine` does, by those of the columns."""
+        prediction = columns.pop("predictions", prediction)
+        reference = columns.pop("references", reference)
         [prediction], [reference] = check_pairs([prediction], [reference])
-        super().add(prediction=prediction, reference=reference, **kwargs)
+        super().add(prediction=prediction, reference=reference, **columns)
 
     def _compute(self, predictions: list[str], references: list[str], **options: Any) -> dict:
+        if self.config_name != "default":
+            options = {"preset": self.config_name, **options}
         return score(predictions, references, **options)

@@ -83,11 +83,20 @@ def report(
     rate: Annotated[float, typer.Option(help="Pay an hour (paper, ethics statement: 8.36 US dollars).")] = 8.36,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print means by system, agreement, raters, time and pay, and Table 1 with both halves."""
+    """Print means by system, agreement, raters, time, pay, and Table 1 with both halves, and write report.md."""
     import orjson
 
+    from soulchatcorpus.files import write_text
+
+    from ..tables import print_markdown
     from .report import render_report, report_ratings
     from .study import RatingStudy
 
     numbers = report_ratings(RatingStudy(study), rate)
-    typer.echo(orjson.dumps(numbers, option=orjson.OPT_INDENT_2).decode() if json else render_report(numbers))
+    if json:
+        typer.echo(orjson.dumps(numbers, option=orjson.OPT_INDENT_2).decode())
+        return
+    text = render_report(numbers)
+    write_text(study / "report.md", text + "\n")
+    print_markdown(text)
+    typer.echo(f"\n{study / 'report.md'}")

@@ -30,11 +30,11 @@ _ROLES = {"user": "用户", "assistant": "心理咨询师"}
 def render_record(record: Record) -> str:
     """A record as HTML: each passage under its role, flagged spans in <mark> with their reason; all text escaped."""
     spans: dict[int, list[dict]] = {}
-    for flag in record.get("flags", []):
+    for flag in record.get("flags") or []:
         if "passage" in flag:
             spans.setdefault(flag["passage"], []).append(flag)
-    whole = [f"{flag['step']}: {flag['reason']}" for flag in record.get("flags", []) if "passage" not in flag]
-    whole += [f"{name}: {value}" for name, value in record.get("labels", {}).items()]
+    whole = [f"{flag['step']}: {flag['reason']}" for flag in record.get("flags") or [] if "passage" not in flag]
+    whole += [f"{name}: {value}" for name, value in (record.get("labels") or {}).items()]
     parts = [f"<p><b>{escape(record['id'])}</b> {escape('; '.join(whole))} {escape(record.get('topic') or '')}</p>"]
     for number, (role, text) in enumerate(passages(record)):
         body = _mark(text, spans.get(number, []))

@@ -1,13 +1,14 @@
 """Care for the person who writes: help lines where a message speaks of self-harm, or the model's reply does.
 
 The talk is never blocked. What users write is judged by `soulchatcorpus.care.crisis`, what the model replies by
-`reply_check`.
+`soulchatcorpus.care.replies`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from soulchatcorpus.care.crisis import find_crisis
+from soulchatcorpus.care.crisis import THRESHOLD, find_crisis
 from soulchatcorpus.care.help_lines import Language, check_country, list_help_lines, render_help_lines
 
 from .wording import language_of
@@ -19,7 +20,8 @@ class CareNotice:
 
     Attributes:
         cause: "message" (what the user wrote) or "reply" (what the model says).
-        category: of a message, one of `soulchatcorpus.care.crisis.CATEGORIES`; of a reply, "self_harm_in_reply".
+        category: of a message, one of `soulchatcorpus.care.crisis.CATEGORIES`, or the label of a model beside it; of a
+            reply, "self_harm_in_reply".
         language: of `text`.
         text: help lines to show, plain text of several lines.
         country: whose lines come first, or None for the language's own order.
@@ -45,24 +47,39 @@ class CareNotice:
 class Care:
     """Whether messages and replies are checked, and whose help lines come first.
 
+    Attributes:
+        enabled: False where nothing is checked.
+        country: whose help lines come first, or None for the order of the text's language.
+        threshold: of `soulchatcorpus.care.crisis.find_crisis`.
+        model: what else judges a message (`crisis_model.CrisisModel`): its label of suicide or self-harm, or None.
+
     Raises:
-        ValueError: no help lines are known for the country.
+        ValueError: no help lines are known for the country, or the threshold is none.
     """
 
     enabled: bool = True
     country: str | None = None
+    threshold: float = THRESHOLD
+    model: Callable[[str], str | None] | None = None
 
     def __post_init__(self) -> None:
         check_country(self.country)
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"the crisis threshold is {self.threshold}; allowed: 0 to 1")
 
     def check_message(self, text: str) -> CareNotice | None:
         """Help lines if what a user wrote speaks of suicide or self-harm."""
-        finding = find_crisis(text) if self.enabled else None
-        return self._notice("message", finding.category, language_of(text)) if finding else None
+        category = self._category(text) if self.enabled else None
+        return self._notice("message", category, language_of(text)) if category else None
 
     def notice_for_reply(self, message: str) -> CareNotice:
         """Help lines for a reply that speaks of self-harm, in the language of the message that it answers."""
         return self._notice("reply", "self_harm_in_reply", language_of(message))
+
+    def _category(self, text: str) -> str | None:
+        if finding := find_crisis(text, self.threshold):
+            return finding.category
+        return self.model(text) if self.model else None
 
     def _notice(self, cause: Literal["message", "reply"], category: str, language: Language) -> CareNotice:
         return CareNotice(cause, category, language, render_help_lines(language, self.country), self.country)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 if TYPE_CHECKING:
+    from .care import Care
     from .limits import Limits
     from .service import ReplyService
 
@@ -26,6 +27,12 @@ WithCare = Annotated[
 ]
 Country = Annotated[
     str | None, typer.Option(help="Whose help lines come first, e.g. CN, TW, US; by default the language decides.")
+]
+CrisisThreshold = Annotated[
+    float, typer.Option(help="Score from which a message is a crisis, 0 to 1; what it costs: docs/safety.md.")
+]
+CrisisModel = Annotated[
+    str | None, typer.Option(help="A text classifier (a folder or a repository of the Hub) to judge messages, too.")
 ]
 Port = Annotated[int, typer.Option(help="Port; 0 for any free one.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; other than loopback needs SOULCHAT_PASSWORD.")]
@@ -57,6 +64,8 @@ def chat(
     thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
+    crisis_threshold: CrisisThreshold = 0.5,
+    crisis_model: CrisisModel = None,
     message_characters: MessageCharacters = 4_000,
 ) -> None:
     """Chat in the terminal, or over a pipe: one line in, one reply out."""
@@ -69,7 +78,8 @@ def chat(
 
     decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     limits = Limits(message_characters=message_characters, messages_per_minute=0)
-    with _open_service(model, device, care, country, limits, batch_size=1) as service:
+    checks = _make_care(care, country, crisis_threshold, crisis_model, device)
+    with _open_service(model, device, checks, limits, batch_size=1) as service:
         talk = Talk(service, decoding)
         talk.system = system
         if jsonl or not sys.stdin.isatty():
@@ -97,6 +107,8 @@ def app_page(
     thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
+    crisis_threshold: CrisisThreshold = 0.5,
+    crisis_model: CrisisModel = None,
     message_characters: MessageCharacters = 4_000,
     messages_per_minute: Rate = 30,
     replies_at_once: AtOnce = 64,
@@ -116,8 +128,9 @@ def app_page(
     check_exposure(host, share, password)
     port = free_port(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
+    checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     policy = check_thinking(thinking)
-    with _open_service(model, device, care, country, limits, batch_size) as service:
+    with _open_service(model, device, checks, limits, batch_size) as service:
         serve_page(make_page(service, policy), host, port, share, password)
 
 
@@ -136,30 +149,37 @@ def serve(
     thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
+    crisis_threshold: CrisisThreshold = 0.5,
+    crisis_model: CrisisModel = None,
     message_characters: MessageCharacters = 4_000,
     messages_per_minute: Rate = 600,
     replies_at_once: AtOnce = 256,
     batch_size: BatchSize = 16,
+    proxy: Annotated[
+        str | None, typer.Option(help="Address of a proxy that is believed for whom it asks (X-Forwarded-For).")
+    ] = None,
 ) -> None:
     """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
 
-    from ..web.listening import bind, check_exposure, local_names, read_password
+    from ..web.listening import bind, check_exposure, check_proxy, local_names, read_password
     from .limits import Limits
-    from .server import make_app, run_server
+    from .server import make_app, make_server
 
     decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     password = read_password()
     check_exposure(host, share=False, password=password)
+    check_proxy(proxy)
     listener = bind(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
-    with _open_service(model, device, care, country, limits, batch_size) as service:
+    checks = _make_care(care, country, crisis_threshold, crisis_model, device)
+    with _open_service(model, device, checks, limits, batch_size) as service:
         name = name or Path(model).name
-        server = make_app(service, name, decoding, local_names(host), password)
+        server = make_server(make_app(service, name, decoding, local_names(host), password), proxy)
         typer.echo(f"Serving {name} at http://{host}:{listener.getsockname()[1]}/v1", err=True)
-        run_server(server, listener)
+        server.run(sockets=[listener])
 
 
 def _be_quiet() -> None:
@@ -167,18 +187,24 @@ def _be_quiet() -> None:
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", DO_NOT_TRACK="1")
 
 
-def _open_service(
-    model: str, device: str, care: bool, country: str | None, limits: "Limits", batch_size: int
-) -> "ReplyService":
+def _make_care(enabled: bool, country: str | None, threshold: float, model: str | None, device: str) -> "Care":
+    from .care import Care
+
+    if model is None:
+        return Care(enabled, country, threshold)
+    from .crisis_model import CrisisModel
+
+    return Care(enabled, country, threshold, CrisisModel(model, device))
+
+
+def _open_service(model: str, device: str, care: "Care", limits: "Limits", batch_size: int) -> "ReplyService":
     from soulchat_trainer.generation import ReplyEngine
     from soulchat_trainer.loading import load_model
 
-    from .care import Care
     from .service import ReplyService
 
-    checks = Care(care, country)
     loaded, tokenizer = load_model(model, device)
-    return ReplyService(lambda: ReplyEngine(loaded, tokenizer, batch_size, kept_tokens=KEPT_TOKENS), checks, limits)
+    return ReplyService(lambda: ReplyEngine(loaded, tokenizer, batch_size, kept_tokens=KEPT_TOKENS), care, limits)
 
 
 def _language() -> Literal["zh", "en"]:

@@ -14,6 +14,7 @@ HELP = """\
 /reset            start a new conversation
 /system TEXT      set a system text (/system alone shows it, /system - removes it)
 /params           show how replies are sampled; /params temperature=0.7 top_p=0.9 changes it
+/close            hide the help lines
 /save FILE        save the conversation to a new file; nothing is stored otherwise
 /help   /exit
 Enter sends, Alt+Enter begins a new line, Ctrl+C stops a reply.
@@ -101,6 +102,11 @@ def _params(talk: Talk, rest: str) -> Outcome:
     return Outcome(answer=" ".join(f"{name}={str(value).lower()}" for name, value in values))
 
 
+def _close(talk: Talk, rest: str) -> Outcome:
+    talk.help = None
+    return Outcome(answer="The help lines come again when they are called for.")
+
+
 def _save(talk: Talk, rest: str) -> Outcome:
     if not rest:
         raise ValueError("/save has no file name; allowed: /save FILE")
@@ -114,6 +120,7 @@ _COMMANDS = {
     "/reset": _reset,
     "/system": _system,
     "/params": _params,
+    "/close": _close,
     "/save": _save,
     "/help": lambda talk, rest: Outcome(answer=HELP),
     "/exit": lambda talk, rest: Outcome(leave=True),

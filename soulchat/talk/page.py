@@ -53,6 +53,8 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             service.limits.check_message(text)
         except ValueError as error:
             _tell(error)
+            if notice := service.care.check_message(text):  # the words stay where they are, below the help lines
+                return gr.skip(), [*talk, make_entry("assistant", notice.text, HELP_LINES)], False
             raise _leave_as_it_is() from None
         return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)], True
 
@@ -79,6 +81,7 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
         yield talk, gr.skip()  # where nothing comes, as with a fault, Gradio would empty the talk
         if not talk or talk[-1]["role"] != "user":
             return
+        entries: Entries = []
         try:
             decoding = Decoding(
                 float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0), thinking=thinking
@@ -89,7 +92,7 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
                     yield [*talk, *entries], gr.skip()
         except ValueError as error:  # the talk is as it was, and the words are where they can be changed or sent again
             _tell(error)
-            yield talk[:-1], text_of(talk[-1])
+            yield [*talk[:-1], *filter(_is_help, entries)], text_of(talk[-1])
         except RuntimeError as error:
             _tell(error)
         except Exception as error:  # the talk goes on
@@ -121,6 +124,10 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
         )
         with gr.Accordion(words("controls"), open=False, elem_id="controls"):
             controls = _controls(words)
+        with gr.Row(visible=False, elem_id="help") as help_row:
+            help_lines = gr.Textbox(show_label=False, container=False, interactive=False, max_lines=12, scale=9)
+            close = gr.Button(words("close"), size="sm", scale=1)
+        closed = gr.State(0)
         save = gr.Button(words("save"), size="sm", elem_id="save")
         replying = gr.State(False)
 
@@ -134,10 +141,15 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden")
             settings = {"outputs": [chatbot, message], "show_progress_on": chatbot}
             replies.append(begun.success(answer, [chatbot, *controls], **settings))
-            replies[-1].then(_ready, None, [message, replying], queue=False)
-        message.stop(_ready, None, [message, replying], cancels=replies, queue=False)
+            replies[-1].then(_ready, None, [message, replying], queue=False).then(
+                pin_help, [chatbot, closed], [help_row, help_lines], queue=False
+            )
+        paused = message.stop(_ready, None, [message, replying], cancels=replies, queue=False)
+        paused.then(pin_help, [chatbot, closed], [help_row, help_lines], queue=False)
         stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False)
         stopped.then(list, None, chatbot, queue=False)  # once more: a last piece of the reply may have come
+        stopped.then(lambda: (gr.Row(visible=False), 0), None, [help_row, closed], queue=False)
+        close.click(close_help, chatbot, [help_row, closed], queue=False)
         chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False)
         chatbot.example_select(_example, None, message, queue=False)
         save.click(None, chatbot, None, js=SAVE_TALK)
@@ -170,6 +182,17 @@ async def show_reply(
         yield [*shown, make_entry("assistant", NO_REPLY[language_of(messages[-1]["content"])], NO_WORDS)]
 
 
+def pin_help(talk: Entries, closed: int) -> tuple[gr.Row, str]:
+    """The talk's last help lines in their own row, unless the user closed that row since (`closed` of them)."""
+    lines = [text_of(entry) for entry in talk if _is_help(entry)]
+    return gr.Row(visible=len(lines) > closed), lines[-1] if lines else ""
+
+
+def close_help(talk: Entries) -> tuple[gr.Row, int]:
+    """The row hidden, and how many help lines the talk has by now."""
+    return gr.Row(visible=False), sum(map(_is_help, talk))
+
+
 def make_entry(role: str, text: str, metadata: dict[str, str] | None = None) -> dict[str, Any]:
     """A message for the chatbot, which takes it for HTML: a zero-width space after "<" and "&" keeps it text."""
     return {"role": role, "content": _MARKUP.sub(f"\\g<0>{ZERO_WIDTH_SPACE}", text), "metadata": metadata}
@@ -200,6 +223,10 @@ def read_talk(talk: Entries) -> list[Message]:
         else:
             messages.append({"role": entry["role"], "content": text_of(entry)})
     return messages
+
+
+def _is_help(entry: dict[str, Any]) -> bool:
+    return (entry.get("metadata") or {}).get("id") == HELP_LINES["id"]
 
 
 def _example(chosen: gr.SelectData) -> str:

@@ -12,6 +12,7 @@ LABELS = {
         "top_p": "Top-p（论文 3.2 节：0.75）",
         "max_new_tokens": "回复的最大词元数（论文 3.2 节：512）",
         "seed": "随机种子",
+        "close": "收起求助热线",
         "save": "保存这次对话（到本机文件）",
     },
     "en": {
@@ -23,6 +24,7 @@ LABELS = {
         "top_p": "Top-p (paper, section 3.2: 0.75)",
         "max_new_tokens": "Longest reply in tokens (paper, section 3.2: 512)",
         "seed": "Seed",
+        "close": "Hide the help lines",
         "save": "Save this conversation (to a file on your device)",
     },
 }

@@ -39,25 +39,26 @@ class Answer:
 def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> None:
     """Answer every line with one line, in order. All lines are one talk.
 
-    A line that cannot be answered gets `{"error": …}`; in plain mode an empty line, and the error goes to stderr.
+    A line that cannot be answered gets `{"error": …, "care": […]}`; in plain mode the help lines that are due, else an
+    empty line, and the error goes to stderr.
     In plain mode the notice that replies come from an AI is printed first; JSON has it in every line.
     """
     for number, line in enumerate(lines):
         line = line.rstrip("\r\n")
         if not jsonl and number == 0:
             print(NOTICE[language_of(line)], file=sys.stderr, flush=True)
+        answer = Answer()
         try:
-            answer = _answer_json(talk, line) if jsonl else _answer_plain(talk, line)
+            told = _answer_json(talk, line, answer) if jsonl else _answer_plain(talk, line, answer)
         except (ValueError, RuntimeError) as error:
             if not jsonl:
                 print(f"soulchat: error: {error}", file=sys.stderr)
-            answer = json.dumps({"error": str(error)}, ensure_ascii=False) if jsonl else ""
-        print(answer, file=output, flush=True)
+            told = _refusal(error, answer) if jsonl else _on_one_line(answer)
+        print(told, file=output, flush=True)
 
 
-def gather(talk: Talk, message: str) -> Answer:
-    """Wait for the whole reply to `message`."""
-    answer = Answer()
+def gather(talk: Talk, message: str, answer: Answer) -> None:
+    """Wait for the whole reply to `message`; what comes of it stands in `answer`, also where it ends in an error."""
     for event in talk.say(message):
         if isinstance(event, CareNotice):
             answer.care.append(event)
@@ -69,16 +70,23 @@ def gather(talk: Talk, message: str) -> Answer:
             answer.thoughts += event.text
         elif isinstance(event, Done):
             answer.finish_reason = event.finish_reason
-    return answer
 
 
-def _answer_plain(talk: Talk, line: str) -> str:
-    answer = gather(talk, line)
+def _answer_plain(talk: Talk, line: str, answer: Answer) -> str:
+    gather(talk, line, answer)
+    return _on_one_line(answer)
+
+
+def _on_one_line(answer: Answer) -> str:
     before = [notice.text for notice in answer.care if notice.cause == "message"]
     return " ".join("\n".join([*before, answer.text]).splitlines())  # a model can write any of Unicode's line breaks
 
 
-def _answer_json(talk: Talk, line: str) -> str:
+def _refusal(error: Exception, answer: Answer) -> str:
+    return json.dumps({"error": str(error), "care": [notice.as_dict() for notice in answer.care]}, ensure_ascii=False)
+
+
+def _answer_json(talk: Talk, line: str, answer: Answer) -> str:
     request = _read_json(line)
     if request.messages is not None:
         talk = Talk(talk.service, talk.decoding, talk.client)
@@ -88,7 +96,7 @@ def _answer_json(talk: Talk, line: str) -> str:
             raise ValueError("the last message is not the user's; allowed: messages that end with role user")
     else:
         message = request.content or ""
-    answer = gather(talk, message)
+    gather(talk, message, answer)
     row: dict[str, Any] = {
         "reply": answer.text,
         "finish_reason": answer.finish_reason,

@@ -1,38 +1,94 @@
 """What a client may send: the part of OpenAI's chat completion request that is meant here, and nothing else.
 
-Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it.
+Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it,
+and for `top_k` and `repetition_penalty` against vLLM's. A field whose value asks for nothing is taken; one that asks
+for what is not offered is refused, so that no client believes in what it does not get.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from soulchat_trainer.generation import Decoding
+from soulchat_trainer.generation.sampling import MIN_TEMPERATURE
 from soulchatcorpus import Message
 
-
-class TextPart(BaseModel):
-    """A part of a message that is text; images and sounds are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["text"]
-    text: str
+# Values of fields that are not offered here which ask for nothing. null does so in every field: OpenAI's reference
+# gives it as the default of most, and clients send it.
+ASK_NOTHING: dict[str, tuple[Any, ...]] = {
+    "audio": (),
+    "best_of": (1,),
+    "echo": (False,),
+    "frequency_penalty": (0,),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "ignore_eos": (False,),
+    "length_penalty": (1,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "min_p": (0,),
+    "min_tokens": (0,),
+    "modalities": (["text"], []),
+    "parallel_tool_calls": (True, False),
+    "prediction": (),
+    "presence_penalty": (0,),
+    "prompt_logprobs": (),
+    "reasoning_effort": ("none",),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "skip_special_tokens": (True,),
+    "stop_token_ids": ([],),
+    "store": (False,),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "top_logprobs": (0,),
+    "use_beam_search": (False,),
+    "web_search_options": (),
+}
+# The same in a message: what the replies of this server and of others have beside their content.
+MESSAGE_ASKS_NOTHING: dict[str, tuple[Any, ...]] = {
+    "annotations": ([],),
+    "audio": (),
+    "function_call": (),
+    "refusal": ("",),
+    "tool_calls": ([],),
+}
+STOP_STRINGS, STOP_CHARACTERS = 16, 200
 
 
 class ChatMessage(BaseModel):
-    """One message. A system text (also called developer) may come first."""
+    """One message. A system text (also called developer) may come first. Content in parts of text is joined."""
 
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[TextPart]
+    content: str
     name: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_what_asks_for_nothing(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = _leave_out(values, MESSAGE_ASKS_NOTHING, cls.model_fields)
+        # A reply without words has no content.
+        return {"content": "", **values} if values.get("role") == "assistant" else values
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _join_parts(cls, content: Any) -> Any:
+        if not isinstance(content, list):
+            return content
+        for number, part in enumerate(content, start=1):
+            is_text = isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
+            if not is_text or not isinstance(part["text"], str):
+                raise ValueError(f'part {number} is no text; allowed: {{"type": "text", "text": "…"}}')
+        return "".join(part["text"] for part in content)
+
     def plain(self) -> Message:
-        """The message with its content as one string, and "developer" by its older name."""
-        content = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return {"role": "system" if self.role == "developer" else self.role, "content": content}
+        """The message with "developer" by its older name."""
+        return {"role": "system" if self.role == "developer" else self.role, "content": self.content}
 
 
 class StreamOptions(BaseModel):
@@ -43,38 +99,52 @@ class StreamOptions(BaseModel):
 
 
 class CompletionRequest(BaseModel):
-    """The request for a reply. What cannot be honoured (tools, several choices, stop words, …) is refused."""
+    """The request for a reply, or for `n` of them."""
 
     model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_null(cls, values: Any) -> Any:
-        """null is what OpenAI's reference gives as the default of most fields, and what some clients send for them."""
-        return (
-            {key: value for key, value in values.items() if value is not None} if isinstance(values, dict) else values
-        )
 
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=2_000)]
     stream: bool = False
     stream_options: StreamOptions | None = None
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    temperature: float | None = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
+    top_k: Annotated[int | None, Field(ge=-1)] = None
+    repetition_penalty: float | None = None
     max_tokens: Annotated[int | None, Field(ge=1)] = None
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
+    stop: list[Annotated[str, Field(max_length=STOP_CHARACTERS)]] = Field(default=[], max_length=STOP_STRINGS)
     seed: int | None = None
-    n: Literal[1] | None = None
-    frequency_penalty: Literal[0] | None = None
-    presence_penalty: Literal[0] | None = None
-    logprobs: Literal[False] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] = 1
+    # Who asks, and what for: it changes no reply, and is not kept.
     user: str | None = None
-    store: Literal[False] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_what_asks_for_nothing(cls, values: Any) -> Any:
+        return _leave_out(values, ASK_NOTHING, cls.model_fields) if isinstance(values, dict) else values
+
+    @field_validator("temperature")
+    @classmethod
+    def _check_temperature(cls, temperature: float) -> float:
+        if temperature != 0 and not MIN_TEMPERATURE <= temperature <= 2:
+            raise ValueError(f"it is {temperature}; allowed: 0 (the likeliest token), or {MIN_TEMPERATURE} to 2")
+        return temperature
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _list_stop_strings(cls, stop: Any) -> Any:
+        stop = [stop] if isinstance(stop, str) else stop
+        return [text for text in stop if text != ""] if isinstance(stop, list) else stop
 
     def decoding(self, default: Decoding) -> Decoding:
         """How to draw; what the request does not say is as in `default`. Temperature 0 is greedy, as with OpenAI."""
         limit = self.max_completion_tokens or self.max_tokens
         greedy = self.temperature == 0
+        penalty = self.repetition_penalty
         return Decoding(
             top_p=default.top_p if self.top_p is None else self.top_p,
             temperature=default.temperature if self.temperature is None or greedy else self.temperature,
@@ -82,6 +152,8 @@ class CompletionRequest(BaseModel):
             do_sample=default.do_sample and not greedy,
             seed=default.seed if self.seed is None else self.seed,
             thinking=default.thinking,
+            top_k=default.top_k if self.top_k is None else max(self.top_k, 0),
+            repetition_penalty=default.repetition_penalty if penalty is None else penalty,
         )
 
     def talk(self) -> list[Message]:
@@ -91,6 +163,29 @@ class CompletionRequest(BaseModel):
 
 def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong, in one line without the text that was sent."""
-    fault = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in fault["loc"])
-    return f"{where}: {fault['msg']}" if where else fault["msg"]
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return describe_fault(fault["loc"], fault["msg"])
+
+
+def describe_fault(place: tuple[int | str, ...], message: str) -> str:
+    """One line of a fault that pydantic found."""
+    where, message = ".".join(map(str, place)), message.removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def _leave_out(
+    values: dict[str, Any], ask_nothing: dict[str, tuple[Any, ...]], fields: dict[str, Any]
+) -> dict[str, Any]:
+    """The values without null and without what asks for nothing.
+
+    Raises:
+        ValueError: a field asks for what is not offered, or is none.
+    """
+    values = {name: value for name, value in values.items() if value is not None}
+    for name, value in values.items():
+        if name not in fields and name not in ask_nothing:
+            raise ValueError(f"{name[:40]!r} is no field here; allowed: {', '.join(fields)}")
+        if name in ask_nothing and value not in ask_nothing[name]:
+            allowed = " or ".join(map(json.dumps, (None, *ask_nothing[name])))
+            raise ValueError(f"{name} asks for what this server does not offer; allowed: {allowed}")
+    return {name: value for name, value in values.items() if name in fields}

@@ -3,17 +3,21 @@
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
 reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
 the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
-before those words, because not every client knows the field. Nothing that users write is logged.
+before those words, because not every client knows the field. Where no reply comes (too long, too soon, too many, a
+fault), the help lines that are due are in the field beside `error`, and in its message. Nothing that users write is
+logged.
+
+Of OpenAI's fields and vLLM's, `schema` has those that are meant; `n` replies are `n` rows of the running batch.
 """
 
 import asyncio
 import json
-import socket
+import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeGuard
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -24,15 +28,20 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from soulchat_trainer.generation import Decoding
 
+from ..web.connections import BACKLOG, BoundedConnection
 from ..web.guard import client_address, make_guard
 from ..web.password import Door
 from .care import CareNotice
 from .limits import OverLimit
-from .schema import CompletionRequest
+from .schema import CompletionRequest, describe_fault
 from .service import Done, Event, ReplyService, Text, Thought
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
+# A pass over long prompts takes this long where a large model runs on a slow machine.
+SILENT_SECONDS = 120.0
+
+Piece = tuple[int, Event]  # what comes of the reply of a number, from 0
 
 
 def make_app(
@@ -53,8 +62,13 @@ def make_app(
     model = {"id": model_name, "object": "model", "created": int(time.time()), "owned_by": "soulchat"}
 
     @app.get("/health")
-    def health() -> dict[str, Any]:
-        return {"status": "ok", "model": model_name, "replies_open": service.open_replies}
+    def health() -> JSONResponse:
+        silent_for = service.silent_for
+        status = {"status": "ok", "model": model_name, "replies_open": service.open_replies}
+        if silent_for < SILENT_SECONDS:
+            return JSONResponse(status)
+        error = "has ended" if silent_for == math.inf else f"has made no step for {silent_for:.0f} s"
+        return JSONResponse(status | {"status": "stalled", "error": f"the thread that makes replies {error}"}, 503)
 
     @app.get("/v1/models", dependencies=guard)
     def models() -> dict[str, Any]:
@@ -68,15 +82,24 @@ def make_app(
     @app.post("/v1/chat/completions", dependencies=guard)
     async def complete(body: CompletionRequest, request: Request) -> Response:
         _check_model(body.model, model_name)
-        key = None if body.seed is None else "seeded"  # with a seed, the same talk gets the same reply
-        talk = service.astream(body.talk(), body.decoding(decoding), client_address.get(), key)
-        events = _while_connected(talk, request)
-        first = await anext(events, None)  # what is refused is refused here, before a stream begins
-        answer = Answer(model_name, NOTICE[language_of(body.talk()[-1]["content"])])
+        if body.n > service.limits.replies_at_once:
+            raise ValueError(f"n is {body.n}; allowed: at most {service.limits.replies_at_once}, the replies at once")
+        talk, client, draws = body.talk(), client_address.get(), body.decoding(decoding)
+        # With a seed, the same talk gets the same replies.
+        keys = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
+        replies = [service.astream(talk, draws, client, key, body.stop) for key in keys]
+        pieces = _while_connected(replies, request)
+        # What is refused is refused here, before a stream begins, unless help lines come first.
+        first = await anext(pieces, None)
+        answer = Answer(model_name, NOTICE[language_of(talk[-1]["content"])], body.n)
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
-            return StreamingResponse(answer.stream(first, events, usage), media_type="text/event-stream")
-        return JSONResponse(await answer.whole(first, events))
+            return StreamingResponse(answer.stream(first, pieces, usage), media_type="text/event-stream")
+        care: list[CareNotice] = []
+        try:
+            return JSONResponse(await answer.whole(first, pieces, care))
+        except (ValueError, RuntimeError) as error:
+            return _refuse(error, answer.extra(care))
 
     app.exception_handler(RequestValidationError)(_refuse_body)
     app.exception_handler(StarletteHTTPException)(_refuse_http)
@@ -85,81 +108,108 @@ def make_app(
     return app
 
 
-def run_server(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until interrupted; access is not logged."""
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
+def make_server(app: FastAPI, proxy: str | None = None) -> uvicorn.Server:
+    """The server of the application; access is not logged.
+
+    Args:
+        app: the application.
+        proxy: the address of a proxy that is believed when it says for whom it asks (X-Forwarded-For); None: nobody.
+    """
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=BoundedConnection,
+            ws="none",
+            backlog=BACKLOG,
+            proxy_headers=proxy is not None,
+            forwarded_allow_ips=proxy or "",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
     )
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 class Answer:
-    """One answer in the forms of OpenAI's API, made from the events of a reply."""
+    """One answer in the forms of OpenAI's API, made from the events of its `n` replies."""
 
-    def __init__(self, model_name: str, notice: str) -> None:
+    def __init__(self, model_name: str, notice: str, n: int) -> None:
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
-        self.notice = notice
+        self.notice, self.n = notice, n
 
-    async def whole(self, first: Event | None, events: AsyncGenerator[Event]) -> dict[str, Any]:
-        """A `chat.completion`."""
-        text, thoughts, care, done = "", "", [], None
-        async for event in _chain(first, events):
-            text += content_of(event)
-            if isinstance(event, CareNotice):
+    async def whole(
+        self, first: Piece | None, pieces: AsyncGenerator[Piece], care: list[CareNotice]
+    ) -> dict[str, Any]:
+        """A `chat.completion`. Help lines that are due are added to `care`, also where it ends in an error."""
+        texts, thoughts, done = [""] * self.n, [""] * self.n, dict[int, Done]()
+        async for number, event in _chain(first, pieces):
+            texts[number] += content_of(event)
+            if is_due(event, number):
                 care.append(event)
             elif isinstance(event, Thought):
-                thoughts += event.text
+                thoughts[number] += event.text
             elif isinstance(event, Done):
-                done = event
-        message = {"role": "assistant", "content": text, "refusal": None}
-        message |= {"reasoning_content": thoughts} if thoughts else {}
-        choice = {"index": 0, "message": message, "finish_reason": done and done.finish_reason, "logprobs": None}
+                done[number] = event
+        choices = [
+            {
+                "index": number,
+                "message": {"role": "assistant", "content": text, "refusal": None}
+                | ({"reasoning_content": thoughts[number]} if thoughts[number] else {}),
+                "finish_reason": done[number].finish_reason if number in done else None,
+                "logprobs": None,
+            }
+            for number, text in enumerate(texts)
+        ]
         return {
             **self.head,
             "object": "chat.completion",
-            "choices": [choice],
-            "usage": _usage(done),
-            "soulchat": self._extra(care),
+            "choices": choices,
+            "usage": _usage(done.values()),
+            "soulchat": self.extra(care),
         }
 
-    async def stream(self, first: Event | None, events: AsyncGenerator[Event], usage: bool) -> AsyncGenerator[str]:
+    async def stream(self, first: Piece | None, pieces: AsyncGenerator[Piece], usage: bool) -> AsyncGenerator[str]:
         """Server-sent events: `chat.completion.chunk`s, then `[DONE]`. A fault under way is an `error` event."""
-        care = [first] if isinstance(first, CareNotice) else []
-        yield self._chunk({"role": "assistant", "content": ""}, care=care, extra=True)
+        care = [first[1]] if first is not None and isinstance(first[1], CareNotice) else []
+        for number in range(self.n):
+            yield self._chunk(number, {"role": "assistant", "content": ""}, care=care, extra=not number)
+        done = []
         try:
-            async for event in _chain(first, events):
+            async for number, event in _chain(first, pieces):
                 if isinstance(event, Text):
-                    yield self._chunk({"content": event.text})
+                    yield self._chunk(number, {"content": event.text})
                 elif isinstance(event, Thought):
-                    yield self._chunk({"reasoning_content": event.text})
+                    yield self._chunk(number, {"reasoning_content": event.text})
                 elif isinstance(event, CareNotice) and event.cause == "reply":
-                    yield self._chunk({"content": content_of(event)}, care=[event], extra=True)
+                    yield self._chunk(number, {"content": content_of(event)}, care=[event], extra=True)
                 elif isinstance(event, Done):
-                    yield self._chunk({}, event.finish_reason)
-                    if usage:
-                        yield _event({**self._chunk_head(), "choices": [], "usage": _usage(event)})
+                    yield self._chunk(number, {}, event.finish_reason)
+                    done.append(event)
+            if usage:
+                yield _event({**self._chunk_head(), "choices": [], "usage": _usage(done)})
         except (ValueError, RuntimeError) as error:
-            yield _event(
-                _error_body(str(error), "invalid_request_error" if isinstance(error, ValueError) else "server_error")
-            )
+            yield _event(_error_of_reply(error, self.extra(care))[0])
         yield "data: [DONE]\n\n"
 
     def _chunk(
         self,
+        number: int,
         delta: dict[str, str],
         finish_reason: str | None = None,
         care: list[CareNotice] | None = None,
         extra: bool = False,
     ) -> str:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
+        choice = {"index": number, "delta": delta, "finish_reason": finish_reason, "logprobs": None}
         return _event(
-            {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self._extra(care or [])} if extra else {})
+            {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self.extra(care or [])} if extra else {})
         )
 
     def _chunk_head(self) -> dict[str, Any]:
         return {**self.head, "object": "chat.completion.chunk"}
 
-    def _extra(self, care: list[CareNotice]) -> dict[str, Any]:
+    def extra(self, care: list[CareNotice]) -> dict[str, Any]:
+        """The field that only these answers have."""
         return {"notice": self.notice, "care": [notice.as_dict() for notice in care]}
 
 
@@ -170,38 +220,57 @@ def content_of(event: Event) -> str:
     return event.text + "\n\n" if isinstance(event, CareNotice) and event.cause == "reply" else ""
 
 
-async def _while_connected(events: AsyncGenerator[Event], request: Request) -> AsyncGenerator[Event]:
-    """The events until the client hangs up; then the generation is stopped."""
+def is_due(event: Event, number: int) -> TypeGuard[CareNotice]:
+    """Whether an event of the reply of a number is help lines; those for the message come with every reply alike."""
+    return isinstance(event, CareNotice) and (event.cause == "reply" or number == 0)
+
+
+async def _while_connected(replies: Sequence[AsyncGenerator[Event]], request: Request) -> AsyncGenerator[Piece]:
+    """The events of all replies as they come, until the client hangs up; then the generation is stopped."""
 
     async def hung_up() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
     gone = asyncio.ensure_future(hung_up())
-    async with aclosing(events):
-        try:
-            while True:
-                event: asyncio.Future[Event | None] = asyncio.ensure_future(anext(events, None))
-                both: set[asyncio.Future[Any]] = {event, gone}
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                if not event.done():
-                    event.cancel()
-                    await asyncio.gather(event, return_exceptions=True)
-                    return
-                found = event.result()
-                if found is None:
-                    return
-                yield found
-        finally:
-            gone.cancel()
+    waiting: dict[asyncio.Future[Event | None], int] = {
+        asyncio.ensure_future(anext(reply, None)): number for number, reply in enumerate(replies)
+    }
+    try:
+        while waiting and not gone.done():
+            both: set[asyncio.Future[Any]] = {*waiting, gone}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            come = [(future, number) for future, number in waiting.items() if future.done()]
+            events = [(number, future.result()) for future, number in come]  # first of all what is refused
+            for future, _ in come:
+                del waiting[future]
+            for number, event in events:
+                if event is not None:
+                    yield number, event
+                    waiting[asyncio.ensure_future(anext(replies[number], None))] = number
+    finally:
+        gone.cancel()
+        for future in waiting:
+            future.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for reply in replies:
+            await reply.aclose()
 
 
-async def _chain(first: Event | None, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
-    async with aclosing(events):
+async def _chain(first: Piece | None, pieces: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    async with aclosing(pieces):
         if first is not None:
             yield first
-        async for event in events:
-            yield event
+        async for piece in pieces:
+            yield piece
+
+
+class Refused(HTTPException):
+    """A refusal that clients tell from others by OpenAI's `code`."""
+
+    def __init__(self, status: int, message: str, code: str) -> None:
+        super().__init__(status, message)
+        self.code = code
 
 
 def _require(door: Door) -> Any:
@@ -210,8 +279,10 @@ def _require(door: Door) -> Any:
     # Async, since `Door` is only to be called from the event loop.
     async def check(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:
         if not credentials or not door.opens(client_address.get(), credentials.credentials):
-            raise HTTPException(
-                401, "the key is missing or wrong; allowed: Authorization: Bearer <password of the server>"
+            raise Refused(
+                401,
+                "the key is missing or wrong; allowed: Authorization: Bearer <password of the server>",
+                "invalid_api_key",
             )
 
     return check
@@ -219,49 +290,67 @@ def _require(door: Door) -> Any:
 
 def _check_model(asked: str, model_name: str) -> None:
     if asked != model_name:
-        raise HTTPException(404, f"model is unknown; allowed: {model_name}")
+        raise Refused(404, f"model is unknown; allowed: {model_name}", "model_not_found")
 
 
-def _usage(done: Done | None) -> dict[str, int] | None:
-    if done is None:
+def _usage(done: Collection[Done]) -> dict[str, int] | None:
+    """The tokens of all replies, their common prompt counted once, as with OpenAI."""
+    if not done:
         return None
-    total = done.prompt_tokens + done.completion_tokens
-    return {
-        "prompt_tokens": done.prompt_tokens,
-        "completion_tokens": done.completion_tokens,
-        "total_tokens": total,
-    }
+    prompt, completion = next(iter(done)).prompt_tokens, sum(event.completion_tokens for event in done)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-def _error_body(message: str, kind: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+def _error_body(
+    message: str, kind: str, param: str | None = None, code: str | None = None, extra: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """An error as OpenAI's; with `extra`, the help lines are also in the message, which every client shows."""
+    care = [notice["text"] for notice in extra["care"]] if extra else []
+    error = {"message": "\n".join([message, *care]), "type": kind, "param": param, "code": code}
+    return {"error": error} | ({"soulchat": extra} if extra else {})
 
 
-def _refuse(
-    status: int, message: str, kind: str = "invalid_request_error", headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    return JSONResponse(_error_body(message, kind), status, headers)
+def _error_of_reply(
+    error: ValueError | RuntimeError, extra: dict[str, Any] | None = None
+) -> tuple[dict[str, Any], int]:
+    """The body and the status of an answer without a reply."""
+    if isinstance(error, OverLimit):
+        return _error_body(str(error), "rate_limit_error", code="rate_limit_exceeded", extra=extra), 429
+    if isinstance(error, ValueError):
+        return _error_body(str(error), "invalid_request_error", extra=extra), 400
+    return _error_body(str(error), "server_error", extra=extra), 500
+
+
+def _refuse(error: ValueError | RuntimeError, extra: dict[str, Any] | None = None) -> JSONResponse:
+    body, status = _error_of_reply(error, extra)
+    return JSONResponse(body, status, {"Retry-After": "1"} if status == 429 else None)
 
 
 async def _refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
     fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"][1:])
-    return _refuse(400, f"{where}: {fault['msg']}" if where else fault["msg"])
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not kind.endswith("json"):
+        told = "is not JSON's" if kind else "is missing"
+        message = f"the header Content-Type {told}; allowed: application/json"
+        return JSONResponse(_error_body(message, "invalid_request_error"), 400)
+    place = fault["loc"][1:]
+    param = str(place[0]) if place else None
+    return JSONResponse(_error_body(describe_fault(place, fault["msg"]), "invalid_request_error", param), 400)
 
 
 async def _refuse_http(request: Request, error: StarletteHTTPException) -> JSONResponse:
-    return _refuse(error.status_code, str(error.detail), headers=error.headers)
+    code = error.code if isinstance(error, Refused) else None
+    body = _error_body(str(error.detail), "invalid_request_error", code=code)
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 async def _refuse_value(request: Request, error: ValueError) -> JSONResponse:
-    if isinstance(error, OverLimit):
-        return _refuse(429, str(error), "rate_limit_error", {"Retry-After": "1"})
-    return _refuse(400, str(error))
+    return _refuse(error)
 
 
 async def _tell_failure(request: Request, error: RuntimeError) -> JSONResponse:
-    return _refuse(500, str(error), "server_error")
+    return _refuse(error)

@@ -6,9 +6,11 @@ stream of events: help lines where they are due, pieces of text, then the end.
 
 import asyncio
 import logging
+import math
 import queue
 import re
 import threading
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -32,7 +34,15 @@ class Engine(Protocol):
 
     @property
     def busy(self) -> bool: ...
-    def submit(self, messages: Sequence[Message], decoding: Decoding, key: str, stream: bool = False) -> Request: ...
+    def submit(
+        self,
+        messages: Sequence[Message],
+        decoding: Decoding,
+        key: str,
+        stream: bool = False,
+        *,
+        stop: Sequence[str] = (),
+    ) -> Request: ...
     def cancel(self, request: Request) -> None: ...
     def step(self) -> list[Delta]: ...
 
@@ -73,8 +83,15 @@ Event = CareNotice | Thought | Text | Done | Failed
 class Ticket:
     """One reply on its way; `tell` is called with each event, from the service's thread."""
 
-    def __init__(self, messages: list[Message], decoding: Decoding, key: str, tell: Callable[[Event], None]) -> None:
-        self.messages, self.decoding, self.key, self.tell = messages, decoding, key, tell
+    def __init__(
+        self,
+        messages: list[Message],
+        decoding: Decoding,
+        key: str,
+        tell: Callable[[Event], None],
+        stop: Sequence[str],
+    ) -> None:
+        self.messages, self.decoding, self.key, self.tell, self.stop = messages, decoding, key, tell, stop
         self.cancelled = False
         self.held: HeldStream | None = None
 
@@ -87,15 +104,24 @@ class ReplyService:
             What it raises the first time is raised here.
         care: what is checked.
         limits: how much may be asked for.
+        clock: seconds.
     """
 
-    def __init__(self, make_engine: Callable[[], Engine], care: Care = Care(), limits: Limits = Limits()) -> None:
-        self.care, self.limits = care, limits
+    def __init__(
+        self,
+        make_engine: Callable[[], Engine],
+        care: Care = Care(),
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.care, self.limits, self._clock = care, limits, clock
         self._make_engine = make_engine
         self._rates = RateLimiter(limits.messages_per_minute)
         self._open: set[Ticket] = set()
         self._lock = threading.Lock()
         self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._ended = False
+        self._at_work_since: float | None = None  # when the step under way began; None while there is nothing to do
         self._thread = threading.Thread(target=self._run, args=[make_engine()], name="replies", daemon=True)
         self._thread.start()
 
@@ -115,11 +141,19 @@ class ReplyService:
         """How many replies are being made or waited for."""
         return len(self._open)
 
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the thread that makes replies began what it is at; infinite where it has ended."""
+        since = self._at_work_since
+        return math.inf if self._ended else 0.0 if since is None else self._clock() - since
+
     def stream(
         self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
     ) -> Generator[Event]:
         """The events of a reply; closing the iterator stops the generation. Raises as `astream` does."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        if notice := self.care.check_message(words_since_reply(messages)):
+            yield notice
         ticket = self._admit(messages, decoding, client, key, events.put)
         try:
             while not isinstance(event := _unless_failed(events.get()), Done):
@@ -129,15 +163,23 @@ class ReplyService:
             self._cancel(ticket)
 
     async def astream(
-        self, messages: Sequence[Message], decoding: Decoding, client: str = "local", key: str | None = None
+        self,
+        messages: Sequence[Message],
+        decoding: Decoding,
+        client: str = "local",
+        key: str | None = None,
+        stop: Sequence[str] = (),
     ) -> AsyncGenerator[Event]:
         """The events of a reply; closing the iterator stops the generation.
+
+        Help lines for what the user wrote come first, also where the talk is then refused or the model fails.
 
         Args:
             messages: the talk, ending with the user's words; a system text may come first.
             decoding: how to draw.
             client: who asks, for the rate limit.
             key: with the same key, seed and talk the reply is the same; by default every reply is drawn anew.
+            stop: texts before the first of which the reply ends.
 
         Raises:
             ValueError: the talk is refused by `Limits.check_talk` (`OverLimit`: too many at once, or too fast).
@@ -150,7 +192,9 @@ class ReplyService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        ticket = self._admit(messages, decoding, client, key, tell)
+        if notice := self.care.check_message(words_since_reply(messages)):
+            yield notice
+        ticket = self._admit(messages, decoding, client, key, tell, stop)
         try:
             while not isinstance(event := _unless_failed(await events.get()), Done):
                 yield event
@@ -165,20 +209,21 @@ class ReplyService:
         client: str,
         key: str | None,
         tell: Callable[[Event], None],
+        stop: Sequence[str] = (),
     ) -> Ticket:
         self.limits.check_talk(messages)
         self._rates.take(client)
-        ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell)
+        ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell, stop)
         if self.care.enabled:
             ticket.held = HeldStream()
         with self._lock:
+            if self._ended:
+                raise RuntimeError("the service is closed")
             if len(self._open) >= self.limits.replies_at_once:
                 raise OverLimit(
                     f"{len(self._open)} replies are being made; allowed: {self.limits.replies_at_once} at once"
                 )
             self._open.add(ticket)
-        if notice := self.care.check_message(words_since_reply(messages)):
-            tell(notice)
         self._inbox.put(ticket)
         return ticket
 
@@ -188,10 +233,21 @@ class ReplyService:
             self._open.discard(ticket)
 
     def _run(self, engine: Engine) -> None:
+        try:
+            self._make_replies(engine)
+            end = RuntimeError("the service is closed")
+        except Exception as error:  # an engine that cannot be made again, for one
+            end = _fault(error)
+        with self._lock:
+            self._ended, left = True, list(self._open)
+        self._fail(left, end)
+
+    def _make_replies(self, engine: Engine) -> None:
         running: dict[Request, Ticket] = {}
         while True:
+            self._at_work_since = self._clock() if engine.busy else None
             if not self._take_new(engine, running, wait=not engine.busy):
-                break
+                return
             for request, ticket in list(running.items()):
                 if ticket.cancelled:
                     engine.cancel(request)
@@ -207,7 +263,6 @@ class ReplyService:
                     self._pass_on(delta, running[delta.request])
                     if delta.request.finish_reason:
                         del running[delta.request]
-        self._fail(list(running.values()), RuntimeError("the service is closed"))
 
     def _take_new(self, engine: Engine, running: dict[Request, Ticket], wait: bool) -> bool:
         """Submit what has come in (waiting for something if there is nothing to do); False once closed."""
@@ -218,11 +273,11 @@ class ReplyService:
                 return True
             if ticket is None:
                 return False
-            wait = False
+            wait, self._at_work_since = False, self._at_work_since or self._clock()
             if ticket.cancelled:
                 continue
             try:
-                request = engine.submit(ticket.messages, ticket.decoding, ticket.key, stream=True)
+                request = engine.submit(ticket.messages, ticket.decoding, ticket.key, stream=True, stop=ticket.stop)
             except ValueError as error:
                 self._fail([ticket], error)
             except Exception as error:  # a chat template, for one, raises what it likes

@@ -7,6 +7,7 @@ from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
 from soulchatcorpus.files import write_json
 
+from .care import CareNotice
 from .service import Event, ReplyService, Text
 
 
@@ -18,6 +19,7 @@ class Talk:
         self.system = ""
         self.messages: list[Message] = []
         self.unanswered: str | None = None  # the user's last words, where no reply came
+        self.help: CareNotice | None = None  # stays in sight until the talk ends or the user closes it
 
     def say(self, text: str) -> Generator[Event]:
         """Add the user's words; yield the events of the reply, and keep what was said when it ends or is stopped.
@@ -30,7 +32,9 @@ class Talk:
         events = self.service.stream(with_system(self.system, messages), self.decoding, self.client)
         try:
             for event in events:
-                if isinstance(event, Text):
+                if isinstance(event, CareNotice):
+                    self.help = event
+                elif isinstance(event, Text):
                     reply += event.text
                 yield event
         except ValueError:
@@ -56,7 +60,7 @@ class Talk:
 
     def reset(self) -> None:
         """Forget the talk; system text and decoding stay."""
-        self.messages, self.unanswered = [], None
+        self.messages, self.unanswered, self.help = [], None, None
 
     def save(self, path: Path) -> None:
         """Write the talk as JSON that only its owner can read (the form of a corpus conversation's messages).

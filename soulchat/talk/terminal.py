@@ -54,6 +54,8 @@ def run_terminal(talk: Talk, read: Callable[[str], str], console: Console, langu
     """
     console.print(Panel(Styled(NOTICE[language] + "\n\n" + HELP), title="SoulChat"))
     while True:
+        if talk.help is not None:
+            console.print(Styled(_in_short(talk.help)), style="yellow")
         try:
             line = read("用户：").strip()
         except EOFError:
@@ -97,6 +99,11 @@ def show_reply(talk: Talk, message: str, console: Console) -> None:
         console.print(Styled(" …"), style="dim")
     finally:
         events.close()
+
+
+def _in_short(notice: CareNotice) -> str:
+    """The numbers of the first country, or one of each, without the words around them."""
+    return notice.text.splitlines()[1]
 
 
 def _show_notice(notice: CareNotice, console: Console, inside: bool) -> None:

@@ -41,6 +41,16 @@ def check_exposure(host: str, share: bool, password: str | None) -> None:
         )
 
 
+def check_proxy(address: str | None) -> None:
+    """Raises ValueError for what is not the address of one machine."""
+    if address is None:
+        return
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise ValueError(f"proxy is {address!r}; allowed: the address of one proxy, such as 127.0.0.1") from None
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A socket bound to `host` and `port` (0: any free one).
 

@@ -5,6 +5,8 @@ from typing import Any
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
+from .cache_name import CACHE
+
 
 @strict
 class ChatGLMConfig(PreTrainedConfig):
@@ -24,7 +26,7 @@ class ChatGLMConfig(PreTrainedConfig):
     """
 
     model_type = "chatglm"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = [CACHE]
     attribute_map = {
         "num_hidden_layers": "num_layers",
         "intermediate_size": "inner_hidden_size",
@@ -74,6 +76,10 @@ class ChatGLMConfig(PreTrainedConfig):
                 f"hidden_size {self.hidden_size} must be a multiple of 4 * num_attention_heads "
                 f"({4 * self.num_attention_heads}): each head is turned in two halves of pairs"
             )
+        if self.pre_seq_len is not None and not 1 <= self.pre_seq_len <= self.max_sequence_length:
+            raise ValueError(
+                f"pre_seq_len is {self.pre_seq_len}; allowed: 1 to max_sequence_length, {self.max_sequence_length}"
+            )
         kwargs.pop("auto_map", None)  # names the original's remote code, which is not needed and not saved
         super().__post_init__(**kwargs)
 
@@ -81,6 +87,11 @@ class ChatGLMConfig(PreTrainedConfig):
     def head_dim(self) -> int:
         """Width of one attention head."""
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def attention(self) -> str | None:
+        """The implementation of attention that was asked for (sdpa, eager, flex_attention, …)."""
+        return self._attn_implementation
 
 
 __all__ = ["ChatGLMConfig"]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GlmConfig, GlmForCausalLM
 
-from .unreadable import UNREADABLE, cause_of
+from ..unreadable import UNREADABLE, cause_of
 
 OUTER_NAMES = {
     "transformer.embedding.word_embeddings.weight": "model.embed_tokens.weight",

@@ -35,6 +35,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import can_return_tuple
 from transformers.utils.output_capturing import capture_outputs
 
+from ..unreadable import UNREADABLE, cause_of
+from .cache_name import CACHE, one_cache
 from .configuration_chatglm import ChatGLMConfig
 from .prefix_lm import (
     check_positions,
@@ -44,7 +46,6 @@ from .prefix_lm import (
     rotary_table,
     rotate,
 )
-from .unreadable import UNREADABLE, cause_of
 
 IGNORE_INDEX = -100
 LOGITS_PER_CHUNK = 2**26  # float32 logits that exist at the same time: 514 positions of ChatGLM-6B's vocabulary
@@ -87,7 +88,6 @@ class ChatGLMAttention(nn.Module):
         attention_mask: Tensor | None,
         rotary: tuple[Tensor, Tensor],
         prefix: tuple[Tensor, Tensor] | None = None,
-        past_key_values: Cache | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """Attention over [b, s, h]; `prefix` is the P-Tuning key and value of this layer, each [n, pre_seq_len, d]."""
@@ -95,13 +95,14 @@ class ChatGLMAttention(nn.Module):
         fused = self.query_key_value(hidden_states).view(batch, length, -1, 3, self.config.head_dim)
         query, key = rotate(fused[..., :2, :], *rotary).transpose(1, 2).unbind(-2)
         value = fused[..., 2, :].transpose(1, 2)
-        if past_key_values is not None:
-            key, value = past_key_values.update(key, value, self.layer_idx)
+        cache = kwargs.pop(CACHE, None)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer_idx)
         if prefix is not None:
             key = torch.cat([prefix[0].expand(batch, -1, -1, -1), key], dim=2)
             value = torch.cat([prefix[1].expand(batch, -1, -1, -1), value], dim=2)
 
-        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attention = ALL_ATTENTION_FUNCTIONS.get_interface(self.config.attention, eager_attention)
         output, weights = attention(self, query, key, value, attention_mask, scaling=self.scaling, **kwargs)
         return self.dense(output.reshape(batch, length, -1)), weights
 
@@ -168,10 +169,8 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     base_model_prefix = "transformer"
     supports_gradient_checkpointing = True
     _no_split_modules = ["ChatGLMBlock"]
-    _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
     _supports_flex_attn = True
-    _can_compile_fullgraph = True
     _can_record_outputs = {"hidden_states": ChatGLMBlock, "attentions": ChatGLMAttention}
     # The table of frequencies is computed (see `rotary_table`), not loaded.
     _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]
@@ -247,6 +246,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Hidden states [b, s, h] after the final layer norm.
@@ -256,13 +256,15 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
           A bool mask [b, 1, s, k] (True = sees) is used as it is.
         - `position_ids` [b, 2, s] int64: row 0 the position, row 1 the block position, which is 0 on the context.
           Made from `input_ids` when not given; needed together with `inputs_embeds` or a cache that is not empty.
+        - `cache`, in transformers before 5.24 `past_key_values`: keys and values of the tokens before these.
 
         Raises `ValueError` for ids outside the vocabulary, a row without `<sop>` or without mask token, and a sequence
         beyond `max_sequence_length`.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
-        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        cache = one_cache(cache, past_key_values)
+        past_length = cache.get_seq_length() if cache is not None else 0
         if position_ids is None:
             if input_ids is None or (isinstance(past_length, int) and past_length > 0):
                 raise ValueError(
@@ -275,10 +277,10 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         if inputs_embeds is None:
             inputs_embeds = self.word_embeddings(input_ids)
         use_cache = self.config.use_cache if use_cache is None else use_cache
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
 
-        mask = make_attention_mask(self.config, inputs_embeds, attention_mask, position_ids, past_key_values)
+        mask = make_attention_mask(self.config, inputs_embeds, attention_mask, position_ids, cache)
         rotary = rotary_table(position_ids, self.config.head_dim, inputs_embeds.dtype)
         prefixes = [None] * len(self.layers)
         if self.config.pre_seq_len is not None:
@@ -291,12 +293,10 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 attention_mask=mask,
                 rotary=rotary,
                 prefix=prefix,
-                past_key_values=past_key_values,
+                **{CACHE: cache},
                 **kwargs,
             )
-        return BaseModelOutputWithPast(
-            last_hidden_state=self.final_layernorm(hidden_states), past_key_values=past_key_values
-        )
+        return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden_states), **{CACHE: cache})
 
 
 class _OwnGradient(torch.autograd.Function):
@@ -356,6 +356,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         num_items_in_batch: Tensor | int | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits [b, s, vocab], or with `labels` the loss and no logits. Other arguments as in `ChatGLMModel.forward`.
@@ -369,7 +370,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=one_cache(cache, past_key_values),
             inputs_embeds=inputs_embeds,
             use_cache=False if labels is not None and use_cache is None else use_cache,
             **kwargs,
@@ -384,7 +385,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{CACHE: outputs.get(CACHE)},
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
@@ -398,6 +399,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         inputs_embeds: Tensor | None = None,
         is_first_iteration: bool | None = False,
         position_ids: Tensor | None = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
         """The parent's, with both rows of positions: made of the ids of all rows so far, or the caller's [b, 2, s].
@@ -419,7 +421,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         return super().prepare_inputs_for_generation(
             input_ids,
             next_sequence_length=next_sequence_length,
-            past_key_values=past_key_values,
+            **{CACHE: one_cache(cache, past_key_values)},
             attention_mask=attention_mask,
             inputs_embeds=inputs_embeds,
             is_first_iteration=is_first_iteration,
@@ -447,12 +449,14 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         config: ChatGLMConfig,
         inputs_embeds: Tensor,
         attention_mask: Tensor | None,
-        past_key_values: Cache | None,
+        past_key_values: Cache | None = None,
         position_ids: Any = None,
+        cache: Cache | None = None,
         **kwargs: Any,
     ) -> Tensor | BlockMask | None:
         """The mask [b, 1, s, k] that `generate` hands to a compiled forward over a static cache."""
-        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, past_key_values)
+        cache = one_cache(cache, past_key_values)
+        return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, cache)
 
 
 @torch.compiler.disable  # how many rows are labelled is known from their values only

@@ -109,7 +109,7 @@ def make_attention_mask(
     inputs_embeds: Tensor,
     attention_mask: Tensor | None,
     position_ids: Tensor,
-    past_key_values: Cache | None,
+    cache: Cache | None,
 ) -> Tensor | BlockMask | None:
     """The prefix mask of this call, bool [b, 1, s, k], True = sees; a `BlockMask` for flex attention.
 
@@ -122,9 +122,9 @@ def make_attention_mask(
     batch, length = inputs_embeds.shape[:2]
     device = inputs_embeds.device
     past_length, key_length = 0, length
-    if past_key_values is not None:
-        past_length = past_key_values.get_seq_length()
-        key_length, _ = past_key_values.get_mask_sizes(length, 0)
+    if cache is not None:
+        past_length = cache.get_seq_length()
+        key_length, _ = cache.get_mask_sizes(length, 0)
     if isinstance(past_length, int) and key_length == past_length + length:  # not a static cache
         if attention_mask is None and length == 1:
             return None
@@ -151,7 +151,7 @@ def make_attention_mask(
         return (((key <= own) | in_context[b, key]) & is_real[b, key]) | (key == own)
 
     key_length = key_length + prefix_length
-    if config._attn_implementation == "flex_attention":
+    if config.attention == "flex_attention":
         return create_block_mask(sees, batch, None, length, key_length, device=device)
     rows = torch.arange(batch, device=device)[:, None, None, None]
     queries = torch.arange(length, device=device)[:, None]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AddedToken, BatchEncoding, SentencePieceBackend
-from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
+from transformers.tokenization_utils_base import TruncationStrategy
+from transformers.utils import PaddingStrategy
 
 from soulchatcorpus.files import replacing
 

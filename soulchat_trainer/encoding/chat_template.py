@@ -41,8 +41,8 @@ class ChatTemplateEncoder:
         max_source_length: tokens of a prompt; a longer one is fitted as `fit` has it.
         max_target_length: tokens of a reply with its end token. A longer one is cut and still ends in it.
         loss_on: last_turn: a sample for each turn. every_turn: one sample a conversation, labels on every reply; for a
-            conversation in which something must be cut, and for all where the template is not prefix-preserving,
-            last_turn.
+            conversation in which something must be cut or the counsellor speaks twice in a row, and for all where the
+            template is not prefix-preserving, last_turn.
         thinking: off: no thought is ever part of a target. keep: the template's own way, whose empty thought before a
             reply is learned with it.
     """

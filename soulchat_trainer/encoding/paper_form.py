@@ -15,7 +15,7 @@ Where a message ends, the conversation's newlines tell. A system text stands on 
 
 from collections.abc import Iterator, Sequence
 
-from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, render_line
+from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES
 from soulchatcorpus.schema import Message
 from soulchatcorpus.turns import find_targets
 
@@ -23,9 +23,11 @@ from ..chatglm import ChatGLMTokenizer
 from ..data import TrainingConversation
 from .fit import cut_last_message, find_start, keep_from
 from .prompts import prompt_encoder
-from .spans import EncodedConversation
+from .spans import EncodedConversation, sample_length
+from .styles import write_line
 
 LESS_THAN_SIGNS = "<＜﹤"  # all that the released tokenizer normalises to <
+WORD_START_TOKENS = 8  # more than what a line gains or loses at the start of a text
 
 
 class ChatGLMEncoder:
@@ -78,7 +80,7 @@ class ChatGLMEncoder:
     def _lines(self, conversation: TrainingConversation) -> list[str]:
         """The messages before the last target (and that one, for GLM's objective), each as it stands in the text."""
         end = max(conversation.targets) + self.glm_objective if conversation.targets else 0
-        return [_write(message) for message in conversation.messages[:end]]
+        return [write_line(message) for message in conversation.messages[:end]]
 
     def _strip_newline(self, ids: list[int]) -> list[int]:
         """What follows the first newline: the ids of a line as it stands inside a text."""
@@ -92,7 +94,7 @@ class ChatGLMEncoder:
         starts = self._find_starts(encoded.ids, lines, pieces)
         cue = encoded.add(self.cue_ids)
         room = self.max_target_length - 2
-        heads: dict[int, list[int]] = {}
+        heads: dict[int, tuple[int, int]] = {}
         for number in conversation.targets:
             context = self._context(encoded, conversation.messages[:number], starts, cue, heads)
             target = next(pieces)
@@ -118,7 +120,7 @@ class ChatGLMEncoder:
         messages: Sequence[Message],
         starts: list[int],
         cue: tuple[int, int],
-        heads: dict[int, list[int]],
+        heads: dict[int, tuple[int, int]],
     ) -> list[int]:
         """Spans of the context after `messages`, cue and [gMASK] with it, fitted to `max_source_length`."""
         room, end = self.max_source_length - len(self.cue_ids), starts[len(messages)]
@@ -127,22 +129,22 @@ class ChatGLMEncoder:
         encoded.cut_contexts += 1
         system_end = starts[1] if messages[0]["role"] == "system" else 0
 
-        def head(number: int) -> list[int]:
-            """The first line that is kept; at the start of a text its first word carries the word-start mark."""
-            if number not in heads:
-                heads[number] = self.tokenizer.encode_texts([_write(messages[number])])[0]
-            return heads[number]
+        def spans_from(number: int) -> list[int]:
+            if system_end:
+                return [0, system_end, 0, starts[number], end, 0]
+            if number not in heads:  # at the start of a text the first word carries the word-start mark
+                heads[number] = encoded.add(self.tokenizer.encode_texts([write_line(messages[number])])[0])
+            return [*heads[number], 0, starts[number + 1], end, 0]
 
         def length(number: int) -> int:
-            if system_end:
-                return system_end + end - starts[number]
-            return len(head(number)) + end - starts[number + 1]
+            inside = end - starts[number]
+            if not system_end and abs(inside - room) > WORD_START_TOKENS:
+                return inside
+            return sample_length(spans_from(number))
 
         start = find_start(messages, length, room)
         if length(start) <= room:
-            if system_end:
-                return [0, system_end, 0, starts[start], end, 0, *cue, 0]
-            return [*encoded.add(head(start)), 0, starts[start + 1], end, 0, *cue, 0]
+            return [*spans_from(start), *cue, 0]
         encoded.cut_user_turns += 1
         # A whole prompt has the <sop>, too, which belongs to the target here.
         encode = prompt_encoder(self.tokenizer)
@@ -170,11 +172,6 @@ class ChatGLMEncoder:
                 encoded.samples.append([start, context_end, 0, *target] if context_end > start else target)
             later_rounds = [a for a, _ in rounds if start < a <= end < whole]
             start = later_rounds[-1] if later_rounds else end
-
-
-def _write(message: Message) -> str:
-    """A message as it stands in the text."""
-    return (message["content"] if message["role"] == "system" else render_line(message)) + "\n"
 
 
 def _may_spell_newline(line: str) -> bool:

@@ -62,7 +62,8 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, thinking: Thinking = "off") -> None:
-        self.tokenizer, self.thinking = tokenizer, thinking
+        self.tokenizer, self.control_tokens = tokenizer, tokenizer.all_special_tokens
+        self.thinking = thinking
         self.takes_system = self._find_system()
         self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
 
@@ -103,13 +104,13 @@ class ChatTemplate:
         system, talk = split_system(messages)
         prepared: list[Message] = []
         for message in talk:
-            role, content = message["role"], message["content"]
-            if prepared and prepared[-1]["role"] == role:
-                prepared[-1] = Message(role=role, content=prepared[-1]["content"] + "\n" + content)
+            if prepared and prepared[-1]["role"] == message["role"]:
+                content = prepared[-1]["content"] + "\n" + message["content"]
+                prepared[-1] = Message(role=message["role"], content=content)
                 continue
-            if not prepared and role == "assistant":
+            if not prepared and message["role"] == "assistant":
                 prepared.append(Message(role="user", content=""))
-            prepared.append(Message(role=role, content=content))
+            prepared.append(message)
         if system is None:
             return prepared
         if self.takes_system:
@@ -149,7 +150,7 @@ class ChatTemplate:
 
     def has_control_tokens(self, messages: Sequence[Message]) -> bool:
         """True if somebody typed a control token."""
-        return any(token in message["content"] for token in self.tokenizer.all_special_tokens for message in messages)
+        return any(token in message["content"] for token in self.control_tokens for message in messages)
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text that a template wrote."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from soulchatcorpus import Message, render_prompt
+from soulchatcorpus.dialogue import render_line
 
 # MeChat's instruction: GitHub qiuhuachuan/smile, MeChat.py, commit 9f8afc0b (CC0-1.0).
 MECHAT_INSTRUCTION = (
@@ -81,7 +82,12 @@ def split_system(messages: Sequence[Message]) -> tuple[str | None, Sequence[Mess
     return None, messages
 
 
+def write_line(message: Message) -> str:
+    """A message as it stands in a talk of the paper's form, with its newline; a system text has no prefix."""
+    return (message["content"] if message["role"] == "system" else render_line(message)) + "\n"
+
+
 def render_with_system(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:
     """The talk as one text; no style has a place for a system text, so one stands on lines of its own before it."""
     system, talk = split_system(messages)
-    return render(talk) if system is None else system + "\n" + render(talk)
+    return render(talk) if system is None else write_line(messages[0]) + render(talk)

@@ -25,16 +25,23 @@ BATCH_REPLIES = 1000
 class HeldOutLoss:
     """Cross-entropy of replies given their prompts, in nats a token; a reply's end token counts, ChatGLM's <sop> not.
 
-    Losses compare only between models of one tokenizer.
+    Losses compare only between models of one tokenizer, bits per character between all. `characters`: of the replies;
+    of one that was cut, in proportion to its tokens.
     """
 
     loss: float
     tokens: int
+    characters: float
 
     @property
     def perplexity(self) -> float:
         """exp(loss), at most exp(700) so that it stays a number."""
         return math.exp(min(self.loss, 700.0))
+
+    @property
+    def bits_per_character(self) -> float:
+        """The same loss spread over characters instead of tokens, to base 2."""
+        return self.loss * self.tokens / (math.log(2) * self.characters)
 
 
 @torch.inference_mode()
@@ -56,11 +63,12 @@ def held_out_loss(
     window = model.config.max_position_embeddings
     encode = encode or prompt_encoder(tokenizer)
     room = prompt_room(window, window)
-    rows = []
-    for talk, target in zip(talks, target_ids(tokenizer, references), strict=True):
+    rows, characters = [], 0.0
+    for talk, reference, whole in zip(talks, references, target_ids(tokenizer, references), strict=True):
         context = fit_prompt(encode, talk, room, cut_last=True).ids
-        target = target[: window - room]
+        target = whole[: window - room]
         rows.append((context + target, len(target)))
+        characters += len(reference) * len(target) / len(whole)
     rows.sort(key=lambda row: len(row[0]))
     total, count = 0.0, sum(length for _, length in rows)
     progress = tqdm(total=len(rows), desc="Held-out loss", unit="reply")
@@ -70,7 +78,7 @@ def held_out_loss(
         total += _summed_loss(model, batch)
         progress.update(len(batch))
     progress.close()
-    return HeldOutLoss(total / count, count)
+    return HeldOutLoss(total / count, count, characters)
 
 
 def _summed_loss(model: PreTrainedModel, rows: list[tuple[list[int], int]]) -> float:
@@ -102,7 +110,8 @@ def unigram_loss(
             counts.update(ids)
     denominator = math.log(counts.total() + len(tokenizer))
     tokens = [token for ids in target_ids(tokenizer, references) for token in ids]
-    return HeldOutLoss(sum(denominator - math.log(counts[token] + 1) for token in tokens) / len(tokens), len(tokens))
+    loss = sum(denominator - math.log(counts[token] + 1) for token in tokens) / len(tokens)
+    return HeldOutLoss(loss, len(tokens), sum(map(len, references)))
 
 
 def target_ids(tokenizer: PreTrainedTokenizerBase, replies: Sequence[str]) -> list[list[int]]:

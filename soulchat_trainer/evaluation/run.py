@@ -11,10 +11,10 @@ from datasets import DatasetDict
 from tqdm.auto import tqdm
 
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
-from hub_cards.results import RESULTS_FILE, DataSet, Results, Sampling, System
+from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System
 from soulchatcorpus.turns import Turn, find_opening
 
-from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, sample_turns, turns_fingerprint
+from ..data import StoredTurns, describe_dataset, load_corpus, sample_test_turns, turns_fingerprint
 from ..encoding.styles import prompt_name, renderer
 from ..environment import describe_environment
 from ..generation.engine import Reply
@@ -105,8 +105,7 @@ class Benchmark:
             update={
                 "revision": system.revision,
                 "seen": system.openings_file is not None and has_seen(system.openings_file, openings),
-                "loss": loss,
-                "perplexity": HeldOutLoss(loss, 0).perplexity if loss is not None else None,
+                **(describe_loss(loss).model_dump() if loss is not None else {}),
                 "prompt": prompt_name(self.prompt),
                 "dtype": system.dtype,
                 "batch_size": self.batch_size,
@@ -154,15 +153,18 @@ class Benchmark:
         return [done[turn.id] for turn in self.turns], journal.seconds()
 
 
+def describe_loss(found: HeldOutLoss) -> Loss:
+    """A loss as results.json has it."""
+    return Loss(loss=found.loss, perplexity=found.perplexity, bits_per_character=found.bits_per_character)
+
+
 def choose_turns(name: str, corpus: DatasetDict, samples: int | None, seed: int) -> tuple[DataSet, list[Turn]]:
     """The test turns of a benchmark, and what results.json tells of the data.
 
     Raises:
         ValueError: there is no test split, or not so many turns in it.
     """
-    if "test" not in corpus:
-        raise ValueError(f"dataset {name} has no test split; found {', '.join(corpus)}")
-    turns = sample_turns(list_turns(corpus["test"]), samples, seed)
+    turns = sample_test_turns(name, corpus, samples, seed)
     return describe_dataset(name, corpus, turns_fingerprint(turns)), turns
 
 

@@ -28,7 +28,7 @@ from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
 from ..loading import load_model, model_revision
-from .perplexity import held_out_loss
+from .perplexity import HeldOutLoss, held_out_loss
 from .retrieval import retrieval_baseline
 from .seen import find_openings
 
@@ -54,8 +54,8 @@ class Answering(Protocol):
         """Yield (turn id, reply) as replies are done."""
         ...
 
-    def loss(self, turns: Sequence[Turn]) -> float | None:
-        """Loss on the references in nats a token; None where a system has none."""
+    def loss(self, turns: Sequence[Turn]) -> HeldOutLoss | None:
+        """Loss on the references; None where a system has none."""
         ...
 
 
@@ -72,7 +72,9 @@ class ModelSystem:
         self.revision, self.openings_file = model_revision(name), find_openings(name)
         if spec.startswith(UNTRAINED):
             set_seed(seed)
-            untrained = AutoModelForCausalLM.from_config(self.model.config, dtype=self.model.dtype)
+            untrained = AutoModelForCausalLM.from_config(
+                self.model.config, dtype=self.model.dtype, trust_remote_code=False
+            )
             self.model, self.openings_file = untrained.to(self.model.device).eval(), None
         # A folder's place on this machine is nobody's business.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
@@ -85,10 +87,10 @@ class ModelSystem:
         replies = iterate_replies(self.model, self.tokenizer, talks, ids, decoding, batch_size, encode=encode)
         return ((ids[index], reply) for index, reply in replies)
 
-    def loss(self, turns: Sequence[Turn]) -> float | None:
+    def loss(self, turns: Sequence[Turn]) -> HeldOutLoss | None:
         talks, references = [turn.context for turn in turns], [turn.completion for turn in turns]
         encode = prompt_encoder(self.tokenizer, self.render)  # references have no thoughts
-        return held_out_loss(self.model, self.tokenizer, talks, references, encode=encode).loss
+        return held_out_loss(self.model, self.tokenizer, talks, references, encode=encode)
 
 
 class EndpointSystem:
@@ -135,7 +137,7 @@ class EndpointSystem:
                         "kept: the same command goes on from there"
                     )
 
-    def loss(self, turns: Sequence[Turn]) -> float | None:
+    def loss(self, turns: Sequence[Turn]) -> None:
         return None
 
     def _ask(self, turn: Turn, decoding: Decoding) -> Reply:
@@ -202,5 +204,5 @@ class RetrievalSystem:
         for turn, text in zip(turns, texts, strict=True):
             yield turn.id, Reply(text, finished=True, num_tokens=0)
 
-    def loss(self, turns: Sequence[Turn]) -> float | None:
+    def loss(self, turns: Sequence[Turn]) -> None:
         return None

@@ -162,6 +162,17 @@ def _seen_note(table: Table) -> str:
     return "Seen: the model was trained on openings of these turns."
 
 
+def _loss_note(table: Table) -> str:
+    if sum(system.loss is not None for system in table.systems) < 2:
+        return ""
+    return "Loss (nats a token) and perplexity compare between models of one tokenizer, bits a character between all."
+
+
+def _loss_cells(system: System) -> list[str]:
+    numbers = ((system.loss, ".2f"), (system.perplexity, ".0f"), (system.bits_per_character, ".2f"))
+    return ["" if number is None else format(number, form) for number, form in numbers]
+
+
 REPLY_COLUMNS = {
     "mean_length": "Length",
     "distinct_1": "Distinct-1",
@@ -184,15 +195,14 @@ def render_markdown(tables: Sequence[Table]) -> str:
 
 
 def _render_table(table: Table) -> str:
-    head = ["Model", *SHORT_NAMES.values(), "Loss", "Perplexity"]
+    head = ["Model", *SHORT_NAMES.values(), "Loss", "Perplexity", "Bits a character"]
     rows = []
     for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
         cells = [
             f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
             for metric in SHORT_NAMES
         ]
-        cells += [f"{system.loss:.2f}", f"{system.perplexity:.0f}"] if system.loss is not None else ["", ""]
-        rows.append([name, *cells])
+        rows.append([name, *cells, *_loss_cells(system)])
     names = [measure.replace("_", " ").capitalize() for measure in claims()]
     replies = [
         _reply_row(name, system.generation, system.expressions)
@@ -200,7 +210,7 @@ def _render_table(table: Table) -> str:
     ]
     replies.append(_reply_row("References", table.references, table.references.expressions))
     told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
-    notes = [f"`{table.note}`", _marks_note(table), _thoughts_note(table), _seen_note(table)]
+    notes = [f"`{table.note}`", _marks_note(table), _thoughts_note(table), _seen_note(table), _loss_note(table)]
     return "\n\n".join(
         [
             f"**{table.heading}**",

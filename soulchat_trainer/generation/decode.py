@@ -43,6 +43,8 @@ class ReplyDecoder:
     def decode(self, token_ids: Sequence[int], final: bool, opened: bool = False) -> Said:
         """Thoughts and reply; while it is not `final`, only the part that later tokens cannot change.
 
+        A character at the end of which only some bytes have come is none.
+
         Args:
             token_ids: what the model has written.
             final: whether that is all.
@@ -51,7 +53,7 @@ class ReplyDecoder:
         thoughts, reply = split_thoughts(self._text(token_ids), opened)
         if reply is not None:
             reply = restore_punctuation(reply.lstrip()) if self.normalises else reply.lstrip()
-            reply = reply.rstrip() if final else _settled(reply)
+            reply = reply.rstrip("\ufffd").rstrip() if final else _settled(reply)
             if not final and BEGIN.startswith(reply or " "):
                 reply = ""  # perhaps the beginning of a mark
         return Said(thoughts if final else _settled(thoughts), reply)
@@ -73,3 +75,13 @@ class ReplyDecoder:
 
 def _settled(text: str) -> str:
     return UNSETTLED.sub("", text)
+
+
+def find_stop(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first of the texts in `stop` begins; None where there is none."""
+    return min((place for place in map(text.find, stop) if place >= 0), default=None)
+
+
+def may_begin_stop(text: str, stop: Sequence[str]) -> int:
+    """How many characters at the end of `text` could be the beginning of one of the texts in `stop`."""
+    return max((length for word in stop for length in range(1, len(word)) if text.endswith(word[:length])), default=0)

@@ -21,12 +21,13 @@ from soulchatcorpus import Message
 from soulchatcorpus.thoughts import POLICIES, Thinking
 
 from ..chatglm import ChatGLMConfig
+from ..chatglm.cache_name import CACHE
 from ..encoding.fit import Encode, fit_prompt, prompt_room
 from ..encoding.prompts import prompt_encoder
-from .decode import ReplyDecoder
+from .decode import ReplyDecoder, find_stop, may_begin_stop
 from .prefix_store import PrefixStore
 from .row_cache import RowCache
-from .sampling import FLOAT32_MARGIN, Decoding, draw, gumbel_noise, request_generator
+from .sampling import FLOAT32_MARGIN, Decoding, draw, gumbel_noise, penalise_repetition, request_generator
 
 __all__ = ["Decoding", "Delta", "Reply", "ReplyEngine", "Request", "generate_replies", "iterate_replies"]
 
@@ -62,6 +63,7 @@ class Request:
     Attributes:
         key: what the request's random numbers are derived from, together with the decoding's seed.
         dropped: how many of the oldest messages did not fit into the window.
+        stop: texts before the first of which the reply ends.
         opened: whether the prompt ends inside of a thought.
     """
 
@@ -73,6 +75,7 @@ class Request:
     stream: bool
     generator: torch.Generator
     opened: bool = False
+    stop: tuple[str, ...] = ()
     token_ids: list[int] = field(default_factory=list)
     text: str = ""
     thoughts: str = ""
@@ -149,6 +152,7 @@ class ReplyEngine:
         key: str,
         stream: bool = False,
         cut_last: bool = False,
+        stop: Sequence[str] = (),
     ) -> Request:
         """Queue a request for the counsellor's next reply.
 
@@ -158,6 +162,7 @@ class ReplyEngine:
             key: names the request: the same key, seed and messages give the same reply.
             stream: whether `step` tells new text at every token, or only at the end.
             cut_last: let a last message that alone is too long lose its beginning, as in training.
+            stop: texts, none of them empty, before the first of which the reply ends.
 
         Raises:
             ValueError: there is no message; the last message alone does not fit.
@@ -166,8 +171,8 @@ class ReplyEngine:
         prompt = fit_prompt(self.encoders[decoding.thinking], messages, room, cut_last)
         limit = min(decoding.max_new_tokens, self.window - len(prompt.ids))
         generator = request_generator(decoding, key, self.model.device)
-        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator)
-        request.opened = self.decoder.opens_thought(prompt.ids)
+        opened = self.decoder.opens_thought(prompt.ids)
+        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator, opened, tuple(stop))
         self.waiting.append(request)
         return request
 
@@ -233,7 +238,7 @@ class ReplyEngine:
             **self.columns,
             position_ids=count_positions(self.columns["attention_mask"]),
             next_sequence_length=1,
-            past_key_values=self.cache,
+            **{CACHE: self.cache},
             use_cache=True,
             logits_to_keep=1,
         )
@@ -256,7 +261,7 @@ class ReplyEngine:
             **columns,
             position_ids=count_positions(attention_mask),
             next_sequence_length=new,
-            past_key_values=cache,
+            **{CACHE: cache},
             use_cache=cache is not None,
             logits_to_keep=1,
             is_first_iteration=True,
@@ -272,21 +277,23 @@ class ReplyEngine:
 
     def _draw(self, logits: Tensor, requests: list[Request]) -> Tensor:
         """The next token of each request, int64 [rows], from logits [rows, 1, v]."""
-        logits = logits[:, -1].float()
+        logits = penalise_requests(logits[:, -1].float(), requests)
         noise = gumbel_noise([request.generator for request in requests], logits.shape[-1])
         settings = []
         for row, decoding in enumerate(request.decoding for request in requests):
             settings.append((decoding.temperature, decoding.top_p) if decoding.do_sample else (1.0, 1.0))
             if not decoding.do_sample:
                 noise[row] = 0
+        top_k = [request.decoding.top_k for request in requests]
         temperature, top_p = torch.tensor(settings, device=logits.device)[..., None].unbind(1)
-        tokens, undecided = draw(logits, noise, temperature, top_p, self.margin)
+        tokens, undecided = draw(logits, noise, temperature, top_p, self.margin, top_k)
         # Sums in float32 depend on the batch's shape. Where that could decide, the row decides alone.
         for row in undecided.nonzero().flatten().tolist():
             ids = torch.tensor([requests[row].prompt_ids + requests[row].token_ids], device=logits.device)
             output, _ = self._read_prompts(ids, torch.ones_like(ids), cache=None)
             one = slice(row, row + 1)
-            tokens[one], _ = draw(output.logits[:, -1].float(), noise[one], temperature[one], top_p[one], margin=0.0)
+            alone = penalise_requests(output.logits[:, -1].float(), requests[one])
+            tokens[one], _ = draw(alone, noise[one], temperature[one], top_p[one], margin=0.0, top_k=top_k[one])
         return tokens
 
     def _tell(self, requests: list[Request], tokens: Tensor) -> list[Delta]:
@@ -299,12 +306,18 @@ class ReplyEngine:
                 request.token_ids.append(token)
                 if len(request.token_ids) == request.limit:
                     request.finish_reason = request.finish_reason or "length"
-            if request.finish_reason == "cancelled" or not (request.stream or request.finish_reason):
+            if request.finish_reason == "cancelled" or not (request.stream or request.stop or request.finish_reason):
                 continue
             said = self.decoder.decode(request.token_ids, request.finish_reason is not None, request.opened)
             text, thoughts = said.reply or "", said.thoughts
             request.is_thinking = said.reply is None
-            if request.finish_reason or text != request.text or thoughts != request.thoughts:
+            place = find_stop(text, request.stop)
+            if place is not None:
+                text, request.finish_reason = text[:place], "stop"
+            elif not request.finish_reason:
+                text = text[: len(text) - may_begin_stop(text, request.stop)]
+            is_new = text != request.text or thoughts != request.thoughts
+            if request.finish_reason or (request.stream and is_new):
                 # Where a mark shows late that what came was a thought, the reply is told whole.
                 deltas.append(Delta(request, text.removeprefix(request.text), thoughts.removeprefix(request.thoughts)))
                 request.text, request.thoughts = text, thoughts
@@ -395,6 +408,12 @@ def stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
     ids = model.generation_config.eos_token_id
     ids = ids if isinstance(ids, list) else [ids]
     return frozenset(token for token in [*ids, tokenizer.eos_token_id] if token is not None)
+
+
+def penalise_requests(logits: Tensor, requests: Sequence[Request]) -> Tensor:
+    """The logits [rows, v] after each request's repetition penalty on its prompt and reply."""
+    said = [request.prompt_ids + request.token_ids for request in requests]
+    return penalise_repetition(logits, said, [request.decoding.repetition_penalty for request in requests])
 
 
 def left_pad(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,29 +1,28 @@
 """The tokenizer and the model that a recipe asks for."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassFieldValidationError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    set_seed,
-)
-
-from soulchatcorpus.dialogue import render_line
+from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from ..chatglm.tokenization_chatglm import train_tokenizer
-from ..encoding.styles import split_system
-from ..loading import naming
+from ..encoding.styles import write_line
+from ..generation.sampling import Decoding
+from ..loading import (
+    adapter_base,
+    check_tied_tables,
+    load_adapter,
+    load_config,
+    load_tokenizer,
+    load_weights,
+    tokenizer_of,
+)
 from .arguments import RunArguments
 
 
@@ -32,14 +31,14 @@ def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) 
     if run.tokenizer_name_or_path is None and run.tokenizer_vocab_size is not None:
         if train:
             train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
-        return AutoTokenizer.from_pretrained(folder)
-    name = run.tokenizer_name_or_path or run.model_name_or_path
-    if name is None:
+        return load_tokenizer(folder)
+    if run.tokenizer_name_or_path is not None:
+        return load_tokenizer(run.tokenizer_name_or_path)
+    if run.model_name_or_path is None:
         raise ValueError(
             "model_config is given without a tokenizer; name tokenizer_vocab_size or tokenizer_name_or_path"
         )
-    with naming(name):
-        return AutoTokenizer.from_pretrained(name)
+    return load_tokenizer(tokenizer_of(run.model_name_or_path))
 
 
 def _texts(rows: Dataset) -> Iterator[str]:
@@ -47,27 +46,43 @@ def _texts(rows: Dataset) -> Iterator[str]:
         yield from (row["prompt"] + row["completion"] for row in rows)
         return
     for messages in rows["messages"]:
-        system, talk = split_system(messages)
-        yield "\n".join([*([system] if system else []), *map(render_line, talk)])
+        yield "".join(map(write_line, messages)).removesuffix("\n")
 
 
 def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
-    """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for."""
+    """The model of a run: new weights from `model_config`, or loaded; with LoRA or a P-Tuning prefix if asked for.
+
+    From an adapter's folder training goes on with that adapter.
+
+    Raises:
+        OSError: the model cannot be loaded.
+        ValueError: the model, or the adapter, is not one that can be trained as asked.
+    """
     set_seed(seed)
     if run.model_config is not None:
         values: Any = run.model_config  # a mapping: RunArguments reads JSON
         return ChatGLMForConditionalGeneration(new_config(values, tokenizer))
     name = str(run.model_name_or_path)
+    base = adapter_base(name)
     changes = {}
     if run.pre_seq_len is not None:
         changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}
     dtype = run.torch_dtype if run.torch_dtype == "auto" else getattr(torch, run.torch_dtype)
-    config = AutoConfig.from_pretrained(name, **changes)
-    quantized = {"quantization_config": nf4(dtype, config)} if run.quantize is not None else {}
-    model = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype, **quantized)
+    if base is not None:
+        return resume_adapter(load_weights(base, dtype), name, run)
+    config = load_config(name, **changes)
+    model = load_weights(name, dtype, config, nf4(dtype, config) if run.quantize is not None else None)
     if run.pre_seq_len is not None:
         return train_prefix(model)
     return add_lora(model, run) if run.lora_rank is not None else model
+
+
+def describe_use(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding) -> None:
+    """Let who loads the saved model sample as its run does, and its tokenizer cut at the model's window."""
+    how = asdict(decoding)
+    del how["seed"]  # `generate` has none
+    model.generation_config.update(**how)  # top_k 0, too: transformers would cut at 50
+    tokenizer.model_max_length = min(tokenizer.model_max_length, model.config.max_position_embeddings)
 
 
 def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfig:
@@ -117,6 +132,25 @@ def train_prefix(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
+def resume_adapter(model: PreTrainedModel, name: str, run: RunArguments) -> PreTrainedModel:
+    """The model with the adapter in `name`, which is trained on as it is; its merged base would be another's weights.
+
+    Raises:
+        ValueError: a prefix, or LoRA of another rank than the adapter's, is asked for.
+    """
+    from peft import LoraConfig
+
+    adapted = load_adapter(model, name, is_trainable=True)
+    config = adapted.peft_config["default"]
+    if run.pre_seq_len is not None or not isinstance(config, LoraConfig) or run.lora_rank not in (None, config.r):
+        asked = f"pre_seq_len {run.pre_seq_len}" if run.pre_seq_len is not None else f"lora_rank {run.lora_rank}"
+        raise ValueError(
+            f"{name} is an adapter and {asked} is asked for; allowed: LoRA of its own rank, or `soulchat export` "
+            "first, which merges it"
+        )
+    return adapted
+
+
 def add_lora(model: PreTrainedModel, run: RunArguments) -> PreTrainedModel:
     """LoRA by PEFT: on ChatGLM's fused projections unless the recipe names others."""
     from peft import LoraConfig, TaskType, get_peft_model
@@ -131,4 +165,6 @@ def add_lora(model: PreTrainedModel, run: RunArguments) -> PreTrainedModel:
         lora_dropout=run.lora_dropout,
         target_modules="all-linear" if targets == ["all-linear"] else targets,  # PEFT knows it as a lone word
     )
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    check_tied_tables(adapted)
+    return adapted

@@ -2,18 +2,19 @@
 
 import difflib
 import json
-import shutil
-from argparse import HelpFormatter, Namespace
+from argparse import ArgumentDefaultsHelpFormatter, Namespace
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
-import yaml
 from transformers import HfArgumentParser
 
+from soulchatcorpus.files import parse_yaml
+
 from .arguments import RunArguments, SoulChatTrainingArguments
+from .help import short_help
 
 RECIPES = resources.files("soulchat_trainer.recipes")
 
@@ -27,7 +28,7 @@ class OneLineParser(HfArgumentParser):
             prog="train.py RECIPE",
             description="Train, evaluate and describe a model as a recipe says; flags override the recipe.",
             epilog=f"Recipes that ship: {', '.join(recipe_names())}; or the path of a YAML file.",
-            formatter_class=HelpFormatter,
+            formatter_class=ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
         )
 
@@ -77,9 +78,9 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"recipe {recipe!r} is neither a file nor one that ships: {', '.join(recipe_names())}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"recipe {recipe} is not YAML: {' '.join(str(error).split())}") from error
+        values = parse_yaml(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"recipe {recipe} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"recipe {recipe} must be a mapping of keys to values, found {type(values).__name__}")
     known = {f.name for cls in (RunArguments, SoulChatTrainingArguments) for f in fields(cls) if f.init}
@@ -98,7 +99,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, RunArguments, SoulChatTra
     """
     parser = OneLineParser()
     if any(flag in argv for flag in ("-h", "--help")):
-        parser.print_help()
+        print(parser.format_help() if argv[-1] == "all" else short_help(recipe_names()))
         raise SystemExit(0)
     if not argv or argv[0].startswith("-"):
         raise ValueError(f"the first argument must be a recipe, a YAML file or one of {', '.join(recipe_names())}")
@@ -119,7 +120,7 @@ def find_deepspeed_file(name: str | None) -> str | None:
     """The path of a DeepSpeed file, by the name of one that ships (zero2.json) or its path; JSON stays as it is.
 
     Raises:
-        ValueError: there is no such file, it is not JSON, or DeepSpeed cannot compile its operators here.
+        ValueError: there is no such file, or it is not JSON.
     """
     if name is None:
         return None
@@ -127,9 +128,6 @@ def find_deepspeed_file(name: str | None) -> str | None:
     shipped = sorted(path.name for path in folder.iterdir())
     if not name.startswith("{") and name not in shipped and not Path(name).is_file():
         raise ValueError(f"deepspeed file {name!r} is neither a file nor one that ships: {', '.join(shipped)}")
-    for tool in ("g++", "ninja"):
-        if shutil.which(tool) is None:
-            raise ValueError(f"DeepSpeed compiles its operators on first use and needs {tool}, which is not installed")
     if name in shipped:
         return str(folder / name)
     try:

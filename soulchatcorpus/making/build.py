@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Features, Value
 
-from ..files import parquet_writer, replacing, write_json
+from ..files import parquet_writer, replacing, working_in, write_json
 from ..schema import FEATURES
 from ..splits import SPLITS, opening_key, split_all
 from ..tables import conversation_table, openings_and_turns, to_config
@@ -29,29 +29,36 @@ def features(config: str) -> Features:
 def build(source: Path, out: Path) -> dict:
     """Write `out`/data/CONFIG-SPLIT.parquet and card.json (the numbers for the card, also returned).
 
-    The splits share no opening (`splits.Splitter`); only the held-out candidates are in memory.
+    A split without rows has no file: `datasets` loads none such, nor the others beside it. The splits share no opening
+    (`splits.Splitter`); only the held-out candidates are in memory.
 
     Raises:
         ValueError: `source` holds questions, or no conversation with a turn.
+        OSError: another run is at work in `out`.
     """
     file = find_file(source)
     if kind_of(file) != "conversations":
         raise ValueError(f"{file} holds questions with answers; build takes conversations (rewrite them first)")
+    with working_in(out, "soulchat corpus build"):
+        return _build(file, out)
+
+
+def _build(file: Path, out: Path) -> dict:
     # All writers are closed before the first file takes its place.
     with ExitStack() as files, ExitStack() as writers:
         tables = _Tables(out / "data", files, writers)
         for split, record in split_all(map(_keyed, read_pipeline_records(file, "relabel"))):
             tables.add(split, record)
         tables.flush()
-        if not any(count for (config, _), count in tables.rows.items() if config == "turns"):
+        if not any(tables.rows["turns", split] for split in SPLITS):
             raise ValueError(f"{file}: no conversation with a counsellor's reply")
-    configs = {
-        config: {
-            split: {"rows": tables.rows[(config, split)], "bytes": tables.paths[(config, split)].stat().st_size}
-            for split in SPLITS
-        }
-        for config in FEATURES
-    }
+    configs: dict[str, dict[str, dict[str, int]]] = {config: {} for config in FEATURES}
+    for (config, split), path in tables.paths.items():
+        rows = tables.rows[(config, split)]
+        if rows:
+            configs[config][split] = {"rows": rows, "bytes": path.stat().st_size}
+        else:
+            path.unlink()
     columns = {config: list(features(config)) for config in FEATURES}
     card = {"configs": configs, "topics": dict(tables.topics), "columns": columns}
     write_json(out / "card.json", card)
@@ -87,6 +94,8 @@ class _Tables:
     def flush(self) -> None:
         """Write what waits."""
         for split, records in self._waiting.items():
+            if not records:
+                continue
             conversations = conversation_table([to_conversation(record) for record in records])
             origins = pa.Table.from_pylist([_origin(record) for record in records], ORIGIN_SCHEMA)
             turns = np.repeat(np.arange(len(records)), openings_and_turns(conversations)[1])
@@ -95,7 +104,8 @@ class _Tables:
                 places = turns if config == "turns" else np.arange(len(records))
                 for name, column in zip(PROVENANCE, origins.take(places).columns, strict=True):
                     table = table.append_column(name, column)
-                self._writers[(config, split)].write_table(table)
+                if len(table):  # a row group of no rows is one that `datasets` cannot read
+                    self._writers[(config, split)].write_table(table)
                 self.rows[(config, split)] += len(table)
             records.clear()
 

@@ -14,7 +14,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
-from ..files import replacing, write_json
+from ..files import replacing, working_in, write_json
 from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
 from .options import CleanOptions
 from .records import find_file, result_file
@@ -23,6 +23,7 @@ from .topics import ask_topics
 
 # One pipeline and the number of tasks it is run with, as datatrove's executors take them.
 Stage = tuple[str, list[PipelineStep], int]
+_PARTS_VERSION = 2  # what another version left is not gone on with
 
 
 def stages(
@@ -64,8 +65,16 @@ def clean(source: Path, out: Path, options: CleanOptions) -> dict:
 
     Leaves questions.jsonl or conversations.jsonl (the kept), dropped.jsonl (with step, reason and the record) and
     report.json with every count, which is also returned.
+
+    Raises:
+        OSError: another run is at work in `out`.
     """
     file = find_file(source)
+    with working_in(out, "soulchat corpus clean"):
+        return _clean(file, out, options)
+
+
+def _clean(file: Path, out: Path, options: CleanOptions) -> dict:
     result = result_file(file, out)
     requests = options.requests
     asked = ask_topics(file, out, requests, options.unknown_topics) if requests else {}
@@ -84,7 +93,7 @@ def clean(source: Path, out: Path, options: CleanOptions) -> dict:
 def _work_folder(file: Path, out: Path, options: CleanOptions, asked: Mapping[str, str]) -> Path:
     """Where the parts are; what a stopped run left is used again if the file and the options are the same."""
     work = out / ".clean"
-    given = [options.model_dump(exclude={"workers"}), asked]
+    given = [_PARTS_VERSION, options.model_dump(exclude={"workers"}), asked]
     state = orjson.dumps([str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns, *given])
     if not (work / "state").exists() or (work / "state").read_bytes() != state:
         _remove(work)

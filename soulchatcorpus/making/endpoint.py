@@ -10,17 +10,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from json import JSONDecodeError
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urljoin, urlsplit
 
-import openai
-from openai.types.chat import ChatCompletion
+import aiohttp
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .costs import estimate_tokens
 from .options import KEY_VARIABLE, check_address, is_loopback
 
 MAX_ATTEMPTS = 8
-_DETAIL_CHARACTERS = 1_000
+MAX_BODY_BYTES = 1 << 23  # of an answer; the longest conversations have some ten thousand bytes
+_MAX_REDIRECTS = 5
+_DETAIL_CHARACTERS, _RAW_CHARACTERS = 1_000, 100_000
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0  # seconds
 
 
@@ -46,13 +49,44 @@ class Failure:
         reason: "http_429", "http_500", "timeout", "connection", "malformed" or "bad_request".
         again: whether repeating it can help.
         wait: seconds that the endpoint asked to wait (Retry-After), or None.
-        detail: what the endpoint says of a request that it refuses, e.g. that it is longer than the model's window.
+        detail: what the endpoint says of a request that it refuses, e.g. that it is longer than the model's window; of
+            a malformed answer, what is wrong with it.
+        raw: the text of a malformed answer, which may have been paid for.
     """
 
     reason: str
     again: bool
     wait: float | None = None
     detail: str | None = None
+    raw: str | None = None
+
+
+_Tokens = Annotated[int, Field(ge=0, le=1 << 31)]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Usage(_Checked):
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
+
+
+class _Message(_Checked):
+    content: str
+
+
+class _Choice(_Checked):
+    message: _Message
+    finish_reason: Annotated[str, Field(max_length=100)] | None = None
+
+
+class _Answer(_Checked):
+    """What is read of an answer; whatever else is in it does not matter."""
+
+    choices: Annotated[list[_Choice], Field(min_length=1)]
+    usage: _Usage | None = None
 
 
 class Pace:
@@ -90,65 +124,103 @@ class Endpoint:
         self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
 
     async def __aenter__(self) -> "Endpoint":
-        self._client = openai.AsyncOpenAI(
-            base_url=self.base_url,
-            api_key=self._key or "none",
-            timeout=self._timeout,
-            max_retries=0,  # every attempt is a row of the ledger, so the repeating is ours
-            # What is for this machine goes through no proxy that the environment names, and so does not leave it.
-            http_client=openai.DefaultAioHttpClient(timeout=self._timeout, trust_env=not is_loopback(self.base_url)),
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        # What is for this machine goes through no proxy that the environment names, and so does not leave it.
+        self._session = aiohttp.ClientSession(
+            headers=headers,
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=not is_loopback(self.base_url),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
+        await self._session.close()
 
     async def complete(self, content: str, model: str) -> Completion | Failure:
-        """One attempt, with `content` as the user's only message.
+        """One attempt, with `content` as the user's only message, which ends after `timeout` whatever comes meanwhile.
 
         Raises:
-            EndpointError: a wrong key, an unknown model, or no credit.
+            EndpointError: a wrong key, an unknown model, no credit, or a redirect to elsewhere.
         """
-        started = time.monotonic()
+        request = {"model": model, "messages": [{"role": "user", "content": content}], **self._options}
         try:
-            # What `chat.completions.create` sends, less its pass over the types of all parameters: a fifth of its CPU.
-            answer = await self._client.post(
-                "/chat/completions",
-                body={"model": model, "messages": [{"role": "user", "content": content}], **self._options},
-                cast_to=ChatCompletion,
-            )
-            choice = answer.choices[0]
-            text = choice.message.content
-            usage = answer.usage
-        except (openai.AuthenticationError, openai.PermissionDeniedError):
-            message = f"{self.base_url} refuses the key (in {KEY_VARIABLE}); stopped, nothing was repeated"
-            raise EndpointError(message) from None
-        except openai.NotFoundError:
-            raise EndpointError(f"{self.base_url} knows no model {model!r} (or no chat there); stopped") from None
-        except openai.APITimeoutError:
-            # The aiohttp transport reports a connection that was cut as a timeout, too; it comes early.
-            timed_out = time.monotonic() - started >= 0.9 * self._timeout
-            return Failure("timeout" if timed_out else "connection", again=True)
-        except openai.APIStatusError as error:
-            code = error.status_code
-            if code == 402:  # no credit is left: every other request would be refused as well
-                raise EndpointError(f"{self.base_url} wants to be paid first (HTTP 402); stopped") from None
-            again = code in (408, 409, 429) or code >= 500
-            wait = _retry_after(error.response.headers)
-            if again:
-                return Failure(f"http_{code}", again, wait)
-            return Failure("bad_request", again, wait, self._redact(error.message)[:_DETAIL_CHARACTERS])
-        except openai.APIConnectionError:
+            async with asyncio.timeout(self._timeout):
+                status, headers, body = await self._post(orjson.dumps(request))
+        except TimeoutError:
+            return Failure("timeout", again=True)
+        except aiohttp.ClientResponseError as error:  # what comes is no HTTP
+            return Failure("malformed", again=True, detail=f"no HTTP: {error.message}"[:_DETAIL_CHARACTERS], raw="")
+        except (aiohttp.ClientError, OSError):
             return Failure("connection", again=True)
-        except (JSONDecodeError, openai.APIResponseValidationError, AttributeError, IndexError, TypeError):
-            return Failure("malformed", again=True)  # JSON, but not what an endpoint answers with; or no JSON
-        if not isinstance(text, str):
-            return Failure("malformed", again=True)
-        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        return Completion(self._redact(text), choice.finish_reason or "stop", *tokens)
+        if 200 <= status < 300:
+            return self._read(body, content)
+        return self._explain(status, headers, body, model)
+
+    async def _post(self, request: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer, after redirects that stay where they are."""
+        url = f"{self.base_url.rstrip('/')}/chat/completions"
+        for _ in range(_MAX_REDIRECTS):
+            async with self._session.post(
+                url, data=request, headers={"Content-Type": "application/json"}, allow_redirects=False
+            ) as response:
+                if response.status not in (301, 302, 303, 307, 308):
+                    return response.status, response.headers, await _read_body(response.content)
+                target = urljoin(url, response.headers.get("Location", ""))
+            if _origin(urlsplit(target)) != _origin(urlsplit(url)):
+                raise EndpointError(
+                    f"{self.base_url} redirects to {target}; allowed: an address that answers itself, stopped with "
+                    "nothing sent there"
+                )
+            url = target
+        raise EndpointError(f"{self.base_url} redirects in a circle; stopped")
+
+    def _read(self, body: bytes, content: str) -> Completion | Failure:
+        """The completion in the body of an answer, or what is wrong with it."""
+        raw = self._redact(body.decode(errors="backslashreplace"))[:_RAW_CHARACTERS]
+        try:
+            answer = _Answer.model_validate(orjson.loads(body))
+        except orjson.JSONDecodeError as error:
+            problem = f"longer than {MAX_BODY_BYTES:,} bytes" if len(body) > MAX_BODY_BYTES else f"no JSON: {error}"
+            return Failure("malformed", again=True, detail=problem, raw=raw)
+        except ValidationError as error:
+            first = error.errors(include_input=False)[0]
+            place = ".".join(map(str, first["loc"])) or "answer"
+            return Failure("malformed", again=True, detail=f"{place}: {first['msg']}", raw=raw)
+        choice, usage = answer.choices[0], answer.usage
+        text = self._redact(choice.message.content)
+        if usage is None:  # an endpoint that does not count; the cost is not to be taken for nothing
+            usage = _Usage(prompt_tokens=estimate_tokens(content), completion_tokens=estimate_tokens(text))
+        return Completion(text, choice.finish_reason or "stop", usage.prompt_tokens, usage.completion_tokens)
+
+    def _explain(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> Failure:
+        """What an answer without a completion stands for."""
+        if status in (401, 403):
+            raise EndpointError(f"{self.base_url} refuses the key (in {KEY_VARIABLE}); stopped, nothing was repeated")
+        if status == 404:
+            raise EndpointError(f"{self.base_url} knows no model {model!r} (or no chat there); stopped")
+        if status == 402:  # no credit is left: every other request would be refused as well
+            raise EndpointError(f"{self.base_url} wants to be paid first (HTTP 402); stopped")
+        wait = _retry_after(headers)
+        if status in (408, 409, 429) or status >= 500:
+            return Failure(f"http_{status}", True, wait)
+        said = self._redact(body.decode(errors="backslashreplace"))
+        return Failure("bad_request", False, wait, f"HTTP {status}: {said}"[:_DETAIL_CHARACTERS])
 
     def _redact(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+async def _read_body(stream: aiohttp.StreamReader) -> bytes:
+    """The body, or a byte more than is allowed of it."""
+    body = bytearray()
+    while len(body) <= MAX_BODY_BYTES and (block := await stream.read(MAX_BODY_BYTES + 1 - len(body))):
+        body += block
+    return bytes(body)
+
+
+def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:
+    return address.scheme, address.hostname, address.port or {"http": 80, "https": 443}.get(address.scheme)
 
 
 def delay(attempt: int, failure: Failure) -> float:

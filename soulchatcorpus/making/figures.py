@@ -3,6 +3,7 @@
 Topics (the paper's Figure 3), words (Figures 4 and 6), and a comparison with another corpus.
 """
 
+import logging
 import re
 from pathlib import Path
 
@@ -13,15 +14,22 @@ matplotlib.use("Agg")  # files only: no window is opened
 from matplotlib import font_manager, pyplot
 from wordcloud import WordCloud
 
-from ..files import replacing, write_json, write_text
+from ..files import replacing, working_in, write_json, write_text
 from ..schema import TOPICS
 from .options import StatsOptions
+from .records import find_file
 from .stats import compare, describe
+
+logger = logging.getLogger(__name__)
 
 # Fonts with Chinese characters, by how their files are called; the first one installed is taken.
 CHINESE_FONTS = (
     *("NotoSansCJK", "NotoSansSC", "SourceHanSans", "wqy-microhei", "wqy-zenhei", "msyh", "simhei"),
     *("PingFang", "STHeiti", "NotoSerifCJK"),
+)
+NO_FONT = (
+    "no Chinese font is installed: pictures with Chinese words are left out. Install fonts-wqy-microhei or "
+    "fonts-noto-cjk (Debian, Ubuntu), google-noto-sans-cjk-fonts (Fedora), or give a font file (--font)"
 )
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
@@ -30,18 +38,28 @@ def write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
     """Describe `source` into `out`: stats.json, topics and words as .png and .svg; where it is compared, also
     comparison.json and its figure. Returns the description.
 
+    Pictures with Chinese words are left out, with a warning, where no Chinese font is installed and none is given.
+
     Raises:
-        ValueError: an empty corpus, or a Chinese one where no Chinese font is found and none is given.
+        ValueError: an empty corpus.
+        OSError: another run is at work in `out`.
     """
+    find_file(source)  # nothing is made for what is not there
+    with working_in(out, "soulchat corpus stats"):
+        return _write_statistics(source, out, options)
+
+
+def _write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
     found = describe(source)
-    labelled = any(topic != "none" for topic in found["topics"])
-    font = options.font
-    if font is None and (needs_chinese(found["words"]) or labelled):
-        font = find_chinese_font()
     write_json(out / "stats.json", found)
-    if labelled:
+    font = options.font or find_chinese_font()
+    labelled = any(topic != "none" for topic in found["topics"])
+    if font is None and (labelled or needs_chinese(found["words"])):
+        logger.warning(NO_FONT)
+    if labelled and font is not None:
         draw_topics(found["topics"], out / "topics", font)
-    draw_word_cloud(found["words"], out / "words", font)
+    if font is not None or not needs_chinese(found["words"]):
+        draw_word_cloud(found["words"], out / "words", font)
     if options.compare is not None:
         compared = compare(found, describe(options.compare))
         write_json(out / "comparison.json", compared)
@@ -49,24 +67,17 @@ def write_statistics(source: Path, out: Path, options: StatsOptions) -> dict:
     return found
 
 
-def find_chinese_font() -> Path:
-    """The file of an installed font with Chinese characters.
-
-    Raises:
-        ValueError: none is installed; the message names packages that have one.
-    """
+def find_chinese_font() -> Path | None:
+    """The file of an installed font with Chinese characters; None where there is none."""
     installed = sorted(font_manager.findSystemFonts())
     for name in CHINESE_FONTS:
         for path in installed:
             if name.lower() in Path(path).name.lower():
                 return Path(path)
-    raise ValueError(
-        "no Chinese font is installed: install fonts-wqy-microhei or fonts-noto-cjk (Debian, Ubuntu), "
-        "google-noto-sans-cjk-fonts (Fedora), or give a `font`"
-    )
+    return None
 
 
-def draw_topics(topics: dict[str, int], path: Path, font: Path | None) -> None:
+def draw_topics(topics: dict[str, int], path: Path, font: Path) -> None:
     """Horizontal bars of how many conversations each topic has, to `path` + .png and .svg."""
     properties = font_manager.FontProperties(fname=str(font))
     named = [(topic, topics[topic]) for topic in TOPICS if topics.get(topic)]

@@ -136,10 +136,10 @@ class Ledger:
         return self._execute("UPDATE requests SET status = 'retried' WHERE status = 'rejected'").rowcount
 
     def replies(self) -> Iterator[tuple[int, Entry]]:
-        """(number, entry) of every final row with a reply, a few in memory at a time; they may be judged meanwhile."""
+        """(number, entry) of every final row with a completion, a few in memory; they may be judged meanwhile."""
         query = (
             f"SELECT number, {_COLUMNS} FROM requests WHERE status IN ('accepted', 'rejected') AND reply IS NOT NULL "
-            "AND number > ? ORDER BY number LIMIT 1000"
+            "AND reason IS NOT 'malformed' AND number > ? ORDER BY number LIMIT 1000"
         )
         last = 0
         while rows := self._execute(query, (last,)).fetchall():

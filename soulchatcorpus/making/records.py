@@ -79,6 +79,7 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         missing = [name for name in needed if not isinstance(record, dict) or record.get(name) in (None, "", [])]
         if missing:
             raise ValueError(f"{where}: no {' and no '.join(missing)}; a record of {kind} has {', '.join(needed)}")
+        drop_nulls(record)
         if problem := find_fault(record, kind):
             raise ValueError(f"{where}: {problem}")
         record["id"] = str(record["id"])
@@ -87,6 +88,18 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         seen.add(record["id"])
         _unify_topic(record, where, unknown_topics)
         yield record
+
+
+def drop_nulls(record: Record) -> None:
+    """Take out the nulls that Arrow writes for what some rows have and this one has not, in place."""
+    for name in ("flags", "labels", "provenance"):
+        value = record.get(name)
+        if value is None:
+            record.pop(name, None)
+        elif isinstance(value, dict):
+            record[name] = {key: inside for key, inside in value.items() if inside is not None}
+        elif isinstance(value, list) and all(isinstance(flag, dict) for flag in value):
+            record[name] = [{key: inside for key, inside in flag.items() if inside is not None} for flag in value]
 
 
 def find_fault(record: Record, kind: Kind) -> str | None:

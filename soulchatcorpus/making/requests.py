@@ -14,6 +14,8 @@ from .options import RequestOptions
 from .records import Record
 
 HASTY_ATTEMPTS = 3  # an endpoint that has never answered is given up after so many attempts
+MALFORMED_ATTEMPTS = 3  # such an answer is mostly paid for
+HASTY_MALFORMED = 20  # records; an endpoint that has answered nothing else is given up
 
 
 class Task(Protocol):
@@ -80,6 +82,7 @@ class _Run:
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
         self._reserved = 0.0
         self._answers = 0
+        self._malformed = 0  # records
 
     async def all(self, records: Iterator[Record]) -> None:
         options = self.options
@@ -110,6 +113,7 @@ class _Run:
         model = options.models.choose(record["id"])
         message = self.task.render(record)
         tokens = estimate_tokens(message)
+        malformed = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
             reserve = options.models.cost(model, tokens, options.max_tokens or RESERVED_REPLY_TOKENS)
             if options.max_cost is not None and self.progress.cost + self._reserved + reserve > options.max_cost:
@@ -128,10 +132,22 @@ class _Run:
                 self._take(outcome, entry)
                 return entry
             entry.reason, entry.detail = outcome.reason, outcome.detail
-            if not outcome.again or attempt == MAX_ATTEMPTS:
-                self._give_up(outcome, answers)
+            is_malformed = outcome.raw is not None
+            if is_malformed:
+                malformed += 1
+                self._pay(entry, tokens, estimate_tokens(outcome.raw or ""))
+                entry.reply = outcome.raw
+            if not outcome.again or attempt == MAX_ATTEMPTS or malformed == MALFORMED_ATTEMPTS:
+                if not is_malformed:
+                    self._give_up(outcome, answers)
                 entry.status = "rejected"
                 self.ledger.add(entry)
+                self._malformed += is_malformed
+                if not self._answers and self._malformed >= HASTY_MALFORMED:
+                    raise EndpointError(
+                        f"{options.base_url} has answered with nothing but what is no completion ({outcome.detail}); "
+                        "allowed: an OpenAI-compatible endpoint, run again with `retry` rejected"
+                    )
                 return entry
             self.ledger.add(entry)
             if not self._answers and outcome.reason in ("connection", "timeout") and attempt >= HASTY_ATTEMPTS:
@@ -141,11 +157,15 @@ class _Run:
 
     def _take(self, completion: Completion, entry: Entry) -> None:
         self._answers += 1
-        entry.prompt_tokens, entry.completion_tokens = completion.prompt_tokens, completion.completion_tokens
-        entry.cost = self.options.models.cost(entry.model, entry.prompt_tokens, entry.completion_tokens)
+        self._pay(entry, completion.prompt_tokens, completion.completion_tokens)
         entry.finish_reason, entry.reply = completion.finish_reason, completion.text
         entry.status, entry.reason = self.task.judge(entry)
         self.ledger.add(entry)
+
+    def _pay(self, entry: Entry, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count what an answer has cost."""
+        entry.prompt_tokens, entry.completion_tokens = prompt_tokens, completion_tokens
+        entry.cost = self.options.models.cost(entry.model, prompt_tokens, completion_tokens)
         self.progress.cost += entry.cost
 
     def _give_up(self, failure: Failure, answers_before: int) -> None:

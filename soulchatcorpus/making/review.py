@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import orjson
 
-from ..files import replacing, to_line, transaction, write_json, write_lines
+from ..files import replacing, to_line, transaction, working_in, write_json, write_lines
 from .options import ReviewOptions
 from .records import (
     NEEDED,
@@ -97,8 +97,11 @@ class ReviewStore:
 
         Drawn by a hash of the id, so a second call adds nothing. A record whose text has changed since is read anew:
         nobody has decided on what it says now. One that is no longer in `source` waits for nobody.
+
+        Raises:
+            OSError: another run is at work in the review's folder.
         """
-        with transaction(self.path) as database:
+        with working_in(self.path.parent, "soulchat corpus review"), transaction(self.path) as database:
             database.execute("CREATE TEMP TABLE here (id TEXT PRIMARY KEY)")
             for record in read_pipeline_records(find_file(source), "relabel"):
                 database.execute("INSERT INTO here VALUES (?)", (record["id"],))
@@ -238,7 +241,10 @@ class ReviewStore:
         """Write what the decisions make of `source`: the kept records, removed.jsonl, decisions.jsonl, audit.jsonl and
         report.json, which is returned. Where two disagree, one removal removes; of two edits the later stands.
         """
-        file = find_file(source)
+        with working_in(out, "soulchat corpus review"):
+            return self._export(find_file(source), out)
+
+    def _export(self, file: Path, out: Path) -> dict:
         counts = Counter({"read": 0, "keep": 0, "edit": 0, "remove": 0, "not_reviewed": 0})
         decisions = self._rows("decisions", "id, reviewer, decision, reason, record, at")
         by_id: dict[str, list[dict]] = {}

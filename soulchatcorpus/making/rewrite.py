@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..care.privacy import mask_private
-from ..files import replacing, to_line, write_json
+from ..files import replacing, to_line, working_in, write_json
 from ..schema import Conversation
 from .costs import EXPECTED_REPLY_TOKENS, estimate_tokens
 from .ledger import Entry, Ledger
@@ -71,9 +71,17 @@ def rewrite(
         EndpointError: the endpoint is down, refuses the key or knows no such model. What was answered before is kept.
         ValueError: a broken source file (found before anything is sent), an endpoint elsewhere without `yes`, or a
             ledger of another version.
+        OSError: another run is at work in `out`.
     """
     options.check_consent("questions with answers")
     total = sum(1 for _ in read_questions(source, options.unknown_topics))
+    with working_in(out, "soulchat corpus rewrite"):
+        return _rewrite(source, total, out, options, on_progress)
+
+
+def _rewrite(
+    source: Path, total: int, out: Path, options: RewriteOptions, on_progress: Callable[[Progress], None]
+) -> dict:
     task = _RewriteTask(options)
     ledger = Ledger(out / "ledger.sqlite")
     try:

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import yaml
 
-from ..files import write_json
+from ..files import parse_yaml, write_json
 from .build import build
 from .clean import clean
 from .figures import write_statistics
@@ -125,9 +124,9 @@ def _find_option(config: Path, name: str, value: Any) -> Any:
 
 def _read_plan(config: Path) -> dict[str, Any]:
     try:
-        plan = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{config}: {' '.join(str(error).split())}") from None
+        plan = parse_yaml(config.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}") from None
     if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
         found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
         raise ValueError(f"{config}: the keys are {found}; allowed: source, out, steps")

@@ -58,7 +58,8 @@ def ask_topics(source: Path, out: Path, options: RequestOptions, unknown_topics:
     try:
         send_all(iter(records), len(records), ledger, task, options)
         entries = ((record["id"], ledger.find_final(record["id"], task.content_hash(record))) for record in records)
-        return {name: topic for name, entry in entries if entry and (topic := _topic_in(entry.reply or ""))}
+        accepted = ((name, entry) for name, entry in entries if entry and entry.status == "accepted")
+        return {name: topic for name, entry in accepted if (topic := _topic_in(entry.reply or ""))}
     finally:
         ledger.close()
 

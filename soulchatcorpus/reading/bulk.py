@@ -1,6 +1,6 @@
 """The release's records many at a time, from JSON to Arrow without a Python object for every message.
 
-pyarrow's JSON reader takes a slab of records; if every one of them is what `formats.read_release` takes, and `rules`
+pyarrow's JSON reader takes a slab of records; if every one of them is what `chats.read_chat` takes, and `rules`
 would change nothing in its messages, the slab is done. Any doubt sends the slab the ordinary way, record by record, so
 this makes nothing else possible, only the usual faster.
 """
@@ -21,14 +21,14 @@ _ID_TYPES = {int: pa.int64(), str: pa.string()}
 
 
 class BulkReader:
-    """Reads slabs of release records, once `enable` has seen the first record of the file."""
+    """Reads slabs of records like the release's, once `enable` has seen the first record of the file."""
 
     def __init__(self, regularise: Regulariser) -> None:
         self._regularise = regularise
         self._options: pj.ParseOptions | None = None
 
     def enable(self, first_record: Any) -> None:
-        """From here on expect records like this one, which is in the release's format."""
+        """From here on expect records like this one, which is in the format `messages`."""
         id_type = _ID_TYPES.get(type(first_record.get("id")))
         if id_type is not None:
             columns = [("id", id_type), ("topic", pa.string()), CONVERSATION_SCHEMA.field("messages")]

@@ -9,22 +9,23 @@ from typing import Any, BinaryIO, Literal
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from ..files import show
 from ..schema import TOPICS, Conversation
 from ..tables import conversation_table, num_turns
 from ..turns import count_turns
 from .bulk import BulkReader
-from .formats import FORMATS, BadRecord, Format, recognise
-from .json_stream import MAX_RECORD_BYTES, CorpusError, Record, open_bytes, read_records
+from .containers import list_files, read_any
+from .fields import kind
+from .formats import ADVICE, FORMATS, Format, recognise
+from .json_stream import CorpusError, Record
 from .rules import RULES, Regulariser
+from .transcripts import BadRecord
 
 OnError = Literal["raise", "skip"]
 
 BATCH_CONVERSATIONS = 500
 MAX_EXAMPLES = 20
-_SUFFIXES = {".json", ".jsonl", ".ndjson", ".txt", ".parquet"}
-_COMPRESSED = {".gz", ".zst", ".zstd"}
 
 
 @dataclass(slots=True)
@@ -52,8 +53,7 @@ class Report:
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(record)
         if self.rejects is not None:
-            # Parquet has values that JSON has not: bytes, decimals.
-            self.rejects.write(orjson.dumps(rejection(record), default=str, option=orjson.OPT_APPEND_NEWLINE))
+            self.rejects.write(_rejection_line(record))
 
     def count(self, conversation: Conversation) -> None:
         """Count a regular conversation."""
@@ -65,7 +65,7 @@ class Report:
 
     def count_table(self, conversations: pa.Table) -> None:
         """Count the regular conversations of a table that was read in bulk."""
-        self.formats["release"] += len(conversations)
+        self.formats["messages"] += len(conversations)
         self.conversations += len(conversations)
         self.messages += pc.sum(pc.list_value_length(conversations["messages"])).as_py()
         self.turns += num_turns(conversations)
@@ -108,27 +108,19 @@ class Report:
                 yield f"  … and {self.rejected - len(self.examples):,} more"
 
 
+def _rejection_line(record: Record) -> bytes:
+    """A rejection as a JSON line; Parquet has values that JSON has not: bytes, decimals."""
+    try:
+        return orjson.dumps(rejection(record), default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # nested more deeply than the writer goes
+        place = Record(record.file, record.number, None, record.place, record.problem, "nested too deeply to be kept")
+        return orjson.dumps(rejection(place), option=orjson.OPT_APPEND_NEWLINE)
+
+
 def rejection(record: Record) -> dict[str, Any]:
     """A rejected record with its place, its reason, and its value, or its text where there is no value."""
     place = {"file": record.file, "record": record.number, "place": record.place, "reason": record.problem}
     return place | ({"value": record.value} if record.raw is None else {"text": record.raw})
-
-
-def list_files(source: str | Path) -> list[Path]:
-    """The files of a corpus: the file itself, or all data files below a folder, numbers in their order.
-
-    Raises:
-        CorpusError: there is no such path, or the folder holds no data file.
-    """
-    path = Path(source)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise CorpusError(f"{path}: no such file or folder")
-    files = [file for file in path.rglob("*") if file.is_file() and _is_data(file.relative_to(path))]
-    if not files:
-        raise CorpusError(f"{path}: no data file in this folder; they end in {', '.join(sorted(_SUFFIXES))}")
-    return sorted(files, key=lambda file: (file.parent, not file.stem.isdigit(), len(file.name), file.name))
 
 
 def read_corpus(
@@ -206,14 +198,7 @@ def _read(
                 yield item
     if report.conversations == before and not may_be_empty:
         reason = report.examples[0].error() if report.examples else "no record with a message in it"
-        raise CorpusError(f"no conversation in {', '.join(map(str, paths))}: {reason}")
-
-
-def _is_data(path: Path) -> bool:
-    suffixes = path.with_name(path.name.lower()).suffixes
-    if suffixes and suffixes[-1] in _COMPRESSED:
-        suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in _SUFFIXES and not any(part.startswith(".") for part in path.parts)
+        raise CorpusError(f"no conversation in {', '.join(map(show, paths))}: {reason}")
 
 
 def _read_file(
@@ -223,39 +208,39 @@ def _read_file(
 
     With `bulk`, tables of conversations that are regular already may take their places.
     """
-    stem = file.name.split(".")[0]
-    try:
-        start = _first_bytes(file)
-    except OSError as error:  # damaged gzip or zstd
-        yield Record(str(file), 0, problem=str(error))
-        return
-    if start.startswith(b"PAR1"):
-        records = _read_parquet(file)
-    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{", b""):
-        records = read_records(file, bulk)
-    else:
-        records = _read_text(file)
+    stem = show(file.name).split(".")[0]
+    records = read_any(file, bulk)
     rejected = False
     for record in records:
         if isinstance(record, pa.Table):
             yield record
             continue
         if record.problem is None:
-            format = format or recognise(record.value)
-            if format is None:
-                record.problem = f"no known format, found {_describe(record.value)}; known: {', '.join(FORMATS)}"
+            format = format or _recognise(record)
         if record.problem is not None or format is None:
             rejected = True
             yield record
-        elif format.name == "smilechat":
+        elif format.name == "smilechat" and type(record.value) is not list:
             if rejected:  # a message of this dialogue was, so all of it is
                 return
-            yield from _read_smilechat(file, record, records, report)
+            yield from _read_whole(file, record, records, report)
         else:
-            if bulk is not None and format.name == "release" and type(record.value) is dict:
+            if bulk is not None and format.name == "messages" and type(record.value) is dict:
                 bulk.enable(record.value)
             report.formats[format.name] += 1
             yield from _convert(format, record, f"{stem}-{record.number}")
+
+
+def _recognise(record: Record) -> Format | None:
+    try:
+        format = recognise(record.value)
+    except BadRecord as problem:
+        record.problem = str(problem)
+        return None
+    if format is None:
+        found = _describe(record.value)
+        record.problem = f"no known format, found {found}; known: {', '.join(FORMATS)}; {ADVICE}"
+    return format
 
 
 def _convert(format: Format, record: Record, default_id: str) -> Iterator[Conversation | Record]:
@@ -266,62 +251,22 @@ def _convert(format: Format, record: Record, default_id: str) -> Iterator[Conver
         yield record
 
 
-def _read_smilechat(
-    file: Path, first: Record, others: Iterator[Record], report: Report
+def _read_whole(
+    file: Path, first: Record, others: Iterator[Record | pa.Table], report: Report
 ) -> Iterator[Conversation | Record]:
-    """The one dialogue of a SMILECHAT file, whose records are its messages; broken as a whole if one of them is."""
+    """The one dialogue of a file whose records are its messages; broken as a whole if one of them is."""
     messages = [first.value]
     for record in others:
+        assert isinstance(record, Record)  # nothing is read in bulk here
         if record.problem is not None:
             yield record
             return
         messages.append(record.value)
     report.formats["smilechat"] += 1
-    yield from _convert(FORMATS["smilechat"], Record(str(file), 1, messages), file.name.split(".")[0])
-
-
-def _first_bytes(file: Path) -> bytes:
-    with open_bytes(file) as stream:
-        return stream.read(64)
-
-
-def _read_text(file: Path) -> Iterator[Record]:
-    with open_bytes(file) as stream:
-        data = stream.read(MAX_RECORD_BYTES + 1)
-    record = Record(str(file), 1)
-    try:
-        record.value = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        record.problem = f"not UTF-8: byte {error.start} is 0x{data[error.start]:02x}"
-    if len(data) > MAX_RECORD_BYTES:
-        record.problem = f"neither JSON nor a dialogue: text longer than {MAX_RECORD_BYTES:,} bytes"
-    yield record
-
-
-def _read_parquet(file: Path) -> Iterator[Record]:
-    """The rows of a Parquet file of ours, or of any with the release's columns."""
-    try:
-        with pq.ParquetFile(file) as table:
-            number = 0
-            for batch in table.iter_batches(batch_size=1000):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield _with_topic_name(Record(str(file), number, row))
-    except (OSError, pa.ArrowInvalid) as error:
-        yield Record(str(file), 0, problem=f"broken Parquet: {error}")
-
-
-def _with_topic_name(record: Record) -> Record:
-    """A topic that is a number, as `ClassLabel` stores it, by its name; -1 is a missing label there."""
-    topic = record.value.get("topic")
-    if type(topic) is int:
-        if not -1 <= topic < len(TOPICS):
-            record.problem = f"topic is {topic}, allowed are -1 to {len(TOPICS) - 1} or a name"
-        record.value["topic"] = list(TOPICS)[topic] if 0 <= topic < len(TOPICS) else None
-    return record
+    yield from _convert(FORMATS["smilechat"], Record(show(file), 1, messages), show(file.name).split(".")[0])
 
 
 def _describe(value: Any) -> str:
     if type(value) is dict:
         return f"an object with the keys {', '.join(map(repr, list(value)[:10])) or 'none'}"
-    return f"{type(value).__name__} {orjson.dumps(value).decode()[:40]}"
+    return f"{kind(value)}, {str(value)[:40]}"

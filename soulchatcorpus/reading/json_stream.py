@@ -1,4 +1,4 @@
-"""Files to JSON values, one at a time: arrays and JSON lines, plain, gzip or zstd, in bounded memory.
+"""Files to JSON values, one at a time: arrays and JSON lines, plain, gzip, zstd or bzip2, in bounded memory.
 
 An array is cut into slabs where one record ends and the next begins, and orjson parses a slab at a time. Where to cut
 is guessed from how the first two records meet (`},\\n    {\\n        "id":`); the parser is the judge of the guess,
@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow as pa
 
+from ..files import show
+
 BLOCK_BYTES = 1 << 21
 MAX_RECORD_BYTES = 1 << 24  # one conversation; the longest of SMILECHAT has some ten thousand bytes
 HEAD_CHARACTERS = 256  # more than lies between two records, the next one's first key included
@@ -23,7 +25,7 @@ KEPT_CHARACTERS = 100_000  # of a rejected record's own text
 
 Bulk = Callable[[bytes, int | None], pa.Table | None]
 
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd", b"BZ": "bz2"}
 _BOM = b"\xef\xbb\xbf"
 _DECODER = json.JSONDecoder()
 _BETWEEN = re.compile(r"[\s,]*")
@@ -62,7 +64,7 @@ class Record:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, decompressed where its first two bytes say gzip or zstd, whatever its name."""
+    """The bytes of a file, decompressed where its first two bytes say gzip, zstd or bzip2, whatever its name."""
     with path.open("rb") as file:
         compression = _COMPRESSIONS.get(file.read(2))
     if compression is None:
@@ -77,11 +79,11 @@ def read_records(path: Path, bulk: Bulk | None = None) -> Iterator[Record | pa.T
     record has one; where it does not decline with None, its table takes their place.
     """
     with open_bytes(path) as stream:
-        scanner = _Scanner(str(path), stream, bulk or _decline)
+        scanner = _Scanner(show(path), stream, bulk or _decline)
         try:
             yield from scanner.records()
         except OSError as error:  # truncated or damaged gzip or zstd, or the disk
-            yield Record(str(path), scanner.number + 1, place=f"byte {scanner.offset}", problem=str(error))
+            yield Record(show(path), scanner.number + 1, place=f"byte {scanner.offset}", problem=str(error))
 
 
 class _Scanner:
@@ -106,9 +108,12 @@ class _Scanner:
         first = self.data[start : start + 1]
         if not first:
             yield Record(self.file, 0, problem="the file is empty")
-        elif first == b"[":
+        elif first == b"[" and not self._has_arrays_as_lines(start):
             self._drop(start + 1)
-            yield from self._array()
+            yield from self._values(in_array=True)
+        elif first == b"{" and self._has_values_of_many_lines(start):
+            self._drop(start)
+            yield from self._values(in_array=False)
         else:
             self._drop(start)
             yield from self._lines()
@@ -121,6 +126,24 @@ class _Scanner:
     def _drop(self, size: int) -> None:
         self.data = self.data[size:]
         self.offset += size
+
+    def _has_arrays_as_lines(self, start: int) -> bool:
+        """Whether the first line is a whole array and the next one begins another."""
+        line, _, rest = self.data[start:].partition(b"\n")
+        return rest.lstrip()[:1] == b"[" and _parse_slab(line) is not None
+
+    def _has_values_of_many_lines(self, start: int) -> bool:
+        """Whether the file begins with an object that its first line does not hold, an indented one."""
+        line, end, _ = self.data[start:].partition(b"\n")
+        if not end or _parse_slab(line) is not None:
+            return False
+        while len(self.data) <= MAX_RECORD_BYTES and self._read_block():
+            pass
+        try:
+            _, length = _DECODER.raw_decode(self.data[start:].decode(errors="surrogateescape"))
+        except (ValueError, RecursionError):
+            return False
+        return length > len(line.decode(errors="surrogateescape"))
 
     # JSON lines
 
@@ -156,9 +179,9 @@ class _Scanner:
         problem = f"longer than {MAX_RECORD_BYTES:,} bytes; a record is one conversation"
         return Record(self.file, self.number, place=place, problem=problem, raw=raw)
 
-    # One array
+    # One array, or values with white space between them
 
-    def _array(self) -> Iterator[Record | pa.Table]:
+    def _values(self, in_array: bool) -> Iterator[Record | pa.Table]:
         more = True
         while not self._closed:
             cut = self.data.rfind(self._separator) + 1 if self._separator else 0
@@ -179,6 +202,8 @@ class _Scanner:
                 if not more:
                     break
             more = self._read_block()
+        if not self._closed and not in_array:
+            return
         if not self._closed:
             problem = "the file ends before the array is closed"
             yield Record(self.file, self.number + 1, place=f"byte {self.offset}", problem=problem)

@@ -1,9 +1,12 @@
-"""Any corpus into one file: turns, conversations, or the forms that LLaMA-Factory and others read.
+"""Any corpus into one file: turns, conversations, questions, or the forms that LLaMA-Factory and others read.
 
 sharegpt   {"id", "conversations": [{"from": "human"|"gpt", "value"}], "system"}
 alpaca     {"id", "instruction", "input", "output", "history": [[user, assistant], …], "system"}
 
-The last two want the user and the counsellor in turn, the user first and the counsellor last. So there, messages of
+questions  {"id", "question", "answer", "topic"}: what a corpus is made from (`soulchat corpus clean` and `rewrite`)
+
+`questions` takes conversations of one question and one answer; others are left out and counted. The two before it want
+the user and the counsellor in turn, the user first and the counsellor last. So there, messages of
 one speaker in a row are joined by a line break, and what comes before the user's first word or after the counsellor's
 last is left out; `Conversion.left_out` counts it. `system` is the system text, empty where there is none.
 """
@@ -18,7 +21,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from ..files import parquet_writer, replacing, to_line
+from ..files import parquet_writer, replacing, show, to_line
+from ..reading.containers import list_files
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus, read_tables
 from ..reading.json_stream import CorpusError
 from ..schema import FEATURES, TOPICS, Conversation
@@ -33,6 +37,7 @@ SCHEMAS = {
         [(name, pa.string()) for name in ("id", "instruction", "input", "output", "system")]
         + [("history", pa.list_(pa.list_(pa.string())))]
     ),
+    "questions": pa.schema([(name, pa.string()) for name in ("id", "question", "answer", "topic")]),
 }
 
 
@@ -53,6 +58,7 @@ def convert(
     on_error: OnError = "raise",
     rejected: Path | None = None,
     may_be_empty: bool = False,
+    overwrite: bool = False,
 ) -> Conversion:
     """Write the corpus `source` as `output`, which ends in .jsonl or .parquet. All files appear whole or not at all.
 
@@ -61,9 +67,10 @@ def convert(
         to: a name of `SCHEMAS`.
         rejected: where rejected records go with on_error="skip", with their reasons; by default
             `{output}.rejected.jsonl`.
+        overwrite: a file that is there already may be replaced, but never one of the source's.
 
     Raises:
-        CorpusError: bad input, an unknown target, or another ending.
+        CorpusError: bad input, an unknown target, another ending, or a file that is there already.
     """
     output = Path(output)
     if to not in SCHEMAS:
@@ -74,6 +81,7 @@ def convert(
         raise CorpusError(f"{output.parent}: no such folder to write to")
     conversion = Conversion()
     rejected = rejected or output.with_name(output.name + ".rejected.jsonl")
+    _check_free([output, rejected] if on_error == "skip" else [output], source, overwrite)
     with ExitStack() as files:
         file = files.enter_context(replacing(output))
         if on_error == "skip":
@@ -97,6 +105,19 @@ def convert(
     return conversion
 
 
+def _check_free(outputs: list[Path], source: str | Path | Sequence[str | Path], overwrite: bool) -> None:
+    """Raise CorpusError where a file to write is there already, or is one of the source's."""
+    taken = [output for output in outputs if output.exists()]
+    if not taken:
+        return
+    sources = [source] if isinstance(source, (str, Path)) else source
+    for output in taken:
+        if any(file.samefile(output) for path in sources for file in list_files(path)):
+            raise CorpusError(f"{show(output)} is a file of the source; allowed: another name for the output")
+        if not overwrite:
+            raise CorpusError(f"{show(output)} is there already; allowed: another name, or `overwrite`")
+
+
 def to_sharegpt(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:
     """The row of a conversation, None where it has no pair of user and counsellor."""
     system, pairs = _system_and_pairs(conversation, left_out)
@@ -118,6 +139,16 @@ def to_alpaca(conversation: Conversation, left_out: Counter[str]) -> dict[str, A
     return row | {"system": system, "history": history}
 
 
+def to_question(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:
+    """The row of a conversation of one question and one answer, None for any other."""
+    said = [message for message in conversation.messages if message["role"] != "system"]
+    if [message["role"] for message in said] != ["user", "assistant"]:
+        left_out["conversations of more or less than a question and an answer"] += 1
+        return None
+    question, answer = (message["content"] for message in said)
+    return {"id": conversation.id, "question": question, "answer": answer, "topic": conversation.topic}
+
+
 def _system_and_pairs(conversation: Conversation, left_out: Counter[str]) -> tuple[str, list[list[str]]]:
     runs = [(role, list(run)) for role, run in groupby(conversation.messages, key=lambda message: message["role"])]
     system = runs.pop(0)[1][0]["content"] if runs[0][0] == "system" else ""
@@ -132,7 +163,7 @@ def _system_and_pairs(conversation: Conversation, left_out: Counter[str]) -> tup
 
 
 def _peer_rows(conversations: Iterator[Conversation], to: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
-    to_row = {"sharegpt": to_sharegpt, "alpaca": to_alpaca}[to]
+    to_row = {"sharegpt": to_sharegpt, "alpaca": to_alpaca, "questions": to_question}[to]
     return (row for conversation in conversations if (row := to_row(conversation, left_out)))
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from datatrove.data import DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
-from ..reading.corpus import OnError, list_files
+from ..reading.containers import list_files
+from ..reading.corpus import OnError
 from .convert import convert
 
 
@@ -46,7 +47,7 @@ class CorpusConverter(PipelineStep):
         if files:
             self.output.mkdir(parents=True, exist_ok=True)
             written, rejected = self.output / f"{rank:05d}.parquet", self.rejects / f"{rank:05d}.jsonl"
-            conversion = convert(files, written, self.to, self.format, self.on_error, rejected, may_be_empty=True)
+            conversion = convert(files, written, self.to, self.format, self.on_error, rejected, True, overwrite=True)
             report = conversion.report
             for label, count in [*report.regularise.fired.items(), ("rejected", report.rejected)]:
                 self.stat_update(label, value=count)

@@ -151,6 +151,12 @@ def test_a_build_of_which_nothing_is_known() -> None:
     assert "None" not in card
 
 
+def test_a_source_s_name_does_not_break_the_table() -> None:
+    build = {"origins": [{"source": "our | own\nhotline", "licence": "mit|x", "records": 2}]}
+    card = render_dataset_card(build, repo_id="user/c", infos=dataset_infos(), patterns=PATTERNS, figures={})
+    assert "| our \\| own hotline | 2 | mit\\|x |" in card
+
+
 def test_a_build_with_all_its_numbers(tmp_path: Path) -> None:
     build = collect_build(make_reports(tmp_path))
     build["origins"] = [
@@ -161,3 +167,21 @@ def test_a_build_with_all_its_numbers(tmp_path: Path) -> None:
     card = render_dataset_card(build, repo_id="user/corpus", infos=dataset_infos(), patterns=PATTERNS, figures=figures)
     assert matches(card, "dataset_built.md")
     assert "not measured" not in card
+
+
+def test_replies_are_shown_without_private_details() -> None:
+    messages = [{"role": "user", "content": "我的电话是13812345678"}]
+    row = Prediction(id="1", messages=messages, reference="好", prediction="打13987654321找我")
+    results = make_results()
+    results["dataset"]["licence"] = "cc0-1.0"
+    card = render_model_card(check_results(results), predictions=[row])
+    assert "13812345678" not in card
+    assert "13987654321" not in card
+    assert "[phone]" in card
+
+
+def test_what_nobody_measures_is_not_called_measured() -> None:
+    results = make_results()
+    results["dataset"]["licence"] = None
+    card = render_model_card(check_results(results))
+    assert "| licence | not stated |" in card

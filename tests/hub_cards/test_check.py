@@ -28,6 +28,17 @@ def findings(folder: Path) -> list[str]:
     return [str(finding) for finding in check_folder(folder)]
 
 
+def test_private_details_stop_a_card(model: Path) -> None:
+    """Wherever they stand, replies included; help lines are no private details."""
+    text = (model / "README.md").read_text(encoding="utf-8")
+    (model / "README.md").write_text(f"{text}\n> 打 13812345678\n\nme@example.com\n", encoding="utf-8")
+    number = len(text.splitlines()) + 2
+    assert findings(model) == [
+        f"README.md:{number}: holds what looks like a private detail: phone",
+        f"README.md:{number + 2}: holds what looks like a private detail: email",
+    ]
+
+
 def test_a_rendered_card_passes(model: Path) -> None:
     assert findings(model) == []
 

@@ -39,14 +39,20 @@ def test_whole_metadata_passes(tmp_path: Path) -> None:
     [
         ({"license": None}, "license is missing"),
         ({"license": "apache"}, "license is 'apache'; the Hub does not know it"),
-        ({"license": "unknown"}, "license is unknown; nobody may use what comes without one"),
+        ({"license": "unknown"}, "license is unknown; nobody may use what comes without one; `--licence` states it"),
         ({"license": "other", "license_link": "https://x.y"}, "license_name is missing"),
         ({"license": "other", "license_name": "x", "license_link": "LICENSE"}, "license_link: there is no LICENSE"),
         ({"language": ["Chinese"]}, "language is 'Chinese'; an ISO 639 code such as zh is needed"),
         ({"pipeline_tag": "chat"}, "pipeline_tag is 'chat'; the Hub does not know it"),
         ({"library_name": ""}, "library_name is missing"),
-        ({"base_model": "/models/base"}, "base_model is '/models/base'; the id of a repository on the Hub is needed"),
-        ({"base_model": "chatglm"}, "base_model is 'chatglm'; the id of a repository on the Hub is needed"),
+        (
+            {"base_model": "/models/base"},
+            "base_model is '/models/base'; the id of a repository on the Hub is needed; `--base-model` names it",
+        ),
+        (
+            {"base_model": "chatglm"},
+            "base_model is 'chatglm'; the id of a repository on the Hub is needed; `--base-model` names it",
+        ),
         (
             {"base_model_relation": "child"},
             "base_model_relation is 'child'; one of adapter, finetune, merge, quantized is needed",
@@ -68,7 +74,9 @@ def test_models(changes: dict, message: str, tmp_path: Path) -> None:
 
 def test_an_adapter_names_its_base(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
-    assert messages(check_model_metadata, MODEL, tmp_path) == ["base_model is missing; an adapter names its base"]
+    assert messages(check_model_metadata, MODEL, tmp_path) == [
+        "base_model is missing; an adapter names its base, which `--base-model` does"
+    ]
 
 
 @pytest.mark.parametrize(

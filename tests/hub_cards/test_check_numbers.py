@@ -70,9 +70,13 @@ def test_results_that_are_newer_than_the_card(model: Path) -> None:
     ]
 
 
-def test_eval_results_that_were_changed(model: Path) -> None:
-    edit(model / ".eval_results" / "soulchat_metrics.yaml", "value: 12.5", "value: 13.5")
-    assert messages(model) == ["differs from what results.json says"]
+def test_eval_results_that_were_changed(tmp_path: Path) -> None:
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    data = ("user/data", "abc")
+    stage_model(make_model_folder(tmp_path / "run"), staged, repo_id="user/name", dataset=data, is_benchmark=True)
+    edit(staged / ".eval_results" / "soulchat_metrics.yaml", "value: 12.5", "value: 13.5")
+    assert messages(staged) == ["differs from what results.json says"]
 
 
 def test_no_results_or_broken_ones(model: Path) -> None:

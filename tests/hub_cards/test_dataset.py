@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from hub_cards.check import check_folder, read_metadata
 from hub_cards.dataset import stage_dataset
@@ -49,7 +50,10 @@ def test_a_built_corpus_gets_its_card_from_the_steps_beside_it(tmp_path: Path) -
     assert "![Topics of the conversations](topics.png)" in text
     assert "| SMILECHAT (GitHub qiuhuachuan/smile) | 9 | cc0-1.0 |" in text
     assert "| 1-clean, length: too_short (drop) | 60 |" in text
-    assert {path.name for path in staged.iterdir()} == {"README.md", "build.json", "topics.png", "turns", "words.png"}
+    benchmark = yaml.safe_load((staged / "eval.yaml").read_text())
+    assert benchmark["tasks"][0] == {"id": "bleu-1", "config": "turns", "split": "test"}
+    own = {"README.md", "build.json", "eval.yaml"}
+    assert {path.name for path in staged.iterdir()} == {*own, "topics.png", "turns", "words.png"}
     assert check_folder(staged) == []
     (staged / "README.md").write_text(text.replace("(drop) | 60 |", "(drop) | 6 |"))
     assert [finding.message for finding in check_folder(staged)] == [

@@ -6,7 +6,7 @@ from huggingface_hub import ModelCardData
 from huggingface_hub._eval_results import parse_eval_result_entries
 
 from hub_cards.licences import BaseModel, ModelLicence
-from hub_cards.metadata import eval_results_yaml, model_metadata, size_category
+from hub_cards.metadata import benchmark_yaml, eval_results_yaml, model_metadata, size_category
 from hub_cards.results import check_results
 from tests.hub_cards.samples import make_results
 
@@ -38,6 +38,8 @@ def test_a_published_data_set_is_named_by_its_id_and_revision() -> None:
     results = make_results(dataset={"name": "smilechat-1k", "hub_id": "user/data", "revision": "abc"})
     assert metadata(results)["datasets"] == ["user/data"]
     assert "datasets" not in metadata(make_results()), "a name that is no id leads nowhere on the Hub"
+    assert eval_results_yaml(check_results(results)) is None, "it is no benchmark"
+    results["dataset"]["benchmark"] = True
     [entry] = [
         e
         for e in parse_eval_result_entries(yaml.safe_load(eval_results_yaml(check_results(results))))
@@ -48,6 +50,16 @@ def test_a_published_data_set_is_named_by_its_id_and_revision() -> None:
         "560 test turns; top_p 0.75; temperature 0.95; max_new_tokens 128; do_sample True; seed 0; "
         "bleu:corpus|jieba:0.42.1"
     )
+
+
+def test_the_tasks_of_a_benchmark_are_those_of_its_results() -> None:
+    results = make_results(dataset={"name": "smilechat-1k", "hub_id": "user/data", "benchmark": True})
+    entries = parse_eval_result_entries(yaml.safe_load(eval_results_yaml(check_results(results))))
+    benchmark = yaml.safe_load(benchmark_yaml("user/data", "turns"))
+    assert benchmark["name"] == "data"
+    assert benchmark["evaluation_framework"] == "inspect-ai"
+    assert {(task["config"], task["split"]) for task in benchmark["tasks"]} == {("turns", "test")}
+    assert {entry.task_id for entry in entries} <= {task["id"] for task in benchmark["tasks"]}
 
 
 def test_nothing_measured_is_no_result() -> None:

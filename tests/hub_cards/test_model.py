@@ -32,7 +32,6 @@ def test_weights_results_and_card_but_no_state_and_no_test_data(tmp_path: Path) 
     (folder / "training_args.bin").write_bytes(b"pickle")
     staged = stage(folder)
     assert names(staged) == {
-        ".eval_results/soulchat_metrics.yaml",
         "README.md",
         "config.json",
         "generation_config.json",
@@ -159,8 +158,19 @@ def test_a_published_data_set_is_named_with_its_revision(tmp_path: Path) -> None
     card = (staged / "README.md").read_text()
     assert "datasets:\n- user/data\n" in card
     assert "revision: abc123" in card
+    assert not (staged / ".eval_results").exists(), "the Hub passes over what is no benchmark"
+    assert check_folder(staged) == []
+
+
+def test_scores_on_a_benchmark_of_the_hub_are_entries_for_it(tmp_path: Path) -> None:
+    staged = stage(make_model_folder(tmp_path / "run"), dataset=("user/data", "abc123"), is_benchmark=True)
     assert "id: user/data" in (staged / ".eval_results" / "soulchat_metrics.yaml").read_text()
     assert check_folder(staged) == []
+
+
+def test_a_benchmark_without_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="benchmark is set without a data set; allowed: with `dataset`"):
+        stage(make_model_folder(tmp_path / "run"), is_benchmark=True)
 
 
 def test_another_base_needs_its_licence(tmp_path: Path) -> None:
@@ -169,7 +179,7 @@ def test_another_base_needs_its_licence(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path / "run", results, model_type="qwen2")
     staged = stage(folder)
     assert [finding.message for finding in check_folder(staged)] == [
-        "license is unknown; nobody may use what comes without one"
+        "license is unknown; nobody may use what comes without one; `--licence` states it"
     ]
     write_model_card(staged, "user/name", licence="apache-2.0")
     assert check_folder(staged) == []

@@ -7,8 +7,8 @@ from soulchat_metrics.bleu import bleu_counts, bleu_scores
 from soulchat_metrics.ngrams import TokenBatch
 
 
-def counts(prediction: str, reference: str) -> np.ndarray:
-    return bleu_counts(TokenBatch.from_characters([prediction], [reference]))
+def counts(prediction: str, reference: str, library: str = "nltk") -> np.ndarray:
+    return bleu_counts(TokenBatch.from_characters([prediction], [reference]), library)
 
 
 def test_counts_of_one_pair():
@@ -34,3 +34,12 @@ def test_no_common_character_is_zero_under_every_smoothing():
 
 def test_a_prediction_longer_than_its_reference_has_no_penalty():
     assert bleu_scores(counts("我很难过啊", "我很难过"), "method3")[0, 0] == pytest.approx(80)
+
+
+def test_sacrebleu_counts_the_ngrams_that_there_are():
+    assert counts("我很难", "我很难过", "sacrebleu").tolist() == [[3, 2, 1, 0, 3, 2, 1, 0, 3, 4]]
+    [scores] = bleu_scores(counts("我很难", "我很难过", "sacrebleu"), "method3")
+    assert scores[2] > 0
+    assert scores[3] == 0
+    [added] = bleu_scores(counts("我很难", "我很难过", "sacrebleu"), "method2")
+    assert added[3] == pytest.approx(100 * math.exp(1 - 4 / 3))  # 0 + 1 of 0 + 1

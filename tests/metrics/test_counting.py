@@ -48,4 +48,17 @@ def test_tokenizers_by_name():
     assert cutter("char", fast=False)("我 a") == ["我", " ", "a"]
     assert cutter("jieba", fast=False)("我很 难过") == ["我", "很", " ", "难过"]
     assert cutter("jieba-without-spaces", fast=False)("我很 难过") == ["我", "很", "难过"]
+    assert cutter("jieba-after-removing-spaces", fast=False)("我很难 过") == ["我", "很", "难过"]
+    assert cutter("sacrebleu-char", fast=False)("我 a\n") == ["我", "a"]
+    assert cutter("sacrebleu-zh", fast=False)("我 ab。") == ["我", "ab", "。"]
     assert cutter(str.split, fast=True)("a b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_is_told_after_each_chunk(monkeypatch, workers):
+    monkeypatch.setattr(counting, "_CHUNK_CHARACTERS", 10)
+    done = []
+    count_pairs(PREDICTIONS * 3, REFERENCES * 3, CHARACTERS, fast=False, num_workers=workers, progress=done.append)
+    assert done == sorted(set(done))
+    assert len(done) > 2
+    assert done[-1] == 9

@@ -99,3 +99,10 @@ def test_a_home_that_cannot_be_written_is_told_and_harmless(tmp_path, monkeypatc
     monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "file" / "modules"))
     with pytest.warns(UserWarning, match=r'evaluate.load\("soulchat_metrics"\) will not find .* set HF_MODULES_CACHE'):
         install_metric()
+
+
+def test_evaluate_says_nothing_of_where_it_takes_the_metric_from(tmp_path):
+    code = 'import evaluate, soulchat_metrics; evaluate.load("soulchat_metrics")'
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")

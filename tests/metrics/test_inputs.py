@@ -1,3 +1,5 @@
+import numpy as np
+import pandas
 import pytest
 
 from soulchat_metrics.inputs import check_pairs, is_blank
@@ -9,8 +11,29 @@ def test_references_may_be_lists_of_one():
 
 
 @pytest.mark.parametrize(
+    "texts",
+    [
+        pandas.Series(["我", "你"], index=[5, 7]),
+        np.array(["我", "你"]),
+        np.array(["我", "你"], dtype=object),
+        (text for text in "我你"),
+        {1: "我", 2: "你"}.values(),
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_what_has_an_order_is_taken(texts):
+    predictions, _ = check_pairs(texts, np.array([["我"], ["你"]]))
+    assert predictions == ["我", "你"]
+
+
+@pytest.mark.parametrize(
     ("predictions", "references", "message"),
     [
+        ({"我", "你"}, ["我", "你"], "predictions is one set, which has no order; it must be a list of strings"),
+        (["我"], frozenset("我"), "references is one frozenset, which has no order"),
+        (pandas.DataFrame({"prediction": ["我"]}), ["我"], "predictions is one DataFrame; it must be a list"),
+        (np.array("我"), ["我"], "predictions is an array of 0 dimensions"),
+        (pandas.Series(["我", None]), ["我", "你"], "prediction 1 is "),
         (["我"], ["你", "他"], "1 predictions but 2 references"),
         ("我", ["你"], "predictions is one str; it must be a list of strings"),
         (["我"], b"x", "references is one bytes"),

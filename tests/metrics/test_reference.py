@@ -37,3 +37,9 @@ def test_full_stops_alone_have_no_rouge():
 def test_corpus_scores_are_refused():
     with pytest.raises(ValueError, match="it has no corpus ROUGE"):
         score("我", "我", aggregate="corpus")
+
+
+def test_a_missing_library_is_named_with_how_to_get_it(monkeypatch):
+    monkeypatch.setattr("soulchat_metrics.reference.find_spec", lambda name: None if name == "nltk" else name)
+    with pytest.raises(ModuleNotFoundError, match='allowed: backend="numpy", or pip install nltk'):
+        score("你好", "你好")

@@ -1,8 +1,11 @@
 import hypothesis.strategies as st
 import pytest
+import sacrebleu
 from hypothesis import given, settings
 
-from soulchat_metrics import METRIC_NAMES, bleu, paired_bootstrap, rouge, score
+from soulchat_metrics import METRIC_NAMES, PRESETS, bleu, paired_bootstrap, rouge, score
+from soulchat_metrics.scoring import score_pairs
+from soulchat_metrics.settings import TOKENIZERS, Settings
 
 BLEU = METRIC_NAMES[:4]
 ROUGE = METRIC_NAMES[4:]
@@ -105,7 +108,10 @@ def test_preset_ms_swift_is_what_it_prints(golden_cases):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4), st.sampled_from(["paper", "ms-swift"]))
+@given(
+    st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4),
+    st.sampled_from([name for name, preset in PRESETS.items() if preset.aggregate == "sentence"]),
+)
 def test_equal_to_the_reference_run_live(pairs, preset):
     predictions, references = [pair[0] for pair in pairs], ["你" + pair[1] for pair in pairs]
     ours = score(predictions, references, preset, return_sentence_scores=True)["sentence_scores"]
@@ -119,13 +125,24 @@ def test_equal_to_the_reference_run_live(pairs, preset):
     TEXTS,
     TEXTS,
     st.sampled_from(["method0", "method1", "method2", "method3"]),
-    st.sampled_from(["char", "jieba", "jieba-without-spaces", list]),
+    st.sampled_from([*TOKENIZERS, list]),
+    st.sampled_from(["nltk", "sacrebleu"]),
 )
-def test_every_option_equals_the_reference(prediction, reference, smoothing, tokenizer):
-    options = {"smoothing": smoothing, "bleu_tokenizer": tokenizer, "rouge_tokenizer": tokenizer}
-    ours = score([prediction], [reference], **options)
-    theirs = score([prediction], [reference], **options, backend="reference")
-    assert [ours[name] for name in METRIC_NAMES] == pytest.approx([theirs[name] for name in METRIC_NAMES], abs=1e-9)
+def test_every_option_equals_the_reference(prediction, reference, smoothing, tokenizer, library):
+    options = Settings(tokenizer, tokenizer, smoothing, bleu_library=library)
+    ours = score_pairs([prediction], [reference], options)
+    theirs = score_pairs([prediction], [reference], options, backend="reference")
+    assert ours.sentences[0] == pytest.approx(theirs.sentences[0], abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.sampled_from(["zh", "char"]))
+def test_corpus_scores_of_sacrebleu(pairs, tokenizer):
+    predictions, references = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    ours = score(predictions, references, f"sacrebleu-{tokenizer}")
+    for order, name in enumerate(BLEU, start=1):
+        theirs = sacrebleu.BLEU(tokenize=tokenizer, max_ngram_order=order, force=True)
+        assert ours[name] == pytest.approx(theirs.corpus_score(predictions, [references]).score, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +258,7 @@ def test_bad_pairs_are_refused_by_row(predictions, references, message):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"preset": "thudm"}, "preset is 'thudm'; allowed: paper, llamafactory, ms-swift"),
+        ({"preset": "thudm"}, "preset is 'thudm'; allowed: paper, ptuning, llamafactory, ms-swift, emollm"),
         ({"smoothing": "method7"}, "smoothing is 'method7'"),
         ({"bleu_tokenizer": "word"}, "bleu_tokenizer is 'word'"),
         ({"aggregate": "mean"}, "aggregate is 'mean'"),

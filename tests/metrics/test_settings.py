@@ -21,7 +21,13 @@ def test_signature_tells_every_setting():
         "|empty-reference:zero|backend:numpy|fast:no|version:0.1.0"
     )
     signatures = {signature(settings, "numpy", fast=False) for settings in PRESETS.values()}
-    assert len(signatures) == len(PRESETS)
+    assert len(signatures) == len(set(PRESETS.values())) == len(PRESETS) - 1  # LLaMA-Factory took ptuning's
+
+
+def test_signature_tells_of_sacrebleu_only_where_it_is():
+    found = signature(PRESETS["sacrebleu-zh"], "numpy", fast=False)
+    assert found.startswith("bleu:sacrebleu-zh|smooth:method3|")
+    assert found.endswith("|bleu-library:sacrebleu")
 
 
 def test_signature_names_a_tokenizer_of_ones_own():

@@ -25,6 +25,16 @@ metric.add_batch(predictions=predictions[:2], references=references[:2])
 metric.add(prediction=predictions[2], reference=references[2])
 results.append(metric.compute())
 
+for prediction, reference in zip(predictions, references):
+    metric.add(predictions=prediction, references=reference)
+results.append(metric.compute())
+
+combined = evaluate.combine([metric, evaluate.load(sys.argv[1])])
+for prediction, reference in zip(predictions, references):
+    combined.add(prediction=prediction, reference=reference)
+values = combined.compute()
+results.append({name: value for name, value in values.items() if name in results[0]} or values)
+
 combined = evaluate.combine([metric, evaluate.load(sys.argv[1])])
 values = combined.compute(predictions=predictions, references=references)
 results.append({name: value for name, value in values.items() if name in results[0]} or values)
@@ -37,6 +47,18 @@ for bad in (dict(predictions=["你", 3], references=["你", "好"]), dict(predic
     except ValueError as error:
         print(error)
 print(metric.compute(predictions=["你"], references=["你"], preset="llamafactory", return_sentence_scores=True))
+"""
+
+CONFIGURATIONS = """
+import sys
+import evaluate
+metric = evaluate.load(sys.argv[1], "llamafactory")
+pairs = dict(predictions=["你们好"], references=["你好"])
+print("rounded", metric.compute(**pairs)["bleu-1"], metric.compute(**pairs, preset="paper")["bleu-1"])
+try:
+    evaluate.load(sys.argv[1], "thudm")
+except ValueError as error:
+    print(error)
 """
 
 
@@ -60,16 +82,23 @@ def run(program: str, *arguments: str, home: Path, cwd: Path, **environment: str
 
 def test_load_from_the_checkout_and_use_in_every_way(tmp_path):
     printed = run(PROGRAM, str(METRIC), home=tmp_path / "home", cwd=tmp_path)
-    in_memory, in_batches, combined = json.loads((tmp_path / "results.json").read_text())
-    assert in_memory == in_batches
+    in_memory, in_batches, by_columns, *combinations = json.loads((tmp_path / "results.json").read_text())
+    assert in_memory == in_batches == by_columns
     assert in_memory["empty_predictions"] == 1
     assert in_memory["bleu-1"] == pytest.approx(100 * (1 + 2 / 3 + 0) / 3)
-    values = {re.sub(r"^.*?_\d+_", "", name): value for name, value in combined.items()}
-    assert values["rouge-l"] == in_memory["rouge-l"]
+    for combined in combinations:
+        values = {re.sub(r"^.*?_\d+_", "", name): value for name, value in combined.items()}
+        assert values["rouge-l"] == in_memory["rouge-l"]
     assert json.loads((tmp_path / "result.json").read_text())["bleu-4"] == in_memory["bleu-4"]
     assert "prediction 1 is int (3); it must be a string" in printed
     assert "prediction 0 has a lone surrogate" in printed
     assert "'sentence_scores'" in printed
+
+
+def test_a_preset_is_a_configuration_and_nothing_else_is(tmp_path):
+    printed = run(CONFIGURATIONS, str(METRIC), home=tmp_path / "home", cwd=tmp_path)
+    assert "rounded 66.6667 66.666666666666" in printed
+    assert "configuration is 'thudm'; allowed: default, paper, ptuning, llamafactory" in printed
 
 
 def test_bare_name_from_any_directory_after_import(tmp_path):

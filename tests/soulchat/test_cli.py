@@ -1,5 +1,6 @@
 """The `soulchat` command: quick to answer, and one line where the input is bad."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -22,13 +23,51 @@ def test_help_names_every_room_and_costs_little() -> None:
     assert result.returncode == 0
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # half of it is datasets
     rooms = typer.main.get_command(cli.app)
-    assert set(rooms.commands) >= {"corpus", "benchmark", "publish", "rate", "chat", "app", "serve", "convert"}
+    assert set(rooms.commands) >= {
+        "corpus",
+        "benchmark",
+        "publish",
+        "rate",
+        "chat",
+        "app",
+        "serve",
+        "convert",
+        "train",
+        "score",
+        "env",
+        "export",
+    }
     for name in rooms.commands:
         assert f" {name} " in result.stdout
 
 
-def test_version() -> None:
-    assert run_soulchat("version").stdout.strip() == __version__
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version(word: str) -> None:
+    assert run_soulchat(word).stdout.strip() == __version__
+
+
+def test_a_short_flag_asks_for_help() -> None:
+    assert "Usage: " in run_soulchat("-h").stdout
+    assert "Usage: " in run_soulchat("corpus", "convert", "-h").stdout
+
+
+def test_a_shell_can_be_taught_to_complete() -> None:
+    command = [sys.executable, "-c", "from soulchat.cli import main; main()", "--show-completion", "bash"]
+    shown = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "SHELL": "/bin/bash"})
+    assert "complete" in shown.stdout
+
+
+def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    interrupted = typer.Typer()
+    interrupted.command()(wait)
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(sys, "argv", ["soulchat"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

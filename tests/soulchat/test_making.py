@@ -15,6 +15,15 @@ def run(*arguments: object, given: str = ""):
     return CliRunner().invoke(app, ["corpus", *map(str, arguments)], input=given)
 
 
+def test_a_rewriting_that_got_nothing_does_not_end_well(endpoint, make_questions, tmp_path):
+    endpoint.status = 400
+    result = run(
+        "rewrite", make_questions(3), "--out", tmp_path / "r", "--base-url", endpoint.base_url, "--model", "m"
+    )
+    assert result.exit_code == 1
+    assert "0 accepted, 3 rejected {'bad_request': 3}" in result.output
+
+
 def test_rewrite_to_parquet(endpoint, make_questions, tmp_path):
     source = make_questions(12)
     result = run("rewrite", source, "--out", tmp_path / "r", "--base-url", endpoint.base_url, "--model", "stub")

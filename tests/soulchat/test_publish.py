@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 from typer.testing import CliRunner
 
 from soulchat import cli
@@ -28,10 +29,23 @@ def test_model_shows_its_plan_and_publishes(tmp_path: Path, logged_in: LoopbackH
     assert f"      new  {size:>13,}  model.safetensors\n" in output
     assert "+# user/name" in output
     assert "8 of 8 files change" in output
+    assert output.endswith("\nnothing was sent\n")
     assert not logged_in.has("model", "user/name")
     code, output = run("model", folder, "user/name", "--yes", "--private")
     assert f"{logged_in.url}/user/name/commit/" in output
     assert logged_in.repo("model", "user/name").private
+
+
+def test_a_dry_run_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files, the card as a whole, and no waiting for a Hub that is not there."""
+    monkeypatch.setattr("hub_cards.publish.HfApi", lambda: HfApi(endpoint="http://127.0.0.1:9"))
+    monkeypatch.setattr("hub_cards.publish.time.sleep", lambda seconds: pytest.fail("it waited"))
+    code, output = run("model", make_model_folder(tmp_path / "run"), "user/name", "--dry-run")
+    assert code == 0
+    assert "\n# user/name\n" in output
+    assert "not compared with what is published: the Hub cannot be reached" in output
+    assert "8 of 8 files change" in output
+    assert output.endswith("\nnothing was sent\n")
 
 
 def test_without_yes_it_asks(tmp_path: Path, logged_in: LoopbackHub) -> None:

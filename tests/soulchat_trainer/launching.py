@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,8 +10,11 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.paths import ROOT
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 
 
 def launch(folder: Path, processes: int, recipe: str, *flags: str) -> subprocess.Popen:

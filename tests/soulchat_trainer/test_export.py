@@ -45,7 +45,7 @@ def test_an_export_is_read_as_it_was_trained(trained: str, tmp_path: Path) -> No
     torch.testing.assert_close(
         AutoModelForCausalLM.from_pretrained(tmp_path / "out").state_dict(), load_model(trained)[0].state_dict()
     )
-    with pytest.raises(FileExistsError, match="not empty; allowed: a new folder"):
+    with pytest.raises(FileExistsError, match="is there already; allowed: a new folder"):
         export_model(trained, tmp_path / "out", "hf")
 
 

@@ -58,13 +58,17 @@ def test_what_is_no_model_is_told(tmp_path: Path, folder: Path, monkeypatch: pyt
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(NotADirectoryError, match="is no folder"):
         load_model(str(tmp_path / "none"))
+    with pytest.raises(NotADirectoryError, match="chatglm-6bb is no folder; allowed: a model's folder, or USER/NAME"):
+        load_model("chatglm-6bb")  # a misspelt folder; the Hub is not asked
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
         load_model(str(tmp_path / "empty"))
     (tmp_path / "empty" / "config.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match="has no weights"):
         load_model(str(tmp_path / "empty"))
-    with pytest.raises(OSError, match="model nobody/nothing is no folder here"):
+    with pytest.raises(
+        OSError, match="nobody/nothing is no folder here and not in the cache, and the Hub cannot be reached"
+    ):
         load_model("nobody/nothing")
     with pytest.raises(ValueError, match="device is 'abacus'"):
         load_model(str(folder), "abacus")

@@ -9,14 +9,14 @@ import orjson
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, has_seen, write_openings
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
-from tests.soulchat_trainer.launching import finish, launch, losses
+from tests.soulchat_trainer.launching import finish, launch, losses, needs_compiler
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 TINY = {
@@ -83,6 +83,10 @@ def test_small(rows: str, tmp_path: Path) -> None:
     main(["small", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *SIZES, *CPU, *sizes])
     arguments = check_run(tmp_path / "out", "small")["training"]["arguments"]
     assert (arguments["max_tokens"], arguments["bf16"], arguments["glm_objective"]) == (65536, True, True)
+    decoding = orjson.loads((tmp_path / "out/generation_config.json").read_bytes())
+    expected = {"top_p": 0.75, "temperature": 0.95, "do_sample": True, "max_new_tokens": 4, "top_k": 0}
+    assert {name: decoding[name] for name in expected} == expected
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").model_max_length == TINY["max_sequence_length"]
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
@@ -109,11 +113,13 @@ def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
 
 
 def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
-    flags = (*SIZES, *CPU, "--model_name_or_path", causal_base)
+    window = ("--max_source_length", "384", "--max_target_length", "128")
+    flags = (*SIZES, *CPU, *window, "--model_name_or_path", causal_base)
     main(["causal", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
 
 
+@needs_compiler
 def test_muon_with_deepspeed_is_refused(rows: str, base: str, tmp_path: Path) -> None:
     """Whose file names the optimizer, so that Muon would be left out in silence."""
     flags = (*SIZES, *CPU, *FLOAT32, "--model_name_or_path", base, "--dataset", rows, "--muon_learning_rate", "0.01")
@@ -124,6 +130,7 @@ def test_muon_with_deepspeed_is_refused(rows: str, base: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize(("recipe", "precision"), [("paper", FLOAT32), ("full-bf16", ())])
 @pytest.mark.parametrize("processes", [1, 2])
 def test_recipes_on_deepspeed(

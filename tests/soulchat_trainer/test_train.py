@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from soulchat_trainer import train
-from soulchat_trainer.train import main, next_steps
+from soulchat_trainer.train import main, next_steps, run
 from soulchat_trainer.training.checkpoints import saving
 
 
@@ -38,7 +38,7 @@ def test_another_one_is_silent_until_the_launcher_ends_it(
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr("soulchat_trainer.train.time.sleep", end)
     with pytest.raises(KeyboardInterrupt):
-        main(["nothing"])
+        run(["nothing"])
     assert capsys.readouterr().err == ""
 
 

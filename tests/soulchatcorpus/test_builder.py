@@ -1,7 +1,9 @@
+import http.server
 import json
 import logging
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import datasets
@@ -153,8 +155,8 @@ def test_options_that_name_no_corpus_or_two(elsewhere):
     Path("a.jsonl").write_text("{")
     with pytest.raises(CorpusError, match="source= and data_files= or data_dir= name two corpora"):
         load_dataset("soulchatcorpus", source="release", data_files="a.jsonl", cache_dir="cache")
-    with pytest.raises(CorpusError, match=r"format='release' is about files of yours, .* or source="):
-        load_dataset("soulchatcorpus", format="release", cache_dir="cache")
+    with pytest.raises(CorpusError, match=r"format='messages' is about files of yours, .* or source="):
+        load_dataset("soulchatcorpus", format="messages", cache_dir="cache")
 
 
 def test_a_corpus_without_turns(elsewhere):
@@ -194,3 +196,76 @@ def test_a_smaller_test_split_is_stated(elsewhere, caplog, monkeypatch, conversa
     list(built["train"])
     assert f"The test split has {test_turns} turns and not the paper's 10,000" in caplog.text
     assert f"only {conversations * 10} turns" in caplog.text
+
+
+def talk(text: str) -> str:
+    return json.dumps({"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "嗯"}]}) + "\n"
+
+
+@pytest.mark.parametrize("names", [("train.jsonl", "test.jsonl"), ("my-train-1.jsonl", "my-test-1.jsonl")])
+def test_a_folder_of_named_splits_keeps_them(elsewhere, names):
+    Path("data").mkdir()
+    for name, start in zip(names, ("a", "b"), strict=True):
+        Path("data", name).write_text("".join(talk(f"{start}{number}") for number in range(10)))
+    built = load_dataset("soulchatcorpus", data_dir="data", cache_dir="cache")
+    plain = load_dataset("json", data_dir="data", cache_dir="json")
+    assert {split: built[split].num_rows for split in built} == {"train": 10, "test": 10}
+    assert {split: plain[split].num_rows for split in plain} == {"train": 10, "test": 10}
+    assert all(row["prompt"].startswith("用户：b") for row in built["test"])
+    Path("data/other.jsonl").write_text(talk("c"))
+    with pytest.raises(CorpusError, match=r"\.jsonl is named for a split and other\.jsonl is not; allowed: data_f"):
+        load_dataset("soulchatcorpus", data_dir="data", cache_dir="cache")
+
+
+def test_folders_of_named_splits(elsewhere):
+    for split in ("train", "dev"):
+        Path("data", split).mkdir(parents=True)
+        Path("data", split, "1.jsonl").write_text(talk(split))
+    built = load_dataset("soulchatcorpus", data_dir="data", cache_dir="cache")
+    assert {split: built[split].num_rows for split in built} == {"train": 1, "validation": 1}
+
+
+def test_a_named_split_without_turns_is_refused(elsewhere):
+    Path("a.jsonl").write_text(talk("一"))
+    Path("b.jsonl").write_text('{"messages": [{"role": "user", "content": "一"}]}')
+    with pytest.raises(CorpusError, match=r"split test has no turn, .*; allowed: config conversations"):
+        load_dataset("soulchatcorpus", data_files={"train": "a.jsonl", "test": "b.jsonl"}, cache_dir="cache")
+
+
+@pytest.mark.parametrize("name", ["数据[1].jsonl", "a*b?.jsonl"])
+def test_brackets_in_names(elsewhere, name):
+    Path(name).write_text(talk("一"))
+    for given in (name, [str(elsewhere / name)], {"train": name}):
+        assert load_dataset("soulchatcorpus", data_files=given, cache_dir="cache", split="train").num_rows == 1
+
+
+def test_a_pattern_without_a_match_is_named(elsewhere):
+    with pytest.raises(CorpusError, match=r"data_files is 'no\*\.jsonl', which matches no file for split train"):
+        load_dataset("soulchatcorpus", data_files="no*.jsonl", cache_dir="cache")
+
+
+def test_a_changed_address_is_never_served_stale(elsewhere):
+    """The server names no version: no ETag, and a time of change that stays the same."""
+    served = {"text": talk("一")}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = served["text"].encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data if self.command == "GET" else b"")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.jsonl"
+        for text in ("一", "二"):
+            served["text"] = talk(text)
+            built = load_dataset("soulchatcorpus", data_files=address, cache_dir="cache", split="train")
+            assert built["prompt"][0] == f"用户：{text}\n心理咨询师："
+        server.shutdown()

@@ -2,17 +2,29 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xxhash
 
-from soulchatcorpus.files import parquet_writer, replacing, transaction, write_json, write_lines, write_text
+from soulchatcorpus.files import (
+    parquet_writer,
+    parse_yaml,
+    replacing,
+    transaction,
+    working_in,
+    write_json,
+    write_lines,
+    write_text,
+)
 
 
 def temporary_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{xxhash.xxh3_64_hexdigest(path.name.encode())}.{os.getpid()}.tmp")
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -100,3 +112,58 @@ def test_parquet_is_compressed_by_zstd(tmp_path):
         writer.write_table(table)
     assert pq.read_table(tmp_path / "a.parquet") == table
     assert pq.read_metadata(tmp_path / "a.parquet").row_group(0).column(0).compression == "ZSTD"
+
+
+def test_one_folder_has_one_run(tmp_path):
+    with (
+        working_in(tmp_path / "out", "soulchat corpus clean"),
+        pytest.raises(OSError, match=rf"in use by soulchat corpus clean \(process {os.getpid()} on \S+, since 2"),
+        working_in(tmp_path / "out", "soulchat corpus build"),
+    ):
+        pass
+    with pytest.raises(KeyError), working_in(tmp_path / "out", "x"):
+        raise KeyError
+    with working_in(tmp_path / "out", "y"):
+        (tmp_path / "out" / "a").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_a_killed_run_leaves_its_folder_free(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from soulchatcorpus.files import working_in\n"
+        "with working_in(Path(sys.argv[1]), 'first'):\n    print('here', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline() == "here\n"
+        with pytest.raises(OSError, match=f"in use by first .process {run.pid} "), working_in(tmp_path, "second"):
+            pass
+        run.kill()
+    with working_in(tmp_path, "third"):
+        assert (tmp_path / ".lock").read_text().startswith("third (process ")
+    assert list(tmp_path.iterdir()) == []
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (BOMB, r"line 2 has the alias \*a0; allowed: values that are written out"),
+        ("a: &a [*a]", r"line 1 has the alias \*a"),
+        ("a: &a {b: 1}\nc: {<<: *a}", r"line 2 has the alias \*a"),
+        ("[" * 100_000, "is nested more than 50 deep"),
+        (b"a: \xff", "can't decode byte 0xff"),
+        (b"a: \x00", "special characters are not allowed"),
+        ("a: [", "while parsing"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+    ],
+)
+def test_yaml_that_is_none_or_grows_is_refused_in_a_line(text, line):
+    with pytest.raises(ValueError, match=line) as error:
+        parse_yaml(text)
+    assert "\n" not in str(error.value)
+
+
+def test_yaml_with_anchors_alone_is_read():
+    assert parse_yaml("\ufeffa: &a 1\nb: 用户".encode()) == {"a": 1, "b": "用户"}

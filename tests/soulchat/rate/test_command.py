@@ -54,7 +54,10 @@ def test_a_sheet_filled_in_by_hand_ends_in_the_report(tmp_path: Path) -> None:
         ("warm", 4, 2),
         ("cold", 4, 2),
     ]
-    assert "warm" in rate("report", study)
+    shown = rate("report", study)
+    assert "warm" in shown
+    assert shown.endswith(f"\n{study / 'report.md'}\n")
+    assert "| warm | " in (study / "report.md").read_text()
 
 
 def test_an_unknown_rater_is_refused(tmp_path: Path) -> None:

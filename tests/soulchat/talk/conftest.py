@@ -64,7 +64,9 @@ class ScriptedEngine:
     def busy(self) -> bool:
         return bool(self.left)
 
-    def submit(self, messages: Sequence[dict], decoding: Decoding, key: str, stream: bool = False) -> ScriptedRequest:
+    def submit(
+        self, messages: Sequence[dict], decoding: Decoding, key: str, stream: bool = False, stop: Sequence[str] = ()
+    ) -> ScriptedRequest:
         self.seen.append(list(messages))
         request = ScriptedRequest()
         self.thoughts[request], self.left[request] = split_thoughts(self.script(messages))

@@ -1,8 +1,12 @@
 """Care: which messages bring help lines, in which language."""
 
 import pytest
+from datatrove.data import Document
 
 from soulchat.talk.care import Care
+from soulchatcorpus.care.crisis import find_crisis
+from soulchatcorpus.making.options import CleanOptions
+from soulchatcorpus.making.steps import find_crisis_content
 
 
 def test_message_about_suicide_brings_help_lines_in_its_language():
@@ -28,3 +32,32 @@ def test_notice_as_data():
     assert (row["cause"], row["category"]) == ("reply", "self_harm_in_reply")
     assert row["help_lines"][0]["number"] == "12356"
     assert row["text"].count("\n") > 2
+
+
+def test_threshold_and_a_model_beside():
+    assert Care(threshold=1.0).check_message("我不想活了，想自杀") is None
+    beside = Care(threshold=1.0, model=lambda text: "自杀计划" if "桥" in text else None)
+    assert beside.check_message("我在桥上").category == "自杀计划"
+    assert beside.check_message("你好") is None
+    with pytest.raises(ValueError, match=r"the crisis threshold is 2; allowed: 0 to 1"):
+        Care(threshold=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我想紫砂",
+        "我不想活了，想自杀",
+        "想４了",
+        "又割w了",
+        "我没有想过自杀",
+        "笑死我了",
+        "今天天气很好",
+        "I am suicidal",
+    ],
+)
+def test_same_verdict_for_corpus_and_chat(text):
+    finding, notice = find_crisis(text), Care().check_message(text)
+    record: dict = {"messages": [{"role": "user", "content": text}]}
+    list(find_crisis_content(Document(text=text, id="1", metadata={"record": record}), CleanOptions()))
+    assert record.get("labels", {}).get("crisis") == (notice and notice.category) == (finding and finding.category)

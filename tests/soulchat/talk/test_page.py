@@ -5,7 +5,17 @@ import itertools
 
 import pytest
 
-from soulchat.talk.page import HELP_LINES, THOUGHTS, last_words, make_entry, read_talk, show_reply, text_of
+from soulchat.talk.page import (
+    HELP_LINES,
+    THOUGHTS,
+    close_help,
+    last_words,
+    make_entry,
+    pin_help,
+    read_talk,
+    show_reply,
+    text_of,
+)
 from soulchat.talk.page_words import LABELS
 from soulchat_trainer.generation import Decoding
 
@@ -86,3 +96,15 @@ def test_last_words():
 
 def test_both_languages_have_the_same_words():
     assert LABELS["zh"].keys() == LABELS["en"].keys()
+
+
+def test_help_lines_stay_in_their_row_until_they_are_closed_or_the_talk_ends():
+    talk = [make_entry("user", "我想自杀"), make_entry("assistant", "12356", HELP_LINES)]
+    row, text = pin_help(talk, 0)
+    assert (row.visible, text) == (True, "12356")
+    assert pin_help([*talk, make_entry("user", "谢谢")], 0)[0].visible
+    row, closed = close_help(talk)
+    assert (row.visible, closed) == (False, 1)
+    assert not pin_help(talk, closed)[0].visible
+    assert pin_help([*talk, *talk], closed)[0].visible
+    assert not pin_help([], 0)[0].visible

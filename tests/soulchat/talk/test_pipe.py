@@ -90,3 +90,18 @@ def test_bad_json_lines_get_an_error_and_the_next_goes_on(pipe, line, message):
     refused, answered = pipe("好。", [line, '{"content": "你好"}'], True)
     assert message in refused["error"]
     assert answered["reply"] == "好。"
+
+
+@pytest.mark.parametrize("jsonl", [True, False])
+def test_what_is_refused_brings_the_help_lines(pipe, jsonl):
+    grave = "我不想活了，想自杀。" * 500
+    refused, answered = pipe(
+        "好。", [json.dumps({"content": line}) if jsonl else line for line in (grave, "你好")], jsonl
+    )
+    if jsonl:
+        assert "5,000 characters" in refused["error"]
+        assert refused["care"][0]["help_lines"][0]["number"] == "12356"
+        assert answered["reply"] == "好。"
+    else:
+        assert "12356" in refused
+        assert answered == "好。"

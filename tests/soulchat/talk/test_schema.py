@@ -20,7 +20,9 @@ def test_what_is_not_said_is_the_default():
 
 def test_null_is_as_if_it_were_not_said():
     default = Decoding(top_p=0.5, seed=3)
-    assert request(stop=None, tools=None, stream=None, n=None, top_p=None).decoding(default) == default
+    nothing = request(stop=None, tools=None, stream=None, n=None, top_p=None, temperature=None, top_k=None)
+    assert nothing.decoding(default) == default
+    assert (nothing.stop, nothing.n, nothing.stream) == ([], 1, False)
     with pytest.raises(ValidationError, match="messages"):
         request(messages=None)
 
@@ -33,6 +35,8 @@ def test_null_is_as_if_it_were_not_said():
         ({"max_tokens": 5}, {"max_new_tokens": 5}),
         ({"max_tokens": 5, "max_completion_tokens": 7}, {"max_new_tokens": 7}),
         ({"seed": 0}, {"seed": 0}),
+        ({"top_k": 40, "repetition_penalty": 1.2}, {"top_k": 40, "repetition_penalty": 1.2}),
+        ({"top_k": -1}, {"top_k": 0}),
     ],
 )
 def test_what_is_said_holds(more, changes):
@@ -51,13 +55,90 @@ def test_parts_and_the_newer_name_of_a_system_text():
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        {"stop": []},
+        {"stop": ""},
+        {"stop": [""]},
+        {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True},
+        {"tools": [], "tool_choice": "none", "functions": [], "function_call": "none"},
+        {"response_format": {"type": "text"}},
+        {"logit_bias": {}, "logprobs": False, "top_logprobs": 0},
+        {"frequency_penalty": 0, "presence_penalty": 0.0, "min_p": 0.0, "top_k": -1, "repetition_penalty": 1.0},
+        {"metadata": {"run": "a"}, "user": "u", "safety_identifier": "s", "prompt_cache_key": "p", "store": False},
+        {"modalities": ["text"], "service_tier": "auto", "reasoning_effort": "none"},
+        {"stream_options": {"include_usage": False}},
+    ],
+)
+def test_a_value_that_asks_for_nothing_changes_nothing(more):
+    found = request(**more)
+    assert found.decoding(Decoding(seed=3)) == Decoding(seed=3)
+    assert (found.stop, found.n, found.talk()) == ([], 1, TALK)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None},
+        {"tool_calls": [], "refusal": "", "provider_specific_fields": None, "name": "SoulChat"},
+    ],
+)
+def test_a_reply_is_taken_back_as_a_message(more):
+    said = [*TALK, {"role": "assistant", "content": "我在听。", **more}, *TALK]
+    assert request(messages=said).talk() == [*TALK, {"role": "assistant", "content": "我在听。"}, *TALK]
+    without = [*TALK, {"role": "assistant", "content": None, **more}, *TALK]
+    assert request(messages=without).talk()[1] == {"role": "assistant", "content": ""}
+
+
+def test_stop_strings_are_one_or_many():
+    assert request(stop="用户：").stop == ["用户："]
+    assert request(stop=["\n\n", "", "用户："]).stop == ["\n\n", "用户："]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:秘密"}},
+        {"type": "input_audio"},
+        {"type": "text", "text": 5},
+        {"type": "text"},
+        "秘密",
+    ],
+)
+def test_a_part_that_is_no_text_is_told_in_words(part):
+    with pytest.raises(ValidationError) as error:
+        request(messages=[{"role": "user", "content": [{"type": "text", "text": "你好"}, part]}])
+    expected = 'messages.0.content: part 2 is no text; allowed: {"type": "text", "text": "…"}'
+    assert first_fault(error.value) == expected
+
+
+@pytest.mark.parametrize(
     ("more", "where"),
     [
-        ({"temperature": 3}, "temperature: "),
+        ({"temperature": 3}, "temperature: it is 3.0; allowed: 0 (the likeliest token), or 0.0001 to 2"),
+        ({"temperature": 1e-5}, "temperature: it is 1e-05; allowed: 0 (the likeliest token), or 0.0001 to 2"),
+        ({"temperature": float("nan")}, "temperature: it is nan; allowed: "),
         ({"top_p": 0}, "top_p: "),
         ({"max_tokens": 0}, "max_tokens: "),
-        ({"n": 2}, "n: "),
-        ({"tools": []}, "tools: "),
+        ({"top_p": float("nan")}, "top_p: "),
+        ({"top_k": -2}, "top_k: "),
+        ({"n": 0}, "n: "),
+        ({"n": 129}, "n: "),
+        ({"stop": "长" * 201}, "stop.0: "),
+        ({"stop": ["a"] * 17}, "stop: "),
+        ({"stop": 5}, "stop: "),
+        ({"tools": [{"type": "function"}]}, "tools asks for what this server does not offer; allowed: null or []"),
+        ({"tool_choice": "required"}, 'tool_choice asks for what this server does not offer; allowed: null or "none"'),
+        ({"response_format": {"type": "json_object"}}, "response_format asks for what this server does not offer"),
+        ({"logprobs": True}, "logprobs asks for what this server does not offer; allowed: null or false"),
+        ({"top_logprobs": 5}, "top_logprobs asks"),
+        ({"logit_bias": {"50": 100}}, "logit_bias asks"),
+        ({"frequency_penalty": 0.5}, "frequency_penalty asks"),
+        ({"store": True}, "store asks"),
+        ({"audio": {"voice": "x"}}, "audio asks for what this server does not offer; allowed: null"),
+        ({"temprature": 0}, "'temprature' is no field here; allowed: model, messages, "),
+        ({"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]}, "messages.0: tool_calls asks"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content: "),
         ({"messages": []}, "messages: "),
         ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
         ({"messages": [{"role": "nobody", "content": "秘密"}]}, "messages.0.role: "),

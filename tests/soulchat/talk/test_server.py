@@ -12,10 +12,9 @@ from contextlib import contextmanager
 import httpx
 import openai
 import pytest
-import uvicorn
 
 from soulchat.talk.limits import Limits
-from soulchat.talk.server import make_app
+from soulchat.talk.server import make_app, make_server
 from soulchat.talk.service import ReplyService
 from soulchat.web.listening import bind, local_names
 from soulchat_trainer.generation.engine import Decoding, generate_replies
@@ -25,11 +24,16 @@ HELLO = [{"role": "user", "content": "你好"}]
 
 
 @contextmanager
-def running(service: ReplyService, password: str | None = None, decoding: Decoding = DECODING) -> Iterator[str]:
+def running(
+    service: ReplyService,
+    password: str | None = None,
+    proxy: str | None = None,
+    decoding: Decoding = DECODING,
+) -> Iterator[str]:
     """The server on a free port; gives its address."""
     listener = bind("127.0.0.1", 0)
     app = make_app(service, "small", decoding, local_names("127.0.0.1"), password)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    server = make_server(app, proxy)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -50,9 +54,9 @@ def serve(scripted) -> Iterator[Callable]:
     """Starts a server over a script; gives its address and engine."""
     contexts = []
 
-    def start(script, password=None, **settings):
+    def start(script, password=None, proxy=None, **settings):
         service, engine = scripted(script, **settings)
-        contexts.append(running(service, password))
+        contexts.append(running(service, password, proxy))
         return contexts[-1].__enter__(), engine
 
     yield start
@@ -142,12 +146,15 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
         ({"messages": []}, 400, "messages: List should have at least 1 item"),
         ({"messages": [{"role": "tool", "content": "好"}]}, 400, "messages.0.role: Input should be"),
         ({"messages": "你好"}, 400, "messages: Input should be a valid list"),
-        ({"temperature": -1}, 400, "temperature: Input should be greater than or equal to 0"),
-        ({"temperature": 1e-40}, 400, "temperature is 1e-40; allowed: 0.0001 or more"),
+        ({"temperature": -1}, 400, "temperature: it is -1.0; allowed: 0 (the likeliest token), or 0.0001 to 2"),
+        ({"temperature": 1e-40}, 400, "temperature: it is 1e-40; allowed: 0 (the likeliest token), or 0.0001 to 2"),
+        ({"top_p": 1e-46}, 400, "top_p is 1e-46; allowed: 1e-37 to 1"),
+        ({"repetition_penalty": 1e-300}, 400, "repetition_penalty is 1e-300; allowed: 0.1 to 10.0"),
         ({"top_p": 0}, 400, "top_p: Input should be greater than 0"),
         ({"max_tokens": 0}, 400, "max_tokens: Input should be greater than or equal to 1"),
-        ({"n": 2}, 400, "n: Input should be 1"),
-        ({"tools": []}, 400, "tools: Extra inputs are not permitted"),
+        ({"n": 65}, 400, "n is 65; allowed: at most 64, the replies at once"),
+        ({"tools": [{}]}, 400, "tools asks for what this server does not offer; allowed: null or []"),
+        ({"nonsense": 1}, 400, "'nonsense' is no field here; allowed: model, messages, "),
         ({"model": "other"}, 404, "model is unknown; allowed: small"),
     ],
 )
@@ -170,6 +177,186 @@ def test_what_is_no_json_or_too_long_is_refused(serve):
     assert httpx.post(url, content=b"x" * (1 << 21), headers=headers).status_code == 413
     assert httpx.get(address + "/health", headers={"host": "attacker.example"}).status_code == 400
     assert httpx.get(address + "/health").status_code == 200
+
+
+def test_an_unknown_model_and_a_wrong_key_have_the_codes_of_openai(serve):
+    address, _ = serve("好。")
+    with client_for(address) as client:
+        for ask in (
+            lambda: client.chat.completions.create(model="other", messages=HELLO),
+            lambda: client.models.retrieve("other"),
+        ):
+            with pytest.raises(openai.NotFoundError, match="allowed: small") as error:
+                ask()
+            assert error.value.code == "model_not_found"
+    address, _ = serve("好。", password="secret")
+    with client_for(address, "wrong") as client, pytest.raises(openai.AuthenticationError) as error:
+        client.models.list()
+    assert error.value.code == "invalid_api_key"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({}, "the header Content-Type is missing; allowed: application/json"),
+        ({"content-type": "text/plain"}, "the header Content-Type is not JSON's; allowed: application/json"),
+    ],
+)
+def test_a_body_that_is_not_called_json_is_refused_in_words(serve, headers, message):
+    address, _ = serve("好。")
+    body = json.dumps({"model": "small", "messages": HELLO})
+    answer = httpx.post(address + "/v1/chat/completions", content=body.encode(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
+
+
+def test_the_documented_loop_appends_the_reply_that_came(serve):
+    address, engine = serve("我在听。")
+    talk = list(HELLO)
+    with client_for(address) as client:
+        for _ in range(3):
+            reply = client.chat.completions.create(model="small", messages=talk)
+            talk.append(reply.choices[0].message)
+            talk.append({"role": "user", "content": "后来呢？"})
+    assert [message["role"] for message in engine.seen[-1]] == ["user", "assistant"] * 2 + ["user"]
+    assert engine.seen[-1][1]["content"] == "我在听。"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_n_replies_are_drawn_each_by_itself_and_the_first_is_that_of_one(service, small_model, stream):
+    draws = Decoding(max_new_tokens=20, seed=7)
+    keys = ["seeded", "seeded-1", "seeded-2"]
+    expected = [reply.text for reply in generate_replies(*small_model, [HELLO] * 3, keys, draws)]
+    assert len(set(expected)) == 3
+    with running(service) as address, client_for(address) as client:
+        if not stream:
+            whole = client.chat.completions.create(model="small", messages=HELLO, seed=7, n=3)
+            assert [choice.message.content for choice in whole.choices] == expected
+            assert [choice.index for choice in whole.choices] == [0, 1, 2]
+            usage = whole.usage
+        else:
+            texts = ["", "", ""]
+            for chunk in client.chat.completions.create(
+                model="small", messages=HELLO, seed=7, n=3, stream=True, stream_options={"include_usage": True}
+            ):
+                for choice in chunk.choices:
+                    texts[choice.index] += choice.delta.content or ""
+                usage = chunk.usage
+            assert texts == expected
+        one = client.chat.completions.create(model="small", messages=HELLO, seed=7)
+        assert usage.prompt_tokens == one.usage.prompt_tokens
+        assert one.usage.completion_tokens < usage.completion_tokens <= 60
+        assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+        assert httpx.get(address + "/health").json()["replies_open"] == 0
+
+
+def test_help_lines_for_a_message_come_once_for_n_replies(serve):
+    address, _ = serve("我在听。")
+    talk = [{"role": "user", "content": "我不想活了，想自杀"}]
+    with client_for(address) as client:
+        whole = client.chat.completions.create(model="small", messages=talk, n=3)
+        assert len(whole.model_extra["soulchat"]["care"]) == 1
+        assert [choice.message.content for choice in whole.choices] == ["我在听。"] * 3
+        chunks = list(client.chat.completions.create(model="small", messages=talk, n=3, stream=True))
+        cares = [chunk.model_extra["soulchat"]["care"] for chunk in chunks if "soulchat" in chunk.model_extra]
+        assert [len(care) for care in cares] == [1]
+
+
+def test_of_n_replies_that_are_too_many_none_is_made(serve):
+    address, _ = serve("好。", limits=Limits(messages_per_minute=2))
+    with client_for(address) as client, pytest.raises(openai.RateLimitError) as error:
+        client.chat.completions.create(model="small", messages=HELLO, n=3)
+    assert error.value.code == "rate_limit_exceeded"
+    assert httpx.get(address + "/health").json()["replies_open"] == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_stop_strings_end_a_reply(service, small_model, stream):
+    [whole] = generate_replies(*small_model, [HELLO], ["seeded"], Decoding(max_new_tokens=20, seed=7))
+    stop = whole.text[3:5]
+    expected = whole.text[: whole.text.index(stop)]
+    with running(service) as address, client_for(address) as client:
+        settings = {"model": "small", "messages": HELLO, "seed": 7, "stop": [stop, "没有这个词"]}
+        if stream:
+            chunks = list(client.chat.completions.create(**settings, stream=True))
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == expected
+            assert chunks[-1].choices[0].finish_reason == "stop"
+        else:
+            choice = client.chat.completions.create(**settings).choices[0]
+            assert (choice.message.content, choice.finish_reason) == (expected, "stop")
+
+
+def test_top_k_and_repetition_penalty_are_vllm_s(service, small_model):
+    draws = Decoding(max_new_tokens=20, seed=7, top_k=3, repetition_penalty=1.5)
+    [expected] = generate_replies(*small_model, [HELLO], ["seeded"], draws)
+    with running(service) as address, client_for(address) as client:
+        more = {"top_k": 3, "repetition_penalty": 1.5}
+        whole = client.chat.completions.create(model="small", messages=HELLO, seed=7, extra_body=more)
+        assert whole.choices[0].message.content == expected.text
+        plain = client.chat.completions.create(model="small", messages=HELLO, seed=7)
+        assert plain.choices[0].message.content != expected.text
+
+
+def test_health_tells_of_a_thread_that_no_longer_steps(scripted):
+    now, blocked = [0.0], threading.Event()
+    service, engine = scripted("好。", clock=lambda: now[0])
+    engine.step = lambda: blocked.wait(10) and []
+    with running(service) as address:
+        health = address + "/health"
+        now[0] = 1_000.0  # nothing to do is no silence
+        assert httpx.get(health).json()["status"] == "ok"
+        with client_for(address) as client, pytest.raises(openai.APITimeoutError):
+            client.chat.completions.create(model="small", messages=HELLO, timeout=0.3)
+        now[0] = 1_119.0
+        assert httpx.get(health).json()["status"] == "ok"
+        now[0] = 1_121.0
+        answer = httpx.get(health)
+        assert (answer.status_code, answer.json()["status"]) == (503, "stalled")
+        assert answer.json()["error"] == "the thread that makes replies has made no step for 121 s"
+        del engine.step
+        blocked.set()
+        wait_until(lambda: httpx.get(health).status_code == 200)
+
+
+def test_health_tells_of_a_thread_that_has_ended(scripted):
+    service, engine = scripted("好。")
+    engine.step = lambda: (_ for _ in ()).throw(ValueError("broken"))
+    service._make_engine = lambda: (_ for _ in ()).throw(RuntimeError("no memory"))
+    with running(service) as address, client_for(address) as client:
+        for _ in range(2):
+            with pytest.raises(openai.InternalServerError):
+                client.chat.completions.create(model="small", messages=HELLO)
+        wait_until(lambda: httpx.get(address + "/health").status_code == 503)
+        assert httpx.get(address + "/health").json()["error"] == "the thread that makes replies has ended"
+
+
+def test_only_a_proxy_that_was_named_says_for_whom_it_asks(serve):
+    def ask(address: str, client: str) -> int:
+        body, headers = {"model": "small", "messages": HELLO}, {"x-forwarded-for": client}
+        return httpx.post(address + "/v1/chat/completions", json=body, headers=headers).status_code
+
+    limits = Limits(messages_per_minute=1)
+    address, _ = serve("好。", limits=limits)
+    assert [ask(address, client) for client in ("203.0.113.1", "203.0.113.2")] == [200, 429]
+    address, _ = serve("好。", limits=limits, proxy="127.0.0.1")
+    assert [ask(address, client) for client in ("203.0.113.1", "203.0.113.2", "203.0.113.1")] == [200, 200, 429]
+    address, _ = serve("好。", limits=limits, proxy="203.0.113.9")
+    assert [ask(address, client) for client in ("203.0.113.1", "203.0.113.2")] == [200, 429]
+
+
+def test_half_open_connections_lock_nobody_out(serve):
+    address, _ = serve("好。")
+    host, port = address.removeprefix("http://").split(":")
+    held = [socket.create_connection((host, int(port))) for _ in range(300)]
+    try:
+        for connection in held[::2]:
+            connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: ")
+        with client_for(address) as client:
+            assert client.chat.completions.create(model="small", messages=HELLO).choices
+        held[1].settimeout(5)
+        assert held[1].recv(1) == b""
+    finally:
+        for connection in held:
+            connection.close()
 
 
 def test_password_is_asked_for_and_a_wrong_one_costs_time(serve):
@@ -250,3 +437,33 @@ def wait_until(condition, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.005)
+
+
+def test_what_is_refused_or_fails_brings_the_help_lines(serve):
+    grave = [{"role": "user", "content": "我不想活了，想自杀。" * 500}]
+    address, engine = serve("好。", limits=Limits(messages_per_minute=0))
+    body = {"model": "small", "messages": grave}
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["soulchat"]["care"][0]["help_lines"][0]["number"] == "12356"
+    assert "5,000 characters" in refused.json()["error"]["message"]
+    assert "12356" in refused.json()["error"]["message"]
+
+    streamed = httpx.post(address + "/v1/chat/completions", json=body | {"stream": True}).text
+    assert streamed.index("12356") < streamed.index("5,000 characters")
+
+    engine.step = lambda: 1 / 0
+    failed = httpx.post(
+        address + "/v1/chat/completions", json=body | {"messages": [{**grave[0], "content": "我想自杀"}]}
+    )
+    assert failed.status_code == 500
+    assert "12356" in failed.json()["error"]["message"]
+
+
+def test_too_soon_brings_the_help_lines(serve):
+    address, _ = serve("好。", limits=Limits(messages_per_minute=1))
+    body = {"model": "small", "messages": [{"role": "user", "content": "我不想活了，想自杀"}]}
+    assert httpx.post(address + "/v1/chat/completions", json=body).status_code == 200
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert "12356" in refused.json()["error"]["message"]

@@ -98,6 +98,51 @@ def test_prompt_that_the_window_cannot_hold_is_refused(service):
     assert list(service.stream(user("你好"), DECODING))
 
 
+GRAVE = "我不想活了，想自杀。"
+
+
+@pytest.mark.parametrize(
+    ("messages", "settings", "error"),
+    [
+        (user(GRAVE * 500), {}, ValueError),
+        ([*user("一"), {"role": "system", "content": "二"}, *user(GRAVE)], {}, ValueError),
+        (user(GRAVE), {"limits": Limits(message_characters=3)}, ValueError),
+    ],
+)
+def test_what_is_refused_brings_the_help_lines_first(scripted, messages, settings, error):
+    service, _ = scripted("好。", **settings)
+    assert_help_comes_before(service, messages, error)
+
+
+def test_too_soon_too_many_and_a_fault_bring_the_help_lines_first(scripted):
+    service, _ = scripted("好。", limits=Limits(messages_per_minute=1))
+    list(service.stream(user("你好"), DECODING))
+    assert_help_comes_before(service, user(GRAVE), OverLimit)
+
+    service, _ = scripted("很长的回复" * 1_000_000, limits=Limits(replies_at_once=1))
+    first = service.stream(user("你好"), DECODING)
+    next(first)
+    assert_help_comes_before(service, user(GRAVE), OverLimit)
+    first.close()
+
+    service, engine = scripted("好。")
+    engine.step = lambda: 1 / 0
+    assert_help_comes_before(service, user(GRAVE), RuntimeError)
+
+
+def test_message_too_long_for_the_window_brings_the_help_lines_first(service):
+    assert_help_comes_before(service, user(GRAVE * 300), ValueError)
+
+
+def assert_help_comes_before(service, messages, error) -> None:
+    events = service.stream(messages, DECODING)
+    notice = next(events)
+    assert isinstance(notice, CareNotice)
+    assert "12356" in notice.text
+    with pytest.raises(error):
+        list(events)
+
+
 def test_too_fast_and_too_many_are_told(scripted):
     service, _ = scripted("好。", limits=Limits(messages_per_minute=2))
     for _ in range(2):

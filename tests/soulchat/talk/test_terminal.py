@@ -72,3 +72,15 @@ def test_input_takes_chinese_edits_wide_characters_and_several_lines():
         session = make_prompt_session()
         assert isinstance(session, PromptSession)
         assert session.prompt("用户：") == "你好\n第二行"
+
+
+def test_help_lines_stay_in_sight_until_the_talk_ends_or_they_are_closed(scripted):
+    shown = converse(scripted, "我在听。", "我不想活了，想自杀", "谢谢", "/close", "再见")
+    assert shown.count("中国大陆：全国统一心理援助热线 12356") == 3  # above the reply, and before the next two lines
+    shown = converse(scripted, "我在听。", "我不想活了，想自杀", "/reset", "再见")
+    assert shown.count("中国大陆：全国统一心理援助热线 12356") == 2
+
+
+def test_what_is_refused_brings_the_help_lines(scripted):
+    shown = converse(scripted, "我在听。", "我不想活了，想自杀。" * 500)
+    assert shown.index("12356") < shown.index("5,000 characters")

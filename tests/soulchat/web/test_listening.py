@@ -2,7 +2,15 @@
 
 import pytest
 
-from soulchat.web.listening import bind, check_exposure, free_port, is_loopback, local_names, read_password
+from soulchat.web.listening import (
+    bind,
+    check_exposure,
+    check_proxy,
+    free_port,
+    is_loopback,
+    local_names,
+    read_password,
+)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
@@ -53,3 +61,11 @@ def test_only_this_machine_s_names_are_answered_on_loopback():
     assert "attacker.example" not in local_names("127.0.0.1")
     assert local_names("0.0.0.0") == ["*"]
     assert local_names("127.0.0.1", share=True) == ["*"]
+
+
+def test_a_proxy_is_one_address():
+    for address in (None, "127.0.0.1", "10.0.0.7", "::1"):
+        check_proxy(address)
+    for address in ("*", "", "10.0.0.0/8", "proxy.example"):
+        with pytest.raises(ValueError, match="allowed: the address of one proxy"):
+            check_proxy(address)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import StaticCache, TextIteratorStreamer, pipeline
 
+from soulchat_trainer.chatglm.cache_name import CACHE
 from soulchat_trainer.chatglm.prefix_lm import make_position_ids
 from tests.soulchat_trainer.chatglm.samples import TALK, batch, row, small_model
 
@@ -40,7 +41,7 @@ def test_every_cache_gives_the_same_beams(how: dict):
 def test_a_static_cache_of_the_callers_own():
     model = small_model()
     cache = StaticCache(config=model.config, max_cache_len=40)
-    generated = model.generate(**PROMPTS, **GREEDY, past_key_values=cache)
+    generated = model.generate(**PROMPTS, **GREEDY, **{CACHE: cache})
     assert torch.equal(generated, model.generate(**PROMPTS, **GREEDY))
 
 

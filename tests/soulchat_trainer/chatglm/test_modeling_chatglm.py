@@ -1,6 +1,7 @@
 """The model beside the vectors of the original code, its loss, and the libraries it has to live with."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from transformers import AutoModel, AutoModelForCausalLM
 
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMModel, modeling_chatglm
+from soulchat_trainer.chatglm.cache_name import CACHE
 from soulchat_trainer.chatglm.modeling_chatglm import labelled_loss
 from tests.soulchat_trainer.chatglm.samples import (
     GOLDEN,
@@ -197,7 +199,7 @@ def test_the_loss_is_the_sum_over_num_items_in_batch(items):
     count = (labels[:, 1:] != -100).sum()
     torch.testing.assert_close(outputs.loss, model(**PADDED, labels=labels).loss * count / 7)
     assert outputs.logits is None
-    assert outputs.past_key_values is None
+    assert outputs.get(CACHE) is None
 
 
 def test_the_head_runs_on_labelled_rows_in_chunks_only(monkeypatch):
@@ -350,9 +352,11 @@ def test_bad_calls_are_refused():
         model(input_ids=ids, inputs_embeds=embeddings)
     with pytest.raises(ValueError, match=r"position_ids .* are needed with inputs_embeds"):
         model(inputs_embeds=embeddings)
-    cache = model(ids, use_cache=True).past_key_values
+    cache = model(ids, use_cache=True)[CACHE]
     with pytest.raises(ValueError, match="a cache that is not empty"):
-        model(torch.tensor([[7]]), past_key_values=cache)
+        model(torch.tensor([[7]]), **{CACHE: cache})
+    with pytest.raises(ValueError, match="give one of them"):
+        model(ids, cache=cache, past_key_values=cache)
     with pytest.raises(ValueError, match=r"attention_mask has shape \[1, 9\]"):
         model(ids, attention_mask=torch.ones(1, 9))
     with pytest.raises(ValueError, match=r"must be \[batch, 2, tokens\]"):
@@ -366,3 +370,18 @@ def test_bad_calls_are_refused():
 def test_the_vectors_cover_what_the_page_says():
     assert len(golden_cases()) == 15
     assert json.loads((GOLDEN / "deep28" / "config.json").read_text())["num_layers"] == 28
+
+
+def test_a_model_that_does_not_fit_is_parted_between_blocks(tmp_path):
+    """Between them, never inside one."""
+    model = small_model(num_layers=4)
+    model.save_pretrained(tmp_path / "model")
+    room = sum(parameter.nbytes for parameter in model.parameters()) * 7 // 10
+    loaded = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", device_map="auto", max_memory={"cpu": room}, offload_folder=tmp_path / "disk"
+    )
+    parts = [name for name in loaded.hf_device_map if "layers." in name]
+    assert set(loaded.hf_device_map.values()) == {"cpu", "disk"}
+    assert parts == [name for name in parts if re.fullmatch(r"transformer\.layers\.\d+", name)]
+    ids = torch.tensor([row(3, 2)])
+    assert torch.allclose(loaded(ids).logits, model(ids).logits, atol=1e-6)

@@ -185,6 +185,24 @@ def test_a_reply_that_is_no_target_is_context_only(tokenizer: ChatGLMTokenizer) 
     assert (sample["input_ids"].tolist(), sample["labels"].tolist()) == whole_prompts(tokenizer, messages)[1]
 
 
+@pytest.mark.parametrize("system", ["请倾听", "哈哈哈哈哈哈\n\n请＜n＞倾听\n", ""])
+def test_a_system_text_stands_before_the_talk(tokenizer: ChatGLMTokenizer, system: str) -> None:
+    messages = [
+        Message(role="system", content=system),
+        user("我难过"),
+        counsellor("说说看"),
+        user("嗯"),
+        counsellor("好"),
+    ]
+    samples = samples_of(ChatGLMEncoder(tokenizer, NO_LIMIT, NO_LIMIT, glm_objective=True), messages)
+    for turn, (input_ids, labels) in zip(split_turns(Conversation("", messages)), samples, strict=False):
+        prompt = tokenizer(system + "\n" + turn.prompt)["input_ids"]
+        assert input_ids[: len(prompt)] == prompt
+        assert labels.index(tokenizer.bos_token_id) == len(prompt) - 1
+    talk = tokenizer(system + "\n用户：我难过\n", add_special_tokens=False)["input_ids"]
+    assert any(input_ids[: len(talk) + 1] == [*talk, tokenizer.gmask_token_id] for input_ids, _ in samples[2:])
+
+
 def test_a_system_text_that_leaves_no_room_is_told(chatglm_tokenizer: ChatGLMTokenizer) -> None:
     messages = [Message(role="system", content="请倾听" * 50), user("你好"), counsellor("好")]
     with pytest.raises(ValueError, match="tokens without the last message; allowed: fewer than 65"):

@@ -45,6 +45,8 @@ def test_loss_is_that_of_the_labelled_tokens(parts: tuple, monkeypatch: pytest.M
     assert result.tokens == count
     assert result.loss == pytest.approx(total / count, rel=1e-5)
     assert result.perplexity == pytest.approx(math.exp(total / count), rel=1e-4)
+    characters = sum(map(len, REFERENCES))
+    assert result.bits_per_character == pytest.approx(total / math.log(2) / characters, rel=1e-5)
     monkeypatch.setattr(perplexity, "BATCH_TOKENS", 1)  # one at a time
     assert held_out_loss(model, tokenizer, TALKS, REFERENCES).loss == pytest.approx(result.loss, rel=1e-5)
 

@@ -23,7 +23,7 @@ TURNS = [
 def test_a_model_s_name_tells_no_folder_of_this_machine(model_folder: Path) -> None:
     system = ModelSystem(str(model_folder), None, "cpu", "float32", seed=0)
     assert (system.name, system.kind, system.dtype) == ("small", "model", "float32")
-    assert system.loss(TURNS) > 0
+    assert system.loss(TURNS).loss > 0
     answers = dict(system.answer(TURNS, Decoding(max_new_tokens=3), 2))
     assert set(answers) == {"1-1", "2-1"}
 

@@ -45,6 +45,20 @@ def make_folder(folder: Path, name: str, texts: list[str], **changes: Any) -> Pa
     return folder
 
 
+def test_losses_of_two_models_come_with_what_compares_them(tmp_path: Path) -> None:
+    losses = {"good": (4.5, 90.02, 3.25), "bad": (2.25, 9.49, None)}
+    folders = []
+    for name, (loss, perplexity, bits) in losses.items():
+        measured = {"loss": loss, "perplexity": perplexity, "bits_per_character": bits}
+        folders.append(make_folder(tmp_path / name, name, GOOD, **measured))
+    text = render_markdown(read_tables(folders))
+    assert "| Loss | Perplexity | Bits a character |" in text
+    assert "| 4.50 | 90 | 3.25 |" in text
+    assert "| 2.25 | 9 |  |" in text, "measured before there were bits"
+    assert "compare between models of one tokenizer" in text
+    assert "one tokenizer" not in render_markdown(read_tables(folders[:1]))
+
+
 def test_better_systems_are_marked(tmp_path: Path) -> None:
     folders = [make_folder(tmp_path / name, name, texts) for name, texts in (("good", GOOD), ("bad", BAD))]
     [table] = read_tables(folders)

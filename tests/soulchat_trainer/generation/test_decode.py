@@ -6,7 +6,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
-from soulchat_trainer.generation.decode import ReplyDecoder
+from soulchat_trainer.generation.decode import ReplyDecoder, find_stop, may_begin_stop
 from soulchatcorpus.thoughts import BEGIN, END, Said
 from tests.soulchat_trainer.training_parts import CHATML_TOKENS, make_causal_tokenizer
 
@@ -95,3 +95,25 @@ def test_a_streamed_reply_never_shows_a_thought() -> None:
     texts = stream(ReplyDecoder(tokenizer), ids)
     assert texts[-1] == "我在听"
     assert all(texts[-1].startswith(text) for text in texts)
+
+
+def test_a_reply_cut_inside_a_character_ends_before_it(causal_tokenizer: PreTrainedTokenizerFast) -> None:
+    decoder = ReplyDecoder(causal_tokenizer)
+    ids = causal_tokenizer("我龘").input_ids
+    assert [decoder.decode(ids[:end], final=True).reply for end in (len(ids) - 2, len(ids) - 1)] == ["我", "我"]
+    assert decoder.decode(ids, final=True).reply == "我龘"
+    assert decoder.decode(causal_tokenizer("我 龘").input_ids[:-1], final=True).reply == "我"
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "place", "begun"),
+    [
+        ("你好吗", ["吗"], 2, 0),
+        ("你好吗", ["好吗", "你好"], 0, 0),
+        ("你好吗", [], None, 0),
+        ("你好\n\n", ["\n\nHuman"], None, 2),
+        ("ababa", ["abac"], None, 3),
+    ],
+)
+def test_where_a_stop_string_stands_or_may_begin(text: str, stop: list[str], place: int | None, begun: int) -> None:
+    assert (find_stop(text, stop), may_begin_stop(text, stop)) == (place, begun)

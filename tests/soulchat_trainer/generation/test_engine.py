@@ -1,5 +1,6 @@
 """The engine: the same reply in any batch, as transformers' generate would give it; joining, leaving, streaming."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -135,6 +136,55 @@ def test_deltas_add_up_and_requests_join_and_leave(parts: tuple, sample_turns: D
     assert max(len(pieces[requests[number]]) for number in (0, 2)) > 1
 
 
+def test_a_reply_ends_before_the_first_stop_string_streamed_or_whole(parts: tuple, sample_turns: Dataset) -> None:
+    talk, decoding = talks(sample_turns.select([0]))[0], Decoding(max_new_tokens=40)
+    [whole] = generate_replies(*parts, [talk], ["a"], decoding)
+    assert len(whole.text) > 12
+    for stop in ([whole.text[6:9]], ["没有这个词", whole.text[9:11], whole.text[6:9]], [whole.text[-2:]]):
+        engine = ReplyEngine(*parts)
+        expected = whole.text[: min(place for place in map(whole.text.find, stop) if place >= 0)]
+        requests = [engine.submit(talk, decoding, "a", stream, stop=stop) for stream in (True, False)]
+        pieces: dict = {}
+        while engine.busy:
+            for delta in engine.step():
+                pieces.setdefault(delta.request, []).append(delta.text)
+        for request in requests:
+            assert (request.text, request.finish_reason) == (expected, "stop")
+            assert "".join(pieces[request]) == expected
+        assert len(pieces[requests[1]]) == 1
+    engine = ReplyEngine(*parts)
+    request = engine.submit(talk, decoding, "a", stream=True, stop=["没有这个词"])
+    while engine.busy:
+        engine.step()
+    assert request.reply == whole
+
+
+def test_repetition_penalty_is_that_of_transformers(parts: tuple, sample_turns: Dataset) -> None:
+    model, tokenizer = parts
+    talk, decoding = talks(sample_turns.select([0]))[0], Decoding(max_new_tokens=12, do_sample=False)
+    engine = ReplyEngine(model, tokenizer)
+    requests = [
+        engine.submit(talk, dataclasses.replace(decoding, repetition_penalty=penalty), "a") for penalty in (1.0, 1.7)
+    ]
+    while engine.busy:
+        engine.step()
+    ids = torch.tensor([requests[0].prompt_ids])
+    for request, penalty in zip(requests, (1.0, 1.7), strict=True):
+        generated = model.generate(ids, max_new_tokens=12, do_sample=False, repetition_penalty=penalty)
+        assert generated[0, ids.shape[-1] :].tolist()[: len(request.token_ids)] == request.token_ids
+    assert requests[0].token_ids != requests[1].token_ids
+
+
+def test_top_k_of_one_is_greedy_whatever_else_is_in_the_batch(parts: tuple, sample_turns: Dataset) -> None:
+    talk = talks(sample_turns.select([0]))[0]
+    ways = [Decoding(max_new_tokens=12, do_sample=False), Decoding(max_new_tokens=12, top_k=1, top_p=1, temperature=2)]
+    engine = ReplyEngine(*parts)
+    greedy, one, _ = [engine.submit(talk, way, "a") for way in [*ways, Decoding(max_new_tokens=12)]]
+    while engine.busy:
+        engine.step()
+    assert greedy.reply == one.reply
+
+
 def test_cancelled_before_it_began(parts: tuple) -> None:
     engine = ReplyEngine(*parts)
     request = engine.submit([{"role": "user", "content": "你好"}], Decoding(), "a")
@@ -189,7 +239,7 @@ def learn(tokenizer: PreTrainedTokenizerBase, text: str) -> PreTrainedModel:
     model = training_parts.make_causal_model(tokenizer)
     ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(60):
+    for _ in range(200):
         optimizer.zero_grad()
         model(input_ids=ids, labels=ids).loss.backward()
         optimizer.step()

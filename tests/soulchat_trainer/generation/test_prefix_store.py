@@ -5,6 +5,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.chatglm.cache_name import CACHE
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine
 from soulchat_trainer.generation.prefix_store import PrefixStore, shared_length
 from tests.soulchat_trainer import training_parts
@@ -52,7 +53,7 @@ def converse(engine: ReplyEngine, read: list[int]) -> list[str]:
     forward = engine.model.forward
 
     def counted(*args, **inputs):
-        if inputs.get("past_key_values") is not None and inputs["input_ids"].shape[-1] > 1:
+        if inputs.get(CACHE) is not None and inputs["input_ids"].shape[-1] > 1:
             read.append(inputs["input_ids"].shape[-1])
         return forward(*args, **inputs)
 

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from soulchat_trainer.generation.sampling import Decoding, draw, gumbel_noise, request_generator
+from soulchat_trainer.generation.sampling import (
+    Decoding,
+    draw,
+    gumbel_noise,
+    leave_likeliest,
+    penalise_repetition,
+    request_generator,
+)
 
 ROWS = 20_000
 
@@ -96,6 +103,12 @@ def test_logits_that_are_not_finite_are_refused() -> None:
     [
         {"top_p": 0.0},
         {"top_p": 1.5},
+        {"top_p": 1e-46},
+        {"top_p": math.nan},
+        {"top_k": -1},
+        {"repetition_penalty": 0.0},
+        {"repetition_penalty": 1e-300},
+        {"repetition_penalty": math.inf},
         {"temperature": 0.0},
         {"temperature": 1e-40},
         {"temperature": math.inf},
@@ -105,6 +118,55 @@ def test_logits_that_are_not_finite_are_refused() -> None:
 def test_decoding_refuses(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         Decoding(**values)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("top_p", [0.0, 1e-46, 1e-40, 1e-37])
+def test_a_nucleus_that_float32_cannot_hold_has_the_likeliest_token_in_it(top_p: float) -> None:
+    assert draw_many([math.log(p) for p in (0.1, 0.6, 0.3)], 1.0, top_p).tolist() == [0, 1, 0]
+
+
+@pytest.mark.timeout(60)
+def test_a_small_nucleus_of_a_flat_distribution_is_found_in_few_passes() -> None:
+    logits = torch.linspace(0, 0.01, 50_000).repeat(8, 1)
+    generators = [torch.Generator().manual_seed(row) for row in range(8)]
+    ones = torch.ones(8, 1)
+    tokens, _ = draw(logits, gumbel_noise(generators, 50_000), ones, ones * 1e-37, margin=0.0)
+    assert tokens.tolist() == [49_999] * 8
+
+
+def test_noise_of_zero_is_finite_and_no_other_number_changes() -> None:
+    uniform = torch.rand(412_000, generator=torch.Generator().manual_seed(12))
+    assert uniform[411_302] == 0
+    noise = gumbel_noise([torch.Generator().manual_seed(12)], len(uniform))[0]
+    assert noise.isfinite().all()
+    others = uniform > 0
+    assert torch.equal(noise[others], uniform[others].log_().neg_().log_().neg_())
+
+
+def test_only_the_likeliest_stay() -> None:
+    logits = torch.tensor([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0], [3.0, 1.0, 2.0], [1.0, 1.0, 0.0]])
+    left, undecided = leave_likeliest(logits, [1, 2, 0, 1], margin=1e-3)
+    assert left.isfinite().tolist() == [[True, False, False], [True, False, True], [True] * 3, [True, True, False]]
+    assert undecided.tolist() == [False, False, False, True]
+    assert leave_likeliest(logits, [1, 9, 9, 3], margin=0.0)[0][1:].isfinite().all()
+
+
+def test_top_k_comes_before_the_nucleus() -> None:
+    rows = torch.tensor([0.4, 0.3, 0.2, 0.1]).log().expand(ROWS, -1)
+    noise = gumbel_noise([torch.Generator().manual_seed(0)], rows.numel()).view_as(rows)
+    ones = torch.ones(ROWS, 1)
+    # Of the two likeliest 4/7 and 3/7 remain, and only the first is in a nucleus of 0.5.
+    for top_p, expected in ((1.0, [4 / 7, 3 / 7, 0, 0]), (0.5, [1, 0, 0, 0])):
+        tokens, _ = draw(rows, noise, ones, ones * top_p, 0.0, [2] * ROWS)
+        assert (torch.bincount(tokens, minlength=4) / ROWS).tolist() == pytest.approx(expected, abs=0.012)
+
+
+def test_what_was_said_is_penalised() -> None:
+    logits = torch.tensor([[2.0, -2.0, 1.0], [2.0, -2.0, 1.0]])
+    found = penalise_repetition(logits, [[0, 1, 1], [0, 1]], [2.0, 1.0])
+    assert found.tolist() == [[1.0, -4.0, 1.0], [2.0, -2.0, 1.0]]
+    assert logits[0].tolist() == [2.0, -2.0, 1.0]
 
 
 def test_defaults_are_the_papers() -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from typer.testing import CliRunner
 
+from soulchat.cli import app
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.training.arguments import RunArguments, SoulChatTrainingArguments
@@ -60,6 +63,14 @@ def test_the_tokenizer_is_trained_once_asked(tmp_path: Path) -> None:
     assert make_tokenizer(run, make_rows(1), tmp_path, train=False).get_vocab() == trained.get_vocab()
 
 
+def test_a_tokenizer_is_trained_on_system_texts_too(tmp_path: Path) -> None:
+    system = {"role": "system", "content": "你是咨询师"}
+    rows = make_rows(200, seed=1).map(lambda row: {"messages": [system, *row["messages"]]})
+    run = RunArguments(model_config=SIZES, tokenizer_vocab_size=420)
+    tokenizer = make_tokenizer(run, rows, tmp_path, train=True)
+    assert tokenizer.unk_token_id not in tokenizer("你是咨询师").input_ids
+
+
 def test_a_tokenizer_that_is_named_is_not_trained(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     """A flag beside a recipe that would train one."""
     chatglm_tokenizer.save_pretrained(tmp_path / "named")
@@ -70,7 +81,7 @@ def test_a_tokenizer_that_is_named_is_not_trained(chatglm_tokenizer: ChatGLMToke
 
 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=f"{tmp_path} is no folder here, or not whole"):
+    with pytest.raises(OSError, match=f"model {tmp_path} cannot be loaded: "):
         make_tokenizer(
             RunArguments(model_config=SIZES, tokenizer_name_or_path=str(tmp_path)), make_rows(1), tmp_path, True
         )
@@ -93,6 +104,58 @@ def test_lora_on_all_layers(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> 
         if ".lora_" in name
     }
     assert names == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("target", ["word_embeddings", "lm_head"])
+def test_lora_on_one_of_two_tables_that_are_one_is_refused(
+    target: str, saved: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    """The other kept the change in training, and lost it when the model was loaded."""
+    run = RunArguments(saved, lora_rank=4, lora_target_modules=[target])
+    with pytest.raises(ValueError, match="which are one table in this model"):
+        make_model(run, chatglm_tokenizer, 0)
+    adapted = get_peft_model(make_chatglm(chatglm_tokenizer), LoraConfig(r=2, target_modules=[target]))
+    adapted.peft_config["default"].base_model_name_or_path = saved
+    adapted.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(OSError, match="which are one table in this model"):
+        load_model(str(tmp_path / "adapter"), "cpu")
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_lora_on_a_head_of_its_own(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    make_causal_model(causal_tokenizer).save_pretrained(tmp_path)
+    model = make_model(RunArguments(str(tmp_path), lora_rank=4, lora_target_modules=["lm_head"]), causal_tokenizer, 0)
+    assert sum(p.requires_grad for p in model.parameters()) == 2
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_training_goes_on_from_an_adapter(saved: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """With its own weights, and its own tokenizer or its base's; `soulchat export` merges it."""
+    adapter, whole = tmp_path / "adapter", tmp_path / "whole"
+    lora = LoraConfig(r=2, target_modules=["dense"], init_lora_weights=False)
+    adapted = get_peft_model(load_model(saved, "cpu")[0], lora)
+    adapted.peft_config["default"].base_model_name_or_path = saved
+    adapted.save_pretrained(adapter)
+    chatglm_tokenizer.save_pretrained(adapter)
+    run = RunArguments(str(adapter))
+    tokenizer = make_tokenizer(run, make_rows(1), tmp_path / "own", train=True)
+    assert tokenizer.get_vocab() == chatglm_tokenizer.get_vocab()
+    model = make_model(run, tokenizer, 0)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    assert set(trained) == {name for name, _ in adapted.named_parameters() if "lora_" in name}
+    assert all(torch.equal(p, dict(adapted.named_parameters())[name]) for name, p in trained.items())
+    for changes in ({"lora_rank": 3}, {"pre_seq_len": 4}):
+        with pytest.raises(ValueError, match=r"is an adapter and .*allowed: LoRA of its own rank"):
+            make_model(RunArguments(str(adapter), **changes), tokenizer, 0)
+    assert CliRunner().invoke(app, ["export", str(adapter), str(whole)]).exit_code == 0
+    assert not (whole / "adapter_config.json").exists()
+    ids = torch.tensor([tokenizer("最近总是睡不着").input_ids])
+    with torch.no_grad():
+        expected, found = adapted.eval()(ids).logits, load_model(str(whole), "cpu")[0](ids).logits
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    again = CliRunner().invoke(app, ["export", str(adapter), str(whole)])
+    assert "is there already; allowed: a new folder" in str(again.exception)
 
 
 def test_ptuning_trains_only_its_prefix(saved: str, chatglm_tokenizer: ChatGLMTokenizer) -> None:

@@ -102,7 +102,7 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
         (["demo", "--max_tokens", "0"], "max_tokens is 0; allowed: 1 or more"),
         (["demo", "--per_device_eval_batch_size", "0"], "per_device_eval_batch_size is 0; allowed: 1 or more"),
         (["demo", "--num_test_turns", "-1"], "num_test_turns is -1; allowed: 0 (none) or more"),
-        (["demo", "--top_p", "7"], "top_p is 7.0; allowed: greater than 0, at most 1"),
+        (["demo", "--top_p", "7"], "top_p is 7.0; allowed: 1e-37 to 1"),
         (["paper", "--per_device_train_batch_size", "0"], "per_device_train_batch_size is 0; allowed: 1 or more"),
     ],
 )
@@ -126,6 +126,8 @@ def test_bad_input_is_one_line_and_exit_code_2(
         ("learning_rat: 1", "unknown key 'learning_rat'; allowed near it: learning_rate"),
         ("- a list", "must be a mapping of keys to values, found list"),
         ("a: [", "is not YAML"),
+        ("report_to: &a [x]\nmodel_config: {a: *a}", "is not YAML: line 2 has the alias *a"),
+        ("[" * 100_000, "is nested more than 50 deep"),
     ],
 )
 def test_recipes_that_cannot_be_read(content: str, line: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.soulchat_trainer.launching import finish, kill_all, launch, losses
+from tests.soulchat_trainer.launching import finish, kill_all, launch, losses, needs_compiler
 from tests.soulchat_trainer.training.test_trainer import no_room_for_files_above
 from tests.soulchat_trainer.training_parts import make_rows
 
@@ -42,10 +42,13 @@ LAUNCHERS = {
     "ZeRO-2": (2, {"deepspeed": "zero2.json"}),
     "ZeRO-3": (2, {"deepspeed": "zero3.json"}),
 }
+COMPILED = {"ZeRO-2", "ZeRO-3"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize(
+    "launcher", [pytest.param(name, marks=needs_compiler if name in COMPILED else ()) for name in LAUNCHERS]
+)
 def test_a_killed_run_goes_on_bit_for_bit(launcher: str, tmp_path: Path) -> None:
     processes, changes = LAUNCHERS[launcher]
     make_rows(60).to_json(tmp_path / "rows.jsonl", force_ascii=False)

@@ -120,3 +120,21 @@ def test_questions_are_refused(tmp_path):
     write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
     with pytest.raises(ValueError, match="rewrite them first"):
         build(tmp_path / "q.jsonl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [2, 15, 60])
+def test_a_small_corpus_loads_from_its_folder(tmp_path, number):
+    """Fifteen conversations fill no validation split; a file without rows would keep the others from loading."""
+    write_lines(tmp_path / "conversations.jsonl", [conversation(n) for n in range(60)])
+    build(tmp_path, tmp_path / "out")
+    write_lines(tmp_path / "conversations.jsonl", [conversation(n) for n in range(number)])
+    card = build(tmp_path, tmp_path / "out")
+    for config, splits in card["configs"].items():
+        files = {split: str(tmp_path / "out" / "data" / f"{config}-{split}.parquet") for split in splits}
+        loaded = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))
+        assert {split: rows.num_rows for split, rows in loaded.items()} == {
+            split: found["rows"] for split, found in splits.items()
+        }
+        assert sorted(path.name for path in (tmp_path / "out" / "data").glob(f"{config}-*")) == sorted(
+            f"{config}-{split}.parquet" for split in splits
+        )

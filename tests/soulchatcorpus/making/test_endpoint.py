@@ -1,10 +1,12 @@
 """One request: its outcome by name, its limits, and where it may go without asking."""
 
 import asyncio
+import contextlib
 import time
 
 import pytest
 
+from soulchatcorpus.making import endpoint as module
 from soulchatcorpus.making.endpoint import (
     Completion,
     Endpoint,
@@ -14,6 +16,8 @@ from soulchatcorpus.making.endpoint import (
     _retry_after,
     delay,
 )
+
+CUT = "no JSON: unexpected end of data: line 1 column 20 (char 19)"
 
 
 def ask(base_url: str, **options) -> Completion | Failure:
@@ -36,7 +40,7 @@ def test_an_answer(endpoint):
         ("http_500", Failure("http_500", again=True)),
         ("timeout", Failure("timeout", again=True)),
         ("connection", Failure("connection", again=True)),
-        ("malformed", Failure("malformed", again=True)),
+        ("malformed", Failure("malformed", True, None, CUT, '{"choices": [{"mess')),
     ],
 )
 def test_failures_by_name(endpoint, fault, failure):
@@ -117,3 +121,100 @@ def test_pace_by_tokens():
         return time.monotonic() - start
 
     assert 0.3 <= asyncio.run(run()) < 1.0
+
+
+def ask_raw(*parts: bytes, pause: float = 0.0, **options) -> Completion | Failure:
+    """What becomes of an answer that is these bytes, as a server without any manners sends them."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(pause)
+        writer.close()
+
+    async def run():
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with Endpoint(f"http://127.0.0.1:{port}/v1", **options) as endpoint:
+                return await endpoint.complete("记录1", "stub")
+
+    return asyncio.run(run())
+
+
+def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}Connection: close\r\n\r\n".encode() + body
+
+
+GOOD = b'{"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}], "usage": USAGE}'
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"choices": [{"message": {"content": "\\ud83d"}}]}', "no JSON: "),
+        (b'{"choices": [{"message": {"content": "a"}, "finish_reason": "\\udc00"}]}', "no JSON: "),
+        (b'{"choices": [{"message": {"content": "\xff"}}]}', "no JSON: "),
+        (b'{"choices": [{"message": {"content": "a"}, "finish_reason": {}}]}', "choices.0.finish_reason: "),
+        (b'{"choices": {"message": {"content": "a"}}}', "choices: Input should be a valid list"),
+        (b'{"choices": []}', "choices: List should have at least 1 item"),
+        (b'{"choices": [{"message": {"content": null}}]}', "choices.0.message.content: "),
+        (b"[" * 100_000 + b"]" * 100_000, "no JSON: "),
+        (b"<html>", "no JSON: "),
+        (b"1", "answer: "),
+        *(
+            (GOOD.replace(b"USAGE", usage), "usage")
+            for usage in (
+                b"{}",
+                b'{"prompt_tokens": null, "completion_tokens": 1}',
+                b'{"prompt_tokens": "9", "completion_tokens": 1}',
+                b'{"prompt_tokens": 99999999999999999999, "completion_tokens": 1}',
+                b'{"prompt_tokens": -5, "completion_tokens": 1}',
+            )
+        ),
+        (GOOD.replace(b"USAGE", b'{"prompt_tokens": 1e999, "completion_tokens": 1}'), "no JSON: "),
+        (GOOD.replace(b"USAGE", b'{"prompt_tokens": Infinity, "completion_tokens": 1}'), "no JSON: "),
+    ],
+)
+def test_an_odd_answer_is_malformed_with_its_reason_and_text(body, detail):
+    failure = ask_raw(http(body))
+    assert isinstance(failure, Failure)
+    assert failure.reason == "malformed"
+    assert failure.detail.startswith(detail)
+    assert failure.raw == body.decode(errors="backslashreplace")[:100_000]
+    failure.raw.encode()
+
+
+def test_an_endpoint_that_does_not_count_is_estimated():
+    completion = ask_raw(http(GOOD.replace(b"USAGE", b"null")))
+    assert completion == Completion("a", "stop", 3, 1)
+
+
+def test_what_is_no_http_is_malformed():
+    failure = ask_raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+    assert (failure.reason, failure.raw) == ("malformed", "")
+
+
+def test_a_request_ends_at_its_limit_whatever_trickles_in():
+    body = http(GOOD.replace(b"USAGE", b"null"))
+    start = time.monotonic()
+    assert ask_raw(*(bytes([byte]) for byte in body), pause=0.05, timeout=0.5) == Failure("timeout", again=True)
+    assert time.monotonic() - start < 2
+
+
+def test_an_endless_answer_is_cut(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BODY_BYTES", 10_000)
+    failure = ask_raw(http(b" " * 1_000_000))
+    assert (failure.reason, failure.detail) == ("malformed", "longer than 10,000 bytes")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_to_elsewhere_is_refused_and_nothing_sent_there(endpoint, status):
+    answer = http(b"", f"{status} Moved", f"Location: {endpoint.base_url}/chat/completions\r\n")
+    with pytest.raises(EndpointError, match=r"redirects to http://127\.0\.0\.1:\d+/v1/chat/completions; allowed"):
+        ask_raw(answer)
+    assert not endpoint.asked
+    with pytest.raises(EndpointError, match="redirects in a circle"):
+        ask_raw(http(b"", f"{status} Moved", "Location: /v1/chat/completions\r\n"))

@@ -1,5 +1,7 @@
 """Replies of models back into conversations, or the reason why not."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,20 @@ def contents(text: str, **more) -> list[str]:
         FOUR.replace("用户：", "**第1轮**\n用户："),
         FOUR.replace("用户：", "Round 1\n用户："),
         FOUR.replace("\n", " "),
+        json.dumps(FOUR.split("\n"), ensure_ascii=False),
+        json.dumps(FOUR.split("\n"), ensure_ascii=False, indent=1),
+        "好的：\n```json\n" + json.dumps({"dialogue": FOUR.split("\n")}) + "\n```",
+        json.dumps([{"role": line.split("：")[0], "content": line.split("：")[1]} for line in FOUR.split("\n")]),
+        json.dumps([dict([line.split("：")]) for line in FOUR.split("\n")]),
+        FOUR + "\n\n温馨提示：以上内容不能代替治疗。",
+        FOUR + "\n\n**温馨提示**：以上内容不能代替治疗。",
+        FOUR + "\n【注】以上为改写。",
+        FOUR + "\n（完）",
+        FOUR + "（完）",
+        FOUR + "\n（全文完）",
+        FOUR + "<|im_end|>",
+        FOUR + "\n<|im_end|>\n<|endoftext|>",
+        FOUR + "（完）</s>",
     ],
 )
 def test_forms_that_models_answer_in(text):

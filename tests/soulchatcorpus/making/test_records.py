@@ -89,3 +89,24 @@ def test_a_system_text_is_no_passage_and_stays():
     assert passages(record) == [("user", "一")]
     set_passages(record, ["二"])
     assert record["messages"] == [system, {"role": "user", "content": "二"}]
+
+
+def test_rows_that_went_through_arrow_are_what_they_were(tmp_path):
+    import datasets
+
+    messages = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
+    flags = [{"step": "special", "reason": "我是"}, {"step": "privacy", "reason": "phone", "passage": 0}]
+    records = [
+        {
+            "id": "1",
+            "messages": messages,
+            "flags": flags,
+            "labels": {"crisis": "suicide"},
+            "provenance": {"model": "m"},
+        },
+        {"id": "2", "messages": messages, "labels": {"length": "too_short"}},
+        {"id": "3", "messages": messages},
+    ]
+    datasets.Dataset.from_list(records).to_json(tmp_path / "a.jsonl")
+    assert '"flags":null' in (tmp_path / "a.jsonl").read_text()
+    assert list(read_pipeline_records(tmp_path / "a.jsonl")) == records

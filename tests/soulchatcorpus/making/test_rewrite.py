@@ -195,9 +195,35 @@ def test_a_bad_request_rejects_the_record_only(endpoint, make_questions, tmp_pat
     endpoint.status = 400
     report = rewrite(make_questions(3), tmp_path / "out", options_for(endpoint))
     assert report["reasons"] == {"bad_request": 3}
-    told = {"Error code: 400 - no", "Error code: 400 - {'error': {'message': 'no'}}"}  # openai 3, and before
-    assert {row["detail"] for row in read_lines(tmp_path / "out" / "rejected.jsonl")} <= told
+    told = {row["detail"] for row in read_lines(tmp_path / "out" / "rejected.jsonl")}
+    assert told == {'HTTP 400: {"error": {"message": "no"}}'}
     assert set(endpoint.asked.values()) == {1}
+
+
+def test_one_odd_answer_is_one_rejected_record_and_counts_in_the_cost(endpoint, make_questions, tmp_path):
+    answers = {"记录1": "\ud83d", "记录2": "\udc00" * 3}
+    endpoint.answer = lambda content, model: next(
+        (odd for name, odd in answers.items() if name in content), dialogue()
+    )
+    options = options_for(endpoint, prices=("stub=1,1",), concurrency=1)
+    report = rewrite(make_questions(5), tmp_path / "out", options)
+    assert (report["accepted"], report["reasons"]) == (3, {"malformed": 2})
+    rejected = {row["id"]: row for row in read_lines(tmp_path / "out" / "rejected.jsonl")}
+    assert rejected["1"]["detail"].startswith("no JSON: ")
+    assert "\\ud83d" in rejected["1"]["reply"]
+    assert report["cost"] > 3 * 300 / 1e6
+    again = rewrite(make_questions(5), tmp_path / "out", options.model_copy(update={"min_rounds": 2}))
+    assert (again["accepted"], again["requests"]) == (3, report["requests"])
+    answers.clear()
+    assert (
+        rewrite(make_questions(5), tmp_path / "out", options.model_copy(update={"retry": "rejected"}))["accepted"] == 5
+    )
+
+
+def test_an_endpoint_of_another_kind_is_given_up(endpoint, make_questions, tmp_path):
+    endpoint.faults = {"malformed": 100}
+    with pytest.raises(EndpointError, match="has answered with nothing but what is no completion"):
+        rewrite(make_questions(40), tmp_path / "out", options_for(endpoint, concurrency=40))
 
 
 def test_a_broken_source_is_found_before_anything_is_sent(endpoint, make_questions, tmp_path):
@@ -227,8 +253,8 @@ def check_ledger(out: Path, endpoint, killed: bool) -> None:
             "SELECT record_id FROM requests WHERE status IN ('accepted', 'rejected') "
             "GROUP BY record_id HAVING count(*) > 1"
         ).fetchall()
-        tokens = database.execute("SELECT sum(prompt_tokens) FROM requests").fetchone()[0]
-        replies = database.execute("SELECT count(*) FROM requests WHERE reply IS NOT NULL").fetchone()[0]
+        answered = "FROM requests WHERE reply IS NOT NULL AND reason IS NOT 'malformed'"
+        tokens, replies = database.execute(f"SELECT sum(prompt_tokens), count(*) {answered}").fetchone()
     assert twice == []
     assert tokens == 100 * replies
     seen = sum(endpoint.asked.values())

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from soulchatcorpus.reading import corpus as reading
 from soulchatcorpus.reading import json_stream as records
-from soulchatcorpus.reading.corpus import Report, list_files, read_corpus, read_tables, rejection
+from soulchatcorpus.reading.containers import list_files
+from soulchatcorpus.reading.corpus import Report, read_corpus, read_tables, rejection
 from soulchatcorpus.reading.json_stream import CorpusError
 from soulchatcorpus.tables import conversation_table
 from tests.soulchatcorpus.strategies import messages, regular_messages
@@ -33,7 +34,7 @@ def test_the_first_bad_record_raises(tmp_path):
 
 
 def test_skipping_counts_and_keeps_every_rejected_record(tmp_path):
-    bad = {"id": 2, "messages": [{"role": "bot", "content": "一"}]}
+    bad = {"id": 2, "messages": [{"role": "boss", "content": "一"}]}
     path = write(tmp_path / "a.jsonl", GOOD, "{", bad, GOOD | {"id": 3})
     report = Report()
     with (tmp_path / "rejected").open("wb") as report.rejects:
@@ -44,7 +45,7 @@ def test_skipping_counts_and_keeps_every_rejected_record(tmp_path):
     assert first["reason"].startswith("broken JSON")
     assert (first["record"], first["place"], first["text"]) == (2, "line 2", "{")
     assert second["value"] == bad
-    assert "unknown role 'bot'" in second["reason"]
+    assert "unknown role 'boss'" in second["reason"]
 
 
 def test_nothing_to_read_is_an_error_even_when_skipping(tmp_path):
@@ -61,7 +62,7 @@ def test_a_file_without_records(tmp_path, content):
 
 
 def test_unknown_names():
-    with pytest.raises(CorpusError, match="unknown format 'relase', allowed: psydt, release"):
+    with pytest.raises(CorpusError, match="unknown format 'relase', allowed: psydt, messages"):
         list(read_corpus("x", format="relase"))
     with pytest.raises(CorpusError, match="unknown on_error 'ignore', allowed: raise, skip"):
         list(read_corpus("x", on_error="ignore"))
@@ -70,7 +71,7 @@ def test_unknown_names():
 def test_paths(tmp_path):
     with pytest.raises(CorpusError, match="no such file or folder"):
         list_files(tmp_path / "nothing")
-    with pytest.raises(CorpusError, match=r"no data file in this folder; they end in \.json"):
+    with pytest.raises(CorpusError, match=r"no data file in this folder; they end in \.csv"):
         list_files(tmp_path)
     for name in ("10.json", "9.json", "README.md", ".hidden.json", "a.jsonl.gz", "sub/1.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ def said(conversation: Conversation) -> list[tuple[str, str]]:
 CHAT = [{"role": role, "content": content} for role, content in DIALOGUE]
 WITH_SYSTEM = ("psydt", "xtuner", "sharegpt", "alpaca")
 SAME_DIALOGUE = {
-    "release": {"id": 3, "topic": "情绪", "messages": CHAT},
+    "messages": {"id": 3, "topic": "情绪", "messages": CHAT},
     "psydt": {"id": 3, "normalizedTag": "情绪", "messages": [{"role": "system", "content": "你是"}, *CHAT]},
     "xtuner": {
         "conversation": [
@@ -69,8 +69,8 @@ def test_records_of_every_format(tmp_path, name, form):
     (conversation,) = read(path, report=report, **({"format": name} if form == "named" else {}))
     assert said(conversation) == ([("system", "你是")] if name in WITH_SYSTEM else []) + DIALOGUE
     assert report.formats == {name: 1}
-    assert conversation.id == ("3" if name in ("release", "psydt", "efaqa") else "corpus-1")
-    assert conversation.topic == ("情绪" if name in ("release", "psydt") else None)
+    assert conversation.id == ("3" if name in ("messages", "psydt", "efaqa") else "corpus-1")
+    assert conversation.topic == ("情绪" if name in ("messages", "psydt") else None)
 
 
 def test_efaqa_joins_the_bubbles_of_one_speaker(tmp_path):
@@ -132,7 +132,7 @@ def test_a_broken_smilechat_file_is_rejected_as_a_whole(tmp_path):
             {"id": 1, "messages": [{"role": "user", "content": None}]},
             "message 1 has 'content' of type null, expected text",
         ),
-        ({"messages": [{"role": "bot", "content": "一"}]}, "message 1 has the unknown role 'bot', allowed: user,"),
+        ({"messages": [{"role": "tool", "content": "一"}]}, "message 1 has the unknown role 'tool', allowed: user,"),
         ({"id": 1, "messages": [{"role": ["user"], "content": "一"}]}, "message 1 has the unknown role ['user']"),
         ({"id": [1], "messages": []}, "'id' is a list, expected text or a whole number"),
         ({"id": True, "messages": []}, "'id' is true or false, expected text or a whole number"),
@@ -144,7 +144,7 @@ def test_a_broken_smilechat_file_is_rejected_as_a_whole(tmp_path):
         ({"instruction": "一", "output": 2}, "'output' is a number, expected text"),
         ({"question": "一", "answers": {}}, "'answers' is an object, expected a list"),
         ({"conversation": [{"input": "一"}]}, "'output' is missing, found ['input']"),
-        ({"text": "一"}, "no known format, found an object with the keys 'text'; known: psydt, release"),
+        ({"text": "一"}, "no known format, found an object with the keys 'text'; known: psydt, messages"),
     ],
 )
 def test_what_is_wrong_with_a_record(tmp_path, record, cause):
@@ -158,7 +158,7 @@ def test_what_is_wrong_with_a_record(tmp_path, record, cause):
 
 def test_an_array_of_something_else(tmp_path):
     (tmp_path / "a.json").write_text("[1, 2]")
-    with pytest.raises(CorpusError, match=r"a\.json: record 1: no known format, found int 1; known: psydt, release"):
+    with pytest.raises(CorpusError, match=r"no known format, found a number, 1; known: psydt, messages"):
         read(tmp_path / "a.json")
 
 

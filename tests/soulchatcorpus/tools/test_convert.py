@@ -105,9 +105,9 @@ def test_what_is_written_reads_back(tmp_path, some, to, ending):
     records.append({"id": "last", "topic": None, "messages": RECORDS[0]["messages"]})
     first, second, third = (tmp_path / f"{name}.{ending}" for name in ("first", "second", "third"))
     (tmp_path / "source.json").write_text(json.dumps(records))
-    convert(tmp_path / "source.json", first, to)
-    convert(first, second, to)
-    convert(second, third, to)
+    convert(tmp_path / "source.json", first, to, overwrite=True)
+    convert(first, second, to, overwrite=True)
+    convert(second, third, to, overwrite=True)
     assert list(read_corpus(second)) == list(read_corpus(third))
     if to == "conversations":
         read = list(read_corpus(tmp_path / "source.json"))
@@ -138,3 +138,38 @@ def test_bad_requests(tmp_path, source):
         convert(source, tmp_path / "out.csv", "turns")
     with pytest.raises(CorpusError, match="no such folder to write to"):
         convert(source, tmp_path / "nowhere" / "out.jsonl", "turns")
+
+
+def test_nothing_is_overwritten_in_silence(tmp_path, source):
+    before = source.read_bytes()
+    with pytest.raises(CorpusError, match=r"source\.jsonl is a file of the source; allowed: another name"):
+        convert(source, source, "conversations", overwrite=True)
+    with pytest.raises(CorpusError, match=r"source\.jsonl is a file of the source"):
+        convert(tmp_path, tmp_path / "source.jsonl", "turns", overwrite=True)
+    assert source.read_bytes() == before
+    convert(source, tmp_path / "out.parquet", "turns")
+    with pytest.raises(CorpusError, match=r"out\.parquet is there already; allowed: another name, or `overwrite`"):
+        convert(source, tmp_path / "out.parquet", "conversations")
+    assert convert(source, tmp_path / "out.parquet", "conversations", overwrite=True).rows == 2
+    (tmp_path / "new.jsonl.rejected.jsonl").write_text("mine")
+    with pytest.raises(CorpusError, match=r"rejected\.jsonl is there already"):
+        convert(source, tmp_path / "new.jsonl", "turns", on_error="skip")
+
+
+def test_psyqa_becomes_the_questions_that_making_starts_from(tmp_path):
+    answers = [{"answer_text": "一"}, {"answer_text": "二"}]
+    record = {"question": "问", "description": "述", "questionID": 5, "answers": answers}
+    (tmp_path / "psyqa.json").write_text(json.dumps([record, record | {"questionID": 6, "answers": []}]))
+    conversion = convert(tmp_path / "psyqa.json", tmp_path / "out.jsonl", "questions")
+    rows = [orjson.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert rows == [
+        {"id": "5-1", "question": "问\n述", "answer": "一", "topic": None},
+        {"id": "5-2", "question": "问\n述", "answer": "二", "topic": None},
+    ]
+    assert conversion.left_out == {"conversations of more or less than a question and an answer": 1}
+
+
+@pytest.mark.parametrize("length", [236, 244, 255])
+def test_names_as_long_as_the_file_system_allows(tmp_path, source, length):
+    output = tmp_path / ("a" * (length - 6) + ".jsonl")
+    assert convert(source, output, "conversations").rows == 2

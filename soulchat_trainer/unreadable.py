@@ -13,4 +13,4 @@ def cause_of(error: Exception) -> str:
     """The first line of an error of `UNREADABLE`; in place of pickle's, which advises to run what is in the file."""
     if isinstance(error, EOFError | pickle.UnpicklingError):
         return "a .bin file is empty, damaged or holds more than tensors"
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0]

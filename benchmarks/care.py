@@ -1,0 +1,359 @@
+"""The detectors of crisis and of harmful replies: learned, measured and timed.
+
+    python benchmarks/care.py train --psysuicide valid.json --smilechat smile_50k.parquet
+    python benchmarks/care.py time
+    python benchmarks/care.py simplified
+
+`train` learns from benchmarks/care_data (written for this project, CC0), from those sentences and replies of
+tests/fixtures that are known to their authors, from the validation split of PsySUICIDE (PsyGUARD, EMNLP 2024, MIT;
+GitHub qiuhuachuan/PsyGUARD) and, as ordinary talk, from messages of SMILECHAT (CC0). It writes
+soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
+benchmarks/results/care.json. `time` measures a message and a streamed reply. `simplified` writes the table of
+traditional characters anew; it needs the package opencc, 1.4.2.
+"""
+
+import argparse
+import csv
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measuring import circumstances, write_results
+
+from soulchatcorpus.care.detector import Detector, distinct_runs, save_detector
+from soulchatcorpus.care.evaluate import read_labelled
+from soulchatcorpus.care.evasive import read_plainly
+from soulchatcorpus.care.replies import NAMED, list_windows
+from soulchatcorpus.care.rules import find_words, names_of_words
+
+DATA = Path(__file__).parent / "care_data"
+FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
+CARE = Path(__file__).parent.parent / "soulchatcorpus" / "care"
+SEED = 0
+BITS = 18
+# Chosen by leaving out one author after the other; see docs/safety.md for what they give.
+REGULARISATION = 30.0
+# How much of the weights that the rules have by themselves, where it is meant, is added to those that they have beside
+# the words: beside words that one author uses, too little of it is left for the words of others.
+RULES_ALONE = {"crisis": 0.5, "replies": 0.0}
+SPLICED_WEIGHT = 1.0
+PSYSUICIDE_WEIGHT = 5.0
+PLAIN_WEIGHT = 3.0
+ORDINARY_WEIGHT = 0.3
+ORDINARY_MESSAGES = 4_000
+FOLDS = 5
+# The share of the authors' harmless texts that may be found, which sets the threshold: of all harmless messages, half
+# of which were written to look harmful, and of those harmless replies that were not.
+FALSE_ALARMS = {"crisis": 0.08, "replies": 0.05}
+THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
+LOOKALIKE = ("lookalike", "harmless")
+
+_CLAUSE = re.compile(r"[^,。!?;:\n.~…]+[,。!?;:\n.~…]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A text to learn from, read plainly; `group` is left out as a whole when it is measured."""
+
+    text: str
+    positive: bool
+    kind: str
+    group: str
+    weight: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(required=True)
+    verb = verbs.add_parser("train")
+    verb.add_argument("--psysuicide", type=Path, required=True)
+    verb.add_argument("--smilechat", type=Path, required=True)
+    verb.set_defaults(run=lambda options: train(options.psysuicide, options.smilechat))
+    verbs.add_parser("time").set_defaults(run=lambda options: measure_time())
+    verbs.add_parser("simplified").set_defaults(run=lambda options: write_simplified())
+    options = parser.parse_args()
+    options.run(options)
+
+
+def train(psysuicide: Path, smilechat: Path) -> None:
+    """Learn both detectors and write them with what was measured."""
+    asked, answered = read_ordinary(smilechat)
+    messages = [
+        *read_authored("crisis-train.jsonl"),
+        *(replace(row, weight=PLAIN_WEIGHT) for row in read_authored("crisis-plain.jsonl")),
+        *read_sentences(),
+        *read_psysuicide(psysuicide),
+        *asked,
+    ]
+    replies = [*read_authored("replies-train.jsonl"), *read_fixtures(), *answered]
+    measured = {name: learn(name, rows) for name, rows in (("crisis", messages), ("replies", replies))}
+    write_results("care", circumstances("numpy", "scikit-learn") | {"left out": measured})
+
+
+def read_authored(name: str) -> list[Row]:
+    """The authors' texts; each author is a group."""
+    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
+    groups = [f"author {json.loads(line)['author']}" for line in lines]
+    return [
+        Row(read_plainly(row.text).text, row.positive, row.kind, group, 1.0)
+        for row, group in zip(read_labelled(DATA / name), groups, strict=True)
+    ]
+
+
+def read_sentences() -> list[Row]:
+    """The half of the sentences of tests/fixtures/making that earlier rules were written against."""
+    with (FIXTURES / "making" / "crisis_tune.tsv").open(encoding="utf-8", newline="") as file:
+        return [
+            Row(read_plainly(row["text"]).text, row["label"] == "1", row["kind"], "author 7", 1.0)
+            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        ]
+
+
+def read_fixtures() -> list[Row]:
+    """The replies of tests/fixtures/talk that are known to their author; such as speak of it kindly are left out."""
+    rows = [
+        json.loads(line)
+        for name in ("replies.jsonl", "hints_dev.jsonl")
+        for line in (FIXTURES / "talk" / name).read_text(encoding="utf-8").splitlines()
+    ]
+    return [
+        Row(read_plainly(row["text"]).text, row["label"] in ("harmful", "hinted"), row["label"], "author 0", 1.0)
+        for row in rows
+        if row["label"] != "supportive"
+    ]
+
+
+def read_psysuicide(path: Path) -> list[Row]:
+    """The validation split, parted by chance into groups."""
+    draw = random.Random(SEED)
+    return [
+        Row(
+            read_plainly(row.text).text,
+            row.positive,
+            "PsySUICIDE",
+            f"PsySUICIDE {draw.randrange(FOLDS)}",
+            PSYSUICIDE_WEIGHT,
+        )
+        for row in read_labelled(path)
+    ]
+
+
+def read_ordinary(path: Path) -> tuple[list[Row], list[Row]]:
+    """Messages of users and of counsellors, drawn by chance, without those that name suicide or self-harm."""
+    import pyarrow.parquet as pq
+
+    talks = pq.read_table(path, columns=["messages"])["messages"]
+    draw = random.Random(SEED)
+    drawn: dict[str, list[Row]] = {"user": [], "assistant": []}
+    for place in draw.sample(range(len(talks)), 3 * ORDINARY_MESSAGES):
+        message = draw.choice(talks[place].as_py())
+        text = read_plainly(message["content"]).text
+        grave = any(words.kind in ("suicide", "self_harm", "incitement") for words in find_words(text))
+        rows = drawn[message["role"]]
+        if text and not grave and len(rows) < ORDINARY_MESSAGES:
+            rows.append(Row(text, False, "ordinary talk", f"SMILECHAT {len(rows) % FOLDS}", ORDINARY_WEIGHT))
+    return drawn["user"], drawn["assistant"]
+
+
+def learn(name: str, rows: list[Row]) -> dict[str, Any]:
+    """Measure by leaving out each group, then learn from all, write the detector, and give what was measured."""
+    scores = np.zeros(len(rows))
+    learned = list_sentences(rows) if name == "replies" else rows
+    own, spliced = matrix([row.text for row in learned]), matrix(splice_all(learned))
+    # Of a reply the package takes the highest score of its sentences.
+    judged = [list_windows(row.text) if name == "replies" else [row.text] for row in rows]
+    firsts = np.cumsum([0, *map(len, judged)])[:-1]
+    judged_runs = matrix([text for texts in judged for text in texts])
+    groups = np.array([row.group for row in learned])
+    for group in sorted(set(groups)):
+        weights, bias = fit(name, learned, own, spliced, groups != group)
+        left_out = [row.group == group for row in rows]
+        scores[left_out] = np.maximum.reduceat(judged_runs @ weights, firsts)[left_out] + bias
+    for place, row in enumerate(rows):
+        if name == "replies" and any(words.kind in NAMED for words in find_words(row.text)):
+            scores[place] = np.inf  # the package does not ask the detector
+    harmless = np.array([not row.positive and row.group.startswith("author") and _counts(name, row) for row in rows])
+    threshold = float(np.quantile(scores[harmless], 1 - FALSE_ALARMS[name]))
+    weights, bias = fit(name, learned, own, spliced, np.ones(len(learned), dtype=bool))
+    save_detector(as_detector(weights, bias - threshold), CARE / f"{name}.npz")
+    return measure(rows, scores - threshold)
+
+
+def list_sentences(rows: list[Row]) -> list[Row]:
+    """The rows as replies are judged: of harmless ones each sentence with those before it, harmful ones whole."""
+    return [
+        replace(row, text=text, weight=row.weight / len(windows) ** 0.5)
+        for row in rows
+        for windows in ([row.text] if row.positive else list_windows(row.text),)
+        for text in windows
+    ]
+
+
+def _counts(name: str, row: Row) -> bool:
+    return name == "crisis" or row.kind not in LOOKALIKE
+
+
+def fit(name: str, rows: list[Row], own: Any, spliced: Any, chosen: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights and bias of a logistic regression on the chosen rows, alone and among ordinary talk."""
+    from scipy.sparse import vstack
+    from sklearn.linear_model import LogisticRegression
+
+    def regression(strength: float) -> LogisticRegression:
+        return LogisticRegression(C=strength, solver="liblinear", dual=True, tol=0.1, random_state=SEED)
+
+    weights = np.array([row.weight for row in rows])[chosen]
+    labels = np.array([row.positive for row in rows])[chosen]
+    model = regression(REGULARISATION)
+    model.fit(
+        vstack([own[chosen], spliced[chosen]]).tocsr(),
+        np.concatenate([labels, labels]),
+        sample_weight=np.concatenate([weights, weights * SPLICED_WEIGHT]),
+    )
+    alone = regression(1.0).fit(own[chosen][:, 2**BITS :], labels, sample_weight=weights)
+    both = model.coef_[0].copy()
+    meant = np.array([found.endswith(("meant", "another")) for found in names_of_words()])
+    both[2**BITS :] += RULES_ALONE[name] * meant * alone.coef_[0]
+    return both, float(model.intercept_[0])
+
+
+def splice_all(rows: list[Row]) -> list[str]:
+    """Each text with up to three clauses of ordinary talk before it and after it."""
+    draw = random.Random(SEED)
+    talk = [row.text for row in rows if row.group.startswith("SMILECHAT")]
+    clauses = [clause for text in talk for clause in _CLAUSE.findall(text) if 4 <= len(clause) <= 24]
+    spliced = []
+    for row in rows:
+        before, after = (draw.choices(clauses, k=draw.choice((0, 1, 1, 2, 3))) for _ in range(2))
+        between = "" if row.text.endswith(tuple(",。!?;:")) or not after else draw.choice(",。")
+        spliced.append("".join([*before, row.text, between, *after]))
+    return spliced
+
+
+def matrix(texts: list[str]) -> Any:
+    """A sparse row for each text: its runs, of length 1 together, then what the rules found."""
+    from scipy.sparse import csr_matrix
+
+    names = {name: 2**BITS + place for place, name in enumerate(names_of_words())}
+    columns, values, ends = [], [], [0]
+    for text in texts:
+        runs = distinct_runs(text, BITS)
+        found = sorted({names[words.name] for words in find_words(text)})
+        columns += [runs.astype(np.int64), np.array(found, dtype=np.int64)]
+        values += [np.full(len(runs), len(runs) ** -0.5), np.ones(len(found))]
+        ends.append(ends[-1] + len(runs) + len(found))
+    shape = (len(texts), 2**BITS + len(names))
+    return csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape)
+
+
+def as_detector(weights: np.ndarray, bias: float) -> Detector:
+    """The detector with its table in half precision."""
+    rules = dict(zip(names_of_words(), weights[2**BITS :].tolist(), strict=True))
+    return Detector(weights[: 2**BITS].astype(np.float16), rules, bias)
+
+
+def measure(rows: list[Row], scores: np.ndarray) -> dict[str, Any]:
+    """Share found of each source's positive and negative texts at several thresholds, and of each kind at 0.5."""
+
+    def source(row: Row) -> str:
+        return row.group.rstrip("0123456789 ") if row.group.startswith(("PsySUICIDE", "SMILECHAT")) else row.group
+
+    def authors_together(row: Row) -> str:
+        return "authors" if row.group.startswith("author") else source(row)
+
+    return {
+        "by threshold": {
+            str(threshold): shares(rows, scores, authors_together, threshold) for threshold in THRESHOLDS
+        },
+        "by group": shares(rows, scores, source, 0.5),
+        "by kind": shares(rows, scores, lambda row: row.kind, 0.5),
+    }
+
+
+def shares(
+    rows: list[Row], scores: np.ndarray, name: Callable[[Row], str], threshold: float
+) -> dict[str, dict[str, tuple[float, int]]]:
+    """By name, the share of texts whose score reaches the threshold, and how many texts there are."""
+    found: dict[str, dict[str, list[bool]]] = {}
+    least = np.log(threshold / (1 - threshold))
+    for row, score in zip(rows, scores, strict=True):
+        side = "found" if row.positive else "false alarms"
+        found.setdefault(name(row), {}).setdefault(side, []).append(bool(score >= least))
+    return {
+        key: {side: (round(sum(hits) / len(hits), 4), len(hits)) for side, hits in sides.items()}
+        for key, sides in sorted(found.items())
+    }
+
+
+def measure_time() -> None:
+    """Microseconds for a message of 50 characters, and to the first piece of a reply of 200 tokens."""
+    from soulchatcorpus.care.crisis import find_crisis
+    from soulchatcorpus.care.replies import HeldStream
+
+    message = "我最近总觉得自己很焦虑，身心俱疲。不知道该怎么办，活着真的好累，有时候想一觉睡过去再也不要醒来了"
+    calm = "我最近总觉得自己很焦虑，身心俱疲。不知道该怎么办，工作真的好累，有时候想请一个长假去海边走一走再说"
+    reply = list("听起来你最近承受了很多压力，谢谢你愿意告诉我。我想多听你说一说，这些天里最难熬的是哪个时候？" * 5)[
+        :200
+    ]
+
+    def stream() -> int:
+        """Tokens until the first piece comes."""
+        held = HeldStream()
+        pieces = [bool(held.feed(token)) for token in reply]
+        held.finish()
+        return pieces.index(True) + 1
+
+    write_results(
+        "care_time",
+        circumstances("numpy")
+        | {
+            "microseconds for a message without a finding": _microseconds(partial(find_crisis, calm)),
+            "microseconds for a message with a finding": _microseconds(partial(find_crisis, message)),
+            "microseconds for a reply of 200 tokens": _microseconds(stream),
+            "tokens until the first piece": {"with care": stream(), "without care": 1},
+        },
+    )
+
+
+def _microseconds(call: Callable[[], object]) -> float:
+    """The least CPU time of a call, of 7 rounds of 300."""
+    rounds = []
+    for _ in range(7):
+        start = time.process_time()
+        for _ in range(300):
+            call()
+        rounds.append((time.process_time() - start) / 300 * 1e6)
+    return round(min(rounds), 1)
+
+
+def write_simplified() -> None:
+    """soulchatcorpus/care/simplified.txt from opencc's conversions of single characters."""
+    import opencc
+
+    converters = [opencc.OpenCC(name) for name in ("t2s", "tw2s", "hk2s")]
+    pairs = dict(_pairs(converters, range(0x3400, 0xA000)))
+    simplified = set(pairs.values())
+    text = "".join(key + value for key, value in sorted(pairs.items()) if key not in simplified)
+    path = CARE / "simplified.txt"
+    head = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    rows = [text[start : start + 76] for start in range(0, len(text), 76)]
+    path.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+
+
+def _pairs(converters: list[Any], places: range) -> Iterator[tuple[str, str]]:
+    for character in map(chr, places):
+        for converter in converters:
+            plain = converter.convert(character)
+            if plain != character and len(plain) == 1 and ord(plain) < 0x10000:
+                yield character, plain
+                break
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""One judgement for messages and replies: a text is read plainly, rules and detector weigh it."""
+
+import math
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from .detector import Detector, load_detector
+from .evasive import read_plainly
+from .folding import Folded
+from .rules import Words, find_words
+
+# What a character must weigh, as a share of the heaviest, to be among the words that weighed most.
+_HEAVY = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Why a text was taken for what a detector learned.
+
+    Attributes:
+        score: a probability as the detector has it.
+        spans: start and end, in the text as given, of the words that weighed most.
+        words: what the rules found.
+    """
+
+    score: float
+    spans: list[tuple[int, int]]
+    words: list[Words]
+
+
+def judge(detector: Detector, text: str, threshold: float) -> Judgement | None:
+    """The judgement of `text`, or None where its score is below the threshold or it has no words."""
+    folded = read_plainly(text)
+    if not folded.text.strip():
+        return None
+    words = find_words(folded.text)
+    score = 0.5 + 0.5 * math.tanh(detector.score(folded.text, {found.name for found in words}) / 2)
+    return Judgement(score, _heaviest(detector, folded, words), words) if score >= threshold else None
+
+
+def load_own_detector(name: str) -> Detector:
+    """A detector that comes with the package: "crisis" or "replies"."""
+    return load_detector(Path(str(files(__package__).joinpath(f"{name}.npz"))))
+
+
+def _heaviest(detector: Detector, folded: Folded, words: list[Words]) -> list[tuple[int, int]]:
+    """Where in the original the heaviest characters stand, neighbours together; all of it where none weighs more."""
+    weights = detector.weigh(folded.text)
+    for found in words:  # a match of the rules stands as a whole
+        inside = slice(found.start, found.end)
+        weights[inside] = [max(weights[inside]) + detector.rules[found.name]] * (found.end - found.start)
+    least = _HEAVY * max(max(weights), 0)
+    spans: list[tuple[int, int]] = []
+    for place, weight in enumerate(weights):
+        if weight >= least:
+            start, end = folded.original(place, place + 1)
+            if spans and start <= spans[-1][1]:
+                start, _ = spans.pop()
+            spans.append((start, end))
+    return spans or [folded.original(0, len(weights))]

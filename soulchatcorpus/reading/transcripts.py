@@ -1,0 +1,82 @@
+"""Text dialogues: a line for every message, with its speaker's name before a colon.
+
+cpsycound   a text file a dialogue, lines 来访者：… and 心理咨询师：…: CPsyCoun
+
+A line without a speaker goes on with the message before it. A line of somebody else (旁白：, 母亲：, 王女士：) is
+refused: glued to the message before, it would become that speaker's words.
+"""
+
+import re
+from typing import Any
+
+from ..schema import Conversation, Message
+from .roles import ROLES, find_role
+
+
+class BadRecord(ValueError):
+    """A record that is not of its format; the message is the cause alone, without file and place."""
+
+
+def alternatives(names: tuple[str, ...]) -> str:
+    """A pattern for any of the names, the longest first."""
+    return "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+
+
+_KINDS: dict[type, str] = {dict: "an object", list: "a list"}
+_BLANKS = "\\s\u3000\u200b\ufeff"
+_MARKS = f"[{_BLANKS}*_#>\\-•·【\\[]*"
+# A number or a name in brackets tells two of a kind apart: 来访者2, 来访者（王女士）.
+_GAP = "[ \u3000]*"
+_NUMBER, _PERSON = "(?:[0-9]{1,3}|[A-Za-z]|[一二三四五甲乙])?", "(?:[（(][^（()）\n]{1,20}[)）])?"
+_AFTER_NAME = f"{_GAP}{_NUMBER}{_GAP}{_PERSON}{_GAP}"
+_END = f"[*_】\\]]*{_GAP}[:：][*_]*"
+_SPEAKER = re.compile(f"^{_MARKS}(?P<name>{alternatives(tuple(ROLES))}){_AFTER_NAME}{_END}", re.IGNORECASE)
+# Who else speaks in transcripts. Not every word before a colon: 建议：… and 第一步：… go on with a message.
+_OTHERS = (
+    *("旁白", "督导", "督导师", "主持人", "记录者", "记录人", "助理", "护士", "社工", "观察员", "管理员"),
+    *("母亲", "父亲", "妈妈", "爸爸", "家长", "家属", "丈夫", "妻子", "老公", "老婆", "儿子", "女儿", "孩子", "伴侣"),
+    *("男方", "女方", "男友", "女友", "老师", "班主任", "学生", "医生", "朋友", "接线员", "志愿者"),
+    *("narrator", "supervisor", "moderator", "mother", "father", "husband", "wife", "nurse", "doctor", "teacher"),
+    *("student", "parent", "partner", "interviewer", "interviewee"),
+)
+_OTHER = re.compile(
+    f"^{_MARKS}(?P<name>{alternatives(_OTHERS)}|[\u4e00-\u9fff]{{1,3}}(?:女士|先生|小姐|同学|老师|医生|阿姨|叔叔)"
+    f"|(?:speaker|person|说话人|发言人)[ _]?[0-9A-Za-z]{{1,2}}){_AFTER_NAME}{_END}",
+    re.IGNORECASE,
+)
+_ALLOWED = "用户：, 来访者：, 求助者：, 心理咨询师：, 咨询师：, 支持者：, 系统："
+
+
+def read_line(line: str) -> Message | None:
+    """The message that a line starts, None where no known speaker stands before a colon at its start."""
+    found = _SPEAKER.match(line)
+    role = find_role(found["name"]) if found else None
+    return {"role": role, "content": line[found.end() :]} if found and role else None
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text is a single line of a known speaker: one message of a dialogue, and not a dialogue."""
+    return "\n" not in text.strip() and read_line(text) is not None
+
+
+def read_transcript(record: Any, default_id: str) -> list[Conversation]:
+    """`record` is the text of a file."""
+    if type(record) is not str:
+        raise BadRecord(f"the record is {_KINDS.get(type(record), 'no text')}, expected the text of a file")
+    messages: list[Message] = []
+    for number, line in enumerate(record.split("\n"), 1):
+        if not line.strip():
+            continue
+        if other := _OTHER.match(line):
+            raise BadRecord(
+                f"line {number} is of another speaker, {other['name'] + '：'!r}; allowed: {_ALLOWED} (name such "
+                "speakers by one of these, or take their lines out)"
+            )
+        message = read_line(line)
+        if message is not None:
+            messages.append(message)
+        elif messages:
+            messages[-1]["content"] += "\n" + line
+        else:
+            raise BadRecord(f"a dialogue starts with one of {_ALLOWED}; found {line[:20]!r}")
+    return [Conversation(default_id, messages)]

@@ -1,0 +1,58 @@
+"""Evasive spellings: read for the words that they stand for, and left alone where they have their ordinary meaning."""
+
+import pytest
+
+from soulchatcorpus.care.evasive import read_plainly
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("我想紫砂", "我想自杀"),
+        ("想zs", "想自杀"),
+        ("自鲨", "自杀"),
+        ("自sha", "自杀"),
+        ("想4了", "想死了"),
+        ("想si", "想死"),
+        ("s了算了", "死了算了"),
+        ("好想亖", "好想死"),
+        ("想歹匕", "想死"),
+        ("割w了", "割腕了"),
+        ("想跳l", "想跳楼"),
+        ("wo xiang si", "wo 想死"),
+        ("🔪💊", "刀药"),
+        ("unalive myself", "kill myself"),
+        ("unalive", "kill myself"),
+        ("KMS", "kill myself"),
+        ("su1cide", "suicide"),
+        ("我想重开了", "我想想死了重来了"),
+    ],
+)
+def test_read_for_the_word(text, plain):
+    assert read_plainly(text).text == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "泡茶用紫砂壶",
+        "zs是战士还是法师",
+        "想4点起床",
+        "买了4个",
+        "这局不行,重开",
+        "class",
+        "看了tl",
+        "他的嘎啦苹果",
+        "老鼠",
+    ],
+)
+def test_ordinary_meaning_stays(text):
+    assert read_plainly(text).text == text
+
+
+def test_span_is_that_of_the_spelling():
+    text = "今天又想 Z S 了"
+    folded = read_plainly("今天又想紫 砂了")
+    start = folded.text.index("自杀")
+    assert "今天又想紫 砂了"[slice(*folded.original(start, start + 2))] == "紫 砂"
+    assert len(text) == 10

@@ -1,0 +1,52 @@
+import pytest
+
+from soulchatcorpus.reading.corpus import read_corpus
+from soulchatcorpus.reading.json_stream import CorpusError
+from soulchatcorpus.reading.transcripts import read_line
+
+
+@pytest.mark.parametrize(
+    ("line", "role"),
+    [
+        ("系统：你是咨询师", "system"),
+        ("来访者2：我也是", "user"),
+        ("来访者（王女士）：我也是", "user"),
+        ("**心理咨询师**：怎么了？", "assistant"),
+        ("**心理咨询师：** 怎么了？", "assistant"),
+        ("　　心理咨询师：怎么了？", "assistant"),
+        ("【咨询师】：怎么了？", "assistant"),
+        ("- Client: hello", "user"),
+        ("求助者: 累", "user"),
+        ("支持者 ：嗯", "assistant"),
+        ("AI：嗯", "assistant"),
+        ("建议：先睡觉", None),
+        ("用户体验：很好", None),
+        ("我是用户", None),
+    ],
+)
+def test_a_speaker_s_line(line, role):
+    found = read_line(line)
+    assert (found["role"] if found else None) == role
+
+
+@pytest.mark.parametrize(
+    "line", ["旁白：她哭了", "母亲：别说了", "王女士：我也是", "督导：停一下", "Speaker 2: hm", "医生：嗯"]
+)
+def test_another_speaker_is_refused(tmp_path, line):
+    (tmp_path / "a.txt").write_text(f"来访者：我很累\n{line}\n咨询师：怎么了？\n")
+    with pytest.raises(CorpusError, match=r"a\.txt: record 1: line 2 is of another speaker, .*; allowed: 用户："):
+        list(read_corpus(tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk"])
+def test_a_line_without_a_speaker_goes_on_with_the_message(tmp_path, encoding):
+    text = "来访者：我很累\r\n建议：没有\r\n\r\n咨询师：怎么了？\r\n"
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    (talk,) = read_corpus(tmp_path / "a.txt")
+    assert [message["content"] for message in talk.messages] == ["我很累\n建议：没有", "怎么了？"]
+
+
+def test_a_text_that_is_no_dialogue_is_told_what_one_is(tmp_path):
+    (tmp_path / "a.txt").write_text("今天下雨")
+    with pytest.raises(CorpusError, match=r"a dialogue starts with one of 用户：, .*; found '今天下雨'"):
+        list(read_corpus(tmp_path / "a.txt"))
