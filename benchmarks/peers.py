@@ -61,7 +61,7 @@ def write_conversations(path: Path, copies: int) -> None:
 
     rows: list[dict[str, Any]] = []
     for split in sorted(SAMPLE.glob("conversations-*.parquet")):
-        convert(split, path, to="sharegpt")
+        convert(split, path, to="sharegpt", overwrite=True)
         rows += map(json.loads, path.read_bytes().splitlines())
     with path.open("w", encoding="utf-8") as file:
         for copy in range(copies):
