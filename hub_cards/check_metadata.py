@@ -9,6 +9,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from .finding import Finding
+from .licences import CHATGLM_LICENCE, is_chatglm_6b
 from .metadata import VOCABULARY
 
 CARD = "README.md"
@@ -29,6 +30,10 @@ def check_model_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Fin
                 1,
                 f"base_model is {base!r}; the id of a repository on the Hub is needed; `--base-model` names it",
             )
+    bases = [str(base) for base in as_list(metadata.get("base_model"))]
+    if metadata.get("license_name") == CHATGLM_LICENCE and not any(map(is_chatglm_6b, bases)):
+        found = ", ".join(bases) or "none"
+        yield Finding(CARD, 1, f"license_name is {CHATGLM_LICENCE}, ChatGLM-6B's, and base_model is {found}")
     relation = metadata.get("base_model_relation")
     if relation is not None and relation not in RELATIONS:
         yield Finding(CARD, 1, f"base_model_relation is {relation!r}; one of {', '.join(sorted(RELATIONS))} is needed")

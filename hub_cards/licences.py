@@ -20,6 +20,7 @@ PUBLIC_LICENCES = OPEN_LICENCES | {
     "pddl",
 }
 LICENCE_LINK = "LICENSE"
+CHATGLM_LICENCE = "chatglm-6b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,23 @@ class ModelLicence:
     link: str | None = None
 
 
+def is_chatglm_6b(base: str) -> bool:
+    """Whether a base is by its name ChatGLM-6B; others of its architecture were trained from nothing."""
+    return "chatglm-6b" in base.lower().rsplit("/", 1)[-1]
+
+
 def model_licence(model_type: str, base_model: BaseModel | None, data_licence: str | None) -> ModelLicence:
-    """The base's licence, which is ChatGLM's own for what was made of ChatGLM; without a base Apache-2.0.
+    """The base's licence, which is ChatGLM's own for what was made of ChatGLM-6B; without a base Apache-2.0.
+
+    Another base of ChatGLM's architecture has a licence of its own, which has to be told.
 
     Weights trained from nothing on data whose terms are not open ones, or not known, stand under those terms.
     """
     if base_model and base_model.licence:
         return ModelLicence(base_model.licence)
     if base_model:
-        is_chatglm = model_type == "chatglm"
-        return ModelLicence("other", "chatglm-6b", LICENCE_LINK) if is_chatglm else ModelLicence("unknown")
+        is_chatglm = model_type == "chatglm" and is_chatglm_6b(base_model.id)
+        return ModelLicence("other", CHATGLM_LICENCE, LICENCE_LINK) if is_chatglm else ModelLicence("unknown")
     if (data_licence or "").lower() not in OPEN_LICENCES:
         return ModelLicence("other", "terms-of-the-training-data", LICENCE_LINK)
     return ModelLicence("apache-2.0")

@@ -67,16 +67,17 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an OUT that is there already.")] = False,
 ) -> None:
     """Write a corpus in another form. Rejected records go to OUT.rejected.jsonl with their reasons."""
+    from soulchatcorpus.files import show
     from soulchatcorpus.tools.convert import convert as convert_corpus
 
     conversion = convert_corpus(source, output, to.value, format, on_error.value, overwrite=overwrite)
-    typer.echo(f"{conversion.rows:,} rows of {to.value} in {output}")
+    typer.echo(f"{conversion.rows:,} rows of {to.value} in {show(output)}")
     for line in conversion.report.lines():
         typer.echo(line)
     for what, count in conversion.left_out.items():
         typer.echo(f"left out, since {to.value} cannot carry it: {count:,} {what}")
     if conversion.report.rejected:
-        typer.echo(f"rejected records: {output}.rejected.jsonl")
+        typer.echo(f"rejected records: {show(output)}.rejected.jsonl")
 
 
 @app.command()

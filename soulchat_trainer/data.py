@@ -20,9 +20,10 @@ import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
+from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
-FILE_SUFFIXES = (".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".gz", ".zst", ".zstd")
+FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3

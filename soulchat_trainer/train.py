@@ -16,7 +16,14 @@ from .data import load_corpus
 from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
-from .training.checkpoints import check_room, count_parameters, describe_last_whole, saving, trainers_habits_off
+from .training.checkpoints import (
+    check_new_folder,
+    check_room,
+    count_parameters,
+    describe_last_whole,
+    saving,
+    trainers_habits_off,
+)
 from .training.models import describe_use, make_model, make_tokenizer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
@@ -58,6 +65,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
+    if not _resume(args.resume_from_checkpoint):
+        check_new_folder(args.output_dir)
     if args.deepspeed is not None:
         check_compiler()
     if args.device.type == "cpu" and args.world_size == 1:

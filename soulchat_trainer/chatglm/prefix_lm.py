@@ -59,7 +59,8 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
             real.sum(1) > config.max_sequence_length,
         ]
     )
-    if wrong.any():  # one synchronisation with the device for all checks
+    # One synchronisation with the device for all checks; while a graph is exported there are no values yet.
+    if not torch.compiler.is_exporting() and wrong.any():
         _refuse(input_ids, real, wrong, config)
 
     start = real.argmax(1, keepdim=True)
@@ -118,6 +119,8 @@ def make_attention_mask(
     Keys are: the P-Tuning prefix, what the cache holds, this call. None where one token sees every key.
     """
     if attention_mask is not None and attention_mask.dim() == 4:
+        if attention_mask.dtype is not torch.bool:
+            raise ValueError(f"attention_mask is 4-D and {attention_mask.dtype}; allowed in 4-D: bool, True = sees")
         return attention_mask
     batch, length = inputs_embeds.shape[:2]
     device = inputs_embeds.device

@@ -6,13 +6,14 @@ Both are filled from a YAML recipe and overridden by command-line flags; every f
 import importlib.util
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import transformers
 from packaging.version import Version
 from transformers import SchedulerType, Seq2SeqTrainingArguments
 
+from soulchat_metrics import METRIC_NAMES
 from soulchatcorpus.thoughts import check_thinking
 
 from ..generation.sampling import Decoding
@@ -32,6 +33,38 @@ CHANGED_DEFAULTS = {
     "save_total_limit": "two checkpoints: when the last one is torn, the one before it is whole",
     "ddp_find_unused_parameters": "every trained parameter is used at every step; looking for others costs a pass",
 }
+
+_BATCHES = "batches are made by length, and nothing is left out"
+_REPLIES = "replies are drawn as top_p, temperature and max_new_tokens say"
+_NO_LOGITS = "an evaluation keeps sums of losses, no logits"
+_OWN_BATCHES = "the trainer makes its own batches; DeepSpeed and DDP share them out"
+# Fields of Seq2SeqTrainingArguments that would do nothing here, or harm, and why: only their default is allowed.
+REFUSED = {
+    "train_sampling_strategy": _BATCHES,
+    "length_column_name": _BATCHES,
+    "dataloader_drop_last": _BATCHES,
+    "sortish_sampler": _BATCHES,
+    "accelerator_config": _OWN_BATCHES,
+    "parallelism_config": _OWN_BATCHES,
+    "fsdp": "models that do not fit are parted by DeepSpeed (zero3.json)",
+    "fsdp_config": "models that do not fit are parted by DeepSpeed (zero3.json)",
+    "label_names": "labels are made here, on replies",
+    "remove_unused_columns": "rows are tokenized here and need their text",
+    "logging_nan_inf_filter": "a loss that is not finite stops the run",
+    "include_for_metrics": _NO_LOGITS,
+    "batch_eval_metrics": _NO_LOGITS,
+    "eval_do_concat_batches": _NO_LOGITS,
+    "eval_use_gather_object": _NO_LOGITS,
+    "eval_accumulation_steps": _NO_LOGITS,
+    "generation_max_length": _REPLIES,
+    "generation_num_beams": _REPLIES,
+    "generation_config": _REPLIES,
+    "enable_jit_checkpoint": "a checkpoint that was cut short is passed over; lower save_steps",
+    "hub_always_push": "while a push goes on, only the newest that follows waits",
+    "do_predict": "num_test_turns says how many test turns are answered",
+}
+# Whether more is better, of what an evaluation measures.
+GREATER_IS_BETTER = {"loss": False, "perplexity": False} | dict.fromkeys(METRIC_NAMES, True)
 
 AT_LEAST_ONE = (
     "per_device_train_batch_size",
@@ -111,6 +144,8 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     )
 
     def __post_init__(self) -> None:
+        self._refuse_what_does_nothing()
+        self._check_best_metric()
         for name in AT_LEAST_ONE:
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -124,6 +159,36 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         super().__post_init__()
         if self.deepspeed and "scheduler" in self.hf_deepspeed_config.config:
             self._fill_deepspeed_scheduler()
+
+    def _refuse_what_does_nothing(self) -> None:
+        """Raises ValueError for a field that would have no effect here, or another than its name says."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            default = [] if one.name == "include_for_metrics" else one.default
+            if one.name in REFUSED and value != default:
+                raise ValueError(f"{one.name} is {value}; allowed: {default}: {REFUSED[one.name]}")
+        linear = self.lr_scheduler_type == SchedulerType.LINEAR
+        if linear and self.lr_scheduler_kwargs:
+            raise ValueError(f"lr_scheduler_kwargs is {self.lr_scheduler_kwargs}; allowed with linear: none")
+        if not linear and self.warmup_type != "log" and self.deepspeed is None:
+            raise ValueError(f"warmup_type is {self.warmup_type}; allowed: log, unless lr_scheduler_type is linear")
+        if self.muon_learning_rate is not None and (self.optim_args or self.optim_target_modules):
+            raise ValueError("optim_args, optim_target_modules are not Muon's; allowed with muon_learning_rate: none")
+
+    def _check_best_metric(self) -> None:
+        """Say which end of `metric_for_best_model` is the better one: by the parent, all but a loss are to grow."""
+        if self.metric_for_best_model is None:
+            return
+        name = self.metric_for_best_model.removeprefix("eval_")
+        measured = GREATER_IS_BETTER if self.predict_with_generate else ("loss", "perplexity")
+        if name not in measured:
+            raise ValueError(
+                f"metric_for_best_model is {self.metric_for_best_model}; allowed: {', '.join(measured)}; "
+                "BLEU and ROUGE are measured with predict_with_generate"
+            )
+        if self.greater_is_better not in (None, GREATER_IS_BETTER[name]):
+            raise ValueError(f"greater_is_better is {self.greater_is_better}; allowed for {name}: the other, or none")
+        self.greater_is_better: bool | None = GREATER_IS_BETTER[name]
 
     def _fill_deepspeed_scheduler(self) -> None:
         """Put the warm-up's form where the DeepSpeed file says "auto"; one that differs from it is refused."""

@@ -44,16 +44,19 @@ class LogAtSaveCallback(TrainerCallback):
 
 
 class RunInfoCallback(TrainerCallback):
-    """Writes what a run is (recipe, data fingerprint, versions, git revision) into every trainer_state.json."""
+    """Writes what a run is (recipe, data fingerprint, versions, git revision) into every trainer_state.json.
 
-    def __init__(self, run_info: dict[str, Any]):
-        self.run_info = run_info
+    `identity` is what tells it from other runs, which cannot go on from its checkpoints.
+    """
+
+    def __init__(self, run_info: dict[str, Any], identity: dict[str, Any]):
+        self.known = {"run_info": run_info, "identity": identity}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Put it where the state keeps what callbacks know, under this class's name."""
-        state.stateful_callbacks[type(self).__name__] = {"args": {"run_info": self.run_info}, "attributes": {}}
+        state.stateful_callbacks[type(self).__name__] = {"args": self.known, "attributes": {}}
 
 
 class FinishCheckpointCallback(TrainerCallback):

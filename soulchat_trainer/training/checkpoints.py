@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +19,10 @@ from soulchatcorpus.files import write_json
 
 logger = logging.get_logger(__name__)
 MANIFEST_NAME = "manifest.json"
+STATE_NAME = "trainer_state.json"
+# What a run leaves in its folder beside checkpoints.
+OUTPUTS = ("*.safetensors", "*.bin", "results.json", STATE_NAME)
+OPTIMIZER_STATES = ("optimizer*", "global_step*")  # the second is DeepSpeed's
 # What writing weights raises.
 SAVING_ERRORS = (OSError, RuntimeError, SafetensorError)
 
@@ -57,11 +62,10 @@ def checkpoint_name(step: int) -> str:
 
 
 def remove_old_checkpoints(newest: Path, limit: int | None, keep: str | None) -> None:
-    """Remove the oldest checkpoints beside `newest` beyond `limit`, but neither it nor `keep`."""
+    """Remove the checkpoints of the fewest steps beside `newest` beyond `limit`, but neither it nor `keep`."""
     kept = {newest.resolve(), *([Path(keep).resolve()] if keep else [])}
     others = [path for path in list_checkpoints(newest.parent) if path.resolve() not in kept]
     if limit is not None and limit >= 1:
-        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for path in others[max(0, limit - len(kept)) :]:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -159,6 +163,55 @@ def find_checkpoint_to_resume(output_dir: str | Path, asked: str | bool | None) 
     if torn:
         raise ValueError(f"resume_from_checkpoint: {asked} is torn ({torn})")
     return asked
+
+
+def check_new_folder(output_dir: str | Path) -> None:
+    """Raises ValueError where a folder holds a run already, which a new one would replace or mix with its own."""
+    folder = Path(output_dir)
+    found = [*list_checkpoints(folder), *(path for pattern in OUTPUTS for path in sorted(folder.glob(pattern)))]
+    if found:
+        raise ValueError(
+            f"output_dir {folder} holds a run already ({found[0].name}); allowed: resume_from_checkpoint true, which "
+            "goes on with it, another output_dir, or to move that one away first"
+        )
+
+
+def check_same_run(checkpoint: str | Path, identity: dict[str, Any]) -> None:
+    """Refuse to go on from a checkpoint of another run, or from one that cannot be gone on from.
+
+    Args:
+        checkpoint: a whole one.
+        identity: what this run is (`run_info.run_identity`).
+
+    Raises:
+        ValueError: it is another run's, does not say whose it is, or holds the model alone.
+    """
+    checkpoint = Path(checkpoint)
+    if not any(path for pattern in OPTIMIZER_STATES for path in checkpoint.glob(pattern)):
+        raise ValueError(
+            f"resume_from_checkpoint: {checkpoint} holds the model alone (save_only_model), so its run cannot go on; "
+            "allowed: a checkpoint with the optimizer's state, or a new run with model_name_or_path "
+            f"{checkpoint}"
+        )
+    there = read_identity(checkpoint)
+    if there is None:
+        raise ValueError(f"resume_from_checkpoint: {checkpoint} does not say which run it is of")
+    for name in sorted(identity.keys() | there.keys()):
+        if identity.get(name) != there.get(name):
+            raise ValueError(
+                f"resume_from_checkpoint: {checkpoint} is of another run: {name} is {there.get(name)} there and "
+                f"{identity.get(name)} here; allowed: the same, or a new run in another output_dir"
+            )
+
+
+def read_identity(checkpoint: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of its run; None where it says nothing."""
+    try:
+        callbacks = json.loads((checkpoint / STATE_NAME).read_text(encoding="utf-8"))["stateful_callbacks"]
+        identity = callbacks["RunInfoCallback"]["args"]["identity"]
+    except (FileNotFoundError, KeyError, ValueError):
+        return None
+    return identity if isinstance(identity, dict) else None
 
 
 def find_last_whole_checkpoint(output_dir: str | Path) -> Path | None:

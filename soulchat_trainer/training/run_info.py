@@ -1,12 +1,28 @@
 """What a run is: recipe, data and their fingerprint, package versions, git revision; and how its training went."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset, DatasetDict
-from transformers import TrainerState
+from transformers import PreTrainedModel, TrainerState
 
 from ..data import corpus_fingerprint, describe_dataset
 from ..environment import describe_environment
+from .arguments import SoulChatTrainingArguments
+from .checkpoints import count_parameters
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+# The arguments that decide a run's weights.
+DECIDING = (
+    *("seed", "data_seed", "max_steps", "num_train_epochs"),
+    *("learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_type"),
+    *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
+    *("muon_learning_rate", "neftune_noise_alpha", "label_smoothing_factor", "bf16", "fp16"),
+    *("max_source_length", "max_target_length", "max_tokens", "loss_on", "thinking", "glm_objective"),
+)
 
 
 def describe_run(recipe: str | None, dataset: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +40,24 @@ def describe_rows(rows: Any) -> dict[str, Any]:
     if not isinstance(rows, Dataset):
         return {"name": "unnamed"}
     return describe_corpus(rows.info.dataset_name or "unnamed", DatasetDict(train=rows))
+
+
+def run_identity(
+    args: SoulChatTrainingArguments, model: "PreTrainedModel | PeftModel", dataset: dict[str, Any]
+) -> dict[str, Any]:
+    """What tells a run from others: every value that decides its weights; not how many processes share the work."""
+    values = args.to_dict()
+    identity = {name: values[name] for name in DECIDING}
+    identity["samples_of_a_step"] = (
+        args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        if args.max_tokens is None
+        else None
+    )
+    identity["dataset"] = dataset.get("fingerprint") or dataset["name"]
+    identity["model"] = f"{model.config.model_type} of {Path(model.config.name_or_path).name or 'new weights'}"
+    identity["parameters"] = count_parameters(model)
+    identity["trained_parameters"] = count_parameters(model, trainable_only=True)
+    return identity
 
 
 def describe_training(state: TrainerState, arguments: dict[str, Any], parameters: int) -> dict[str, Any]:

@@ -20,13 +20,15 @@ import torch
 from accelerate.data_loader import DataLoaderShard
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
+from transformers.trainer_utils import SaveStrategy
 from transformers.utils import logging
 
 import soulchat_metrics
 from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
 
+from ..chatglm import ChatGLMTokenizer
 from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
@@ -36,6 +38,8 @@ from .arguments import SoulChatTrainingArguments
 from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback
 from .checkpoints import (
     SAVING_ERRORS,
+    check_new_folder,
+    check_same_run,
     checkpoint_name,
     count_parameters,
     describe_last_whole,
@@ -49,11 +53,19 @@ from .checkpoints import (
 from .hub_push import HubPusher, make_pusher
 from .loss import LARGEST_DIFFERENCE, LabelledHead, find_base
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
-from .run_info import describe_rows, describe_run, describe_training
+from .run_info import describe_rows, describe_run, describe_training, run_identity
 from .streaming import StreamedBatches
 
 logger = logging.get_logger(__name__)
 
+# Arguments of transformers' trainers that would do nothing here, or harm, and why.
+REFUSED = {
+    "model_init": "there is no search here; give a model",
+    "compute_metrics": "an evaluation keeps no logits; predict_with_generate scores replies",
+    "preprocess_logits_for_metrics": "an evaluation keeps no logits",
+    "compute_loss_func": "the held-out loss is the model's own; one of another kind is a model's",
+    "optimizer_cls_and_kwargs": "give optimizers, or optim in the arguments",
+}
 STREAM_HAS_NO_END = "eval_dataset is a stream; allowed: rows, or samples that are ready (SampleDataset)"
 
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset | TurnView
@@ -72,7 +84,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         processing_class: the model's tokenizer.
         run_info: what trainer_state.json and the model card tell of the run (recipe, dataset, versions, git_revision);
             by default what can be known from here.
-        **kwargs: everything else that `Seq2SeqTrainer` takes.
+        **kwargs: what else `Seq2SeqTrainer` takes, but for `REFUSED`.
 
     Raises:
         ValueError: the model cannot be trained as `args` ask (for instance `loss_on="every_turn"` on ChatGLM), or
@@ -83,7 +95,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def __init__(
         self,
-        model: torch.nn.Module | None = None,
+        model: PreTrainedModel | None = None,
         args: SoulChatTrainingArguments | None = None,
         train_dataset: Rows | SampleDataset | None = None,
         eval_dataset: Rows | SampleDataset | None = None,
@@ -92,6 +104,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
         **kwargs: Any,
     ):
         args = args or SoulChatTrainingArguments()
+        for name, why in REFUSED.items():
+            if kwargs.get(name) is not None:
+                raise ValueError(f"{name} is given; allowed: None: {why}")
+        if model is None or processing_class is None:
+            missing = "model" if model is None else "processing_class"
+            raise ValueError(f"{missing} is None; allowed: a model and its tokenizer")
+        if args.muon_learning_rate is not None and kwargs.get("optimizers", (None, None))[0] is not None:
+            raise ValueError("an optimizer and muon_learning_rate are given; allowed: one of them")
         if isinstance(eval_dataset, datasets.IterableDataset):
             raise ValueError(STREAM_HAS_NO_END)
         train_dataset, eval_dataset = _stored_rows(train_dataset), _stored_rows(eval_dataset)
@@ -106,8 +126,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
             args.glm_objective,
             args.thinking,
         )
+        if args.use_liger_kernel and isinstance(processing_class, ChatGLMTokenizer):
+            raise ValueError("use_liger_kernel is True; allowed: False: Liger has no kernels for ChatGLM")
         self.eval_rows = eval_dataset
-        kwargs.setdefault("data_collator", make_collator(processing_class, args))
+        kwargs["data_collator"] = kwargs.get("data_collator") or make_collator(processing_class, args)
         with args.main_process_first(local=True, desc="tokenizing"):
             train_dataset = self._samples(train_dataset, args, kwargs["data_collator"])
             eval_dataset = self._samples(eval_dataset, args, kwargs["data_collator"])
@@ -122,7 +144,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if model is not None:  # generation_config.json of what is saved draws as the results were drawn
             find_base(model).generation_config.update(**args.decoding().arguments)
         self.add_callback(LogAtSaveCallback)
-        self.add_callback(RunInfoCallback(self.run_info))
+        self.identity = run_identity(args, self.model, self.run_info["dataset"])
+        self.add_callback(RunInfoCallback(self.run_info, self.identity))
         self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
@@ -151,6 +174,11 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Any) -> Any:
         if isinstance(rows, datasets.IterableDataset):
+            for name in ("dataloader_prefetch_factor", "dataloader_persistent_workers", "dataloader_num_workers"):
+                if getattr(args, name):
+                    raise ValueError(
+                        f"{name} is {getattr(args, name)}; allowed with a stream: none: it is read and tokenized here"
+                    )
             return StreamedBatches(
                 rows,
                 self.encoder,
@@ -168,6 +196,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 f"a data set is a {type(rows).__name__}; allowed: a Dataset or IterableDataset of conversations or "
                 "turns, a TurnView, a SampleDataset"
             )
+        if len(rows) == 0:
+            raise ValueError("a data set is empty; allowed: one row or more, or no data set")
         samples = SampleDataset(encode_dataset(rows, self.encoder, num_proc=args.dataloader_num_workers or None))
         if args.process_index == 0:
             logger.warning(samples.describe_cuts(args.max_source_length, args.max_target_length))
@@ -202,7 +232,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         return self._length_dataloader(samples, self.args.per_device_eval_batch_size, self.args.max_tokens)
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
-        """For `predict`: the same."""
+        """For `predict`, which gives the loss, no predictions (`generate_replies` gives replies): the same."""
         return self.get_eval_dataloader(test_dataset)
 
     def _length_dataloader(self, samples: Any, batch_size: int, max_tokens: int | None) -> DataLoader:
@@ -213,6 +243,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             "pin_memory": args.dataloader_pin_memory and args.device.type != "cpu",
             "persistent_workers": args.dataloader_persistent_workers,
             "prefetch_factor": args.dataloader_prefetch_factor,
+            "multiprocessing_context": args.dataloader_multiprocessing_context,
+            "in_order": args.dataloader_in_order,
         }
         if isinstance(samples, StreamedBatches):
             return DataLoaderShard(samples, batch_size=None, **{**common, "num_workers": 0})
@@ -267,10 +299,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
         Raises:
-            ValueError: no whole checkpoint is there, or a loss or weight was not finite.
+            ValueError: no whole checkpoint is there, it is another run's, a new run's folder holds one already, or a
+                loss or weight was not finite.
             OSError: a checkpoint could not be written.
         """
         folder = find_checkpoint_to_resume(self.args.output_dir, resume_from_checkpoint)
+        if folder is not None:
+            check_same_run(folder, self.identity)
+        elif self.args.save_strategy != SaveStrategy.NO:
+            check_new_folder(self.args.output_dir)
         if folder is not None and self.args.process_index == 0:
             logger.warning(f"going on from {folder}")
         self.unfinished = None
@@ -301,7 +338,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
         return [], None
 
     def training_step(self, model: torch.nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Forward and backward of a micro-batch; raises ValueError for a loss that is not finite."""
+        """Forward and backward of a micro-batch.
+
+        Raises:
+            ValueError: a collator of one's own leaves other tensors than this trainer counts; the loss is not finite.
+        """
+        if not {"input_ids", "attention_mask", "labels"} <= inputs.keys() or "shift_labels" in inputs:
+            raise ValueError(
+                f"a batch has {', '.join(sorted(inputs))}; allowed: input_ids, attention_mask and labels, not shifted"
+            )
         self._attach_labelled_head(inputs)
         self._seen += torch.stack(
             [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]

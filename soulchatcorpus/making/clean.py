@@ -14,7 +14,7 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
-from ..files import replacing, working_in, write_json
+from ..files import replacing, show, working_in, write_json
 from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
 from .options import CleanOptions
 from .records import find_file, result_file
@@ -94,7 +94,7 @@ def _work_folder(file: Path, out: Path, options: CleanOptions, asked: Mapping[st
     """Where the parts are; what a stopped run left is used again if the file and the options are the same."""
     work = out / ".clean"
     given = [_PARTS_VERSION, options.model_dump(exclude={"workers"}), asked]
-    state = orjson.dumps([str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns, *given])
+    state = orjson.dumps([show(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns, *given])
     if not (work / "state").exists() or (work / "state").read_bytes() != state:
         _remove(work)
         work.mkdir(parents=True)

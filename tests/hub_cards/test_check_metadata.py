@@ -122,3 +122,12 @@ def test_datasets(changes: dict, message: str, tmp_path: Path) -> None:
     }
     assert messages(check_dataset_metadata, whole, tmp_path) == []
     assert messages(check_dataset_metadata, whole | changes, tmp_path) == [message]
+
+
+def test_a_card_does_not_claim_chatglms_weights_for_another_base(tmp_path):
+    """A LoRA on a model that was trained from nothing."""
+    claim = "license_name is chatglm-6b, ChatGLM-6B's, and base_model is "
+    for base, found in (("user/from-nothing", True), ("THUDM/chatglm-6b", False)):
+        metadata = {"license": "other", "license_name": "chatglm-6b", "base_model": base}
+        messages = [finding.message for finding in check_model_metadata(metadata, tmp_path)]
+        assert (claim + base in messages) is found

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -31,6 +32,19 @@ def test_convert_names_what_was_skipped(monkeypatch, capsys, tmp_path, source):
     code = run(monkeypatch, "convert", source, tmp_path / "o.jsonl", "--to", "sharegpt", "--on-error", "skip")
     assert code == 0
     assert "o.jsonl.rejected.jsonl" in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8_and_files_that_are_there(monkeypatch, capsys, tmp_path, source):
+    folder = tmp_path / os.fsdecode("数据".encode("gbk"))
+    folder.mkdir()
+    source.rename(folder / "a.jsonl")
+    output = folder / "o.jsonl"
+    assert run(monkeypatch, "convert", folder / "a.jsonl", output, "--to", "conversations", "--on-error", "skip") == 0
+    assert r"\xca\xfd\xbe\xdd/o.jsonl" in capsys.readouterr().out
+    assert run(monkeypatch, "convert", folder / "a.jsonl", output, "--to", "turns") == 2
+    assert "o.jsonl is there already; allowed: another name" in capsys.readouterr().err
+    assert run(monkeypatch, "convert", folder / "a.jsonl", output, "--to", "turns", "--overwrite") == 0
+    assert run(monkeypatch, "clean", folder / "a.jsonl", "--out", folder / "clean") == 0
 
 
 def test_bad_input_is_one_line(monkeypatch, capsys, tmp_path, source):

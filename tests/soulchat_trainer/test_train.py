@@ -1,12 +1,13 @@
 """The main path's own words: who speaks, and what is said at the end. The way itself: test_recipes, test_resume."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from soulchat_trainer import train
-from soulchat_trainer.train import main, next_steps, run
+from soulchat_trainer.train import check_compiler, main, next_steps, run
 from soulchat_trainer.training.checkpoints import saving
 
 
@@ -69,6 +70,25 @@ def test_what_may_come_of_another_process_waits_also_in_the_first(
         main(["demo"])
     assert len(slept) == 1
     assert capsys.readouterr().err.count("soulchat: error: a checkpoint could not be written") == wrapped
+
+
+def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(argv: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "run_recipe", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        main(["demo"])
+    assert (ended.value.code, capsys.readouterr().err) == (130, "soulchat: interrupted\n")
+
+
+@pytest.mark.parametrize("missing", ["g++", "ninja"])
+def test_deepspeed_asks_for_its_compiler_when_it_starts(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not when a recipe is read; pip's ninja is found beside the interpreter without a word on PATH."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(train.shutil, "which", lambda tool: None if tool == missing else f"/bin/{tool}")
+    with pytest.raises(ValueError, match=rf"needs {re.escape(missing)}, which is not installed"):
+        check_compiler()
 
 
 def test_what_is_no_input_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_params_change_how_replies_are_drawn(talk):
         ("beams=3", "'beams=3' is not a setting"),
         ("temperature=hot", "temperature is 'hot'; allowed: a number"),
         ("do_sample=maybe", "do_sample is 'maybe'; allowed: true, false"),
-        ("top_p=2", "top_p is 2.0; allowed: greater than 0, at most 1"),
+        ("top_p=2", "top_p is 2.0; allowed: 1e-37 to 1"),
     ],
 )
 def test_wrong_params_are_refused(settings, message):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import DynamicCache
 
-from soulchat_trainer.chatglm import ChatGLMConfig
+from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.prefix_lm import (
     continue_positions,
     make_attention_mask,
@@ -120,3 +120,22 @@ def test_rotation_turns_each_half_of_a_head_by_its_own_row():
     turned = rotate(torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(1, 1, 1, 1, 4), cos, sin).flatten()
     angles = torch.tensor([3.0, 5.0])
     torch.testing.assert_close(turned, torch.stack([angles.cos(), angles.sin()], 1).flatten())
+
+
+def test_a_float_mask_of_four_dimensions_is_refused() -> None:
+    model = ChatGLMForConditionalGeneration(CONFIG)
+    ids = torch.tensor([[9, G, S]])
+    with pytest.raises(ValueError, match=r"attention_mask is 4-D and torch.float32; allowed in 4-D: bool"):
+        model(ids, attention_mask=torch.zeros(1, 1, 3, 3))
+
+
+def test_a_plain_call_is_exported() -> None:
+    """Values are checked in a call, of which an exported graph has none."""
+    model = ChatGLMForConditionalGeneration(CONFIG).eval()
+    ids = torch.tensor([[9, 10, G, S]])
+    mask = torch.ones_like(ids)
+    exported = torch.export.export(model, (), {"input_ids": ids, "attention_mask": mask, "use_cache": False})
+    with torch.no_grad():
+        expected = model(ids, attention_mask=mask, use_cache=False).logits
+        found = exported.module()(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    torch.testing.assert_close(found, expected)

@@ -1,7 +1,9 @@
 """Whole and torn checkpoints."""
 
+import json
 import os
 import shutil
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,9 @@ from safetensors import SafetensorError
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.training.arguments import SoulChatTrainingArguments
 from soulchat_trainer.training.checkpoints import (
+    check_new_folder,
     check_room,
+    check_same_run,
     describe_last_whole,
     find_last_whole_checkpoint,
     list_checkpoints,
@@ -71,15 +75,13 @@ def test_none_whole(run: Path) -> None:
 
 
 def test_old_checkpoints_go_but_not_the_best(run: Path) -> None:
-    """The oldest by date go first, not those of the fewest steps."""
-    for age, step in enumerate((10, 2, 4)):
-        os.utime(run / f"checkpoint-{step}", (1000 + age, 1000 + age))
-    newest, best = run / "checkpoint-4", run / "checkpoint-10"
+    """Those of the fewest steps first, in the order in which the last whole one is looked for."""
+    newest, best = run / "checkpoint-10", run / "checkpoint-2"
     remove_old_checkpoints(newest, None, keep=None)
     remove_old_checkpoints(newest, 3, keep=None)
     assert len(list_checkpoints(run)) == 3
     remove_old_checkpoints(newest, 2, keep=str(best))
-    assert list_checkpoints(run) == [best, newest]
+    assert list_checkpoints(run) == [newest, best]
     remove_old_checkpoints(newest, 1, keep=None)
     assert list_checkpoints(run) == [newest]
 
@@ -122,3 +124,41 @@ def test_what_deepspeed_saves_is_counted(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
     with pytest.raises(OSError, match=rf"need {3 * bytes_each * 10 + 40}\.00 GB"):
         check_room(model, args)
+
+
+def test_dates_say_nothing(run: Path) -> None:
+    """Two checkpoints dated a day ahead once had every later one removed as soon as it was written."""
+    tomorrow = time.time() + 86_400
+    for step in (2, 4):
+        os.utime(run / f"checkpoint-{step}", (tomorrow, tomorrow))
+    newest = run / "checkpoint-10"
+    remove_old_checkpoints(newest, 2, keep=None)
+    assert list_checkpoints(run) == [newest, run / "checkpoint-4"]
+    assert find_last_whole_checkpoint(run) == newest
+
+
+@pytest.mark.parametrize("left", ["checkpoint-4/x", "model.safetensors", "trainer_state.json", "results.json"])
+def test_a_folder_that_holds_a_run_is_named(left: str, tmp_path: Path) -> None:
+    check_new_folder(tmp_path / "none")
+    (tmp_path / "tokenizer").mkdir()
+    check_new_folder(tmp_path)  # of a run that ended before its first checkpoint
+    (tmp_path / left).parent.mkdir(exist_ok=True)
+    (tmp_path / left).touch()
+    name = left.removesuffix("/x")
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds a run already \({name}\); allowed: resume"):
+        check_new_folder(tmp_path)
+
+
+def test_a_checkpoint_says_whose_it_is(run: Path) -> None:
+    checkpoint = run / "checkpoint-4"
+    shutil.rmtree(checkpoint / "global_step")
+    with pytest.raises(ValueError, match=r"checkpoint-4 holds the model alone \(save_only_model\)"):
+        check_same_run(checkpoint, {"seed": 1})
+    (checkpoint / "optimizer.pt").touch()
+    with pytest.raises(ValueError, match="checkpoint-4 does not say which run it is of"):
+        check_same_run(checkpoint, {"seed": 1})
+    state = {"stateful_callbacks": {"RunInfoCallback": {"args": {"identity": {"seed": 1, "dataset": "a"}}}}}
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
+    check_same_run(checkpoint, {"seed": 1, "dataset": "a"})
+    with pytest.raises(ValueError, match="is of another run: dataset is a there and b here; allowed: the same, or"):
+        check_same_run(checkpoint, {"seed": 1, "dataset": "b"})

@@ -170,7 +170,8 @@ def test_what_a_recipe_can_say(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(
         "model_name_or_path: -base\nlearning_rate: 1e-4\nglobal_batch_size: null\nuse_cpu: yes\n"
-        "lora_target_modules: [a, b]\nreport_to: [tensorboard, wandb]\nlr_scheduler_kwargs: {power: 2}\n"
+        "lora_target_modules: [a, b]\nreport_to: [tensorboard, wandb]\nlr_scheduler_type: polynomial\n"
+        "lr_scheduler_kwargs: {power: 2}\n"
         f"output_dir: {tmp_path}\n"
     )
     name, run, args = parse_arguments([str(path), "--lora_rank", "4"])

@@ -1,5 +1,6 @@
 """SoulChatTrainer as a library class: data in, a trained model and whole checkpoints out."""
 
+import inspect
 import json
 import math
 import resource
@@ -11,13 +12,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import CohereConfig, CohereForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from transformers import CohereConfig, CohereForCausalLM, PreTrainedTokenizerFast, Trainer, TrainerCallback
 
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
 from soulchat_trainer.training import trainer as training_trainer
 from soulchat_trainer.training.arguments import SoulChatTrainingArguments
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
-from soulchat_trainer.training.trainer import SoulChatTrainer
+from soulchat_trainer.training.trainer import REFUSED, SoulChatTrainer
 from soulchatcorpus.schema import Conversation
 from soulchatcorpus.turn_view import TurnView
 from soulchatcorpus.turns import split_turns
@@ -130,6 +131,95 @@ def test_a_resumed_run_logs_the_same_losses(
     resumed.train(resume_from_checkpoint=True)
     assert losses(resumed) == losses(whole)
     assert set(losses(whole)) == {3, 4, 6, 8, 9, 12}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"learning_rate": 1e-3}, "learning_rate is 0.01 there and 0.001 here"),
+        ({"seed": 7}, "seed is 42 there and 7 here"),
+        ({"global_batch_size": 8}, "samples_of_a_step is 16 there and 8 here"),
+        ({"rows": 61}, "dataset is "),
+        ({"num_layers": 1}, "parameters is "),
+    ],
+)
+def test_another_runs_checkpoint_is_refused(
+    changes: dict, line: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    make_trainer(chatglm_tokenizer, tmp_path, max_steps=4).train()
+    changes = dict(changes)
+    rows, layers = make_rows(changes.pop("rows", 60)), changes.pop("num_layers", 2)
+    trainer = SoulChatTrainer(
+        model=make_chatglm(chatglm_tokenizer, num_layers=layers),
+        args=make_arguments(tmp_path, max_steps=4, **changes),
+        train_dataset=rows,
+        processing_class=chatglm_tokenizer,
+    )
+    with pytest.raises(ValueError, match=f"checkpoint-4 is of another run: {line}"):
+        trainer.train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match=r"holds a run already \(checkpoint-4\)"):
+        trainer.train()
+
+
+def test_a_model_alone_is_not_gone_on_from(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    make_trainer(chatglm_tokenizer, tmp_path, max_steps=4, save_only_model=True).train()
+    with pytest.raises(ValueError, match="checkpoint-4 holds the model alone"):
+        make_trainer(chatglm_tokenizer, tmp_path, max_steps=4).train(resume_from_checkpoint=True)
+
+
+KNOWN_ARGUMENTS = {"model", "args", "data_collator", "train_dataset", "eval_dataset", "processing_class"}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_argument_without_effect_is_refused(name: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is given; allowed: None: "):
+        SoulChatTrainer(args=make_arguments(tmp_path), processing_class=chatglm_tokenizer, **{name: len})
+
+
+def test_every_argument_of_transformers_is_known() -> None:
+    found = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
+    assert found == KNOWN_ARGUMENTS | set(REFUSED) | {"callbacks", "optimizers"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"model": None}, "model is None; allowed: a model and its tokenizer"),
+        ({"processing_class": None}, "processing_class is None; allowed"),
+        ({"eval_dataset": {"a": make_rows(2)}}, "a data set is a dict; allowed"),
+        ({"eval_dataset": make_rows(2).select([])}, "a data set is empty; allowed"),
+        ({"train_dataset": make_rows(2).select([])}, "a data set is empty; allowed"),
+    ],
+)
+def test_what_a_trainer_is_not_made_of(
+    changes: dict, line: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    given = {"model": make_chatglm(chatglm_tokenizer), "processing_class": chatglm_tokenizer, **changes}
+    with pytest.raises(ValueError, match=line):
+        SoulChatTrainer(args=make_arguments(tmp_path), **given)
+
+
+@pytest.mark.parametrize("name", ["dataloader_prefetch_factor", "dataloader_num_workers"])
+def test_workers_of_a_stream_are_refused(name: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    rows = make_rows(6).to_iterable_dataset()
+    with pytest.raises(ValueError, match=rf"{name} is 2; allowed with a stream: none"):
+        make_trainer(chatglm_tokenizer, tmp_path, rows, **{"dataloader_num_workers": 2, name: 2})
+
+
+def test_shifted_labels_are_refused(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, save_strategy="no")
+    batch = {"input_ids": None, "attention_mask": None, "labels": None, "shift_labels": None}
+    with pytest.raises(ValueError, match="a batch has attention_mask, input_ids, labels, shift_labels; allowed"):
+        trainer.training_step(trainer.model, batch)
+
+
+def test_the_best_model_is_that_of_the_lowest_perplexity(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    """The parent kept the worst: all but a loss are to grow."""
+    changes = {"eval_strategy": "steps", "eval_steps": 4, "load_best_model_at_end": True}
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, metric_for_best_model="perplexity", **changes)
+    trainer.train()
+    found = {e["step"]: e["eval_perplexity"] for e in trainer.state.log_history if "eval_perplexity" in e}
+    assert trainer.state.best_metric == min(found.values()) < max(found.values())
 
 
 def test_a_finished_run_is_resumed_to_its_end(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:

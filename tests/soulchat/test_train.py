@@ -1,0 +1,31 @@
+"""`soulchat train`: the words reach the trainer, help included, and its refusals are a line."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run_soulchat(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from soulchat.cli import main; main()", "train", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_is_the_trainers() -> None:
+    assert "--max_source_length 1536" in run_soulchat("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("demos",), "recipe 'demos' is neither a file nor one that ships"),
+        (("demo", "--no_such_flag", "1"), "unknown arguments --no_such_flag 1"),
+        (("lora", "--use_cpu", "--model_name_or_path", "chatglm-6bb"), "chatglm-6bb is no folder"),
+        (("demo", "--processes", "0"), "processes (--processes) is 0; allowed: 1 or more"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words: tuple[str, ...], line: str) -> None:
+    done = run_soulchat(*words)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(f"soulchat: error: {line}")
+    assert "Traceback" not in done.stderr
