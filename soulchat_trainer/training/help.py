@@ -64,9 +64,8 @@ HEAD = """\
 usage: soulchat train RECIPE [--flag value …]            on this machine; --processes N for several GPUs
        accelerate launch --quiet train.py RECIPE [--flag value …]
 
-Train, evaluate and describe a model as a recipe says; flags override the recipe.
-Recipes that ship: {recipes};
-or the path of a YAML file with flags as keys.
+Train, evaluate and describe a model as a recipe says, a name or a YAML file with flags as keys; flags override it.
+Recipes that ship: {recipes}.
 The value after a flag is its default; a recipe has its own.
 """
 TAIL = "--help all lists every flag of transformers' Seq2SeqTrainingArguments as well."
