@@ -2,11 +2,13 @@
 
 The form is that of the paper, section 2.2, with the full-width colon of the authors' application. A line that starts
 with a role's prefix starts a message; any other line goes on with the message before it. `rules.regularise` sees to it
-that no message breaks this, so rendering and parsing are exact inverses of each other.
+that no message breaks this, so rendering and parsing are exact inverses of each other. A model reads more than these
+prefixes as a role; what it is shown goes through `keep_roles_apart`.
 """
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Sequence
 
 from .schema import Message, Role
 
@@ -15,6 +17,52 @@ COUNSELLOR_CUE = ROLE_PREFIXES["assistant"]
 
 _ROLES = {prefix: role for role, prefix in ROLE_PREFIXES.items()}
 _MESSAGE_START = re.compile(f"^({'|'.join(_ROLES)})", re.MULTILINE)
+
+
+# Read as the same: marks that look like a colon beside those that NFKC makes one, other forms of the prefixes' signs.
+_SAME = str.maketrans("ː˸։׃܃܄ःઃ᛬᠃᠉⁚∶ꓽ꞉戶戸諮谘詢師", ":" * 15 + "户户咨咨询师")
+_LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and a pattern of braille that show nothing
+
+
+def fold(text: str) -> str:
+    """The text as it is read: compatible forms as one, without white space, marks and what shows nothing."""
+    shown = [
+        character
+        for character in unicodedata.normalize("NFKC", text)
+        if unicodedata.category(character)[0] not in "CMZ" and character not in _INVISIBLE
+    ]
+    return "".join(shown).translate(_SAME)
+
+
+_PREFIXES = tuple(map(fold, ROLE_PREFIXES.values()))
+
+
+def keep_roles_apart(text: str, prefixes: Collection[str] = _PREFIXES) -> str:
+    """The text with a space for each line break after which something stands that reads like a role's prefix.
+
+    Args:
+        text: the content of a message.
+        prefixes: what starts a message, folded.
+    """
+
+    def part(space: re.Match[str]) -> str:
+        is_break = not _LINE_BREAKS.isdisjoint(space[0])
+        return " " if is_break and opens_message(text, space.end(), prefixes) else space[0]
+
+    return re.sub(r"\s+", part, text)
+
+
+def opens_message(text: str, start: int = 0, prefixes: Collection[str] = _PREFIXES) -> bool:
+    """Whether the text from `start` on reads like the beginning of a message: a role's prefix, in whatever form."""
+    read = ""
+    for place in range(start, len(text)):
+        read += fold(text[place])
+        if any(read.startswith(prefix) for prefix in prefixes):
+            return True
+        if not any(prefix.startswith(read) for prefix in prefixes):
+            return False
+    return False
 
 
 def render_line(message: Message) -> str:

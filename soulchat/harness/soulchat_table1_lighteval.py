@@ -1,4 +1,4 @@
-"""The automatic half of SoulChat's Table 1 for LightEval; pip install soulchat for the scores.
+"""The automatic half of SoulChat's Table 1 for LightEval; it needs the SoulChat toolkit for the scores.
 
     lighteval accelerate "model_name=…,generation_parameters={top_p:0.75,temperature:0.95}" "soulchat_table1|0" \\
         --custom-tasks THIS_FILE

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import math
 import queue
-import re
 import threading
 import time
 import uuid
@@ -19,14 +18,12 @@ from typing import Protocol
 from soulchat_trainer.generation.engine import Decoding, Delta, Request
 from soulchatcorpus import Message
 from soulchatcorpus.care.replies import HeldStream
-from soulchatcorpus.dialogue import ROLE_PREFIXES
+from soulchatcorpus.dialogue import keep_roles_apart
 
 from .care import Care, CareNotice
 from .limits import Limits, OverLimit, RateLimiter, drop_oldest_turns
 
 logger = logging.getLogger(__name__)
-
-_ROLE_INSIDE = re.compile(rf"\s*\n\s*(?={'|'.join(ROLE_PREFIXES.values())})")
 
 
 class Engine(Protocol):
@@ -213,7 +210,7 @@ class ReplyService:
     ) -> Ticket:
         self.limits.check_talk(messages)
         self._rates.take(client)
-        ticket = Ticket(keep_roles_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell, stop)
+        ticket = Ticket(say_apart(drop_oldest_turns(messages)), decoding, key or uuid.uuid4().hex, tell, stop)
         if self.care.enabled:
             ticket.held = HeldStream()
         with self._lock:
@@ -310,13 +307,9 @@ def words_since_reply(messages: Sequence[Message]) -> str:
     return "\n".join(message["content"] for message in messages[max(replies, default=-1) + 1 :])
 
 
-def keep_roles_apart(messages: list[Message]) -> list[Message]:
-    """The messages with a space for each line break that would let a typed role prefix start a line.
-
-    The corpus is made regular in the same way (`soulchatcorpus.reading.rules`), so no message can
-    speak for the other role.
-    """
-    return [message | {"content": _ROLE_INSIDE.sub(" ", message["content"])} for message in messages]
+def say_apart(messages: list[Message]) -> list[Message]:
+    """The messages with a space for each line break that would let a typed role prefix start a line."""
+    return [message | {"content": keep_roles_apart(message["content"])} for message in messages]
 
 
 def _unless_failed(event: Event) -> Event:

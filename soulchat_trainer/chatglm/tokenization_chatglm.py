@@ -7,6 +7,7 @@ characters, so a user's words cannot steer the model.
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from transformers import AddedToken, BatchEncoding, SentencePieceBackend
 from transformers.tokenization_utils_base import TruncationStrategy
 from transformers.utils import PaddingStrategy
 
+from soulchatcorpus.dialogue import keep_roles_apart
 from soulchatcorpus.files import replacing
 
-from .sentencepiece_training import train_sentencepiece
+from .sentencepiece_training import NEWLINE, train_sentencepiece
+from .sentencepiece_training import WHITESPACE as WHITESPACE_PIECES
 
 # The form of soulchatcorpus.dialogue.render_prompt, in the template language that other tools read.
 CHAT_TEMPLATE = (
@@ -25,7 +28,9 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}心理咨询师：{% endif %}"
 )
+LESS_THAN_SIGNS = "<＜﹤"  # all that the released tokenizer normalises to <
 MAX_BLANK = 80  # the longest run of spaces that has a piece of its own
+WHITESPACE = re.compile(f"(\\n|\\t| {{2,{MAX_BLANK}}})")
 BLANK = re.compile(r"<\|blank_([2-9]|[1-7][0-9]|80)\|>")  # no others: a text may spell out a run that fills memory
 
 
@@ -98,6 +103,37 @@ class ChatGLMTokenizer(SentencePieceBackend):
                     "tokens (ChatGLM2 and ChatGLM3 have another tokenizer, see `soulchat convert`)"
                 )
 
+    def spell_out(self, text: str) -> str:
+        """The text so that it has no newlines, tabs and blanks but its own.
+
+        The layout writes these as <n>, <|tab|> and <|blank_n|>, and takes the same spellings in a text for them, also
+        in other forms of their characters that sentencepiece normalises. A space parts those after the "<".
+        """
+        if not any(sign in text for sign in LESS_THAN_SIGNS):
+            return text
+        return "".join(
+            part if WHITESPACE.fullmatch(part) else self._spell_out_part(part) for part in WHITESPACE.split(text)
+        )
+
+    def _spell_out_part(self, text: str) -> str:
+        """The same for a text without newlines, tabs and runs of blanks."""
+        ids = self.sp_model.encode(text)
+        if self._whitespace_ids.isdisjoint(ids):
+            return text
+        said, run = "", list[int]()
+        for id_ in ids:
+            if id_ in self._whitespace_ids:
+                said += self.sp_model.decode(run) + "< " + self.sp_model.id_to_piece(id_)[1:]
+                run = []
+            else:
+                run.append(id_)
+        before, after = text[: len(text) - len(text.lstrip(" "))], text[len(text.rstrip(" ")) :]
+        return before + (said + self.sp_model.decode(run)).strip(" ") + after
+
+    @cached_property
+    def _whitespace_ids(self) -> frozenset[int]:
+        return frozenset(self.sp_model.piece_to_id(piece) for piece in (NEWLINE, *WHITESPACE_PIECES))
+
     def get_vocab(self) -> dict[str, int]:
         """Every piece and its id."""
         ids = range(self.vocab_size)
@@ -144,7 +180,8 @@ class ChatGLMTokenizer(SentencePieceBackend):
     ) -> Any:
         """Messages as `用户：…\\n心理咨询师：…`, and with `add_generation_prompt` the counsellor's cue after them.
 
-        Tokenised, a generation prompt ends in `[gMASK] <sop>`. Roles are user and assistant.
+        Tokenised, a generation prompt ends in `[gMASK] <sop>`. Roles are user and assistant; what a message says is
+        neither a role nor white space but its own (`keep_roles_apart`, `spell_out`).
         Raises `ValueError` for another role, a content that is not a string, and for `continue_final_message`: a reply
         is started, not continued.
         """
@@ -159,7 +196,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
                 if not isinstance(message.get("content"), str):
                     raise ValueError(f"the content of a message is {message.get('content')!r}; it must be a string")
         rendered = super().apply_chat_template(
-            conversation,
+            [self._as_typed(talk) for talk in conversation] if batched else self._as_typed(conversation),
             tools=tools,
             documents=documents,
             chat_template=chat_template,
@@ -180,6 +217,9 @@ class ChatGLMTokenizer(SentencePieceBackend):
             **(tokenizer_kwargs or {}),
         )
         return encoded if return_dict else encoded["input_ids"]
+
+    def _as_typed(self, messages: Sequence[Any]) -> list[Any]:
+        return [{**message, "content": keep_roles_apart(self.spell_out(message["content"]))} for message in messages]
 
     def _encode_plus(
         self,
@@ -269,6 +309,10 @@ class ChatGLMTokenizer(SentencePieceBackend):
         if skip_special_tokens:
             special = set(self.all_special_ids)
             ids = [token_id for token_id in ids if token_id not in special]
+        if len(ids) == 1 and self.sp_model.is_control(ids[0]):
+            # By itself it has its name, where the original has no text: lm-evaluation-harness stops at the text of
+            # <eop>, and at once where that is empty.
+            return self.sp_model.id_to_piece(ids[0])
         text = _show_whitespace(self.sp_model.decode(ids))
         return self.clean_up_tokenization(text) if clean_up_tokenization_spaces else text
 

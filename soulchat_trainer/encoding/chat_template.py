@@ -15,11 +15,11 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from soulchatcorpus.schema import Message
-from soulchatcorpus.thoughts import Thinking, is_open
+from soulchatcorpus.thoughts import Thinking
 
 from ..data import TrainingConversation
 from .fit import fit_prompt
-from .prompts import NO_MORE_THOUGHTS, ChatTemplate
+from .prompts import ChatTemplate
 from .spans import EncodedConversation
 from .training_form import find_parts, write_template
 
@@ -160,21 +160,14 @@ class ChatTemplateEncoder:
 
     def _target_ids(self, messages: Sequence[Message]) -> list[int]:
         """Ids of the last message as the template writes it after a prompt, with its end token."""
-        prompt, reply = self._write_prompt(messages[:-1]), self._write_reply(messages)
-        if reply.startswith(prompt):
-            text = reply[len(prompt) :]
-        else:  # a thought that the prompt has opened is ended first; the talk itself is written without
-            end = self.template.after_reply(self.template.prepare(messages[:-1])).rstrip("\n")
-            text = (NO_MORE_THOUGHTS if is_open(prompt) else "") + messages[-1]["content"] + end
-        ids = self.template.ids(text)
+        ids = self.template.target_ids(messages)
         return ids if ids[-1:] == [self.tokenizer.eos_token_id] else [*ids, self.tokenizer.eos_token_id]
 
     def _write_prompt(self, messages: Sequence[Message]) -> str:
         return self.template.render_prompt(self.template.prepare(messages))
 
     def _write_reply(self, messages: Sequence[Message]) -> str:
-        """The talk up to its last message, the counsellor's, and the mark that ends it."""
-        return self.template.render(self.template.prepare(messages), False).rstrip("\n")
+        return self.template.render_reply(self.template.prepare(messages))
 
 
 def _one_pass(turns: Sequence[tuple[int, int]]) -> list[int]:

@@ -22,11 +22,11 @@ from soulchatcorpus.turns import find_targets
 from ..chatglm import ChatGLMTokenizer
 from ..data import TrainingConversation
 from .fit import cut_last_message, find_start, keep_from
-from .prompts import prompt_encoder
+from .prompts import as_said, prompt_encoder
 from .spans import EncodedConversation, sample_length
 from .styles import write_line
+from .typed_text import TypedText
 
-LESS_THAN_SIGNS = "<＜﹤"  # all that the released tokenizer normalises to <
 WORD_START_TOKENS = 8  # more than what a line gains or loses at the start of a text
 
 
@@ -48,7 +48,7 @@ class ChatGLMEncoder:
         max_target_length: int,
         glm_objective: bool = False,
     ):
-        self.tokenizer = tokenizer
+        self.tokenizer, self.typed = tokenizer, TypedText(tokenizer)
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.glm_objective = glm_objective
@@ -72,15 +72,15 @@ class ChatGLMEncoder:
         texts: list[str] = []
         for conversation, lines in zip(conversations, all_lines, strict=True):
             texts.append("".join(lines))
-            texts += [line for line in lines if _may_spell_newline(line)]
-            texts += [conversation.messages[number]["content"] for number in conversation.targets]
+            replies = [conversation.messages[number] for number in conversation.targets]
+            texts += [reply["content"] for reply in as_said(self.typed, replies)]
         pieces = iter(self.tokenizer.encode_texts(texts))
         return [self._encode(*pair, pieces) for pair in zip(conversations, all_lines, strict=True)]
 
     def _lines(self, conversation: TrainingConversation) -> list[str]:
         """The messages before the last target (and that one, for GLM's objective), each as it stands in the text."""
         end = max(conversation.targets) + self.glm_objective if conversation.targets else 0
-        return [write_line(message) for message in conversation.messages[:end]]
+        return [write_line(message) for message in as_said(self.typed, conversation.messages[:end])]
 
     def _strip_newline(self, ids: list[int]) -> list[int]:
         """What follows the first newline: the ids of a line as it stands inside a text."""
@@ -91,7 +91,7 @@ class ChatGLMEncoder:
     ) -> EncodedConversation:
         encoded = EncodedConversation()
         encoded.add(next(pieces))
-        starts = self._find_starts(encoded.ids, lines, pieces)
+        starts = self._find_starts(encoded.ids, lines)
         cue = encoded.add(self.cue_ids)
         room = self.max_target_length - 2
         heads: dict[int, tuple[int, int]] = {}
@@ -105,12 +105,12 @@ class ChatGLMEncoder:
             self._add_whole_conversation(encoded, conversation.messages, starts)
         return encoded
 
-    def _find_starts(self, ids: list[int], lines: list[str], pieces: Iterator[list[int]]) -> list[int]:
+    def _find_starts(self, ids: list[int], lines: list[str]) -> list[int]:
         """Where each line begins in the ids of all, and where the last one ends."""
         ends = [0, *(place + 1 for place, token in enumerate(ids) if token == self.newline_id)]
         starts, newlines = [0], 0
         for line in lines:
-            newlines += next(pieces).count(self.newline_id) if _may_spell_newline(line) else line.count("\n")
+            newlines += line.count("\n")
             starts.append(ends[newlines])
         return starts
 
@@ -133,7 +133,8 @@ class ChatGLMEncoder:
             if system_end:
                 return [0, system_end, 0, starts[number], end, 0]
             if number not in heads:  # at the start of a text the first word carries the word-start mark
-                heads[number] = encoded.add(self.tokenizer.encode_texts([write_line(messages[number])])[0])
+                [line] = as_said(self.typed, messages[number : number + 1])
+                heads[number] = encoded.add(self.tokenizer.encode_texts([write_line(line)])[0])
             return [*heads[number], 0, starts[number + 1], end, 0]
 
         def length(number: int) -> int:
@@ -172,8 +173,3 @@ class ChatGLMEncoder:
                 encoded.samples.append([start, context_end, 0, *target] if context_end > start else target)
             later_rounds = [a for a, _ in rounds if start < a <= end < whole]
             start = later_rounds[-1] if later_rounds else end
-
-
-def _may_spell_newline(line: str) -> bool:
-    """Whether a line may hold a newline that is none: ChatGLM's tokenizer reads one in <n> and in ＜n＞."""
-    return any(sign in line for sign in LESS_THAN_SIGNS)

@@ -7,11 +7,13 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from soulchatcorpus import Message, render_prompt
+from soulchatcorpus.dialogue import keep_roles_apart
 from soulchatcorpus.thoughts import END, Thinking, is_open
 
 from ..chatglm import ChatGLMTokenizer
 from .fit import Encode
 from .styles import render_with_system, split_system
+from .typed_text import TypedText
 
 logger = logging.get_logger(__name__)
 
@@ -38,8 +40,10 @@ def prompt_encoder(
         thinking: whether the model is asked for thoughts before its reply, where its template knows of any.
     """
 
+    typed = TypedText(tokenizer)
+
     def write(messages: Sequence[Message]) -> str:
-        return render_with_system(messages, render or render_prompt)
+        return render_with_system(as_said(typed, messages), render or render_prompt)
 
     if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
         return lambda messages: tokenizer(write(messages), split_special_tokens=True).input_ids
@@ -47,6 +51,14 @@ def prompt_encoder(
     if render is None:
         return template.prompt_ids
     return lambda messages: template.prompt_ids([Message(role="user", content=write(messages))])
+
+
+def as_said(typed: TypedText, messages: Sequence[Message]) -> list[Message]:
+    """The messages with contents that spell no control token and no role, for a talk that is written as one text."""
+    return [
+        Message(role=message["role"], content=keep_roles_apart(typed.spell_out(message["content"])))
+        for message in messages
+    ]
 
 
 class ChatTemplate:
@@ -62,8 +74,7 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, thinking: Thinking = "off") -> None:
-        self.tokenizer, self.control_tokens = tokenizer, tokenizer.all_special_tokens
-        self.thinking = thinking
+        self.tokenizer, self.typed, self.thinking = tokenizer, TypedText(tokenizer), thinking
         self.takes_system = self._find_system()
         self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
 
@@ -139,19 +150,60 @@ class ChatTemplate:
         prepared = self.prepare(messages)
         if not self.has_control_tokens(prepared):
             return self.ids(self.render_prompt(prepared))
-        marked = [Message(role=message["role"], content=f"\ue001{n}\ue001") for n, message in enumerate(prepared)]
-        rest = self.render_prompt(marked)
+        marked = mark_contents(prepared)
+        return self.put_in(self.render_prompt(marked), marked, prepared)
+
+    def target_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the last message as the template writes it after a prompt, to the mark that ends it.
+
+        Raises:
+            ValueError: the template writes a reply in another place than after its generation prompt.
+        """
+        asked, said = self.prepare(messages[:-1]), self.prepare(messages)
+        if not self.has_control_tokens(said):
+            return self.ids(self._after_prompt(self.render_prompt(asked), self.render_reply(said), asked))
+        mark = Message(role="assistant", content=MARK)
+        if asked[-1]["role"] == "assistant":  # the reply goes on with words of the counsellor's, which have been read
+            said = [*said[:-1], messages[-1]]
+            reply = self.render_reply([*asked[:-1], mark])
+            start = reply.partition(MARK)[0] + MARK
+        else:
+            reply, start = self.render_reply([*asked, mark]), self.render_prompt(asked)
+            return self.put_in(self._after_prompt(start, reply, asked), [mark], said[-1:])
+        return self.put_in(MARK + self._after_prompt(start, reply, asked), [mark], said[-1:])
+
+    def render_reply(self, prepared: Sequence[Message]) -> str:
+        """The talk up to its last message, the counsellor's, and the mark that ends it."""
+        return self.render(prepared, False).rstrip("\n")
+
+    def put_in(self, text: str, marked: Sequence[Message], messages: Sequence[Message]) -> list[int]:
+        """Token ids of a template's text with the contents of messages where those of the marked ones stand."""
         ids: list[int] = []
-        for mark, message in zip(marked, prepared, strict=True):
-            before, _, rest = rest.partition(mark["content"])
-            ids += self.ids(before)
-            ids += self.tokenizer(message["content"], add_special_tokens=False, split_special_tokens=True).input_ids
-        return ids + self.ids(rest)
+        for mark, message in zip(marked, messages, strict=True):
+            before, found, after = text.partition(mark["content"])
+            if found:  # a template may leave earlier messages out
+                ids += self.ids(before) + self.typed.encode(message["content"])
+                text = after
+        return ids + self.ids(text)
 
     def has_control_tokens(self, messages: Sequence[Message]) -> bool:
         """True if somebody typed a control token."""
-        return any(token in message["content"] for token in self.control_tokens for message in messages)
+        return any(self.typed.spells_control_tokens(message["content"]) for message in messages)
+
+    def _after_prompt(self, prompt: str, reply: str, asked: Sequence[Message]) -> str:
+        if reply.startswith(prompt):
+            return reply[len(prompt) :]
+        before = self.before_reply(asked)
+        if not reply.startswith(before):
+            raise ValueError("the chat template writes a reply in another place than after its generation prompt")
+        # A thought that the prompt has opened is ended first; the talk itself is written without.
+        return (NO_MORE_THOUGHTS if is_open(prompt) else "") + reply[len(before) :]
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text that a template wrote."""
         return self.tokenizer(text, add_special_tokens=False).input_ids
+
+
+def mark_contents(messages: Sequence[Message]) -> list[Message]:
+    """The messages with a mark of its own, which nobody types, for each content."""
+    return [Message(role=message["role"], content=f"\ue001{n}\ue001") for n, message in enumerate(messages)]

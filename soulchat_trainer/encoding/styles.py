@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from soulchatcorpus import Message, render_prompt
-from soulchatcorpus.dialogue import render_line
+from soulchatcorpus.dialogue import keep_roles_apart, opens_message, render_line
 
 # MeChat's instruction: GitHub qiuhuachuan/smile, MeChat.py, commit 9f8afc0b (CC0-1.0).
 MECHAT_INSTRUCTION = (
@@ -16,12 +16,16 @@ MECHAT_INSTRUCTION = (
     "请为以下的对话生成一个回复。\n\n对话：\n{dialogue_history}"
 )
 MECHAT_LINES = {"user": "来访者：", "assistant": "咨询师："}
+MECHAT_STARTS = ("来访者:", "咨询师:")  # folded
+CHATGLM_STARTS = ("[Round", "问:", "答:")
 HISTORY = "{dialogue_history}"
 
 
 def render_mechat(messages: Sequence[Message]) -> str:
     """MeChat's instruction, then 来访者：/咨询师： lines, ending with the counsellor's cue."""
-    lines = [MECHAT_LINES[message["role"]] + message["content"] for message in messages]
+    lines = [
+        MECHAT_LINES[message["role"]] + keep_roles_apart(message["content"], MECHAT_STARTS) for message in messages
+    ]
     return MECHAT_INSTRUCTION.replace(HISTORY, "\n".join([*lines, MECHAT_LINES["assistant"]]))
 
 
@@ -31,11 +35,12 @@ def render_chatglm(messages: Sequence[Message]) -> str:
         return messages[0]["content"]
     text, rounds = "", 0
     for message in messages:
+        content = keep_roles_apart(message["content"], CHATGLM_STARTS)
         if message["role"] == "user":
-            text += f"[Round {rounds}]\n问：{message['content']}\n"
+            text += f"[Round {rounds}]\n问：{content}\n"
             rounds += 1
         else:
-            text += f"答：{message['content']}\n"
+            text += f"答：{content}\n"
     return text + "答："
 
 
@@ -83,8 +88,14 @@ def split_system(messages: Sequence[Message]) -> tuple[str | None, Sequence[Mess
 
 
 def write_line(message: Message) -> str:
-    """A message as it stands in a talk of the paper's form, with its newline; a system text has no prefix."""
-    return (message["content"] if message["role"] == "system" else render_line(message)) + "\n"
+    """A message as it stands in a talk of the paper's form, with its newline.
+
+    A system text has no prefix; one that begins like a message of the talk is quoted.
+    """
+    if message["role"] != "system":
+        return render_line(message) + "\n"
+    text = keep_roles_apart(message["content"])
+    return ("> " if opens_message(text) else "") + text + "\n"
 
 
 def render_with_system(messages: Sequence[Message], render: Callable[[Sequence[Message]], str]) -> str:

@@ -15,6 +15,7 @@ from soulchatcorpus import Message
 
 from ..encoding.fit import Encode, fit_prompt, prompt_room
 from ..encoding.prompts import prompt_encoder
+from ..encoding.typed_text import TypedText
 from ..generation.engine import count_positions, left_pad
 
 BATCH_TOKENS = 4096
@@ -116,5 +117,7 @@ def unigram_loss(
 
 def target_ids(tokenizer: PreTrainedTokenizerBase, replies: Sequence[str]) -> list[list[int]]:
     """Token ids of each reply by itself, with the end token behind."""
-    encoded = tokenizer(list(replies), add_special_tokens=False, split_special_tokens=True).input_ids
+    typed = TypedText(tokenizer)
+    texts = [typed.spell_out(reply) for reply in replies]
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
     return [[*ids, tokenizer.eos_token_id] for ids in encoded]

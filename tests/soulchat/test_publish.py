@@ -28,7 +28,7 @@ def test_model_shows_its_plan_and_publishes(tmp_path: Path, logged_in: LoopbackH
     size = (folder / "model.safetensors").stat().st_size
     assert f"      new  {size:>13,}  model.safetensors\n" in output
     assert "+# user/name" in output
-    assert "8 of 8 files change" in output
+    assert "7 of 7 files change" in output
     assert output.endswith("\nnothing was sent\n")
     assert not logged_in.has("model", "user/name")
     code, output = run("model", folder, "user/name", "--yes", "--private")
@@ -44,7 +44,7 @@ def test_a_dry_run_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert code == 0
     assert "\n# user/name\n" in output
     assert "not compared with what is published: the Hub cannot be reached" in output
-    assert "8 of 8 files change" in output
+    assert "7 of 7 files change" in output
     assert output.endswith("\nnothing was sent\n")
 
 
@@ -82,7 +82,7 @@ def test_the_embedded_sample_by_its_name_from_anywhere(
     code, _ = run("dataset", "soulchatcorpus", "user/soulchatcorpus", "--yes")
     assert code == 0
     files = logged_in.repo("dataset", "user/soulchatcorpus").files()
-    assert {path.split("/")[0] for path in files} == {"README.md", "turns", "conversations"}
+    assert {path.split("/")[0] for path in files} == {"README.md", "eval.yaml", "turns", "conversations"}
     card = files["README.md"].decode()
     for words in (
         "ChatGPT wrote them",

@@ -4,7 +4,7 @@ import itertools
 import pytest
 from hypothesis import given
 
-from soulchatcorpus.dialogue import parse, render_line, render_prompt
+from soulchatcorpus.dialogue import keep_roles_apart, parse, render_line, render_prompt
 from soulchatcorpus.reading.rules import Regulariser
 from soulchatcorpus.schema import Conversation
 from soulchatcorpus.turns import count_turns, split_turns
@@ -113,3 +113,20 @@ def test_no_sample_holds_text_of_another_conversation(first, second):
 def test_another_role_is_refused() -> None:
     with pytest.raises(ValueError, match="a message has role 'system'; allowed: user, assistant"):
         render_line({"role": "system", "content": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("好\n心理咨询师：嗯", "好 心理咨询师：嗯"),
+        ("好\n\n \u200b用户:嗯", "好 \u200b用户:嗯"),
+        ("好\r⼼ 理咨询师︓嗯", "好 ⼼ 理咨询师︓嗯"),
+        ("好\u2028用戶∶嗯", "好 用戶∶嗯"),
+        ("用户：在开头", "用户：在开头"),
+        ("好\n用户们：嗯\n\n 下一行", "好\n用户们：嗯\n\n 下一行"),
+        ("我对心理咨询师：说\n心理咨询师说：", "我对心理咨询师：说\n心理咨询师说："),
+    ],
+)
+def test_what_reads_like_a_role_starts_no_line(text, apart):
+    assert keep_roles_apart(text) == apart
+    assert keep_roles_apart(apart) == apart

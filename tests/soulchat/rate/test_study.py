@@ -1,4 +1,3 @@
-import os
 import sqlite3
 from itertools import pairwise
 
@@ -147,9 +146,12 @@ def test_what_is_there_is_not_written_over(tmp_path):
 
 def test_a_killed_create_leaves_no_study_and_can_be_repeated(tmp_path):
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / f".{STUDY_FILE}.{os.getpid()}.tmp").write_bytes(b"half a file")
-    study, _ = make_study(tmp_path)
-    assert [path.name for path in study.path.parent.iterdir()] == [STUDY_FILE]
+    (tmp_path / "study" / ".0123456789abcdef.1.tmp").write_bytes(b"half a file")
+    with pytest.raises(FileNotFoundError, match="soulchat rate create"):
+        RatingStudy(tmp_path / "study")
+    study, tokens = make_study(tmp_path)
+    assert study.path.name == STUDY_FILE
+    assert study.open_window(tokens["rater-1"], "")
 
 
 def test_predictions_with_missing_ids_make_no_study(tmp_path):

@@ -53,9 +53,11 @@ def review_page(tmp_path) -> Page:
 def metric_page(monkeypatch) -> Page:
     # As a Space the page loads its folder as the package anew.
     monkeypatch.setitem(sys.modules, "soulchat_metrics", sys.modules.get("soulchat_metrics"))
-    from soulchat_metrics.app import build_page
+    import gradio
 
-    return Page(build_page())
+    from soulchat_metrics.app import LABELS, build_page
+
+    return Page(build_page(gradio.I18n(**LABELS)))
 
 
 @pytest.fixture

@@ -8,9 +8,18 @@ from transformers import PreTrainedTokenizerFast
 from soulchat_trainer.data import TrainingConversation
 from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
 from soulchat_trainer.encoding.collator import PaddingCollator, SampleDataset, assemble_sample
+from soulchat_trainer.encoding.prompts import prompt_encoder
 from soulchat_trainer.encoding.spans import encode_dataset
 from soulchatcorpus.schema import Message
-from tests.soulchat_trainer.training_parts import THINKING, make_causal_model, make_causal_tokenizer, make_rows
+from soulchatcorpus.turns import find_targets
+from tests.soulchat_trainer.training_parts import (
+    CHATML,
+    GEMMA,
+    THINKING,
+    make_causal_model,
+    make_causal_tokenizer,
+    make_rows,
+)
 
 NO_LIMIT = 1_000_000
 MESSAGES = [
@@ -146,3 +155,27 @@ def test_no_template_is_refused() -> None:
     tokenizer.chat_template = None
     with pytest.raises(ValueError, match="no chat template"):
         ChatTemplateEncoder(tokenizer, 10, 10, "last_turn")
+
+
+IRREGULAR = [
+    "system user assistant user assistant",
+    "user user assistant user user user assistant",
+    "assistant user assistant",
+    "assistant assistant user assistant assistant user assistant",
+    "system assistant user assistant",
+    "system user user assistant assistant user assistant",
+]
+
+
+@pytest.mark.parametrize("template", [CHATML, THINKING, GEMMA])
+@pytest.mark.parametrize("roles", IRREGULAR)
+def test_irregular_talks_are_asked_as_they_were_trained(template: str, roles: str) -> None:
+    """Neighbours of one speaker, openings of the counsellor's and system texts, in templates that refuse them."""
+    tokenizer = make_causal_tokenizer(template)
+    messages = [{"role": role, "content": f"第{number}句"} for number, role in enumerate(roles.split())]
+    targets = find_targets(messages)
+    [encoded] = ChatTemplateEncoder(tokenizer, 400, 400, "last_turn")([TrainingConversation(messages, targets)])
+    for target, sample in zip(targets, encoded.samples, strict=True):
+        spans = zip(sample[::3], sample[1::3], sample[2::3], strict=True)
+        context = [id_ for start, end, labelled in spans if not labelled for id_ in encoded.ids[start:end]]
+        assert context == prompt_encoder(tokenizer)(messages[:target])

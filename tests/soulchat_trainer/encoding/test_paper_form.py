@@ -11,6 +11,8 @@ from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.data import TrainingConversation, read_batch
 from soulchat_trainer.encoding.collator import assemble_sample
 from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
+from soulchat_trainer.encoding.prompts import as_said
+from soulchat_trainer.encoding.typed_text import TypedText
 from soulchatcorpus.schema import Conversation, Message
 from soulchatcorpus.turns import find_targets, split_turns
 from tests.paths import SHARED
@@ -35,7 +37,7 @@ def samples_of(encoder: ChatGLMEncoder, messages: list[Message]) -> list[tuple[l
 
 def whole_prompts(tokenizer: ChatGLMTokenizer, messages: list[Message]) -> list[tuple[list[int], list[int]]]:
     expected = []
-    for turn in split_turns(Conversation("", messages)):
+    for turn in split_turns(Conversation("", as_said(TypedText(tokenizer), messages))):
         prompt = tokenizer(turn.prompt)["input_ids"]
         target = [*tokenizer(turn.completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         sop = prompt.pop()
@@ -196,10 +198,10 @@ def test_a_system_text_stands_before_the_talk(tokenizer: ChatGLMTokenizer, syste
     ]
     samples = samples_of(ChatGLMEncoder(tokenizer, NO_LIMIT, NO_LIMIT, glm_objective=True), messages)
     for turn, (input_ids, labels) in zip(split_turns(Conversation("", messages)), samples, strict=False):
-        prompt = tokenizer(system + "\n" + turn.prompt)["input_ids"]
+        prompt = tokenizer(tokenizer.spell_out(system) + "\n" + turn.prompt)["input_ids"]
         assert input_ids[: len(prompt)] == prompt
         assert labels.index(tokenizer.bos_token_id) == len(prompt) - 1
-    talk = tokenizer(system + "\n用户：我难过\n", add_special_tokens=False)["input_ids"]
+    talk = tokenizer(tokenizer.spell_out(system) + "\n用户：我难过\n", add_special_tokens=False)["input_ids"]
     assert any(input_ids[: len(talk) + 1] == [*talk, tokenizer.gmask_token_id] for input_ids, _ in samples[2:])
 
 
