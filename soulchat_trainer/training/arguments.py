@@ -13,6 +13,7 @@ import transformers
 from packaging.version import Version
 from transformers import SchedulerType, Seq2SeqTrainingArguments
 
+from hub_cards.install import needs_extra
 from soulchat_metrics import METRIC_NAMES
 from soulchatcorpus.thoughts import check_thinking
 
@@ -291,7 +292,7 @@ class RunArguments:
         if self.quantize is not None and self.lora_rank is None:
             raise ValueError("quantize is for LoRA, whose matrices train beside the base; give lora_rank, or leave it")
         if self.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
-            raise ValueError("quantize: nf4 needs bitsandbytes, which is not installed: pip install 'soulchat[qlora]'")
+            raise ValueError(f"quantize is nf4, and {needs_extra('bitsandbytes', 'qlora')}")
         if self.pre_seq_len is not None and self.pre_seq_len < 1:
             raise ValueError(f"pre_seq_len is {self.pre_seq_len}; allowed: 1 or more")
         if self.lora_rank is not None and self.pre_seq_len is not None:
