@@ -53,7 +53,12 @@ def test_a_short_flag_asks_for_help() -> None:
 
 def test_a_shell_can_be_taught_to_complete() -> None:
     command = [sys.executable, "-c", "from soulchat.cli import main; main()", "--show-completion", "bash"]
-    shown = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "SHELL": "/bin/bash"})
+    shown = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+    )
     assert "complete" in shown.stdout
 
 
