@@ -171,6 +171,14 @@ TRAINING = [
         "every_turn/times_faster",
         "x",
     ),
+    Line(
+        "the same step, loss on the counsellor's turns, vocabulary of 152,000: less CPU time",
+        "TRL's SFTTrainer, packing",
+        "training-peers",
+        "trl, packing/ours_times_faster",
+        "x",
+    ),
+    Line("peak memory above the model", "TRL's SFTTrainer", "training-peers", "trl/ours_share_of_memory", "%"),
 ]
 
 HEAD = """# Benchmarks
@@ -194,7 +202,8 @@ NOT_RUN = """
 - **The original SoulChat and ChatGLM-6B**: their code and weights (13 GB) are in no Python package and need a GPU.
   "The original's way", "the original page's loop" and "the published recipe" are built from our own parts and do what
   their code does, on the same weights.
-- **Training with LLaMA-Factory, ms-swift or TRL**: not tried; their speed on two CPU cores says nothing about a GPU.
+- **Training with LLaMA-Factory or ms-swift**: not tried. With TRL one step over four conversations was measured on a
+  CPU (`benchmarks/training.py peers`, which also runs on a GPU); its Liger loss needs one.
 - **LLaMA-Factory with all its requirements**: its torchaudio is built for CUDA and does not load with a CPU build of
   torch (`OSError: Could not load this library: _torchaudio.abi3.so`). So torchaudio runs without its native libraries,
   and both peers without the packages that metric and data do not use (gradio, av, torchvision …).

@@ -2,13 +2,14 @@
 
     python benchmarks/training.py cpu [--tokenizer FOLDER_WITH_ice_text.model]     # about 10 minutes, 18 GB of memory
     python benchmarks/training.py gpu [--dataset smile_50k.parquet]               # ChatGLM-6B's size, needs a GPU
+    python benchmarks/training.py peers [--samples 24]     # the same step with TRL; on a GPU where there is one
     python benchmarks/training.py small --dataset smile_50k.parquet [--minutes 15] # recipe small, needs a GPU
 
-Results go to benchmarks/results/training-cpu.json, training-gpu.json and training-small.json (with its .png). Samples
-are SMILECHAT's turns as they are; no text is made up. On the CPU one thread computes, since threads that wait for each
-other would count as work. `small` goes on where it was when it is called again; its further flags are those of
-train.py. The results of the GPU were measured with PYTORCH_ALLOC_CONF=expandable_segments:True, which keeps batches of
-many shapes from scattering its memory.
+Results go to benchmarks/results/: training-cpu.json, training-gpu.json, training-peers.json, training-small.json (with
+its .png). Samples are SMILECHAT's turns as they are; no text is made up. On the CPU one thread computes, since threads
+that wait for each other would count as work. `small` goes on where it was when it is called again; its further flags
+are those of train.py. The results of the GPU were measured with PYTORCH_ALLOC_CONF=expandable_segments:True, which
+keeps batches of many shapes from scattering its memory.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from measuring import circumstances, forget_peak, memory_mb, write_results
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from training_flops import PUBLISHED_LENGTH, arithmetic_6b
 from training_gpu import measure_gpu
+from training_peers import measure_peers
 from training_small import prove_small
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils import logging
@@ -261,7 +263,7 @@ def measure_cpu(corpus: Dataset, tokenizer: ChatGLMTokenizer, num_samples: int) 
 def main() -> None:
     """Measure what was asked for and write it down."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["cpu", "gpu", "small"])
+    parser.add_argument("what", choices=["cpu", "gpu", "peers", "small"])
     parser.add_argument("--dataset", default="soulchatcorpus", help="conversations: a name or a file")
     parser.add_argument("--tokenizer", help="folder with ChatGLM-6B's ice_text.model; else a small one is trained")
     parser.add_argument("--samples", type=int, default=12, help="samples of the comparison with the published recipe")
@@ -271,12 +273,16 @@ def main() -> None:
     options, flags = parser.parse_known_args()
     if flags and options.what != "small":
         parser.error(f"unknown arguments {' '.join(flags)}; only `small` hands flags to train.py")
-    if options.what != "cpu" and not torch.cuda.is_available() and "--use_cpu" not in flags:
+    if options.what in ("gpu", "small") and not torch.cuda.is_available() and "--use_cpu" not in flags:
         raise SystemExit("no GPU here: this measures on a CUDA device only; `cpu` measures what a CPU can")
     if options.what == "small":
         prove_small(options.dataset, options.minutes, flags)
         return
     corpus = load_corpus(options.dataset)["train"]
+    if options.what == "peers":
+        head = circumstances("torch", "transformers", "trl")
+        measure_peers(corpus, chat_tokenizer(corpus), options.samples, head)
+        return
     if options.tokenizer:
         tokenizer = ChatGLMTokenizer(str(Path(options.tokenizer) / "ice_text.model"))
     else:

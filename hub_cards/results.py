@@ -50,6 +50,9 @@ class DataSet(_Part):
     licence: str | None = None
 
 
+NOT_FOR_GENERATE = {"seed", "do_sample", "thinking"}  # or said first
+
+
 class Sampling(_Part):
     """How replies were drawn, in the names that `generate` has for it."""
 
@@ -58,17 +61,21 @@ class Sampling(_Part):
     max_new_tokens: int | None = None
     do_sample: bool = True
     seed: int | None = None
+    thinking: str = "off"
     top_k: int | None = None
     repetition_penalty: float | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
         """As keyword arguments of `generate`."""
-        return {"do_sample": self.do_sample} | self.model_dump(exclude_none=True, exclude={"seed", "do_sample"})
+        return {"do_sample": self.do_sample} | self.model_dump(exclude_none=True, exclude=NOT_FOR_GENERATE)
 
 
 class Replies(_Part):
-    """Variety (distinct-n over characters), shares of all replies (0 to 1), mean length in characters, empty ones."""
+    """Variety (distinct-n over characters), shares of all replies (0 to 1), mean length in characters, empty ones.
+
+    `only_thoughts` of them are empty because the model's thoughts did not come to an end.
+    """
 
     distinct_1: float | None = None
     distinct_2: float | None = None
@@ -76,6 +83,7 @@ class Replies(_Part):
     share_distinct: float | None = None
     share_finished: float | None = None
     empty: int | None = None
+    only_thoughts: int | None = None
 
 
 class References(Replies):

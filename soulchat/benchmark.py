@@ -32,6 +32,9 @@ def run(
     top_p: Annotated[float, typer.Option(help="Nucleus mass (paper, section 3.2).")] = 0.75,
     temperature: Annotated[float, typer.Option(help="Sampling temperature (paper, section 3.2).")] = 0.95,
     max_new_tokens: Annotated[int, typer.Option(help="Longest reply in tokens (paper, section 3.2).")] = 512,
+    thinking: Annotated[
+        str, typer.Option(help="off: ask models that think not to. keep: let them; their thoughts are never scored.")
+    ] = "off",
     greedy: Annotated[bool, typer.Option(help="Take the likeliest token instead of drawing.")] = False,
     prompt: Annotated[
         str | None,
@@ -47,10 +50,12 @@ def run(
     from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
     from soulchat_trainer.evaluation.tables import write_tables
     from soulchat_trainer.generation import Decoding
+    from soulchatcorpus.thoughts import check_thinking
 
     from .tables import print_markdown
 
-    decoding = Decoding(top_p, temperature, max_new_tokens, do_sample=not greedy, seed=seed)
+    policy = check_thinking(thinking)
+    decoding = Decoding(top_p, temperature, max_new_tokens, do_sample=not greedy, seed=seed, thinking=policy)
     options = BenchmarkOptions(model, output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url)
     if run_benchmark(options) is not None:
         print_markdown(write_tables([output], output))

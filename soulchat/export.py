@@ -1,22 +1,30 @@
-"""`soulchat export IN OUT`: a model with its adapter merged, as a folder that loads without PEFT."""
+"""`soulchat export MODEL DIR`: what was trained, for transformers, vLLM and Ollama."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+NEXT = {
+    "hf": "AutoModelForCausalLM.from_pretrained({folder!r})",
+    "vllm": "vllm serve {folder}",
+    "ollama": "ollama create NAME -f {folder}/Modelfile",
+}
+
 
 def export(
-    source: Annotated[str, typer.Argument(metavar="IN", help="An adapter (LoRA) or a model: folder or Hub name.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the whole model.")],
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    model: Annotated[str, typer.Argument(help="A folder (an adapter's, too), or a repository of the Hub.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the export.")],
+    to: Annotated[str, typer.Option(help="hf, vllm or ollama.")] = "hf",
+    dtype: Annotated[str, typer.Option(help="auto (as saved), float32, bfloat16, float16.")] = "auto",
+    converter: Annotated[
+        Path | None, typer.Option(help="For ollama: llama.cpp's convert_hf_to_gguf.py.", metavar="FILE")
+    ] = None,
 ) -> None:
-    """Merge an adapter into its base: a folder with config, tokenizer and weights that loads without PEFT."""
-    from soulchat_trainer.loading import load_model
+    """Write merged weights, template, decoding and stop tokens, and prove that they are what was trained."""
+    from soulchat_trainer.export import export_model
 
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise FileExistsError(f"{target} is there already; allowed: a new folder")
-    model, tokenizer = load_model(source, "cpu", dtype)
-    model.save_pretrained(target)
-    tokenizer.save_pretrained(target)
-    typer.echo(f"{target}: {type(model).__name__}, whole")
+    parity = export_model(model, folder, to, converter, dtype)
+    gguf = f", also in the GGUF of {parity.gguf}" if parity.gguf else ""
+    typer.echo(f"{folder}: ids of {parity.talks} talks{gguf} and {parity.replies} greedy replies are equal")
+    typer.echo("Next: " + NEXT[to].format(folder=str(folder)))

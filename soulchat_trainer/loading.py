@@ -19,6 +19,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -55,6 +56,8 @@ def load_model(
     base = adapted or name
     model = load_weights(base, _choose_dtype(dtype, where))
     if adapted is not None:
+        if model.config.to_dict().get("quantization_config"):
+            raise ValueError(f"base {base} of {name} is quantised; allowed: its weights in full, into which to merge")
         model = load_adapter(model, name).merge_and_unload()
     return model.to(where).eval(), load_tokenizer(tokenizer or tokenizer_of(name))
 
@@ -76,13 +79,21 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
 
 
-def load_weights(name: str, dtype: torch.dtype | str, config: PreTrainedConfig | None = None) -> PreTrainedModel:
+def load_weights(
+    name: str,
+    dtype: torch.dtype | str,
+    config: PreTrainedConfig | None = None,
+    quantization: BitsAndBytesConfig | None = None,
+) -> PreTrainedModel:
     """A model with its weights; raises OSError where they are not there, not whole, or not those of its sizes."""
     config = config or load_config(name)
     with naming(name):
         check_shards(Path(name))
         check_sizes(config, Path(name))
-        return AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype, trust_remote_code=False)
+        quantized = {} if quantization is None else {"quantization_config": quantization}
+        return AutoModelForCausalLM.from_pretrained(
+            name, config=config, dtype=dtype, trust_remote_code=False, **quantized
+        )
 
 
 def load_classifier(name: str) -> PreTrainedModel:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .service import ReplyService
 
 Model = Annotated[str, typer.Argument(help="A model's folder, or a repository of the Hub.")]
+Thinking = Annotated[
+    str, typer.Option(help="off: ask a model that thinks not to. keep: let it; its thoughts are shown apart.")
+]
 Device = Annotated[str, typer.Option(help="auto (the first GPU, else the CPU), cpu, cuda, cuda:1, …")]
 TopP = Annotated[float, typer.Option(help="Nucleus mass (paper, section 3.2).")]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature (paper, section 3.2).")]
@@ -58,6 +61,7 @@ def chat(
     temperature: Temperature = 0.95,
     max_new_tokens: MaxNewTokens = 512,
     seed: Seed = 0,
+    thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
     crisis_threshold: CrisisThreshold = 0.5,
@@ -67,11 +71,12 @@ def chat(
     """Chat in the terminal, or over a pipe: one line in, one reply out."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
+    from soulchatcorpus.thoughts import check_thinking
 
     from .limits import Limits
     from .session import Talk
 
-    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     limits = Limits(message_characters=message_characters, messages_per_minute=0)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     with _open_service(model, device, checks, limits, batch_size=1) as service:
@@ -99,6 +104,7 @@ def app_page(
         bool, typer.Option(help="Open a public link through Gradio's relay; needs SOULCHAT_PASSWORD.")
     ] = False,
     device: Device = "auto",
+    thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
     crisis_threshold: CrisisThreshold = 0.5,
@@ -110,6 +116,8 @@ def app_page(
 ) -> None:
     """Chat on a web page (Gradio), in Chinese and English."""
     _be_quiet()
+    from soulchatcorpus.thoughts import check_thinking
+
     from ..web.launch import serve_page
     from ..web.listening import check_exposure, free_port, read_password
     from .limits import Limits
@@ -121,8 +129,9 @@ def app_page(
     port = free_port(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
+    policy = check_thinking(thinking)
     with _open_service(model, device, checks, limits, batch_size) as service:
-        serve_page(make_page(service), host, port, share, password)
+        serve_page(make_page(service, policy), host, port, share, password)
 
 
 def serve(
@@ -137,6 +146,7 @@ def serve(
     temperature: Temperature = 0.95,
     max_new_tokens: MaxNewTokens = 512,
     seed: Seed = 0,
+    thinking: Thinking = "off",
     care: WithCare = True,
     country: Country = None,
     crisis_threshold: CrisisThreshold = 0.5,
@@ -152,12 +162,13 @@ def serve(
     """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
     from soulchat_trainer.generation import Decoding
+    from soulchatcorpus.thoughts import check_thinking
 
     from ..web.listening import bind, check_exposure, check_proxy, local_names, read_password
     from .limits import Limits
     from .server import make_app, make_server
 
-    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed)
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     password = read_password()
     check_exposure(host, share=False, password=password)
     check_proxy(proxy)

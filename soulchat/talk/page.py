@@ -16,30 +16,35 @@ import gradio as gr
 
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
+from soulchatcorpus.thoughts import Thinking
 
 from ..web.launch import Page, QuietBlocks
 from ..web.listening import is_loopback
 from .care import CareNotice
 from .limits import OverLimit
 from .page_words import EXAMPLES, LABELS, NO_ANSWER, SAVE_TALK, TRY_LATER
-from .service import ReplyService, Text
+from .service import ReplyService, Text, Thought
 from .session import with_system
-from .wording import NO_REPLY, language_of
+from .wording import NO_REPLY, THINKS, language_of
 
 logger = logging.getLogger(__name__)
 
 Entries = list[dict[str, Any]]  # the messages of a talk as gr.Chatbot has them
 
 # Marks what the page itself says in the talk, so that it is not taken for words of the model.
-HELP_LINES, NO_WORDS = {"id": "help-lines"}, {"id": "no-words"}
+HELP_LINES, NO_WORDS, THOUGHTS = {"id": "help-lines"}, {"id": "no-words"}, {"id": "thoughts"}
 ZERO_WIDTH_SPACE = "\u200b"
 _MARKUP = re.compile(r"[<&]")
 _DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
 DEFAULTS = {field.name: field.default for field in fields(Decoding)}
 
 
-def make_page(service: ReplyService) -> Page:
-    """The page. A talk is kept in its browser alone and comes along with every event."""
+def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
+    """The page. A talk is kept in its browser alone and comes along with every event.
+
+    Args:
+        thinking: keep: what the model thinks before a reply stands above it, folded away.
+    """
     words = gr.I18n(**LABELS)
 
     def add_message(text: str, talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
@@ -78,7 +83,9 @@ def make_page(service: ReplyService) -> Page:
             return
         entries: Entries = []
         try:
-            decoding = Decoding(float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0))
+            decoding = Decoding(
+                float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0), thinking=thinking
+            )
             messages = with_system(system.strip(), read_talk(talk))
             async with aclosing(show_reply(service, messages, decoding, _client(request))) as states:
                 async for entries in states:
@@ -155,12 +162,17 @@ async def show_reply(
 ) -> AsyncGenerator[Entries]:
     """What is shown below the user's words, each time the reply grows: help lines where due, and the reply."""
     shown: Entries = []
-    reply = ""
+    reply = thoughts = ""
     async with aclosing(service.astream(messages, decoding, client)) as events:
         async for event in events:
             if isinstance(event, CareNotice):
                 shown.append(make_entry("assistant", event.text, HELP_LINES))
                 reply = ""
+            elif isinstance(event, Thought):
+                title = THINKS[language_of(messages[-1]["content"])]
+                entry = make_entry("assistant", thoughts + event.text, THOUGHTS | {"title": title, "status": "done"})
+                shown = [*shown[: len(shown) - bool(thoughts)], entry]
+                thoughts += event.text
             elif isinstance(event, Text):
                 shown = [*shown[: len(shown) - bool(reply)], make_entry("assistant", reply + event.text)]
                 reply += event.text
@@ -202,7 +214,7 @@ def read_talk(talk: Entries) -> list[Message]:
     """The talk as messages, without what the page itself says; neighbours of one speaker are one message."""
     messages: list[Message] = []
     for entry in talk:
-        if (entry.get("metadata") or {}).get("id") in (HELP_LINES["id"], NO_WORDS["id"]):
+        if (entry.get("metadata") or {}).get("id") in (HELP_LINES["id"], NO_WORDS["id"], THOUGHTS["id"]):
             continue
         if messages and messages[-1]["role"] == entry["role"]:
             # Help lines part a reply anywhere; what a user sent twice are lines of their own.

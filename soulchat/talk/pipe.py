@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .care import CareNotice
 from .schema import ChatMessage, first_fault
-from .service import Done, Text
+from .service import Done, Text, Thought
 from .session import Talk
 from .wording import NOTICE, language_of
 
@@ -31,6 +31,7 @@ class Answer:
     """A whole reply. `text` has the help lines before what speaks of self-harm; `care` has all of them as data."""
 
     text: str = ""
+    thoughts: str = ""
     finish_reason: str | None = None
     care: list[CareNotice] = field(default_factory=list)
 
@@ -65,6 +66,8 @@ def gather(talk: Talk, message: str, answer: Answer) -> None:
                 answer.text += event.text + "\n\n"
         elif isinstance(event, Text):
             answer.text += event.text
+        elif isinstance(event, Thought):
+            answer.thoughts += event.text
         elif isinstance(event, Done):
             answer.finish_reason = event.finish_reason
 
@@ -100,7 +103,7 @@ def _answer_json(talk: Talk, line: str, answer: Answer) -> str:
         "care": [notice.as_dict() for notice in answer.care],
         "notice": NOTICE[language_of(message)],
     }
-    return json.dumps(row, ensure_ascii=False)
+    return json.dumps(row | ({"thoughts": answer.thoughts} if answer.thoughts else {}), ensure_ascii=False)
 
 
 def _read_json(line: str) -> InputLine:

@@ -151,6 +151,7 @@ class CompletionRequest(BaseModel):
             max_new_tokens=limit or default.max_new_tokens,
             do_sample=default.do_sample and not greedy,
             seed=default.seed if self.seed is None else self.seed,
+            thinking=default.thinking,
             top_k=default.top_k if self.top_k is None else max(self.top_k, 0),
             repetition_penalty=default.repetition_penalty if penalty is None else penalty,
         )

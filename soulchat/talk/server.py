@@ -34,7 +34,7 @@ from ..web.password import Door
 from .care import CareNotice
 from .limits import OverLimit
 from .schema import CompletionRequest, describe_fault
-from .service import Done, Event, ReplyService, Text
+from .service import Done, Event, ReplyService, Text, Thought
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
@@ -142,17 +142,20 @@ class Answer:
         self, first: Piece | None, pieces: AsyncGenerator[Piece], care: list[CareNotice]
     ) -> dict[str, Any]:
         """A `chat.completion`. Help lines that are due are added to `care`, also where it ends in an error."""
-        texts, done = [""] * self.n, dict[int, Done]()
+        texts, thoughts, done = [""] * self.n, [""] * self.n, dict[int, Done]()
         async for number, event in _chain(first, pieces):
             texts[number] += content_of(event)
             if is_due(event, number):
                 care.append(event)
+            elif isinstance(event, Thought):
+                thoughts[number] += event.text
             elif isinstance(event, Done):
                 done[number] = event
         choices = [
             {
                 "index": number,
-                "message": {"role": "assistant", "content": text, "refusal": None},
+                "message": {"role": "assistant", "content": text, "refusal": None}
+                | ({"reasoning_content": thoughts[number]} if thoughts[number] else {}),
                 "finish_reason": done[number].finish_reason if number in done else None,
                 "logprobs": None,
             }
@@ -176,6 +179,8 @@ class Answer:
             async for number, event in _chain(first, pieces):
                 if isinstance(event, Text):
                     yield self._chunk(number, {"content": event.text})
+                elif isinstance(event, Thought):
+                    yield self._chunk(number, {"reasoning_content": event.text})
                 elif isinstance(event, CareNotice) and event.cause == "reply":
                     yield self._chunk(number, {"content": content_of(event)}, care=[event], extra=True)
                 elif isinstance(event, Done):

@@ -52,6 +52,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """The next piece of what a model thinks before its reply, where it is to: no part of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The end of a reply: "stop" (the model ended it) or "length"; tokens of prompt and reply."""
 
@@ -67,7 +74,7 @@ class Failed:
     error: ValueError | RuntimeError
 
 
-Event = CareNotice | Text | Done | Failed
+Event = CareNotice | Thought | Text | Done | Failed
 
 
 class Ticket:
@@ -277,6 +284,8 @@ class ReplyService:
 
     def _pass_on(self, delta: Delta, ticket: Ticket) -> None:
         request, held, text = delta.request, ticket.held, delta.text
+        if delta.thoughts and ticket.decoding.thinking == "keep":
+            ticket.tell(Thought(delta.thoughts))
         if held is not None:
             known_before = held.speaks_of_self_harm
             text = held.feed(text) + (held.finish() if request.finish_reason else "")

@@ -15,7 +15,7 @@ from soulchatcorpus.care.help_lines import Language
 
 from .care import CareNotice
 from .commands import HELP, obey
-from .service import Text
+from .service import Text, Thought
 from .session import Talk
 from .wording import NO_REPLY, NOTICE, language_of
 
@@ -79,12 +79,17 @@ def run_terminal(talk: Talk, read: Callable[[str], str], console: Console, langu
 def show_reply(talk: Talk, message: str, console: Console) -> None:
     """Print the reply to `message` as it comes; Ctrl+C stops it and keeps what was said so far."""
     events = talk.say(message)
-    said = False
+    said = thought = False
     try:
         for event in events:
             if isinstance(event, CareNotice):
                 _show_notice(event, console, inside=said)
+            elif isinstance(event, Thought):
+                console.print(Styled(printable(event.text)), end="", style="dim", soft_wrap=True)
+                thought = True
             elif isinstance(event, Text):
+                if not said and thought:
+                    console.print()
                 if not said:
                     console.print("心理咨询师：", end="", style="bold green")
                 said = True

@@ -16,6 +16,7 @@ NO_REPLY: dict[Language, str] = {
     "zh": "（模型没有给出回复，请换一种说法，或再试一次。）",
     "en": "(The model gave no reply. Please say it another way, or try again.)",
 }
+THINKS: dict[Language, str] = {"zh": "思考（不是回复）", "en": "Thoughts (not the reply)"}
 
 
 def language_of(text: str) -> Language:

@@ -466,11 +466,13 @@ def labelled_loss(
     labels: Tensor,
     vocab_size: int,
     num_items_in_batch: Tensor | int | None = None,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy in float32 over the labelled positions only: hidden states [b, s, h], labels [b, s], -100 = none.
 
     The head runs on gathered rows, `LOGITS_PER_CHUNK` logits at a time, and with several chunks each is recomputed in
     the backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Equal to the full computation.
+    `label_smoothing`: share of each target that is spread evenly over the vocabulary.
     Returns the sum divided by `num_items_in_batch`, or the mean over this batch's labels; 0 where there is none.
     Raises `ValueError` for a label outside the vocabulary.
     """
@@ -483,7 +485,7 @@ def labelled_loss(
         raise ValueError(f"labels go from {low} to {high}; the vocabulary has 0 to {vocab_size - 1}, -100 is no label")
 
     def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(head(rows).float(), targets, reduction="sum")
+        return F.cross_entropy(head(rows).float(), targets, reduction="sum", label_smoothing=label_smoothing)
 
     chunk_rows = max(1, LOGITS_PER_CHUNK // vocab_size)
     if len(rows) <= chunk_rows:

@@ -309,10 +309,10 @@ class ChatGLMTokenizer(SentencePieceBackend):
         if skip_special_tokens:
             special = set(self.all_special_ids)
             ids = [token_id for token_id in ids if token_id not in special]
-        if len(ids) == 1 and self.sp_model.is_control(ids[0]):
+        if list(ids) == [self.eos_token_id]:
             # By itself it has its name, where the original has no text: lm-evaluation-harness stops at the text of
             # <eop>, and at once where that is empty.
-            return self.sp_model.id_to_piece(ids[0])
+            return self.eos_token
         text = _show_whitespace(self.sp_model.decode(ids))
         return self.clean_up_tokenization(text) if clean_up_tokenization_spaces else text
 

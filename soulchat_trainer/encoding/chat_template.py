@@ -2,8 +2,9 @@
 
 Where the template is prefix-preserving (Qwen 2.5, Llama 3, …) a conversation is tokenized once and its turns are
 prefixes of it; one pass over it with labels on every reply then equals all its turn samples, loss and gradients:
-each reply sees the same tokens before it. Where it is not (a template that rewrites or drops earlier replies, or ends
-a reply without an end token) every turn is tokenized whole.
+each reply sees the same tokens before it. Where it is not (it rewrites earlier replies, ends one without an end token,
+or thinks unless asked not to) its training form takes its place (`training_form`), in the tokenizer too, so that it is
+saved with the model. With thoughts kept, such a template stays, and every turn is tokenized whole.
 """
 
 from bisect import bisect_left
@@ -14,11 +15,13 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from soulchatcorpus.schema import Message
+from soulchatcorpus.thoughts import Thinking
 
 from ..data import TrainingConversation
 from .fit import fit_prompt
 from .prompts import ChatTemplate
 from .spans import EncodedConversation
+from .training_form import find_parts, write_template
 
 logger = logging.get_logger(__name__)
 
@@ -40,6 +43,8 @@ class ChatTemplateEncoder:
         loss_on: last_turn: a sample for each turn. every_turn: one sample a conversation, labels on every reply; for a
             conversation in which something must be cut or the counsellor speaks twice in a row, and for all where the
             template is not prefix-preserving, last_turn.
+        thinking: off: no thought is ever part of a target. keep: the template's own way, whose empty thought before a
+            reply is learned with it.
     """
 
     def __init__(
@@ -48,16 +53,25 @@ class ChatTemplateEncoder:
         max_source_length: int,
         max_target_length: int,
         loss_on: Literal["last_turn", "every_turn"],
+        thinking: Thinking = "off",
     ):
         if tokenizer.chat_template is None or not tokenizer.is_fast:
             raise ValueError(
                 f"{tokenizer.name_or_path}: a causal model is trained in the form of its chat template, by a fast "
                 f"tokenizer; found {'no chat template' if tokenizer.chat_template is None else 'a slow tokenizer'}"
             )
-        self.tokenizer, self.template = tokenizer, ChatTemplate(tokenizer)
+        self.tokenizer, self.template = tokenizer, ChatTemplate(tokenizer, thinking)
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.is_prefix_preserving = self._check_prefixes()
+        if thinking == "off" and not (self.is_prefix_preserving and self._asks_for_no_thoughts()):
+            tokenizer.chat_template = write_template(find_parts(self.template))
+            self.template = ChatTemplate(tokenizer)
+            self.is_prefix_preserving = self._check_prefixes()
+            logger.warning(
+                "the chat template writes its last turn otherwise than the ones before it, or thinks unless asked not "
+                "to: training in the form of its last turn, which is saved with the model"
+            )
         self.one_pass = loss_on == "every_turn" and self.is_prefix_preserving
         if loss_on == "every_turn" and not self.one_pass:
             logger.warning(
@@ -81,6 +95,11 @@ class ChatTemplateEncoder:
             and ids[prompt_end:target_end] == self._target_ids(_PROBE[: number + 1])
             for number, (prompt_end, target_end) in zip(conversation.targets, turns, strict=True)
         )
+
+    def _asks_for_no_thoughts(self) -> bool:
+        """True if the template's generation prompt, as anybody asks for it, is ours."""
+        plain = self.tokenizer.apply_chat_template(_PROBE[:1], tokenize=False, add_generation_prompt=True)
+        return plain == self._write_prompt(_PROBE[:1])
 
     def _encode_conversation(self, conversation: TrainingConversation) -> EncodedConversation:
         encoded = EncodedConversation()

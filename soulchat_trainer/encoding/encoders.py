@@ -4,6 +4,8 @@ from typing import Literal
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from soulchatcorpus.thoughts import Thinking
+
 from ..chatglm import ChatGLMTokenizer
 from .chat_template import ChatTemplateEncoder
 from .paper_form import ChatGLMEncoder
@@ -17,6 +19,7 @@ def make_encoder(
     max_target_length: int,
     loss_on: Literal["last_turn", "every_turn"] = "last_turn",
     glm_objective: bool = False,
+    thinking: Thinking = "off",
 ) -> Encoder:
     """The encoder of conversations for a model.
 
@@ -44,4 +47,4 @@ def make_encoder(
         return ChatGLMEncoder(tokenizer, max_source_length, max_target_length, glm_objective)
     if glm_objective:
         raise ValueError(f"glm_objective is ChatGLM's; {model.config.model_type} is a causal model")
-    return ChatTemplateEncoder(tokenizer, max_source_length, max_target_length, loss_on)
+    return ChatTemplateEncoder(tokenizer, max_source_length, max_target_length, loss_on, thinking)

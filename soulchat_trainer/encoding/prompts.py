@@ -8,6 +8,7 @@ from transformers.utils import logging
 
 from soulchatcorpus import Message, render_prompt
 from soulchatcorpus.dialogue import keep_roles_apart
+from soulchatcorpus.thoughts import END, Thinking, is_open
 
 from ..chatglm import ChatGLMTokenizer
 from .fit import Encode
@@ -16,17 +17,27 @@ from .typed_text import TypedText
 
 logger = logging.get_logger(__name__)
 
+# What templates call it: Qwen 3 and GLM-4.5 the one, DeepSeek-V3.1 the other. Others do not read them.
+SWITCHES = {
+    "off": {"enable_thinking": False, "thinking": False},
+    "keep": {"enable_thinking": True, "thinking": True},
+}
+NO_MORE_THOUGHTS = f"\n{END}\n\n"  # closes a thought that a generation prompt has opened, as Qwen 3 writes it
+
 MARK = "\ue000"  # of the private use area: stands for what is put into a template's text afterwards
 
 
 def prompt_encoder(
-    tokenizer: PreTrainedTokenizerBase, render: Callable[[Sequence[Message]], str] | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    render: Callable[[Sequence[Message]], str] | None = None,
+    thinking: Thinking = "off",
 ) -> Encode:
     """The function from messages, of which the first may be a system text, to the token ids of the prompt.
 
     Args:
         tokenizer: with a chat template prompts go through it; ChatGLM's, or one without, encodes a text as it stands.
         render: how a talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
+        thinking: whether the model is asked for thoughts before its reply, where its template knows of any.
     """
 
     typed = TypedText(tokenizer)
@@ -36,7 +47,7 @@ def prompt_encoder(
 
     if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
         return lambda messages: tokenizer(write(messages), split_special_tokens=True).input_ids
-    template = ChatTemplate(tokenizer)
+    template = ChatTemplate(tokenizer, thinking)
     if render is None:
         return template.prompt_ids
     return lambda messages: template.prompt_ids([Message(role="user", content=write(messages))])
@@ -55,11 +66,36 @@ class ChatTemplate:
 
     Args:
         tokenizer: one with a chat template.
+        thinking: off: what the template writes for "no thoughts" ends every prompt, so that it is no part of a reply.
+            keep: the template's own way.
+
+    Attributes:
+        no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.tokenizer, self.typed = tokenizer, TypedText(tokenizer)
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, thinking: Thinking = "off") -> None:
+        self.tokenizer, self.typed, self.thinking = tokenizer, TypedText(tokenizer), thinking
         self.takes_system = self._find_system()
+        self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
+
+    def _find_no_thoughts(self) -> str:
+        talk = [Message(role="user", content="你好")]
+        prompt = self.render(talk, True)
+        header = self.before_reply(talk).removeprefix(prompt) if self.before_reply(talk).startswith(prompt) else ""
+        if header.strip():  # an empty thought, gpt-oss's channel of the reply; or the whole mark of the speaker
+            return header
+        return NO_MORE_THOUGHTS if is_open(prompt) else ""
+
+    def before_reply(self, prepared: Sequence[Message]) -> str:
+        """What the template writes before the reply in a talk that it ends."""
+        before, mark, _ = self.render([*prepared, Message(role="assistant", content=MARK)], False).partition(MARK)
+        if not mark:
+            raise ValueError("the chat template leaves out the counsellor's words; give a tokenizer with another one")
+        return before
+
+    def after_reply(self, prepared: Sequence[Message]) -> str:
+        """What the template writes behind the reply in a talk that it ends."""
+        return self.render([*prepared, Message(role="assistant", content=MARK)], False).partition(MARK)[2]
 
     def _find_system(self) -> bool:
         """True if the template writes a system text; some refuse one, some leave it out."""
@@ -97,7 +133,7 @@ class ChatTemplate:
         """The template's text; raises ValueError where it refuses the messages."""
         try:
             return self.tokenizer.apply_chat_template(
-                prepared, tokenize=False, add_generation_prompt=add_generation_prompt
+                prepared, tokenize=False, add_generation_prompt=add_generation_prompt, **SWITCHES[self.thinking]
             )
         except TemplateError as error:
             raise ValueError(f"the chat template refuses a conversation: {error}") from error
@@ -107,7 +143,7 @@ class ChatTemplate:
         if prepared[-1]["role"] == "assistant":
             unsaid = [*prepared[:-1], Message(role="assistant", content=MARK)]
             return self.render(unsaid, False).partition(MARK)[0] + prepared[-1]["content"] + "\n"
-        return self.render(prepared, True)
+        return self.render(prepared, True) + self.no_thoughts
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a prompt; control tokens that somebody typed stay text."""
@@ -125,7 +161,7 @@ class ChatTemplate:
         """
         asked, said = self.prepare(messages[:-1]), self.prepare(messages)
         if not self.has_control_tokens(said):
-            return self.ids(self._after_prompt(self.render_prompt(asked), self.render_reply(said)))
+            return self.ids(self._after_prompt(self.render_prompt(asked), self.render_reply(said), asked))
         mark = Message(role="assistant", content=MARK)
         if asked[-1]["role"] == "assistant":  # the reply goes on with words of the counsellor's, which have been read
             said = [*said[:-1], messages[-1]]
@@ -133,8 +169,8 @@ class ChatTemplate:
             start = reply.partition(MARK)[0] + MARK
         else:
             reply, start = self.render_reply([*asked, mark]), self.render_prompt(asked)
-            return self.put_in(self._after_prompt(start, reply), [mark], said[-1:])
-        return self.put_in(MARK + self._after_prompt(start, reply), [mark], said[-1:])
+            return self.put_in(self._after_prompt(start, reply, asked), [mark], said[-1:])
+        return self.put_in(MARK + self._after_prompt(start, reply, asked), [mark], said[-1:])
 
     def render_reply(self, prepared: Sequence[Message]) -> str:
         """The talk up to its last message, the counsellor's, and the mark that ends it."""
@@ -154,10 +190,14 @@ class ChatTemplate:
         """True if somebody typed a control token."""
         return any(self.typed.spells_control_tokens(message["content"]) for message in messages)
 
-    def _after_prompt(self, prompt: str, reply: str) -> str:
-        if not reply.startswith(prompt):
+    def _after_prompt(self, prompt: str, reply: str, asked: Sequence[Message]) -> str:
+        if reply.startswith(prompt):
+            return reply[len(prompt) :]
+        before = self.before_reply(asked)
+        if not reply.startswith(before):
             raise ValueError("the chat template writes a reply in another place than after its generation prompt")
-        return reply[len(prompt) :]
+        # A thought that the prompt has opened is ended first; the talk itself is written without.
+        return (NO_MORE_THOUGHTS if is_open(prompt) else "") + reply[len(before) :]
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text that a template wrote."""

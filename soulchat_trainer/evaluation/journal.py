@@ -13,7 +13,7 @@ from soulchatcorpus.files import replacing
 from ..generation.engine import Reply
 
 SETTINGS_FILE = "settings.json"
-REPLY_KEYS = ("id", "text", "finished", "num_tokens", "seconds")
+REPLY_KEYS = ("id", "text", "finished", "num_tokens", "thoughts", "seconds")
 
 
 class Journal:
@@ -51,7 +51,9 @@ class Journal:
         Raises:
             ValueError: another line is no reply.
         """
-        return {row["id"]: Reply(row["text"], row["finished"], row["num_tokens"]) for row in self._rows()}
+        return {
+            row["id"]: Reply(row["text"], row["finished"], row["num_tokens"], row["thoughts"]) for row in self._rows()
+        }
 
     def seconds(self) -> float:
         """The time that the replies took, without the time between sessions; the slowest process's."""

@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, set_seed
 
 from soulchatcorpus import Message
 from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
+from soulchatcorpus.thoughts import Thinking, split_thoughts
 from soulchatcorpus.turns import Turn
 
 from ..encoding.prompts import prompt_encoder
@@ -78,16 +79,18 @@ class ModelSystem:
         # A folder's place on this machine is nobody's business.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
         self.dtype = str(self.model.dtype).removeprefix("torch.")
-        self.encode = prompt_encoder(self.tokenizer, renderer(prompt) if prompt else None)
+        self.render = renderer(prompt) if prompt else None
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         talks, ids = [turn.context for turn in turns], [turn.id for turn in turns]
-        replies = iterate_replies(self.model, self.tokenizer, talks, ids, decoding, batch_size, encode=self.encode)
+        encode = prompt_encoder(self.tokenizer, self.render, decoding.thinking)
+        replies = iterate_replies(self.model, self.tokenizer, talks, ids, decoding, batch_size, encode=encode)
         return ((ids[index], reply) for index, reply in replies)
 
     def loss(self, turns: Sequence[Turn]) -> HeldOutLoss | None:
         talks, references = [turn.context for turn in turns], [turn.completion for turn in turns]
-        return held_out_loss(self.model, self.tokenizer, talks, references, encode=self.encode)
+        encode = prompt_encoder(self.tokenizer, self.render)  # references have no thoughts
+        return held_out_loss(self.model, self.tokenizer, talks, references, encode=encode)
 
 
 class EndpointSystem:
@@ -151,10 +154,13 @@ class EndpointSystem:
         )
         try:
             choice, usage = answer.choices[0], answer.usage
-            text = choice.message.content or ""
+            message, extra = choice.message, choice.message.model_extra or {}
+            text, aside = message.content or "", extra.get("reasoning_content") or extra.get("reasoning") or ""
         except (AttributeError, IndexError, TypeError):  # the client does not check what it parses; a page stays a str
             raise ValueError("no chat completion") from None
-        return Reply(text.strip(), choice.finish_reason == "stop", usage.completion_tokens if usage else 0)
+        return read_answer(
+            text, str(aside), choice.finish_reason, usage.completion_tokens if usage else 0, decoding.thinking
+        )
 
     def _what_failed(self, failure: openai.OpenAIError | ValueError) -> str:
         if isinstance(failure, ValueError):
@@ -164,6 +170,25 @@ class EndpointSystem:
         key, told = os.environ.get(KEY_VARIABLE), " ".join(failure.message.split())
         told = told.replace(key, "[key]") if key else told
         return f"refuses: {told[:ERROR_CHARACTERS]}"
+
+
+def read_answer(text: str, aside: str, finish_reason: str, num_tokens: int, thinking: Thinking) -> Reply:
+    """An endpoint's answer as reply and thoughts, whichever field it has put them into.
+
+    Args:
+        text: its content; thoughts may stand before the reply, also without their opening mark.
+        aside: its reasoning_content.
+        thinking: off: a model that was not to think and came to its end has replied, even where a server has taken
+            the reply for a thought and sends no content.
+    """
+    is_done = finish_reason == "stop"
+    if not text.strip() and aside and thinking == "off" and is_done:
+        text, aside = aside, ""
+    thoughts, reply = split_thoughts(text)
+    if not text.strip() and aside:
+        reply = None
+    together = "\n".join(part for part in (aside.strip(), thoughts) if part)
+    return Reply((reply or "").strip(), is_done and reply is not None, num_tokens, together)
 
 
 class RetrievalSystem:

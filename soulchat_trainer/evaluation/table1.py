@@ -35,6 +35,7 @@ def system_row(
             share_distinct=share_distinct(predictions),
             share_finished=sum(reply.finished for reply in replies) / len(replies),
             empty=scores["empty_predictions"],
+            only_thoughts=sum(bool(reply.thoughts) and not reply.text for reply in replies),
         ),
         expressions=expression_rates(predictions),
         seconds=seconds,

@@ -150,6 +150,12 @@ def _marks_note(table: Table) -> str:
     return f"Raised letters: better than that system, paired bootstrap, p < {P_VALUE} over all pairs (Bonferroni)."
 
 
+def _thoughts_note(table: Table) -> str:
+    counts = {name: system.generation.only_thoughts for name, system in zip(_names(table), table.systems, strict=True)}
+    failed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    return f"Thoughts without an end, counted as empty replies: {failed}." if failed else ""
+
+
 def _seen_note(table: Table) -> str:
     if not any(system.seen for system in table.systems):
         return ""
@@ -204,7 +210,7 @@ def _render_table(table: Table) -> str:
     ]
     replies.append(_reply_row("References", table.references, table.references.expressions))
     told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
-    notes = [f"`{table.note}`", _marks_note(table), _seen_note(table), _loss_note(table)]
+    notes = [f"`{table.note}`", _marks_note(table), _thoughts_note(table), _seen_note(table), _loss_note(table)]
     return "\n\n".join(
         [
             f"**{table.heading}**",

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
+from soulchatcorpus.thoughts import BEGIN, END, Said, is_open, split_thoughts
+
 from ..chatglm.punctuation import restore_punctuation
 
 # What may still change when the next token comes: a character that is cut in its bytes, punctuation, whose full-width
@@ -12,8 +14,18 @@ from ..chatglm.punctuation import restore_punctuation
 UNSETTLED = re.compile(r"[\ufffd,.:;?!()，。：；？！（）\s]+\Z")
 
 
+LONGEST_MARK = 8  # tokens of an opening mark and the white space behind it, in a tokenizer that has none of it
+
+# What gpt-oss writes around its thoughts: channels, which are control tokens.
+CHANNELS = {
+    "<|channel|>analysis<|message|>": BEGIN,
+    "<|channel|>commentary<|message|>": BEGIN,
+    "<|channel|>final<|message|>": END,
+}
+
+
 class ReplyDecoder:
-    """Decodes replies of one tokenizer.
+    """Decodes replies of one tokenizer, and the thoughts before them.
 
     A tokenizer that normalises (ChatGLM's sentencepiece turns "，" into ",") gets the full-width punctuation restored.
     """
@@ -23,16 +35,46 @@ class ReplyDecoder:
         sample = "你好，世界！"
         ids = tokenizer(sample, add_special_tokens=False).input_ids
         self.normalises = "，" not in tokenizer.decode(ids, skip_special_tokens=True)
+        special = set(tokenizer.all_special_tokens)
+        self.has_channels = "<|channel|>" in special
+        self.hidden = special - {BEGIN, END}  # some tokenizers take the marks of thoughts for control tokens
+        self.hides_marks = END in special
 
-    def decode(self, token_ids: Sequence[int], final: bool) -> str:
-        """The reply's text; while it is not `final`, only the part that later tokens cannot change.
+    def decode(self, token_ids: Sequence[int], final: bool, opened: bool = False) -> Said:
+        """Thoughts and reply; while it is not `final`, only the part that later tokens cannot change.
 
         A character at the end of which only some bytes have come is none.
+
+        Args:
+            token_ids: what the model has written.
+            final: whether that is all.
+            opened: whether the prompt has opened a thought.
         """
-        text = self.tokenizer.decode(token_ids, skip_special_tokens=True).lstrip()
-        if self.normalises:
-            text = restore_punctuation(text)
-        return text.rstrip("\ufffd").rstrip() if final else UNSETTLED.sub("", text)
+        thoughts, reply = split_thoughts(self._text(token_ids), opened)
+        if reply is not None:
+            reply = restore_punctuation(reply.lstrip()) if self.normalises else reply.lstrip()
+            reply = reply.rstrip("\ufffd").rstrip() if final else _settled(reply)
+            if not final and BEGIN.startswith(reply or " "):
+                reply = ""  # perhaps the beginning of a mark
+        return Said(thoughts if final else _settled(thoughts), reply)
+
+    def opens_thought(self, prompt_ids: Sequence[int]) -> bool:
+        """Whether a prompt ends inside of a thought."""
+        return is_open(self.tokenizer.decode(prompt_ids[-LONGEST_MARK:]))
+
+    def _text(self, token_ids: Sequence[int]) -> str:
+        if not (self.has_channels or self.hides_marks):
+            return self.tokenizer.decode(token_ids, skip_special_tokens=True)
+        text = self.tokenizer.decode(token_ids)
+        for channel, mark in CHANNELS.items():
+            text = text.replace("<|start|>assistant" + channel, mark).replace(channel, mark)
+        for token in self.hidden:
+            text = text.replace(token, "")
+        return text
+
+
+def _settled(text: str) -> str:
+    return UNSETTLED.sub("", text)
 
 
 def find_stop(text: str, stop: Sequence[str]) -> int | None:

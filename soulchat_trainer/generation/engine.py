@@ -18,6 +18,7 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from soulchatcorpus import Message
+from soulchatcorpus.thoughts import POLICIES, Thinking
 
 from ..chatglm import ChatGLMConfig
 from ..chatglm.cache_name import CACHE
@@ -40,11 +41,19 @@ FinishReason = Literal["stop", "length", "cancelled"]
 
 @dataclass(slots=True)
 class Reply:
-    """A counsellor's reply. `finished`: True if the model ended it (<eop>), False if it ran into the limit."""
+    """A counsellor's reply.
+
+    Attributes:
+        text: empty where the model's thoughts did not come to an end.
+        finished: True if the model ended it (<eop>), False if it ran into the limit or into its thoughts.
+        num_tokens: of thoughts and reply.
+        thoughts: what the model wrote before it, told apart.
+    """
 
     text: str
     finished: bool
     num_tokens: int
+    thoughts: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +64,7 @@ class Request:
         key: what the request's random numbers are derived from, together with the decoding's seed.
         dropped: how many of the oldest messages did not fit into the window.
         stop: texts before the first of which the reply ends.
+        opened: whether the prompt ends inside of a thought.
     """
 
     key: str
@@ -64,23 +74,30 @@ class Request:
     limit: int
     stream: bool
     generator: torch.Generator
+    opened: bool = False
     stop: tuple[str, ...] = ()
     token_ids: list[int] = field(default_factory=list)
     text: str = ""
+    thoughts: str = ""
+    is_thinking: bool = False
     finish_reason: FinishReason | None = None
 
     @property
     def reply(self) -> Reply:
         """The reply as far as it has come."""
-        return Reply(self.text, self.finish_reason == "stop", len(self.token_ids))
+        finished = self.finish_reason == "stop" and not self.is_thinking
+        return Reply(self.text, finished, len(self.token_ids), self.thoughts)
 
 
 @dataclass(slots=True)
 class Delta:
-    """New text of a request. Its last one has `request.finish_reason` set; the deltas together are `request.text`."""
+    """New text of a request. Its last one has `request.finish_reason` set; the deltas together are `request.text`, and
+    their thoughts `request.thoughts`.
+    """
 
     request: Request
     text: str
+    thoughts: str = ""
 
 
 class ReplyEngine:
@@ -110,7 +127,9 @@ class ReplyEngine:
         if max_batch_size < 1:
             raise ValueError(f"max_batch_size is {max_batch_size}; allowed: at least 1")
         self.model, self.max_batch_size = model.eval(), max_batch_size
-        self.encode = encode or prompt_encoder(tokenizer)
+        self.encoders: dict[Thinking, Encode] = {
+            policy: encode or prompt_encoder(tokenizer, thinking=policy) for policy in POLICIES
+        }
         self.decoder = ReplyDecoder(tokenizer)
         self.window = window or model.config.max_position_embeddings
         self.stop_ids = stop_token_ids(model, tokenizer)
@@ -149,10 +168,11 @@ class ReplyEngine:
             ValueError: there is no message; the last message alone does not fit.
         """
         room = prompt_room(self.window, decoding.max_new_tokens)
-        prompt = fit_prompt(self.encode, messages, room, cut_last)
+        prompt = fit_prompt(self.encoders[decoding.thinking], messages, room, cut_last)
         limit = min(decoding.max_new_tokens, self.window - len(prompt.ids))
         generator = request_generator(decoding, key, self.model.device)
-        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator, tuple(stop))
+        opened = self.decoder.opens_thought(prompt.ids)
+        request = Request(key, decoding, prompt.ids, prompt.dropped, limit, stream, generator, opened, tuple(stop))
         self.waiting.append(request)
         return request
 
@@ -288,15 +308,19 @@ class ReplyEngine:
                     request.finish_reason = request.finish_reason or "length"
             if request.finish_reason == "cancelled" or not (request.stream or request.stop or request.finish_reason):
                 continue
-            text = self.decoder.decode(request.token_ids, final=request.finish_reason is not None)
+            said = self.decoder.decode(request.token_ids, request.finish_reason is not None, request.opened)
+            text, thoughts = said.reply or "", said.thoughts
+            request.is_thinking = said.reply is None
             place = find_stop(text, request.stop)
             if place is not None:
                 text, request.finish_reason = text[:place], "stop"
             elif not request.finish_reason:
                 text = text[: len(text) - may_begin_stop(text, request.stop)]
-            if request.finish_reason or (request.stream and text != request.text):
-                deltas.append(Delta(request, text[len(request.text) :]))
-                request.text = text
+            is_new = text != request.text or thoughts != request.thoughts
+            if request.finish_reason or (request.stream and is_new):
+                # Where a mark shows late that what came was a thought, the reply is told whole.
+                deltas.append(Delta(request, text.removeprefix(request.text), thoughts.removeprefix(request.thoughts)))
+                request.text, request.thoughts = text, thoughts
         return deltas
 
     def _leave(self) -> None:

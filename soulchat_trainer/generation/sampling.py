@@ -7,10 +7,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, threshold
+
+from soulchatcorpus.thoughts import Thinking, check_thinking
 
 # Logits of one row in float32 differ by up to about 1e-5 between batch shapes (another order of summation). What is
 # decided by less than this margin is decided again from the row computed alone, see `ReplyEngine`.
@@ -42,7 +45,13 @@ class Decoding:
         default=1.0, metadata={"help": "Above 1, what prompt and reply hold already is less likely; 0.1 to 10."}
     )
 
+    thinking: Thinking = field(
+        default="off",
+        metadata={"help": "off: ask a model that thinks not to. keep: let it; its thoughts are told apart."},
+    )
+
     def __post_init__(self) -> None:
+        check_thinking(self.thinking)
         if not MIN_TOP_P <= self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; allowed: {MIN_TOP_P} to 1")
         if not (self.temperature >= MIN_TEMPERATURE and math.isfinite(self.temperature)):
@@ -57,6 +66,16 @@ class Decoding:
             raise ValueError(
                 f"repetition_penalty is {self.repetition_penalty}; allowed: {PENALTIES[0]} to {PENALTIES[1]}"
             )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As keyword arguments of `generate`, and as generation_config.json has them."""
+        return {
+            "do_sample": self.do_sample,
+            "top_p": self.top_p,
+            "temperature": self.temperature,
+            "max_new_tokens": self.max_new_tokens,
+        }
 
 
 def request_seed(decoding: Decoding, key: str) -> int:

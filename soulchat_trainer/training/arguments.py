@@ -3,6 +3,7 @@
 Both are filled from a YAML recipe and overridden by command-line flags; every field is a key of either.
 """
 
+import importlib.util
 import json
 import os
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,9 @@ import transformers
 from packaging.version import Version
 from transformers import SchedulerType, Seq2SeqTrainingArguments
 
+from hub_cards.install import needs_extra
 from soulchat_metrics import METRIC_NAMES
+from soulchatcorpus.thoughts import check_thinking
 
 from ..generation.sampling import Decoding
 
@@ -42,12 +45,10 @@ REFUSED = {
     "length_column_name": _BATCHES,
     "dataloader_drop_last": _BATCHES,
     "sortish_sampler": _BATCHES,
-    "auto_find_batch_size": "global_batch_size is kept; lower per_device_train_batch_size",
     "accelerator_config": _OWN_BATCHES,
     "parallelism_config": _OWN_BATCHES,
     "fsdp": "models that do not fit are parted by DeepSpeed (zero3.json)",
     "fsdp_config": "models that do not fit are parted by DeepSpeed (zero3.json)",
-    "label_smoothing_factor": "the loss is the model's own",
     "label_names": "labels are made here, on replies",
     "remove_unused_columns": "rows are tokenized here and need their text",
     "logging_nan_inf_filter": "a loss that is not finite stops the run",
@@ -118,6 +119,10 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     loss_on: Literal["last_turn", "every_turn"] = field(
         default="last_turn",
         metadata={"help": "last_turn: a sample for each turn. every_turn: one pass a conversation (causal models)."},
+    )
+    thinking: Literal["off", "keep"] = field(
+        default="off",
+        metadata={"help": "off: no thoughts before replies, learned or asked for. keep: the template's own way."},
     )
     glm_objective: bool = field(
         default=False, metadata={"help": "Also train on whole conversations after an empty or one-line context."}
@@ -206,7 +211,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         Raises:
             ValueError: `top_p`, `temperature` or `max_new_tokens` is out of its range.
         """
-        return Decoding(self.top_p, self.temperature, self.max_new_tokens, seed=self.seed)
+        return Decoding(
+            self.top_p, self.temperature, self.max_new_tokens, seed=self.seed, thinking=check_thinking(self.thinking)
+        )
 
     def _keep_global_batch_size(self, num_processes: int) -> None:
         """Set the accumulation steps so that a step sees `global_batch_size` samples on any number of processes."""
@@ -258,6 +265,10 @@ class RunArguments:
     lora_target_modules: list[str] | None = field(
         default=None, metadata={"help": "Default: PEFT's for the model; all-linear: every layer."}
     )
+    quantize: Literal["nf4"] | None = field(
+        default=None,
+        metadata={"help": "nf4: keep the base in 4 bits while LoRA trains (QLoRA; bitsandbytes)."},
+    )
     pre_seq_len: int | None = field(
         default=None, metadata={"help": "Train so many prefix tokens in each layer (P-Tuning v2) instead."}
     )
@@ -276,6 +287,12 @@ class RunArguments:
             )
         if self.model_name_or_path is not None and self.tokenizer_vocab_size is not None:
             raise ValueError("tokenizer_vocab_size is for model_config; a loaded model has its tokenizer")
+        if self.quantize not in (None, "nf4"):
+            raise ValueError(f"quantize is {self.quantize!r}; allowed: nf4")
+        if self.quantize is not None and self.lora_rank is None:
+            raise ValueError("quantize is for LoRA, whose matrices train beside the base; give lora_rank, or leave it")
+        if self.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+            raise ValueError(f"quantize is nf4, and {needs_extra('bitsandbytes', 'qlora')}")
         if self.pre_seq_len is not None and self.pre_seq_len < 1:
             raise ValueError(f"pre_seq_len is {self.pre_seq_len}; allowed: 1 or more")
         if self.lora_rank is not None and self.pre_seq_len is not None:

@@ -34,9 +34,17 @@ GROUPS = {
         *("torch_dtype", "dataset", "streaming"),
     ),
     "A part of the model": (
-        *("lora_rank", "lora_alpha", "lora_dropout", "lora_target_modules", "pre_seq_len", "prefix_projection"),
+        *(
+            "lora_rank",
+            "lora_alpha",
+            "lora_dropout",
+            "lora_target_modules",
+            "quantize",
+            "pre_seq_len",
+            "prefix_projection",
+        ),
     ),
-    "Samples": ("max_source_length", "max_target_length", "loss_on", "glm_objective"),
+    "Samples": ("max_source_length", "max_target_length", "loss_on", "thinking", "glm_objective"),
     "Steps": (
         *("max_steps", "num_train_epochs", "global_batch_size", "per_device_train_batch_size", "max_tokens", "seed"),
     ),
@@ -56,8 +64,8 @@ HEAD = """\
 usage: soulchat train RECIPE [--flag value …]            on this machine; --processes N for several GPUs
        accelerate launch --quiet train.py RECIPE [--flag value …]
 
-Train, evaluate and describe a model as a recipe says; flags override the recipe.
-Recipes that ship: {recipes}; or the path of a YAML file with flags as keys.
+Train, evaluate and describe a model as a recipe says, a name or a YAML file with flags as keys; flags override it.
+Recipes that ship: {recipes}.
 The value after a flag is its default; a recipe has its own.
 """
 TAIL = "--help all lists every flag of transformers' Seq2SeqTrainingArguments as well."

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassFieldValidationError
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from ..chatglm.tokenization_chatglm import train_tokenizer
@@ -70,7 +70,8 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     dtype = run.torch_dtype if run.torch_dtype == "auto" else getattr(torch, run.torch_dtype)
     if base is not None:
         return resume_adapter(load_weights(base, dtype), name, run)
-    model = load_weights(name, dtype, load_config(name, **changes))
+    config = load_config(name, **changes)
+    model = load_weights(name, dtype, config, nf4(dtype, config) if run.quantize is not None else None)
     if run.pre_seq_len is not None:
         return train_prefix(model)
     return add_lora(model, run) if run.lora_rank is not None else model
@@ -106,6 +107,21 @@ def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfi
         return ChatGLMConfig(**{**own, **values})
     except (StrictDataclassFieldValidationError, TypeError) as error:
         raise ValueError(f"model_config does not fit the fields of ChatGLMConfig: {error}") from error
+
+
+def nf4(dtype: torch.dtype | str, config: PreTrainedConfig) -> BitsAndBytesConfig:
+    """QLoRA's 4 bits (Dettmers et al. 2023): NormalFloat, its constants quantised once more, computed in `dtype`.
+
+    By bitsandbytes, which has the paper's format and which PEFT trains through on GPUs and CPUs alike; torchao's NF4
+    has no support there.
+    """
+    computed = config.dtype if isinstance(dtype, str) else dtype
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=computed or torch.float32,
+    )
 
 
 def train_prefix(model: PreTrainedModel) -> PreTrainedModel:

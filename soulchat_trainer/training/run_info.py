@@ -20,8 +20,8 @@ DECIDING = (
     *("seed", "data_seed", "max_steps", "num_train_epochs"),
     *("learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_type"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
-    *("muon_learning_rate", "neftune_noise_alpha", "bf16", "fp16"),
-    *("max_source_length", "max_target_length", "max_tokens", "loss_on", "glm_objective"),
+    *("muon_learning_rate", "neftune_noise_alpha", "label_smoothing_factor", "bf16", "fp16"),
+    *("max_source_length", "max_target_length", "max_tokens", "loss_on", "thinking", "glm_objective"),
 )
 
 

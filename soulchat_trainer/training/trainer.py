@@ -51,6 +51,7 @@ from .checkpoints import (
     write_manifest,
 )
 from .hub_push import HubPusher, make_pusher
+from .loss import LARGEST_DIFFERENCE, LabelledHead, find_base
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
 from .run_info import describe_rows, describe_run, describe_training, run_identity
 from .streaming import StreamedBatches
@@ -123,6 +124,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             args.max_target_length,
             args.loss_on,
             args.glm_objective,
+            args.thinking,
         )
         if args.use_liger_kernel and isinstance(processing_class, ChatGLMTokenizer):
             raise ValueError("use_liger_kernel is True; allowed: False: Liger has no kernels for ChatGLM")
@@ -139,6 +141,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             processing_class=processing_class,
             **kwargs,
         )
+        if model is not None:  # generation_config.json of what is saved draws as the results were drawn
+            find_base(model).generation_config.update(**args.decoding().arguments)
         self.add_callback(LogAtSaveCallback)
         self.identity = run_identity(args, self.model, self.run_info["dataset"])
         self.add_callback(RunInfoCallback(self.run_info, self.identity))
@@ -155,6 +159,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
             )
         if args.muon_learning_rate is not None and self.is_deepspeed_enabled:
             raise ValueError("muon_learning_rate needs whole matrices and does not go with DeepSpeed; leave one out")
+        self.label_smoother = None  # the labelled head does it, before labels are shifted and on their positions only
+        self.labelled_head: LabelledHead | None = None
+        self._loss_is_chosen = model is None
+        self._samples_per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps
+        if args.auto_find_batch_size and self.is_deepspeed_enabled:
+            raise ValueError("auto_find_batch_size does not go with DeepSpeed; leave one out")
         self.given_scheduler = self.lr_scheduler
         self.unfinished: Path | None = None  # the checkpoint that is being written
         self._eval_sums = torch.zeros(2)  # of losses, of labelled tokens
@@ -196,8 +206,21 @@ class SoulChatTrainer(Seq2SeqTrainer):
     # Batches
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches by length; each process makes its own share, in an order that the seed and the epoch decide."""
-        return self._length_dataloader(self.train_dataset, self.args.per_device_train_batch_size)
+        """Batches by length; each process makes its own share, in an order that the seed and the epoch decide.
+
+        With `auto_find_batch_size` parts of them where the memory has not sufficed, more of which then make a step.
+        """
+        args = self.args
+        if not args.auto_find_batch_size:
+            return self._length_dataloader(self.train_dataset, args.per_device_train_batch_size, args.max_tokens)
+        if isinstance(self.train_dataset, StreamedBatches):
+            raise ValueError("auto_find_batch_size needs rows that can be read again; a stream cannot: leave one out")
+        size = next(size for size in range(self._train_batch_size, 0, -1) if self._samples_per_step % size == 0)
+        args.gradient_accumulation_steps = self._samples_per_step // size
+        max_tokens = args.max_tokens and max(1, args.max_tokens * size // args.per_device_train_batch_size)
+        if size < args.per_device_train_batch_size and args.process_index == 0:
+            logger.warning(f"micro-batches of {size} samples, {args.gradient_accumulation_steps} of them a step")
+        return self._length_dataloader(self.train_dataset, size, max_tokens)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
         """Batches by length, always in the same order."""
@@ -206,13 +229,13 @@ class SoulChatTrainer(Seq2SeqTrainer):
             raise ValueError(STREAM_HAS_NO_END)
         if eval_dataset is not None:
             samples = self._samples(_stored_rows(eval_dataset), self.args, self.data_collator)
-        return self._length_dataloader(samples, self.args.per_device_eval_batch_size)
+        return self._length_dataloader(samples, self.args.per_device_eval_batch_size, self.args.max_tokens)
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
         """For `predict`, which gives the loss, no predictions (`generate_replies` gives replies): the same."""
         return self.get_eval_dataloader(test_dataset)
 
-    def _length_dataloader(self, samples: Any, batch_size: int) -> DataLoader:
+    def _length_dataloader(self, samples: Any, batch_size: int, max_tokens: int | None) -> DataLoader:
         args = self.args
         common = {
             "device": args.device,
@@ -232,7 +255,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         sampler = LengthBatchSampler(
             samples.lengths,
             batch_size,
-            args.max_tokens,
+            max_tokens,
             seed=_data_seed(args),
             num_processes=args.world_size,
             process_index=args.process_index,
@@ -290,6 +313,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.unfinished = None
         self.lr_scheduler = self.given_scheduler  # one that another call has made is of that call's steps
         self._clock = time.perf_counter()
+        accumulation = self.args.gradient_accumulation_steps
         try:
             with trainers_habits_off(self.args) as self.save_total_limit:
                 output = super().train(resume_from_checkpoint=folder, **kwargs)
@@ -298,6 +322,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 raise
             what = f"checkpoint of step {self.state.global_step}"
             raise not_written(what, self.unfinished, error, describe_last_whole(self.args.output_dir)) from error
+        finally:
+            if self.labelled_head is not None:
+                self.labelled_head.detach()
+            self.args.gradient_accumulation_steps = accumulation
         if isinstance(self.train_dataset, StreamedBatches) and self.args.process_index == 0:
             logger.warning(self.train_dataset.describe_cuts(self.args.max_source_length, self.args.max_target_length))
         return output
@@ -319,6 +347,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             raise ValueError(
                 f"a batch has {', '.join(sorted(inputs))}; allowed: input_ids, attention_mask and labels, not shifted"
             )
+        self._attach_labelled_head(inputs)
         self._seen += torch.stack(
             [inputs["attention_mask"].sum(), inputs["attention_mask"].new_tensor(len(inputs["input_ids"]))]
         )
@@ -329,6 +358,38 @@ class SoulChatTrainer(Seq2SeqTrainer):
                 f"{describe_last_whole(self.args.output_dir)}"
             )
         return loss
+
+    def _attach_labelled_head(self, inputs: dict[str, Any]) -> None:
+        """Let the model compute its loss on labelled positions only, where that is its own loss.
+
+        Raises:
+            ValueError: labels are to be smoothed, and the model's own loss is another.
+        """
+        if not self._loss_is_chosen:
+            self.labelled_head = self._choose_loss(self._prepare_inputs(inputs))
+            self._loss_is_chosen = True
+        if self.labelled_head is not None:
+            self.labelled_head.attach()
+
+    def _choose_loss(self, batch: dict[str, Any]) -> LabelledHead | None:
+        smoothing, model_type = self.args.label_smoothing_factor, self.model.config.model_type
+        if model_type == "chatglm":  # computes it so by itself, without smoothing
+            return LabelledHead(self.model, smoothing) if smoothing else None
+        head = LabelledHead(self.model, smoothing)
+        difference = max(gather_object([head.difference(batch)]))
+        if difference <= LARGEST_DIFFERENCE:
+            return head
+        if smoothing:
+            raise ValueError(
+                f"label_smoothing_factor is {smoothing}; allowed for {model_type}: 0, since its loss is not that of "
+                f"its head alone (they differ by {difference:.1e})"
+            )
+        if self.args.process_index == 0:
+            logger.warning(
+                f"{model_type} keeps its own loss, with logits at every position: that of its head on labelled "
+                f"positions differs by {difference:.1e}"
+            )
+        return None
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, adding tokens (without padding), samples and seconds since the last log, over all processes."""
@@ -380,6 +441,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
         The parent's is divided by the labels of all processes, so it says nothing of this process's batch.
         """
+        self._attach_labelled_head(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss = model(**inputs).loss.detach()
         if not next(self._eval_repeats):
@@ -394,7 +456,10 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self._eval_sums = torch.zeros(2)
         sampler: Any = dataloader.batch_sampler
         self._eval_repeats = (repeated for _, repeated in sampler.with_repeats())
+        trains = self.labelled_head is not None and self.labelled_head.is_attached
         output = super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
+        if self.labelled_head is not None and not trains:
+            self.labelled_head.detach()
         total, tokens = self.accelerator.reduce(self._eval_sums.to(self.args.device)).tolist()
         output.metrics[f"{metric_key_prefix}_loss"] = total / tokens
         output.metrics[f"{metric_key_prefix}_perplexity"] = math.exp(min(total / tokens, 100))

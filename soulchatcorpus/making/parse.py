@@ -14,6 +14,7 @@ from ..reading.fields import read_messages
 from ..reading.roles import COUNSELLOR_NAMES, USER_NAMES
 from ..reading.transcripts import BadRecord, alternatives
 from ..schema import Message
+from ..thoughts import split_thoughts
 
 Reason = Literal[
     "truncated",
@@ -89,7 +90,9 @@ def parse_reply(text: str, finish_reason: str = "stop", min_rounds: int = MIN_RO
         return Refused("truncated", "the endpoint cut the reply at its length limit")
     if finish_reason == "content_filter":
         return Refused("refusal", "the endpoint's content filter stopped the reply")
-    text = _CONTROL_TOKENS.sub("", text.replace("\r\n", "\n").strip())
+    if split_thoughts(text).reply is None:
+        return Refused("truncated", "the model's thoughts did not come to an end")
+    text = _CONTROL_TOKENS.sub("", (split_thoughts(text).reply or "").replace("\r\n", "\n").strip())
     if (listed := _read_list(text)) is not None:
         return _check(listed, min_rounds)
     starts = list(_AT_LINE_START.finditer(text))

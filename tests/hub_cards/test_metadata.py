@@ -47,7 +47,7 @@ def test_a_published_data_set_is_named_by_its_id_and_revision() -> None:
     ]
     assert (entry.dataset_id, entry.task_id, entry.dataset_revision) == ("user/data", "bleu-1", "abc")
     assert entry.notes == (
-        "560 test turns; top_p 0.75; temperature 0.95; max_new_tokens 128; do_sample True; seed 0; "
+        "560 test turns; top_p 0.75; temperature 0.95; max_new_tokens 128; do_sample True; seed 0; thinking off; "
         "bleu:corpus|jieba:0.42.1"
     )
 

@@ -16,7 +16,7 @@ from soulchat_trainer.evaluation.seen import OPENINGS_FILE, has_seen, write_open
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
-from tests.soulchat_trainer.launching import finish, launch, needs_compiler
+from tests.soulchat_trainer.launching import finish, launch, losses, needs_compiler
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 TINY = {
@@ -152,3 +152,20 @@ def test_recipes_on_deepspeed(
         ours.step()
         assert rate == pytest.approx(ours.get_last_lr()[0], abs=1e-12)
     assert len(rates) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--bf16", "false", "--deepspeed", "zero2.json"), ("--deepspeed", "zero3.json")])
+def test_causal_in_two_processes(more: tuple[str, ...], rows: str, causal_base: str, tmp_path: Path) -> None:
+    """DDP, ZeRO-2 and ZeRO-3 all compute the loss on labelled positions, as one process does."""
+    common = (*SIZES, *CPU, "--model_name_or_path", causal_base, "--dataset", rows, "--logging_steps", "1")
+    lengths = ("--max_source_length", "300", "--max_target_length", "100", "--save_strategy", "no")
+    steps = ("--warmup_steps", "0", "--lr_scheduler_type", "linear", "--global_batch_size", "20")
+    found = []
+    for processes, flags in ((1, ("--bf16", "false")), (2, more)):
+        out = tmp_path / str(processes)
+        flags = (*common, *lengths, *steps, "--output_dir", str(out), *flags)
+        finish(launch(tmp_path, processes, "causal", *flags), tmp_path)
+        found.append(losses(out))
+        assert "keeps its own loss" not in (tmp_path / "log.txt").read_text()
+    assert found[1] == pytest.approx(found[0], rel=1e-2)  # bfloat16; a step has other samples

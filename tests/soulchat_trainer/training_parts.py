@@ -1,10 +1,11 @@
 """Small real parts for the training tests: tokenizers, models, conversations."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from datasets import Dataset
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
 
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration, ChatGLMTokenizer
@@ -31,6 +32,7 @@ GEMMA = (
     "{% endif %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] | trim + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
 WORDS = [
     *"我你很，。？",
     "最近",
@@ -77,23 +79,27 @@ def make_chatglm(tokenizer: ChatGLMTokenizer, **changes: int) -> ChatGLMForCondi
     return ChatGLMForConditionalGeneration(config)
 
 
-def make_causal_tokenizer(chat_template: str = CHATML) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with a chat template, like Qwen's."""
+def make_causal_tokenizer(
+    chat_template: str = CHATML, control_tokens: Sequence[str] = (), marks: Sequence[str] = (), eos: str = "<|im_end|>"
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with a chat template, like Qwen's; `marks` are tokens that stay in a decoded text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=600,
-        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        special_tokens=["<|endoftext|>", *(control_tokens or CHATML_TOKENS)],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     texts = (m["content"] for messages in make_rows(200, seed=1)["messages"] for m in messages)
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens([AddedToken(mark, normalized=False) for mark in marks])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<|endoftext|>",
-        eos_token="<|im_end|>",
+        eos_token=eos,
+        extra_special_tokens=list(control_tokens),
         chat_template=chat_template,
     )
 

@@ -18,6 +18,7 @@ from soulchat.talk.service import ReplyService
 from soulchat_trainer.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
 from soulchat_trainer.generation.engine import Decoding, Delta, ReplyEngine
+from soulchatcorpus.thoughts import split_thoughts
 
 os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
 
@@ -46,10 +47,14 @@ class ScriptedRequest:
 
 
 class ScriptedEngine:
-    """Says `script(messages)`, a few characters a step, to every request; stands in for a model."""
+    """Says `script(messages)`, a few characters a step, to every request; stands in for a model.
+
+    What stands in <think> is told as a thought, with the first piece of the reply.
+    """
 
     def __init__(self, script: Callable[[Sequence[dict]], str], step_size: int = 3) -> None:
         self.script, self.step_size = script, step_size
+        self.thoughts: dict[ScriptedRequest, str] = {}
         self.left: dict[ScriptedRequest, str] = {}
         self.seen: list[list[dict]] = []
         self.cancelled: list[ScriptedRequest] = []
@@ -64,7 +69,7 @@ class ScriptedEngine:
     ) -> ScriptedRequest:
         self.seen.append(list(messages))
         request = ScriptedRequest()
-        self.left[request] = self.script(messages)
+        self.thoughts[request], self.left[request] = split_thoughts(self.script(messages))
         return request
 
     def cancel(self, request: ScriptedRequest) -> None:
@@ -83,7 +88,7 @@ class ScriptedEngine:
             else:
                 request.finish_reason = "stop"
                 del self.left[request]
-            deltas.append(Delta(request, piece))
+            deltas.append(Delta(request, piece, self.thoughts.pop(request, "")))
         return deltas
 
 

@@ -38,6 +38,7 @@ def test_undo_reset_system_exit_help(talk):
 
 def test_params_change_how_replies_are_drawn(talk):
     defaults = "top_p=0.75 temperature=0.95 max_new_tokens=512 do_sample=true seed=0 top_k=0 repetition_penalty=1.0"
+    defaults += " thinking=off"
     assert obey(talk, "/params").answer == defaults
     obey(talk, "/params temperature=0.7 do_sample=false seed=3")
     assert talk.decoding == Decoding(temperature=0.7, do_sample=False, seed=3)

@@ -5,15 +5,25 @@ import itertools
 
 import pytest
 
-from soulchat.talk.page import HELP_LINES, close_help, last_words, make_entry, pin_help, read_talk, show_reply, text_of
+from soulchat.talk.page import (
+    HELP_LINES,
+    THOUGHTS,
+    close_help,
+    last_words,
+    make_entry,
+    pin_help,
+    read_talk,
+    show_reply,
+    text_of,
+)
 from soulchat.talk.page_words import LABELS
 from soulchat_trainer.generation import Decoding
 
 
-def show(service, text: str) -> list[list[dict]]:
+def show(service, text: str, decoding: Decoding = Decoding()) -> list[list[dict]]:
     async def gather():
         messages = [{"role": "user", "content": text}]
-        return [entries async for entries in show_reply(service, messages, Decoding(), "somebody")]
+        return [entries async for entries in show_reply(service, messages, decoding, "somebody")]
 
     return asyncio.run(gather())
 
@@ -25,6 +35,15 @@ def test_reply_grows(scripted):
     assert len(texts) > 2
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
     assert texts[-1] == "听起来你最近承受了很多，谢谢你愿意告诉我。" * 2
+
+
+def test_thoughts_are_an_entry_apart_and_no_words_of_the_talk(scripted):
+    service, _ = scripted("<think>他睡不着。</think>多久了？")
+    last = show(service, "我睡不着", Decoding(thinking="keep"))[-1]
+    assert last[0]["metadata"] == {**THOUGHTS, "title": "思考（不是回复）", "status": "done"}
+    assert [text_of(entry) for entry in last] == ["他睡不着。", "多久了？"]
+    assert read_talk(last) == [{"role": "assistant", "content": "多久了？"}]
+    assert [text_of(entry) for entry in show(service, "我睡不着")[-1]] == ["多久了？"]
 
 
 def test_help_lines_are_an_entry_above_the_reply(scripted):

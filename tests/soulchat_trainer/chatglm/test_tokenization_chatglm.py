@@ -263,7 +263,7 @@ def test_tokens_that_are_no_pieces_are_refused(small_tokenizer, tmp_path):
 def test_a_reply_is_decoded_without_control_tokens_and_with_its_punctuation(tokenizer):
     reply = "你好，请问有什么可以帮到你的吗？（不急）"
     ids = [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-    assert ReplyDecoder(tokenizer).decode(ids, final=True) == reply
+    assert ReplyDecoder(tokenizer).decode(ids, final=True).reply == reply
 
 
 def test_only_the_released_tokenizer_normalises(small_tokenizer, request):

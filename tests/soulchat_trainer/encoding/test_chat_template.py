@@ -76,27 +76,38 @@ def test_loss_and_gradients_are_those_of_turn_samples(causal_tokenizer: PreTrain
     torch.testing.assert_close(passes[3], turns[3], rtol=1e-6, atol=1e-9)
 
 
-def test_a_template_that_rewrites_replies_is_turn_split(caplog: pytest.LogCaptureFixture) -> None:
-    """Qwen 3's template drops the thought of earlier replies."""
+def test_a_template_that_rewrites_replies_is_replaced() -> None:
+    """Qwen 3's template drops the thought of earlier replies: trained is the form of the last one."""
     tokenizer = make_causal_tokenizer(THINKING)
     encoder = ChatTemplateEncoder(tokenizer, NO_LIMIT, NO_LIMIT, "every_turn")
+    assert encoder.one_pass
+    assert tokenizer.chat_template != THINKING
+    context, labelled = decoded(tokenizer, encoder, 0)
+    assert labelled == "多久了？\n愿意说说吗<|im_end|>我在听<|im_end|>"
+    assert context.count("<think>\n\n</think>\n\n") == 2
+
+
+def test_with_thoughts_kept_it_is_turn_split() -> None:
+    tokenizer = make_causal_tokenizer(THINKING)
+    encoder = ChatTemplateEncoder(tokenizer, NO_LIMIT, NO_LIMIT, "every_turn", thinking="keep")
     assert not encoder.is_prefix_preserving
     assert not encoder.one_pass
+    assert tokenizer.chat_template == THINKING
     context, labelled = decoded(tokenizer, encoder, 1)
     assert labelled == "<think>\n\n</think>\n\n我在听<|im_end|>"
     assert "<think>" not in context
 
 
-def test_a_template_without_end_token_gets_one_and_is_turn_split() -> None:
+def test_a_template_without_end_token_gets_one() -> None:
     """GLM-4's form: the next speaker's mark ends a reply."""
     template = (
         "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     )
     tokenizer = make_causal_tokenizer(template)
-    encoder = ChatTemplateEncoder(tokenizer, NO_LIMIT, NO_LIMIT, "every_turn")
-    assert not encoder.one_pass
+    encoder = ChatTemplateEncoder(tokenizer, NO_LIMIT, NO_LIMIT, "last_turn")
     assert decoded(tokenizer, encoder, 0)[1] == "多久了？\n愿意说说吗<|im_end|>"
+    assert encoder.template.render_prompt(MESSAGES[:3]).count("<|im_end|>") == 1
 
 
 def test_what_is_too_long_is_cut_as_turns(causal_tokenizer: PreTrainedTokenizerFast) -> None:

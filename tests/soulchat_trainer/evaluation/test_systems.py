@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, find_openings
-from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem
+from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem, RetrievalSystem, read_answer
 from soulchat_trainer.generation import Decoding
+from soulchat_trainer.generation.engine import Reply
+from soulchatcorpus.thoughts import Thinking
 from soulchatcorpus.turns import Turn
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
@@ -80,3 +82,21 @@ def test_retrieval_gives_the_nearest_training_reply() -> None:
     turn = Turn("9", 1, [{"role": "user", "content": "我总是睡不着"}], "?")
     [(id, reply)] = RetrievalSystem(TURNS).answer([turn], Decoding(), 1)
     assert (id, reply.text, reply.finished) == ("9-1", "多久了？", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "aside", "finish_reason", "thinking", "reply"),
+    [
+        ("愿意", "", "stop", "off", Reply("愿意", True, 7)),
+        ("<think>想</think>\n\n愿意", "", "stop", "keep", Reply("愿意", True, 7, "想")),
+        ("想\n</think>\n\n愿意", "", "stop", "off", Reply("愿意", True, 7, "想")),
+        ("愿意", "想", "stop", "keep", Reply("愿意", True, 7, "想")),
+        ("<think>想不完", "", "length", "keep", Reply("", False, 7, "想不完")),
+        ("", "想不完", "length", "off", Reply("", False, 7, "想不完")),
+        ("", "想完了", "stop", "keep", Reply("", False, 7, "想完了")),
+        ("", "愿意", "stop", "off", Reply("愿意", True, 7)),
+    ],
+)
+def test_thoughts_of_endpoints(text: str, aside: str, finish_reason: str, thinking: Thinking, reply: Reply) -> None:
+    """In the content with both marks or one, or in reasoning_content with or without a content."""
+    assert read_answer(text, aside, finish_reason, 7, thinking) == reply

@@ -43,8 +43,19 @@ def test_a_model_that_says_nothing_has_a_row_all_the_same() -> None:
     row = system_row("untrained", "model", [Reply("", False, 256), Reply("", False, 256)], REFERENCES[:2], 1.0)
     assert set(row.metrics.values()) == {0.0}
     assert row.generation == Replies(
-        distinct_1=0.0, distinct_2=0.0, mean_length=0.0, share_distinct=0.5, empty=2, share_finished=0.0
+        distinct_1=0.0,
+        distinct_2=0.0,
+        mean_length=0.0,
+        share_distinct=0.5,
+        empty=2,
+        share_finished=0.0,
+        only_thoughts=0,
     )
+
+
+def test_thoughts_without_an_end_are_counted() -> None:
+    replies = [Reply("", False, 9, "想不完"), Reply("慢慢来。", True, 9, "想")]
+    assert system_row("model", "model", replies, REFERENCES[:2], 1.0).generation.only_thoughts == 1
 
 
 def test_references_are_described_like_replies() -> None:

@@ -15,6 +15,7 @@ from soulchat_trainer.generation import engine as generation
 from soulchat_trainer.generation.engine import Decoding, Reply, ReplyEngine, generate_replies
 from soulchatcorpus import Message
 from tests.soulchat_trainer import training_parts
+from tests.soulchat_trainer.encoding.families import FAMILIES
 
 FOLDER = soulchatcorpus.__path__[0]
 
@@ -231,3 +232,35 @@ def test_logits_that_are_not_finite_are_told(parts: tuple, monkeypatch) -> None:
 def test_batch_size_is_checked(parts: tuple) -> None:
     with pytest.raises(ValueError, match="max_batch_size is 0"):
         ReplyEngine(*parts, max_batch_size=0)
+
+
+def learn(tokenizer: PreTrainedTokenizerBase, text: str) -> PreTrainedModel:
+    """A small causal model that says one text and nothing else."""
+    model = training_parts.make_causal_model(tokenizer)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+    return model
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_model_that_thinks_is_asked_and_read_by_the_policy(ends: bool) -> None:
+    """Qwen 3.5's: its prompt opens a thought, or closes it."""
+    family = next(family for family in FAMILIES if family.name == "qwen3.5-think")
+    tokenizer = family.make_tokenizer()
+    prompt = "<|im_start|>user\n我很难过<|im_end|>\n<|im_start|>assistant\n<think>\n"
+    model = learn(tokenizer, prompt + ("压力。\n</think>\n\n慢慢来。<|im_end|>" if ends else "压力，" * 12))
+    talk = [[Message(role="user", content="我很难过")]]
+    decoding = Decoding(do_sample=False, max_new_tokens=20, thinking="keep")
+    (reply,) = generate_replies(model, tokenizer, talk, ["k"], decoding)
+    if ends:
+        assert (reply.text, reply.thoughts, reply.finished) == ("慢慢来。", "压力。", True)
+    else:
+        assert (reply.text, reply.finished) == ("", False)
+        assert reply.thoughts.startswith("压力，压力，")
+    asked = ReplyEngine(model, tokenizer).submit(talk[0], Decoding(), "k")
+    assert tokenizer.decode(asked.prompt_ids) == prompt + "\n</think>\n\n"
+    assert not asked.opened

@@ -50,6 +50,8 @@ def test_sizes_of_a_model_may_be_json() -> None:
 
 # What transformers itself does with a field, here as there.
 LEFT_TO_TRANSFORMERS = {
+    "auto_find_batch_size",
+    "label_smoothing_factor",
     "output_dir",
     "per_device_train_batch_size",
     "num_train_epochs",

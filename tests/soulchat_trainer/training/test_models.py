@@ -1,18 +1,20 @@
 """Tokenizers and models as recipes ask for them."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from typer.testing import CliRunner
 
 from soulchat.cli import app
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.loading import load_model
-from soulchat_trainer.training.arguments import RunArguments
+from soulchat_trainer.training.arguments import RunArguments, SoulChatTrainingArguments
 from soulchat_trainer.training.models import make_model, make_tokenizer, new_config
+from soulchat_trainer.training.trainer import SoulChatTrainer
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 SIZES = {"hidden_size": 32, "num_layers": 2, "num_attention_heads": 2, "inner_hidden_size": 64}
@@ -167,6 +169,57 @@ def test_ptuning_is_chatglms(causal_tokenizer: PreTrainedTokenizerFast, tmp_path
     make_causal_model(causal_tokenizer).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="qwen2 has no prefix"):
         make_model(RunArguments(str(tmp_path), pre_seq_len=5), causal_tokenizer, 0)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_qlora_trains_as_lora_does(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    """On the library's path for CPUs; the adapter is merged into the base in full."""
+    pytest.importorskip("bitsandbytes")
+    sizes = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    config = Qwen3Config(vocab_size=len(causal_tokenizer), **sizes, intermediate_size=256, head_dim=64)
+    Qwen3ForCausalLM(config).save_pretrained(tmp_path / "base")
+    causal_tokenizer.save_pretrained(tmp_path / "base")
+    final = []
+    for quantize in (None, "nf4"):
+        run = RunArguments(
+            str(tmp_path / "base"), lora_rank=8, lora_target_modules=["all-linear"], lora_dropout=0, quantize=quantize
+        )
+        trainer = SoulChatTrainer(
+            model=make_model(run, causal_tokenizer, 0),
+            args=SoulChatTrainingArguments(
+                str(tmp_path / "out"),
+                max_steps=8,
+                per_device_train_batch_size=8,
+                global_batch_size=8,
+                learning_rate=1e-2,
+                warmup_steps=0,
+                max_source_length=128,
+                max_target_length=64,
+                logging_steps=1,
+                save_strategy="no",
+                use_cpu=True,
+                disable_tqdm=True,
+            ),
+            train_dataset=make_rows(40),
+            processing_class=causal_tokenizer,
+        )
+        trainer.train()
+        final.append(next(e["loss"] for e in reversed(trainer.state.log_history) if "loss" in e))
+    weight = trainer.model.get_base_model().model.layers[0].mlp.up_proj.base_layer.weight
+    assert weight.dtype == torch.uint8
+    assert final[1] == pytest.approx(final[0], rel=0.02)
+    trainer.save_model()
+    assert load_model(str(tmp_path / "out"))[0].dtype is torch.float32
+
+
+def test_quantize_is_for_lora_and_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="quantize is 'int8'; allowed: nf4"):
+        RunArguments("x", lora_rank=4, quantize="int8")
+    with pytest.raises(ValueError, match="give lora_rank, or leave it"):
+        RunArguments("x", quantize="nf4")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"bitsandbytes is not installed; .* pip install .*\[qlora\]'"):
+        RunArguments("x", lora_rank=4, quantize="nf4")
 
 
 def test_two_ways_at_once_are_refused() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset, DatasetDict
-from transformers import PreTrainedTokenizerFast, Trainer, TrainerCallback
+from transformers import CohereConfig, CohereForCausalLM, PreTrainedTokenizerFast, Trainer, TrainerCallback
 
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
+from soulchat_trainer.training import trainer as training_trainer
 from soulchat_trainer.training.arguments import SoulChatTrainingArguments
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
 from soulchat_trainer.training.trainer import REFUSED, SoulChatTrainer
@@ -68,6 +69,8 @@ def test_five_lines_train_a_model(chatglm_tokenizer: ChatGLMTokenizer, tmp_path:
     assert set(info) == {"created", "recipe", "git_revision", "versions", "hardware", "dataset"}
     assert len(info["dataset"]["fingerprint"]) == 64
     loaded = ChatGLMForConditionalGeneration.from_pretrained(tmp_path / "checkpoint-12")
+    saved = loaded.generation_config
+    assert (saved.do_sample, saved.top_p, saved.temperature, saved.max_new_tokens) == (True, 0.75, 0.95, 8)
     torch.testing.assert_close(loaded.state_dict(), trainer.model.state_dict())
 
 
@@ -376,6 +379,119 @@ def test_a_causal_model_trains_on_every_turn(causal_tokenizer: PreTrainedTokeniz
     found = losses(trainer)
     assert len(trainer.train_dataset) == 40
     assert found[6] < found[1]
+
+
+def make_causal_trainer(tokenizer: PreTrainedTokenizerFast, folder: Path, **changes: Any) -> SoulChatTrainer:
+    limits = {"loss_on": "every_turn", "max_source_length": 400, "max_steps": 6, "save_strategy": "no"}
+    return SoulChatTrainer(
+        model=make_causal_model(tokenizer),
+        args=make_arguments(folder, **(limits | changes)),
+        train_dataset=make_rows(40),
+        eval_dataset=make_rows(10, seed=5),
+        processing_class=tokenizer,
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"global_batch_size": 12, "per_device_train_batch_size": 3}])
+def test_a_causal_model_computes_logits_on_labelled_positions(
+    causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path, changes: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the losses of the model's own way, with accumulation too; afterwards it is as it was."""
+    widths = []
+    trainer = make_causal_trainer(causal_tokenizer, tmp_path, **changes)
+    handle = trainer.model.lm_head.register_forward_hook(lambda module, args, output: widths.append(output.numel()))
+    trainer.train()
+    handle.remove()
+    monkeypatch.setattr(training_trainer, "LARGEST_DIFFERENCE", -1.0)
+    own = make_causal_trainer(causal_tokenizer, tmp_path, **changes)
+    own.train()
+    assert own.labelled_head is None
+    assert losses(trainer) == pytest.approx(losses(own), rel=1e-5)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(own.evaluate()["eval_loss"], rel=1e-5)
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert max(widths[4:]) < batch["input_ids"].numel() * len(causal_tokenizer)
+    assert trainer.model(**batch).logits.shape[:2] == batch["input_ids"].shape
+
+
+def test_a_model_that_keeps_its_own_loss_says_so(
+    causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    """Here logits are scaled behind the head, as Cohere does."""
+
+    def make(**changes: Any) -> SoulChatTrainer:
+        trainer = make_causal_trainer(causal_tokenizer, tmp_path, max_steps=1, **changes)
+        config = CohereConfig(**(trainer.model.config.to_dict() | {"model_type": "cohere", "logit_scale": 5.0}))
+        model = CohereForCausalLM(config)
+        return SoulChatTrainer(
+            model=model, args=trainer.args, train_dataset=make_rows(40), processing_class=causal_tokenizer
+        )
+
+    make().train()
+    assert "cohere keeps its own loss, with logits at every position" in told.text
+    with pytest.raises(ValueError, match=r"label_smoothing_factor is 0.1; allowed for cohere: 0"):
+        make(label_smoothing_factor=0.1).train()
+
+
+@pytest.mark.parametrize("kind", ["chatglm", "causal"])
+def test_labels_are_smoothed_where_they_are_predicted(
+    kind: str, chatglm_tokenizer: ChatGLMTokenizer, causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    """A smoothing of nearly nothing changes a loss by nearly nothing; the held-out loss is the likelihood."""
+
+    def make(smoothing: float) -> SoulChatTrainer:
+        changes = {"label_smoothing_factor": smoothing, "max_steps": 2, "save_strategy": "no"}
+        if kind == "chatglm":
+            return make_trainer(chatglm_tokenizer, tmp_path, **changes)
+        return make_causal_trainer(causal_tokenizer, tmp_path, **changes)
+
+    plain, nearly, much = make(0.0), make(1e-9), make(0.3)
+    for trainer in (plain, nearly, much):
+        trainer.train()
+    assert losses(nearly) == pytest.approx(losses(plain), rel=1e-6)
+    assert abs(losses(much)[1] - losses(plain)[1]) > 1e-3
+    assert make(0.3).evaluate()["eval_loss"] == make(0.0).evaluate()["eval_loss"]
+
+
+class NoRoom(TrainerCallback):
+    """A device on which only so many rows fit."""
+
+    def __init__(self, rows: int):
+        self.rows, self.seen = rows, []
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        def refuse(module: Any, call: Any, kwargs: dict[str, Any]) -> None:
+            self.seen.append(len(kwargs["input_ids"]))
+            if module.training and len(kwargs["input_ids"]) > self.rows:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
+
+        self.handle = model.register_forward_pre_hook(refuse, with_kwargs=True)
+
+
+@pytest.mark.parametrize("max_tokens", [None, 400])
+def test_micro_batches_shrink_until_they_fit(
+    chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path, max_tokens: int | None
+) -> None:
+    """And a step sees as many samples as before, in the same order by length."""
+    changes = {"max_steps": 4, "save_strategy": "no", "max_tokens": max_tokens, "learning_rate": 1e-9}
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, auto_find_batch_size=True, **changes)
+    no_room = NoRoom(4)
+    trainer.add_callback(no_room)
+    trainer.train()
+    assert trainer.state.global_step == 4
+    assert max(no_room.seen) > 4
+    assert max(no_room.seen[-8:]) <= 4
+    samples = [entry["samples"] for entry in trainer.state.log_history if "samples" in entry]
+    whole = make_trainer(chatglm_tokenizer, tmp_path, **changes)
+    whole.train()
+    if max_tokens is None:
+        assert samples[-3:] == [e["samples"] for e in whole.state.log_history if "samples" in e][-3:]
+    assert trainer.args.gradient_accumulation_steps == whole.args.gradient_accumulation_steps
+
+
+def test_a_stream_cannot_look_for_a_batch_size(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, make_rows(60).to_iterable_dataset(), auto_find_batch_size=True)
+    with pytest.raises(ValueError, match="auto_find_batch_size needs rows that can be read again"):
+        trainer.train()
 
 
 def test_glm_objective_is_chatglms(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:

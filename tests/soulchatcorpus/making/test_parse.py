@@ -137,3 +137,14 @@ def test_any_text_gets_an_answer(text):
     if isinstance(parsed, Parsed):
         assert parsed.rounds >= 4
         assert all(message["content"] for message in parsed.messages)
+
+
+def test_a_draft_in_a_thought_is_no_part_of_the_dialogue() -> None:
+    rounds = "用户：我睡不着\n心理咨询师：多久了？\n" * 5
+    draft = "<think>\n用户：…\n心理咨询师：…\n</think>\n\n"
+    for text in (draft + rounds, draft.removeprefix("<think>") + rounds):
+        parsed = parse_reply(text)
+        assert isinstance(parsed, Parsed)
+        assert parsed.rounds == 5
+        assert parsed.messages[0]["content"] == "我睡不着"
+    assert parse_reply("<think>\n" + rounds) == Refused("truncated", "the model's thoughts did not come to an end")

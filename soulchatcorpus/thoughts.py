@@ -1,0 +1,56 @@
+"""Thoughts that a model writes before its reply, told apart from the reply.
+
+    <think>\n他睡不着。\n</think>\n\n愿意多说一点吗？    ->    thoughts "他睡不着。", reply "愿意多说一点吗？"
+
+The opening mark may be missing, where the prompt has it. A thought that never ends leaves no reply.
+"""
+
+from typing import Literal, NamedTuple
+
+Thinking = Literal["off", "keep"]
+POLICIES: tuple[Thinking, ...] = ("off", "keep")
+BEGIN, END = "<think>", "</think>"
+
+
+class Said(NamedTuple):
+    """What a model has written.
+
+    Attributes:
+        thoughts: without marks, white space around them cut off.
+        reply: None where a thought has not ended.
+    """
+
+    thoughts: str
+    reply: str | None
+
+
+def check_thinking(value: str) -> Thinking:
+    """The policy of that name; raises ValueError for another one."""
+    for policy in POLICIES:
+        if value == policy:
+            return policy
+    raise ValueError(f"thinking is {value!r}; allowed: {', '.join(POLICIES)}")
+
+
+def is_open(prompt: str) -> bool:
+    """Whether a prompt ends inside of a thought."""
+    return prompt.rstrip().endswith(BEGIN)
+
+
+def split_thoughts(text: str, opened: bool = False) -> Said:
+    """A model's text as thoughts and reply.
+
+    Args:
+        text: with the marks, where it has any.
+        opened: whether the prompt has opened the thought.
+    """
+    thoughts, end, reply = text.rpartition(END)
+    if not end and opened:
+        return Said(_unmarked(text), None)
+    if BEGIN in reply:
+        return Said(_unmarked(text), None)
+    return Said(_unmarked(thoughts), reply if not end else reply.lstrip())
+
+
+def _unmarked(thoughts: str) -> str:
+    return thoughts.replace(BEGIN, "").replace(END, "").strip()

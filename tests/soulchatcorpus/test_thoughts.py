@@ -1,0 +1,34 @@
+"""Thoughts told apart from replies, in every form in which models and endpoints send them."""
+
+import pytest
+
+from soulchatcorpus.thoughts import Said, check_thinking, is_open, split_thoughts
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts", "reply"),
+    [
+        ("愿意多说一点吗？", "", "愿意多说一点吗？"),
+        ("<think>\n\n</think>\n\n愿意", "", "愿意"),
+        ("<think>\n他睡不着。\n</think>\n\n愿意", "他睡不着。", "愿意"),
+        ("\n</think>\n\n愿意", "", "愿意"),
+        ("他睡不着。</think>愿意", "他睡不着。", "愿意"),
+        ("<think>一</think>不<think>二</think>愿意", "一不二", "愿意"),
+        ("<think>他睡不着", "他睡不着", None),
+        ("<think>一</think>愿意<think>二", "一愿意二", None),
+    ],
+)
+def test_thoughts_and_reply(text: str, thoughts: str, reply: str | None) -> None:
+    assert split_thoughts(text) == Said(thoughts, reply)
+
+
+def test_what_the_prompt_has_opened() -> None:
+    assert is_open("<|im_start|>assistant\n<think>\n")
+    assert not is_open("<think>\n\n</think>\n\n")
+    assert split_thoughts("还在想", opened=True) == Said("还在想", None)
+    assert split_thoughts("想完了</think>愿意", opened=True) == Said("想完了", "愿意")
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(ValueError, match="thinking is 'on'; allowed: off, keep"):
+        check_thinking("on")
