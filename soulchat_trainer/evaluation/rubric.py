@@ -37,7 +37,7 @@ SHIPPED = resources.files("soulchat_trainer.evaluation").joinpath("rubrics")
 Judged = Literal["reply", "talk", "pair"]
 Language = Literal["zh", "en"]
 
-# What the judge's prompt must have a place for, by what is judged. `history` is empty where two whole talks are paired.
+# What the judge's prompt must have a place for, by what is judged. Of two whole talks, `history` is empty.
 PLACES: dict[Judged, tuple[str, ...]] = {
     "reply": ("aspects", "history", "reply", "form"),
     "talk": ("aspects", "talk", "form"),
@@ -46,8 +46,8 @@ PLACES: dict[Judged, tuple[str, ...]] = {
 REASON = "reason"  # the judge's, beside its scores
 _FORM = {
     "zh": "只输出一个 JSON 对象，不要输出其他内容：{{{fields}}}，其中 {reason} 是一句话的理由，其余为整数分数。",
-    "en": "Answer with one JSON object and nothing else: {{{fields}}}, where {reason} is one sentence and the others are "
-    "whole numbers.",
+    "en": "Answer with one JSON object and nothing else: {{{fields}}}, where {reason} is one sentence and the others "
+    "are whole numbers.",
 }
 
 
