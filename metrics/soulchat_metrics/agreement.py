@@ -1,5 +1,6 @@
-"""Agreement of raters: Fleiss' kappa and percent agreement, with bootstrap intervals over the subjects; weighted kappa,
-intraclass correlation, Krippendorff's alpha.
+"""Agreement of raters: Fleiss' kappa and percent agreement, with bootstrap intervals over the subjects.
+
+Beside them weighted kappa of two raters, the intraclass correlation, and Krippendorff's alpha.
 """
 
 import math

@@ -63,9 +63,7 @@ def draw_ratings(seed: int, items: int = 40, raters: int = 3, points: int = 4) -
     """Ratings that agree in part: [items, raters]."""
     generator = np.random.default_rng(seed)
     truth = generator.integers(points, size=(items, 1))
-    return np.where(
-        generator.random((items, raters)) < 0.6, truth, generator.integers(points, size=(items, raters))
-    )
+    return np.where(generator.random((items, raters)) < 0.6, truth, generator.integers(points, size=(items, raters)))
 
 
 def count(ratings: np.ndarray, points: int) -> np.ndarray:
@@ -92,9 +90,7 @@ def test_alpha_equals_the_krippendorff_package_with_ratings_missing(seed, level)
     ratings = draw_ratings(seed)
     ratings[np.random.default_rng(seed).random(ratings.shape) < 0.3] = -1
     counts = count(ratings, 4)
-    expected = krippendorff.alpha(
-        value_counts=counts, value_domain=np.arange(4), level_of_measurement=level
-    )
+    expected = krippendorff.alpha(value_counts=counts, value_domain=np.arange(4), level_of_measurement=level)
     assert krippendorff_alpha(counts, level) == pytest.approx(expected, abs=1e-9)
 
 
@@ -112,9 +108,7 @@ def test_the_intraclass_correlation_has_the_mean_squares_of_statsmodels(seed):
     )
     squares = anova_lm(ols("score ~ C(item) + C(rater)", rows).fit())["mean_sq"]
     of_items, of_raters, residual = squares["C(item)"], squares["C(rater)"], squares["Residual"]
-    expected = (of_items - residual) / (
-        of_items + (raters - 1) * residual + raters * (of_raters - residual) / items
-    )
+    expected = (of_items - residual) / (of_items + (raters - 1) * residual + raters * (of_raters - residual) / items)
     assert intraclass_correlation(ratings) == pytest.approx(expected, abs=1e-9)
 
 
