@@ -21,6 +21,8 @@ from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
 from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
+from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
+from soulchatcorpus.reading.transcripts import BadRecord
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
@@ -28,6 +30,7 @@ FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
 TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
+JUDGEMENTS = ("chosen", "rejected", "label")  # columns of preference data
 READ_ROWS = 1000  # at once: one by one takes ten times as long
 
 
@@ -67,6 +70,27 @@ def load_corpus(name: str) -> DatasetDict:
     return load_named(name)
 
 
+def load_preferences(name: str) -> DatasetDict:
+    """Preferences in splits train, validation and test: rows of `soulchatcorpus.reading.pairs`.
+
+    Args:
+        name: a file of pairs or judged replies, or a name for `load_dataset` whose split train holds rows of these
+            forms; both are split by opening here.
+
+    Raises:
+        OSError, ValueError: there is no such data set or file, or its rows are no preferences.
+    """
+    if Path(name).is_file() or _is_path(name):
+        return split_preferences(read_preferences(Path(name)), name)
+    corpus = datasets.load_dataset(name)
+    if "train" not in corpus:
+        raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
+    try:
+        return split_preferences([read_preference(row) for row in corpus["train"]], name)
+    except BadRecord as error:
+        raise ValueError(f"dataset {name}: {error}") from None
+
+
 def _is_path(name: str) -> bool:
     """Whether a name can only mean something on this machine: the Hub, which knows no such name, need not be asked."""
     if "://" in name:
@@ -84,9 +108,19 @@ def load_named(name: str) -> DatasetDict:
     return corpus
 
 
+def is_preferences(corpus: DatasetDict) -> bool:
+    """Whether the rows say which replies are better or good."""
+    return any(column in JUDGEMENTS for rows in corpus.values() for column in rows.column_names)
+
+
 def _has_messages(columns: Iterable[str], name: str = "a data set") -> bool:
     """True for rows of conversations, False for rows of turns; raises ValueError for others."""
     columns = list(columns)
+    if judged := [column for column in columns if column in JUDGEMENTS]:
+        raise ValueError(
+            f"{name} is preference data, by its columns {', '.join(judged)}; allowed: conversations whose every reply "
+            "is to be learned, or objective dpo, kto or orpo"
+        )
     if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
         raise ValueError(f"{name} has columns {', '.join(columns)}; allowed: messages, or prompt and completion")
     return "messages" in columns
@@ -97,7 +131,7 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
     digest = hashlib.sha256()
     for split in sorted(corpus):
         digest.update(split.encode())
-        columns = [c for c in ("messages", "prompt", "completion") if c in corpus[split].column_names]
+        columns = [c for c in ("messages", "prompt", "completion", *JUDGEMENTS) if c in corpus[split].column_names]
         for batch in corpus[split].select_columns(columns).iter(batch_size=1000):
             digest.update(orjson.dumps(batch))
     return digest.hexdigest()
@@ -229,8 +263,10 @@ def describe_dataset(name: str, corpus: DatasetDict, fingerprint: str) -> DataSe
     known = DATASET_NAMES.get(name, {})
     return DataSet(
         name=known.get("name", Path(name).name),
-        config="turns",
+        config="preferences" if is_preferences(corpus) else "turns",
         fingerprint=fingerprint,
-        splits={split: StoredTurns(rows).count() for split, rows in corpus.items()},
+        splits={
+            split: len(rows) if is_preferences(corpus) else StoredTurns(rows).count() for split, rows in corpus.items()
+        },
         licence=known.get("licence", next(iter(corpus.values())).info.license or None),
     )
