@@ -14,7 +14,7 @@ from typing import Any
 
 import datasets
 import orjson
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features, Value
 
 import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
@@ -30,6 +30,7 @@ FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
 TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
+TURNS = Features({name: Value("string") for name in ("id", "system", "prompt", "completion")})
 JUDGEMENTS = ("chosen", "rejected", "label")  # columns of preference data
 READ_ROWS = 1000  # at once: one by one takes ten times as long
 
@@ -89,6 +90,27 @@ def load_preferences(name: str) -> DatasetDict:
         return split_preferences([read_preference(row) for row in corpus["train"]], name)
     except BadRecord as error:
         raise ValueError(f"dataset {name}: {error}") from None
+
+
+def preferred_turns(preferences: DatasetDict) -> DatasetDict:
+    """The replies that are wanted as rows of turns, whose prompts are in the paper's form."""
+
+    def turn(row: dict[str, Any], number: int) -> dict[str, Any]:
+        turn = Turn(str(number), 1, row["prompt"], row["chosen"] if "chosen" in row else row["completion"])
+        return {"id": turn.id, "system": turn.system, "prompt": turn.prompt, "completion": turn.completion}
+
+    wanted = DatasetDict(
+        {
+            split: rows.filter(lambda row: row["label"]) if "label" in rows.column_names else rows
+            for split, rows in preferences.items()
+        }
+    )
+    return DatasetDict(
+        {
+            split: rows.map(turn, with_indices=True, remove_columns=rows.column_names, features=TURNS)
+            for split, rows in wanted.items()
+        }
+    )
 
 
 def _is_path(name: str) -> bool:

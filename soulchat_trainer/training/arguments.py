@@ -319,6 +319,9 @@ class RunArguments:
         default="soulchatcorpus",
         metadata={"help": "Name for load_dataset, or a file of conversations in any format of soulchatcorpus."},
     )
+    test_dataset: str | None = field(
+        default=None, metadata={"help": "Corpus whose test turns are answered instead of those of the data set."}
+    )
     num_test_turns: int = field(
         default=500, metadata={"help": "Held-out test turns to reply to and score after training; 0: none."}
     )

@@ -31,7 +31,7 @@ TRANSFORMERS = {
 GROUPS = {
     "Model and data": (
         *("model_name_or_path", "model_config", "tokenizer_name_or_path", "tokenizer_vocab_size"),
-        *("torch_dtype", "dataset", "streaming"),
+        *("torch_dtype", "dataset", "test_dataset", "streaming"),
     ),
     "A part of the model": (
         *(
