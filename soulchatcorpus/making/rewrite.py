@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ class _RewriteTask:
     def __init__(self, options: RewriteOptions) -> None:
         self._options = options
         self.version = options.template.version
-        self.settings: dict[str, Any] = {}
+        self.settings: Mapping[str, Any] = {}
 
     def render(self, record: Record) -> str:
         texts = [record["question"], record["answer"]]
