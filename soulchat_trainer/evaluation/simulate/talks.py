@@ -210,14 +210,15 @@ class Stage:
 
     def _look_up(self, talk: Talk, side: Side) -> Entry | str:
         """The outcome of the next turn in the ledger, or the id of the question that is to be asked."""
-        for attempt in range(ATTEMPTS):
+        attempt = 0
+        while True:
             name = f"{talk.id}/{len(talk.messages)}/{side}" + (f"/{attempt}" if attempt else "")
             entry = self.ledger.find_final(name, talk.content)
             if entry is None:
                 return name
-            if entry.status == "accepted" or entry.reason not in (SILENT, UNREADABLE):
-                break
-        return entry
+            attempt += 1
+            if entry.reason not in (SILENT, UNREADABLE) or attempt == ATTEMPTS:
+                return entry
 
     def _view(self, talk: Talk, side: Side) -> list[Message]:
         """The talk as a side has it: its own words are the assistant's, the other's the user's."""
