@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 
 def with_verbs_of(module: str) -> type[TyperGroup]:
-    """A group that also has the verbs of the `app` in `module`, such as those whose flags are made of pydantic models."""
+    """A group that also has the verbs of the `app` in `module`, whose flags are made of pydantic models, say."""
 
     class Group(TyperGroup):
         def get_command(self, ctx: Any, cmd_name: str) -> Any:

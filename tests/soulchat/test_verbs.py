@@ -7,6 +7,10 @@ from soulchat.verbs import with_verbs_of
 def test_verbs_of_a_slow_module_are_found_when_they_are_asked_for() -> None:
     app = typer.Typer(cls=with_verbs_of("soulchat.making"))
 
+    @app.callback()
+    def group() -> None:
+        pass
+
     @app.command()
     def quick() -> None:
         print("done")

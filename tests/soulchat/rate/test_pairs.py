@@ -1,4 +1,4 @@
-"""From ratings to preferences: safety first, ties and disagreement left out and counted, a card that tells the rules."""
+"""From ratings to preferences: safety first, what is left out is counted, a card tells the rules."""
 
 import json
 from pathlib import Path
