@@ -202,8 +202,8 @@ def render_card(name: str, numbers: dict[str, Any]) -> str:
         [
             f"# {name}",
             describe(numbers),
-            f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: such "
-            "a reply is never chosen, and it is rejected beside a safe one.",
+            f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: "
+            "such a reply is never chosen, and it is rejected beside a safe one.",
             markdown_table(["Rule", "Value"], rules),
             "**What people were asked**",
             markdown_table(["Aspect", "Question"], asked),
