@@ -33,7 +33,7 @@ _CHINESE_NAMES = "|".join(name for name in (*USER_NAMES, *COUNSELLOR_NAMES) if n
 # Kind -> a message of this form (RE2, which Arrow matches with). Names of speakers as `reading.roles` lists them.
 FINDINGS = {
     "speaker_inside": rf"(?:{_CHINESE_NAMES})\s*[:：]|(?:^|\n)\s*(?i:human|user|assistant|client|counsell?or)\s*[:：]",
-    "note": r"温馨提示|温馨提醒|【注】|(?:^|\n)\s*(?:[（(]?(?:注|备注|说明)[:：]|以上(?:是|就是|为)?(?:对话|改写|内容))",
+    "note": r"温馨提[示醒]|【注】|(?:^|\n)\s*(?:[（(]?(?:注|备注|说明)[:：]|以上(?:是|就是|为)?(?:对话|改写|内容))",
     "end_mark": r"[(（【\[]\s*(?:全文)?(?:完|结束|对话完|对话结束|剧终|(?i:end))\s*[)）】\]]\s*$",
     "control_token": r"<\|[a-z_]{1,20}\|>|</s>|\[/?INST\]|</?think>",
     "json_punctuation": r'^\s*[\[{]\s*"|"\s*[,}\]]+\s*$|^\s*"?(?:role|content)"?\s*:',
