@@ -2,12 +2,12 @@
 
 import typer
 
-from ..lazy import lazy_group
+from ..verbs import with_verbs_of
 
 app = typer.Typer(
     help="Let a model judge replies, talks or pairs, and measure it against people.",
     no_args_is_help=True,
-    cls=lazy_group("soulchat.judge.verbs"),
+    cls=with_verbs_of("soulchat.judge.verbs"),
 )
 
 

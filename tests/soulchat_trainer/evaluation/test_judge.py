@@ -135,10 +135,10 @@ def test_the_schema_is_asked_for_and_left_out_where_the_endpoint_has_none(endpoi
     source = [write_system(tmp_path / "warm")]
     report = judge(source, tmp_path / "out", options(concurrency=1, temperature=0.5))
     assert report["outcomes"] == {"scored": 6}
-    formats = [body.get("response_format") for body in endpoint.bodies]
+    formats = [body.get("response_format") for body in endpoint.requests]
     assert [bool(form) for form in formats] == [True] + [False] * 6  # told once, remembered
     assert formats[0]["json_schema"]["schema"]["properties"]["safety"] == {"type": "integer", "enum": [0, 1]}
-    assert {body["temperature"] for body in endpoint.bodies} == {0.5}
+    assert {body["temperature"] for body in endpoint.requests} == {0.5}
 
 
 def test_the_cost_is_told_before_and_bounds_the_run(endpoint, options, tmp_path):  # noqa: F811
