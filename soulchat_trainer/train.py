@@ -148,7 +148,14 @@ def next_steps(output_dir: str, benchmark: Benchmark | None, run: RunArguments) 
     if benchmark is not None:
         decoding, before = benchmark.decoding, run.model_name_or_path or f"untrained:{output_dir}"
         models = [word for model in (output_dir, before, "retrieval") for word in ("--model", model)]
-        same = ["--samples", len(benchmark.turns), "--seed", decoding.seed, "--max-new-tokens", decoding.max_new_tokens]
+        same = [
+            "--samples",
+            len(benchmark.turns),
+            "--seed",
+            decoding.seed,
+            "--max-new-tokens",
+            decoding.max_new_tokens,
+        ]
         where = ["--dataset", run.dataset, *map(str, same), "--output", f"{output_dir}-benchmark"]
         commands.append([*command, "benchmark", "run", *models, *where])
     return "\n".join([f"Everything is in {output_dir}. Try next:", *("  " + shlex.join(words) for words in commands)])

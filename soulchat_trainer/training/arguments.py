@@ -168,7 +168,7 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         if not SAYS_ACTIVATION_CHECKPOINTING:
             self.gradient_checkpointing = bool(self.activation_checkpointing)
         lacks_gpu = self.bf16 and not self.use_cpu and not torch.accelerator.is_available()
-        self.use_cpu = self.use_cpu or lacks_gpu  # the parent asks the user to say so
+        self.use_cpu: bool = self.use_cpu or lacks_gpu  # the parent asks the user to say so
         super().__post_init__()
         if lacks_gpu and self.process_index == 0:
             logger.warning("there is no GPU here, so the run takes the CPU (use_cpu), in bfloat16 as asked (bf16)")

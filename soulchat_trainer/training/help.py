@@ -45,7 +45,8 @@ GROUPS = {
     ),
     "Samples": ("max_source_length", "max_target_length", "loss_on", "thinking", "glm_objective"),
     "Steps": (
-        *("max_steps", "max_epochs", "num_train_epochs", "global_batch_size", "per_device_train_batch_size", "max_tokens", "seed"),
+        *("max_steps", "max_epochs", "num_train_epochs", "global_batch_size"),
+        *("per_device_train_batch_size", "max_tokens", "seed"),
     ),
     "Optimizer": (
         *("learning_rate", "warmup_steps", "warmup_type", "lr_scheduler_type", "weight_decay", "max_grad_norm"),

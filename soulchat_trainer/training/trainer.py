@@ -253,7 +253,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         sampler = self._sampler(samples, batch_size, max_tokens)
         return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
 
-    def _sampler(self, samples: SampleDataset | None, batch_size: int, max_tokens: int | None) -> LengthBatchSampler:
+    def _sampler(self, samples: Any, batch_size: int, max_tokens: int | None) -> LengthBatchSampler:
         if samples is None:
             raise ValueError(
                 "there is no data set: give the trainer a train_dataset to train, an eval_dataset to evaluate"

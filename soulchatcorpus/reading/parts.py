@@ -90,8 +90,8 @@ class Source:
             logger.warning(f"{report.rejected} records were left out, the first: {report.examples[0].error()}")
         if not self.is_split and self.test_turns < TEST_TURNS:
             logger.warning(
-                f"The test split has {self.test_turns:,} of the {report.turns:,} turns: conversations with one opening "
-                f"stay together, and it gets at most a tenth."
+                f"The test split has {self.test_turns:,} of the {report.turns:,} turns: at most a tenth, in whole "
+                "conversations, of which those with one opening stay together."
             )
 
 
