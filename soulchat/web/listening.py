@@ -87,10 +87,12 @@ def check_proxy(address: str | None) -> None:
 
 def check_key(password: str | None) -> None:
     """Raises ValueError for a password that no client can send in a header."""
-    if password is not None and not (password.isascii() and password.isprintable() and password == password.strip()):
+    if password is None:
+        return
+    if not (password.isascii() and password.isprintable() and password == password.strip()):
         raise ValueError(
-            f"{PASSWORD_VARIABLE} is not what every client can send in a header; allowed for a server: letters, digits "
-            "and signs of ASCII, no space at either end"
+            f"{PASSWORD_VARIABLE} is not what every client can send in a header; allowed for a server: ASCII letters, "
+            "digits and signs, no space at either end"
         )
 
 

@@ -295,8 +295,7 @@ def test_without_care_there_are_no_help_lines(visit, scripted):
     assert opened.wait_for_replies(1) == ["我在听。"]
 
 
-@pytest.mark.parametrize("strips", [True, False], ids=["path cut off", "path handed on"])
-@pytest.mark.parametrize("forwards_host", [True, False], ids=["its Host", "our Host"])
+@pytest.mark.parametrize(("strips", "forwards_host"), [(True, True), (False, False)])
 def test_behind_a_reverse_proxy(browser, scripted, strips, forwards_host):
     """Under another name and a path of its own: the door, and a talk; nothing is there for programs either."""
     page = make_page(scripted("我在听。")[0])

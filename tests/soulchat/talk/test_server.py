@@ -36,11 +36,12 @@ def running(
     front: Front = ALONE,
     origins: Sequence[str] = (),
     care_in_content: bool = False,
+    name: str = "small",
 ) -> Iterator[str]:
     """The server on a free port; gives its address."""
     listener = bind("127.0.0.1", 0)
     guard = make_guard(local_names("127.0.0.1", front=front), BODY_BYTES, origins=origins, root_path=front.root_path)
-    app = make_app(service, "small", decoding, guard, password, care_in_content)
+    app = make_app(service, name, decoding, guard, password, care_in_content)
     server = make_server(app, proxy)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

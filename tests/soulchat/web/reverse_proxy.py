@@ -48,7 +48,7 @@ def proxying(target: str, path: str = "", strips: bool = True, forwards_host: bo
         )
 
     app = Starlette(routes=[Route("/{rest:path}", hand_on, methods=["GET", "POST", "HEAD", "OPTIONS"])])
-    server = uvicorn.Server(uvicorn.Config(app, ws="none", log_level="warning", server_header=False))
+    server = uvicorn.Server(uvicorn.Config(app, ws="none", log_level="critical", timeout_graceful_shutdown=1))
     listener = bind("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
