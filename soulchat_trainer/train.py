@@ -13,9 +13,10 @@ import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
+from hub_cards.model_name import check_model_name
+
 from .data import load_corpus
 from .evaluation.run import Benchmark
-from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
 from .training.arguments import RunArguments
 from .training.checkpoints import (
@@ -74,7 +75,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.device.type == "cpu" and args.world_size == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     if run.model_name_or_path is not None:
-        check_model_folder(run.model_name_or_path)
+        check_model_name(run.model_name_or_path)
     corpus = load_corpus(run.dataset)
     benchmark = plan_benchmark(run, args, corpus)
     with args.main_process_first(desc="training the tokenizer"):

@@ -77,6 +77,10 @@ def chat(
 ) -> None:
     """Chat in the terminal, or over a pipe: one line in, one reply out."""
     _be_quiet()
+    from hub_cards.model_name import check_model_name
+
+    check_model_name(model)  # before torch is loaded, which takes a while
+
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
 
@@ -125,18 +129,23 @@ def app_page(
 ) -> None:
     """Chat on a web page (Gradio), in Chinese and English."""
     _be_quiet()
-    from soulchatcorpus.thoughts import check_thinking
+    from hub_cards.model_name import check_model_name
 
-    from ..web.launch import serve_page
     from ..web.listening import Front, check_exposure, free_port, read_password
-    from .limits import Limits
-    from .page import make_page
 
-    # Before the model is loaded, which takes a while.
+    # Before torch and Gradio are loaded, which takes a while.
     password = read_password()
     front = Front(tuple(public_name or ()), root_path)
     check_exposure(host, share, password, front)
+    check_model_name(model)
     port = free_port(host, port)
+
+    from soulchatcorpus.thoughts import check_thinking
+
+    from ..web.launch import serve_page
+    from .limits import Limits
+    from .page import make_page
+
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     policy = check_thinking(thinking)
@@ -181,10 +190,8 @@ def serve(
 ) -> None:
     """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
-    from soulchat_trainer.generation import Decoding
-    from soulchatcorpus.thoughts import check_thinking
+    from hub_cards.model_name import check_model_name
 
-    from ..web.guard import make_guard
     from ..web.listening import (
         Front,
         address_of,
@@ -196,16 +203,24 @@ def serve(
         local_names,
         read_password,
     )
-    from .limits import Limits
-    from .server import BODY_BYTES, make_app, make_server
 
-    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
+    # Before torch is loaded, which takes a while.
     password = read_password()
     front, origins = Front(tuple(public_name or ()), root_path), tuple(allow_origin or ())
     check_exposure(host, share=False, password=password, front=front)
     check_key(password)
     check_proxy(proxy)
     check_origins(origins)
+    check_model_name(model)
+
+    from soulchat_trainer.generation import Decoding
+    from soulchatcorpus.thoughts import check_thinking
+
+    from ..web.guard import make_guard
+    from .limits import Limits
+    from .server import BODY_BYTES, make_app, make_server
+
+    decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
     listener = bind(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)

@@ -32,7 +32,7 @@ def test_the_first_process_speaks_at_once(
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(SystemExit):
         main(["nothing"])
-    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe is 'nothing'")
     assert slept == []
 
 
@@ -57,7 +57,7 @@ def test_what_another_process_finds_alone_it_tells(
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert len(slept) == 1
-    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe is 'nothing'")
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
