@@ -2,30 +2,13 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from .verbs import with_verbs_of
 
-class CorpusGroup(TyperGroup):
-    """Finds the verbs of `making`, whose import is slow, only when they are asked for."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb of that name, None where there is none."""
-        return super().get_command(ctx, cmd_name) or self._making().get_command(ctx, cmd_name)
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The verbs as the help lists them."""
-        return [*super().list_commands(ctx), *self._making().list_commands(ctx)]
-
-    def _making(self) -> Any:
-        from . import making
-
-        return typer.main.get_command(making.app)
-
-
-app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True, cls=CorpusGroup)
+app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True, cls=with_verbs_of("soulchat.making"))
 
 
 class OnError(enum.StrEnum):
