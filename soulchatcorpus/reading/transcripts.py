@@ -64,7 +64,7 @@ def is_one_line(text: str) -> bool:
 def read_transcript(record: Any, default_id: str) -> list[Conversation]:
     """`record` is the text of a file."""
     if type(record) is not str:
-        raise BadRecord(f"the record is {_KINDS.get(type(record), 'no text')}, expected the text of a file")
+        raise BadRecord(f"the record is {_KINDS.get(type(record), 'no text')}; allowed: the text of a file")
     messages: list[Message] = []
     for number, line in enumerate(record.split("\n"), 1):
         if not line.strip():

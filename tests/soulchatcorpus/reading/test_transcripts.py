@@ -37,7 +37,8 @@ def test_a_speaker_s_line(line, role):
 
 
 @pytest.mark.parametrize(
-    "line", ["旁白：她哭了", "母亲：别说了", "王女士：我也是", "督导：停一下", "Speaker 2: hm", "医生：嗯", "2. 旁白：嗯"]
+    "line",
+    ["旁白：她哭了", "母亲：别说了", "王女士：我也是", "督导：停一下", "Speaker 2: hm", "2. 旁白：嗯"],
 )
 def test_another_speaker_is_refused(tmp_path, line):
     (tmp_path / "a.txt").write_text(f"来访者：我很累\n{line}\n咨询师：怎么了？\n")
