@@ -36,7 +36,7 @@ CHANGED_DEFAULTS = {
 }
 
 _BATCHES = "batches are made by length, and nothing is left out"
-_REPLIES = "replies are drawn as top_p, temperature and max_new_tokens say"
+REPLIES = "replies are drawn as top_p, temperature and max_new_tokens say"
 _NO_LOGITS = "an evaluation keeps sums of losses, no logits"
 _OWN_BATCHES = "the trainer makes its own batches; DeepSpeed and DDP share them out"
 # Fields of Seq2SeqTrainingArguments that would do nothing here, or harm, and why: only their default is allowed.
@@ -57,9 +57,9 @@ REFUSED = {
     "eval_do_concat_batches": _NO_LOGITS,
     "eval_use_gather_object": _NO_LOGITS,
     "eval_accumulation_steps": _NO_LOGITS,
-    "generation_max_length": _REPLIES,
-    "generation_num_beams": _REPLIES,
-    "generation_config": _REPLIES,
+    "generation_max_length": REPLIES,
+    "generation_num_beams": REPLIES,
+    "generation_config": REPLIES,
     "enable_jit_checkpoint": "a checkpoint that was cut short is passed over; lower save_steps",
     "hub_always_push": "while a push goes on, only the newest that follows waits",
     "do_predict": "num_test_turns says how many test turns are answered",
