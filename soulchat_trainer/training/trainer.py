@@ -302,11 +302,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
+        By default what `resume_from_checkpoint` of the arguments says.
+
         Raises:
             ValueError: no whole checkpoint is there, it is another run's, a new run's folder holds one already, or a
                 loss or weight was not finite.
             OSError: a checkpoint could not be written.
         """
+        if resume_from_checkpoint is None:
+            resume_from_checkpoint = self.args.resume_from_checkpoint
         folder = find_checkpoint_to_resume(self.args.output_dir, resume_from_checkpoint)
         if folder is not None:
             check_same_run(folder, self.identity)
