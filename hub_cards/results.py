@@ -221,5 +221,7 @@ def in_one_line(error: ValidationError) -> str:
     where = ".".join(map(str, first["loc"])) or "the whole"
     if first["type"] == "missing":
         return f"{where} is missing"
+    if first["type"] == "value_error":  # of a check of ours
+        return f"{where}: {first['ctx']['error']}"
     found = "of another kind" if isinstance(first["input"], dict | list) else repr(first["input"])
     return f"{where} is {found}; {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, train
+from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, simulate, train
 from .rate import command as rate
 from .talk import command as talk
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(corpus.app, name="corpus")
 train.register(app)
 app.add_typer(benchmark.app, name="benchmark")
+app.command()(simulate.simulate)
 app.command()(score.score)
 app.add_typer(publish.app, name="publish")
 app.add_typer(care.app, name="care")

@@ -5,26 +5,23 @@ of the options, and these take a second to import.
 """
 
 from pathlib import Path
-from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import typer
 
 from soulchatcorpus.making.options import (
     CleanOptions,
-    RequestOptions,
     RewriteOptions,
     StatsOptions,
     is_loopback,
 )
 
+from .consent import ask_before_sending
 from .corpus import Out, Source
 from .flags import taking
 from .review.command import review
 
 app = typer.Typer()
-
-Asking = TypeVar("Asking", bound=RequestOptions)
 
 
 @app.command()
@@ -56,7 +53,7 @@ def rewrite(
         found = estimate(source, options)
         masked = "with private details AS THEY ARE" if options.send_unmasked else "with private details masked"
         what = f"{found.records:,} questions with answers ({found.characters:,} characters), {masked},"
-        options = _ask_before_sending(what, options)
+        options = ask_before_sending(what, options)
 
     # Not before the source is known to be whole: tqdm shows nothing until its first update.
     with tqdm(unit="record", delay=0.001) as bar:
@@ -78,15 +75,6 @@ def rewrite(
         raise typer.Exit(1)
 
 
-def _ask_before_sending(what: str, options: Asking) -> Asking:
-    """Say once what will leave this machine; the options with a yes to it."""
-    host, names = urlsplit(options.base_url).hostname, ", ".join(options.models.weights)
-    typer.echo(f"{what} will be sent to {host} for the models {names}.", err=True)
-    if not options.yes:
-        typer.confirm("Send them?", abort=True, err=True)
-    return options.model_copy(update={"yes": True})
-
-
 @app.command()
 @taking(CleanOptions)
 def clean(source: Source, out: Out, *, options: CleanOptions) -> None:
@@ -94,7 +82,7 @@ def clean(source: Source, out: Out, *, options: CleanOptions) -> None:
     from soulchatcorpus.making.clean import clean as run
 
     if (requests := options.requests) and not is_loopback(requests.base_url):
-        _ask_before_sending("What users say, private details masked,", requests)
+        ask_before_sending("What users say, private details masked,", requests)
         options = options.model_copy(update={"yes": True})
     report = run(source, out, options)
     typer.echo(f"{report['read']:,} read, {report['kept']:,} kept, {report['dropped']:,} dropped")

@@ -12,7 +12,7 @@ import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
-from .data import load_corpus
+from .data import load_corpus, load_preferences, preferred_turns
 from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
@@ -25,6 +25,7 @@ from .training.checkpoints import (
     trainers_habits_off,
 )
 from .training.models import describe_use, make_model, make_tokenizer
+from .training.preference import PreferenceTrainer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
@@ -73,8 +74,10 @@ def run_recipe(argv: Sequence[str]) -> None:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     if run.model_name_or_path is not None:
         check_model_folder(run.model_name_or_path)
-    corpus = load_corpus(run.dataset)
-    benchmark = plan_benchmark(run, args, corpus)
+    learns_preferences = args.objective != "sft"
+    data = load_preferences(run.dataset) if learns_preferences else load_corpus(run.dataset)
+    corpus = preferred_turns(data) if learns_preferences else data
+    benchmark = plan_benchmark(run, args, load_corpus(run.test_dataset) if run.test_dataset else corpus)
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
         goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
@@ -84,12 +87,12 @@ def run_recipe(argv: Sequence[str]) -> None:
     model = make_model(run, tokenizer, args.seed)
     describe_use(model, tokenizer, args.decoding())
     check_room(model, args)
-    run_info = describe_run(recipe, describe_corpus(run.dataset, corpus))
-    trainer = SoulChatTrainer(
+    run_info = describe_run(recipe, describe_corpus(run.dataset, data))
+    trainer = (PreferenceTrainer if learns_preferences else SoulChatTrainer)(
         model=model,
         args=args,
-        train_dataset=corpus["train"].to_iterable_dataset() if run.streaming else corpus["train"],
-        eval_dataset=corpus.get("validation") or None,  # a small corpus of one's own may have no such rows
+        train_dataset=data["train"].to_iterable_dataset() if run.streaming else data["train"],
+        eval_dataset=data.get("validation") or None,  # a small corpus of one's own may have no such rows
         processing_class=tokenizer,
         run_info=run_info,
     )
@@ -108,7 +111,9 @@ def run_recipe(argv: Sequence[str]) -> None:
         if pusher is not None:
             pusher.submit(finished.folder, results)
             pusher.finish()
-        print(format_table(results), next_steps(args.output_dir, benchmark, run.dataset), sep="\n\n")
+        print(
+            format_table(results), next_steps(args.output_dir, benchmark, run.test_dataset or run.dataset), sep="\n\n"
+        )
 
 
 def check_compiler() -> None:

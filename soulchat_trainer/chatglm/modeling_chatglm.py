@@ -12,7 +12,7 @@ h hidden.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -470,32 +470,56 @@ def labelled_loss(
 ) -> Tensor:
     """Cross-entropy in float32 over the labelled positions only: hidden states [b, s, h], labels [b, s], -100 = none.
 
-    The head runs on gathered rows, `LOGITS_PER_CHUNK` logits at a time, and with several chunks each is recomputed in
-    the backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Equal to the full computation.
+    Computed as `label_losses` has it; equal to the full computation.
     `label_smoothing`: share of each target that is spread evenly over the vocabulary.
     Returns the sum divided by `num_items_in_batch`, or the mean over this batch's labels; 0 where there is none.
     Raises `ValueError` for a label outside the vocabulary.
     """
-    targets = labels[:, 1:]
-    labelled = targets != IGNORE_INDEX
-    targets = targets[labelled].to(hidden_states.device)
-    rows = hidden_states[:, :-1][labelled.to(hidden_states.device)]
+    losses = label_losses(head, hidden_states, labels, vocab_size, label_smoothing, reduction="sum")
+    if num_items_in_batch is None:
+        return losses.sum() / max(int((labels[:, 1:] != IGNORE_INDEX).sum()), 1)
+    return losses.sum() / torch.as_tensor(num_items_in_batch, device=losses.device)
+
+
+@torch.compiler.disable
+def label_losses(
+    head: Callable[[Tensor], Tensor],
+    hidden_states: Tensor,
+    labels: Tensor,
+    vocab_size: int,
+    label_smoothing: float = 0.0,
+    reduction: Literal["none", "sum"] = "none",
+    predicted_from: Tensor | None = None,
+) -> Tensor:
+    """The cross-entropy in float32 of each label, [number of labels], row by row.
+
+    The head runs on gathered rows, `LOGITS_PER_CHUNK` logits at a time, and with several chunks each is recomputed in
+    the backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Arguments and errors as in
+    `labelled_loss`; with `reduction` sum there is one sum a chunk instead.
+    `predicted_from` [b, s]: the column of the hidden state that predicts the label of a column; by default the one
+    before it, so that the first column's label counts for nothing.
+    """
+    labels = labels.to(hidden_states.device)
+    if predicted_from is None:
+        labelled = labels[:, 1:] != IGNORE_INDEX
+        targets, rows = labels[:, 1:][labelled], hidden_states[:, :-1][labelled]
+    else:
+        labelled = labels != IGNORE_INDEX
+        places = predicted_from.to(labels.device)[labelled]
+        targets, rows = labels[labelled], hidden_states[labelled.nonzero()[:, 0], places]
     if ((targets < 0) | (targets >= vocab_size)).any():
         low, high = int(targets.min()), int(targets.max())
         raise ValueError(f"labels go from {low} to {high}; the vocabulary has 0 to {vocab_size - 1}, -100 is no label")
 
-    def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(head(rows).float(), targets, reduction="sum", label_smoothing=label_smoothing)
+    def chunk_losses(rows: Tensor, targets: Tensor) -> Tensor:
+        losses = F.cross_entropy(head(rows).float(), targets, reduction=reduction, label_smoothing=label_smoothing)
+        return losses.reshape(-1)
 
     chunk_rows = max(1, LOGITS_PER_CHUNK // vocab_size)
     if len(rows) <= chunk_rows:
-        total = chunk_loss(rows, targets)
-    else:
-        chunks = zip(rows.split(chunk_rows), targets.split(chunk_rows), strict=True)
-        total = sum(checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks)
-    if num_items_in_batch is None:
-        return total / max(len(rows), 1)
-    return total / torch.as_tensor(num_items_in_batch, device=total.device)
+        return chunk_losses(rows, targets)
+    chunks = zip(rows.split(chunk_rows), targets.split(chunk_rows), strict=True)
+    return torch.cat([checkpoint(chunk_losses, *chunk, use_reentrant=False) for chunk in chunks])
 
 
 __all__ = ["ChatGLMForConditionalGeneration", "ChatGLMModel", "ChatGLMPreTrainedModel"]

@@ -82,6 +82,25 @@ DETAILS = {
     "dataloader_multiprocessing_context": "dataloader_num_workers",
     "do_eval": "eval_strategy",
 }
+# What preference learning takes beside the rest: for which objectives, in TRL's names.
+PREFERENCE_FIELDS = {
+    "beta": ("dpo", "kto", "orpo"),
+    "label_smoothing": ("dpo",),
+    "sft_weight": ("dpo",),
+    "sft_on": ("orpo",),
+    "desirable_weight": ("kto",),
+    "undesirable_weight": ("kto",),
+}
+_PAIRS = "replies are compared, not learned turn by turn"
+# What it does not take, and why: only the default is allowed.
+NOT_WITH_PREFERENCES = {
+    "loss_on": _PAIRS,
+    "glm_objective": _PAIRS,
+    "label_smoothing_factor": "label_smoothing is that of preferences",
+    "predict_with_generate": "replies are scored after training",
+    "auto_find_batch_size": "the log-probabilities of the starting model are computed before",
+    "muon_learning_rate": "AdamW trains by preferences",
+}
 # Whether more is better, of what an evaluation measures.
 GREATER_IS_BETTER = {"loss": False, "perplexity": False} | dict.fromkeys(METRIC_NAMES, True)
 
@@ -149,6 +168,23 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         default=None,
         metadata={"help": "Train the matrices of the layers with Muon at this rate, the rest with AdamW."},
     )
+    objective: Literal["sft", "dpo", "kto", "orpo"] = field(
+        default="sft",
+        metadata={"help": "sft: learn the replies. dpo, orpo: learn from pairs. kto: from judged replies."},
+    )
+    beta: float = field(
+        default=0.1,
+        metadata={"help": "dpo, kto: how strongly the starting model holds; orpo: weight of the odds ratio."},
+    )
+    label_smoothing: float = field(
+        default=0.0, metadata={"help": "dpo: share of choices that may be the wrong way round (robust DPO)."}
+    )
+    sft_weight: float = field(default=0.0, metadata={"help": "dpo: weight of the chosen replies' cross-entropy."})
+    sft_on: Literal["reply", "all"] = field(
+        default="reply", metadata={"help": "orpo: whose cross-entropy; all: also the prompt's, as in TRL."}
+    )
+    desirable_weight: float = field(default=1.0, metadata={"help": "kto: weight of replies that are wanted."})
+    undesirable_weight: float = field(default=1.0, metadata={"help": "kto: weight of replies that are not."})
     top_p: float = field(default=0.75, metadata={"help": "Nucleus of sampled replies (paper, section 3.2)."})
     temperature: float = field(default=0.95, metadata={"help": "Temperature of replies (paper, section 3.2)."})
     max_new_tokens: int = field(default=512, metadata={"help": "Limit of a reply (the paper's target length)."})
@@ -164,6 +200,7 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
 
     def __post_init__(self) -> None:
         self._refuse_what_does_nothing()
+        self._check_objective()
         self._check_best_metric()
         for name in AT_LEAST_ONE:
             value = getattr(self, name)
@@ -202,12 +239,42 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             if value and not any(reader in optim for reader in readers):
                 raise ValueError(f"{name} is {value}; allowed with optim {optim}, which reads none: none")
 
+    def _check_objective(self) -> None:
+        """Raises ValueError for an unknown objective, and for what it does not take or cannot be."""
+        known = {one.name: one.default for one in fields(self)}
+        if self.objective not in ("sft", "dpo", "kto", "orpo"):
+            raise ValueError(f"objective is {self.objective!r}; allowed: sft, dpo, kto, orpo")
+        for name, objectives in PREFERENCE_FIELDS.items():
+            if self.objective not in objectives and getattr(self, name) != known[name]:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; allowed with objective {self.objective}: {known[name]}, it is "
+                    f"for {', '.join(objectives)}"
+                )
+        if self.objective == "sft":
+            return
+        for name, why in NOT_WITH_PREFERENCES.items():
+            if getattr(self, name) != known[name]:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; allowed with objective {self.objective}: {known[name]}: {why}"
+                )
+        if self.beta <= 0:
+            raise ValueError(f"beta is {self.beta}; allowed: above 0")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ValueError(f"label_smoothing is {self.label_smoothing}; allowed: 0 to below 0.5")
+        for name in ("sft_weight", "desirable_weight", "undesirable_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 0 or more")
+        if self.sft_on not in ("reply", "all"):
+            raise ValueError(f"sft_on is {self.sft_on!r}; allowed: reply, all")
+
     def _check_best_metric(self) -> None:
         """Say which end of `metric_for_best_model` is the better one: by the parent, all but a loss are to grow."""
         if self.metric_for_best_model is None:
             return
         name = self.metric_for_best_model.removeprefix("eval_")
-        measured = GREATER_IS_BETTER if self.predict_with_generate else ("loss", "perplexity")
+        measured = list(GREATER_IS_BETTER) if self.predict_with_generate else ["loss", "perplexity"]
+        if self.objective != "sft":
+            measured = ["loss"]
         if name not in measured:
             raise ValueError(
                 f"metric_for_best_model is {self.metric_for_best_model}; allowed: {', '.join(measured)}; "
@@ -277,6 +344,9 @@ class RunArguments:
     dataset: str = field(
         default="soulchatcorpus",
         metadata={"help": "Name for load_dataset, or a file of conversations in any format of soulchatcorpus."},
+    )
+    test_dataset: str | None = field(
+        default=None, metadata={"help": "Corpus whose test turns are answered instead of those of the data set."}
     )
     num_test_turns: int = field(
         default=500, metadata={"help": "Held-out test turns to reply to and score after training; 0: none."}

@@ -31,7 +31,7 @@ TRANSFORMERS = {
 GROUPS = {
     "Model and data": (
         *("model_name_or_path", "model_config", "tokenizer_name_or_path", "tokenizer_vocab_size"),
-        *("torch_dtype", "dataset", "streaming"),
+        *("torch_dtype", "dataset", "test_dataset", "streaming"),
     ),
     "A part of the model": (
         *(
@@ -45,6 +45,9 @@ GROUPS = {
         ),
     ),
     "Samples": ("max_source_length", "max_target_length", "loss_on", "thinking", "glm_objective"),
+    "Preferences": (
+        *("objective", "beta", "label_smoothing", "sft_weight", "sft_on", "desirable_weight", "undesirable_weight"),
+    ),
     "Steps": (
         *("max_steps", "num_train_epochs", "global_batch_size", "per_device_train_batch_size", "max_tokens", "seed"),
     ),

@@ -67,7 +67,7 @@ class Options(BaseModel):
 def _explain(error: ValidationError, known: list[str]) -> str:
     """The first thing that is wrong, in one line."""
     first = error.errors()[0]
-    if not first["loc"]:  # found by one of our own checks
+    if first["type"] == "value_error":  # found by one of our own checks, here or in options inside
         return str(first["ctx"]["error"])
     name, *inside = first["loc"]
     if first["type"] == "extra_forbidden":

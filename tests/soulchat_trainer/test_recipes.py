@@ -20,6 +20,7 @@ from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
 from tests.soulchat_trainer.launching import finish, launch, losses, needs_compiler
+from tests.soulchat_trainer.preference_parts import make_pairs
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 TINY = {
@@ -127,6 +128,42 @@ def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
     flags = (*SIZES, *CPU, *window, "--model_name_or_path", causal_base)
     main(["causal", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> str:
+    """A file of pairs of replies."""
+    path = tmp_path / "pairs.jsonl"
+    make_pairs(60).to_json(path, force_ascii=False)
+    return str(path)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
+@pytest.mark.parametrize(("recipe", "family"), [("dpo", "chatglm"), ("kto", "chatglm"), ("orpo", "qwen2")])
+def test_preferences(
+    recipe: str, family: str, pairs: str, rows: str, base: str, causal_base: str, tmp_path: Path
+) -> None:
+    """From pairs to a scored model; held-out turns are the pairs' own, or of another corpus."""
+    start = base if family == "chatglm" else causal_base
+    window = ("--max_source_length", "384", "--max_target_length", "128", "--warmup_steps", "0")
+    flags = (*SIZES, *CPU, *window, "--model_name_or_path", start, "--dataset", pairs, "--logging_steps", "1")
+    more = ("--test_dataset", rows) if recipe == "orpo" else ()
+    if family == "qwen2":
+        more = (*more, "--lora_target_modules", "all-linear")
+    main([recipe, "--output_dir", str(tmp_path / "out"), *flags, *more])
+    results = check_run(tmp_path / "out", recipe)
+    assert results["training"]["arguments"]["objective"] == recipe
+    log = orjson.loads((tmp_path / "out/trainer_state.json").read_bytes())["log_history"]
+    reported = {name for entry in log if "loss" in entry for name in entry}
+    assert {"rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen"} <= reported
+    assert ("rewards/accuracies" in reported) == (recipe != "kto")
+
+
+def test_preferences_start_from_a_model(pairs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--model_config", json.dumps(TINY), "--tokenizer_vocab_size", "420", *CPU)
+    with pytest.raises(SystemExit):
+        main(["small", "--objective", "dpo", "--dataset", pairs, "--output_dir", str(tmp_path / "out"), *sizes])
+    assert "soulchat: error: " in capsys.readouterr().err
 
 
 @needs_compiler

@@ -15,7 +15,10 @@ from soulchat_trainer.training.recipe_files import (
     recipe_names,
 )
 
-NAMES = ["causal", "demo", "full-bf16", "lora", "paper", "ptuning", "qlora", "qlora-chatglm", "small"]
+NAMES = [
+    *("causal", "demo", "dpo", "full-bf16", "kto", "lora", "orpo", "paper", "ptuning", "qlora", "qlora-chatglm"),
+    "small",
+]
 
 
 def test_the_recipes_that_ship() -> None:
