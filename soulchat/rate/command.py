@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Let people rate replies as the paper did (CEHS).", no_args_is_help=True)
+from ..verbs import with_verbs_of
+
+app = typer.Typer(
+    help="Let people rate replies as the paper did (CEHS).",
+    no_args_is_help=True,
+    cls=with_verbs_of("soulchat.rate.pairs_command"),
+)
 
 Study = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
 

@@ -99,7 +99,7 @@ def render_report(report: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             _table_1(report["systems"]),
-            _agreement_table(report["agreement"]),
+            render_agreement(report["agreement"]),
             _raters_table(report),
             markdown_published(),
         ]
@@ -123,7 +123,8 @@ def _table_1(systems: list[dict[str, Any]]) -> str:
     return f"**Table 1**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
 
-def _agreement_table(agreement: dict[str, dict[str, Any]]) -> str:
+def render_agreement(agreement: dict[str, dict[str, Any]]) -> str:
+    """How far raters agreed, by aspect, in Markdown."""
     rows = []
     for aspect in ASPECTS:
         measured = agreement[aspect.name]

@@ -30,6 +30,8 @@ def export_ratings(study: RatingStudy, path: Path) -> int:
 def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     """Write one rater's items in their order, with the texts and the scores so far, to be filled in by hand.
 
+    The file begins with a byte-order mark: without it Excel takes its Chinese for another encoding.
+
     Raises:
         ValueError: there is no such rater.
     """
@@ -39,27 +41,32 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     items = study.items(rater)
     blank = dict.fromkeys(SCORES, "")
     lines = [[rater, item.number, *(item.scores or blank).values(), item.dialogue, item.reply] for item in items]
-    _write(path, (*COLUMNS, "dialogue", "reply"), lines)
+    _write(path, (*COLUMNS, "dialogue", "reply"), lines, start="\ufeff")
     return len(items)
 
 
 def import_ratings(study: RatingStudy, path: Path) -> int:
     """Save all ratings of a CSV with the columns rater, item, content, empathy, helpfulness, safety (and any others).
 
-    Lines without any score are not rated yet and are left out. Returns how many were saved.
+    It is UTF-8 or UTF-16 with or without a byte-order mark, or GBK, as Excel writes them. Lines without any score are
+    not rated yet and are left out. Returns how many were saved.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is no such CSV; names the line. Then nothing is saved.
     """
     try:
-        lines = csv.DictReader(io.StringIO(decode(path.read_bytes()), newline=""), strict=True)
+        text = decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from None
+    try:
+        lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        missing = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(COLUMNS)}")
         rows = [(lines.line_num, row) for row in lines]
-    except (ValueError, csv.Error) as error:
-        raise ValueError(f"{path} is unreadable ({error}); allowed: a CSV file") from None
-    missing = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
-    if missing:
-        raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(COLUMNS)}")
+    except csv.Error as error:
+        raise ValueError(f"{path} is no CSV file ({error}); allowed: a CSV with {', '.join(COLUMNS)}") from None
     ratings = {}
     for number, row in rows:
         if not any((row[column] or "").strip() for column in SCORES):
@@ -80,12 +87,13 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
     return len(ratings)
 
 
-def _write(path: Path, columns: tuple[str, ...], lines: list[list]) -> None:
+def _write(path: Path, columns: tuple[str, ...], lines: list[list], start: str = "") -> None:
     text = io.StringIO()
+    text.write(start)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_as_text(value) for value in line] for line in lines)
-    write_text(path, "\ufeff" + text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def _as_text(value: Any) -> Any:

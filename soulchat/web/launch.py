@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
 import gradio as gr
@@ -33,10 +34,15 @@ class QuietBlocks(gr.Blocks):
             error.print_exception = False
             raise
         except (ValueError, OSError) as error:
-            raise gr.Error(str(error), duration=None, print_exception=False) from None
+            raise refusal(str(error)) from None
         except Exception as error:
             logger.error("the page failed: %s", type(error).__name__)
-            raise gr.Error(type(error).__name__, print_exception=False) from None
+            raise refusal(type(error).__name__) from None
+
+
+def refusal(text: str) -> gr.Error:
+    """What a page raises to refuse something: `text` in a box that stays until it is closed."""
+    return gr.Error(text, duration=None, print_exception=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,11 @@ class Page:
         blocks: the page.
         css: its rules of style.
         script: JavaScript that runs when it is opened.
-        words: its labels by language.
     """
 
     blocks: gr.Blocks
     css: str = ""
     script: str = ""
-    words: gr.I18n | None = None
 
 
 def launch_page(
@@ -86,13 +90,12 @@ def launch_page(
         share=share,
         auth=_login(Door(password)) if password else None,
         app_kwargs={"middleware": guard, "docs_url": None, "redoc_url": None, "openapi_url": None},
-        css=page.css,
+        css=files(__package__).joinpath("page.css").read_text(encoding="utf-8") + page.css,
         head=f"<script>{page.script}</script>",
         # No fonts from elsewhere. Gradio's grey of an info text is too pale to read.
         theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]).set(
             block_info_text_color="*body_text_color", block_info_text_color_dark="*body_text_color"
         ),
-        i18n=page.words,
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

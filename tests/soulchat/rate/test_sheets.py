@@ -16,24 +16,26 @@ def test_export_has_the_columns_and_comes_back(tmp_path):
     study.save_all([("rater-1", 2, all_scores()), ("rater-3", 6, all_scores(safety=0))])
     path = tmp_path / "ratings.csv"
     assert export_ratings(study, path) == 2
-    assert path.read_text() == f"\ufeff{HEAD}\nrater-1,2,2,1,0,1\nrater-3,6,2,1,0,0\n"
+    assert path.read_text() == f"{HEAD}\nrater-1,2,2,1,0,1\nrater-3,6,2,1,0,0\n"
     other, _ = make_study(tmp_path / "b")
     assert import_ratings(other, path) == 2
     assert other.ratings() == study.ratings()
 
 
-def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path, encoding):
     study, _ = make_study(tmp_path)
     study.save_all([("rater-2", 1, all_scores())])
     path = tmp_path / "sheet.csv"
     assert export_sheet(study, "rater-2", path) == 6
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfrater,item,")  # Excel reads it as UTF-8
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [int(line["item"]) for line in lines] == [item.number for item in study.items("rater-2")]
     assert all(line["dialogue"].startswith("用户：") and line["reply"] for line in lines)
     for line in lines[:3]:
         line.update({name: str(score) for name, score in all_scores().items()})
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
         writer.writerows(lines)
@@ -70,7 +72,7 @@ def test_a_wrong_file_is_refused_and_changes_nothing(tmp_path, text, message):
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     study, _ = make_study(tmp_path)
     (tmp_path / "wrong.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="allowed: UTF-8, UTF-16 or GBK"):
+    with pytest.raises(ValueError, match=r"wrong.csv is not UTF-8.*; allowed: UTF-8, UTF-16 or GBK"):
         import_ratings(study, tmp_path / "wrong.csv")
 
 

@@ -179,8 +179,8 @@ def test_retry_undo_edit_and_example(visit, scripted):
     service, engine = scripted(lambda messages: f"回复{len(engine.seen)}，{messages[-1]['content']}")
     opened = visit(service)
     page = opened.page
-    page.click(f"text={EXAMPLES[0]}")
-    page.wait_for_function("text => document.querySelector('#message textarea').value === text", arg=EXAMPLES[0])
+    page.click(f"text={EXAMPLES['zh'][0]}")
+    page.wait_for_function("text => document.querySelector('#message textarea').value === text", arg=EXAMPLES["zh"][0])
     opened.say("甲")
     assert opened.wait_for_replies(1) == ["回复1，甲"]
     page.click("#talk button[title=重试]")
@@ -258,15 +258,15 @@ def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
     service, engine = scripted("好。", limits=Limits(messages_per_minute=1))
     opened = visit(service)
     opened.say("   ")
-    opened.page.wait_for_selector("text=无法回复 · No reply: the message is empty")
+    opened.page.wait_for_selector("text=无法回复：消息是空的，请先写点什么。")
     opened.page.fill(MESSAGE, "")
     opened.page.keyboard.insert_text("长" * 100_000)
     opened.page.press(MESSAGE, "Enter")
-    opened.page.wait_for_selector("text=the message has 100,000 characters; allowed: at most 4,000")
+    opened.page.wait_for_selector("text=这条消息有 100,000 个字，最多 4,000 个字。")
     opened.say("你好")
     assert opened.wait_for_replies(1) == ["好。"]
     opened.say("你好")
-    opened.page.wait_for_selector("text=请稍后再试 · Please try again in a moment: more than 1 messages a minute")
+    opened.page.wait_for_selector("text=请稍后再试：消息发得太快")
     opened.page.wait_for_selector("#message button.submit-button")
     assert len(engine.seen) == 1
     assert (opened.words_of_user(), opened.page.input_value(MESSAGE)) == (["你好"], "你好")
