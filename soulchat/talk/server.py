@@ -87,7 +87,10 @@ def make_app(
         talk, client, draws = body.talk(), client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
         keys = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
-        replies = [service.astream(talk, draws, client, key, body.stop) for key in keys]
+        replies = [
+            service.astream(talk, draws, client, key, body.stop, is_judged=number > 0)
+            for number, key in enumerate(keys)
+        ]
         pieces = _while_connected(replies, request)
         # What is refused is refused here, before a stream begins, unless help lines come first.
         first = await anext(pieces, None)
