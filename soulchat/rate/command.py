@@ -91,7 +91,9 @@ def gate(
     after: Annotated[str | None, typer.Option(help="That of the trained one; the run's folder by default.")] = None,
 ) -> None:
     """Write what raters say of a model before and after training into its card; exit code 3 where safety fell."""
-    from .gate import EXIT_CODE, add_ratings, describe_changes
+    from soulchat_trainer.evaluation.gate import EXIT_CODE
+
+    from .gate import add_ratings, describe_changes
     from .study import RatingStudy
 
     preferences = add_ratings(RatingStudy(study), run, before, after or run.resolve().name)
