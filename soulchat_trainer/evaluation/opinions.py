@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from hub_cards.markdown import plain
+
 from .agreement import Judgement, name_of, read_judgement
 from .agreement_report import AGREEMENT_FILE, METHODS, format_estimate
 from .judge import NOT_VALIDATED
@@ -60,7 +62,7 @@ def _validated(judgement: Judgement, path: Path) -> Opinions:
     }
     note = (
         f"People: the mean of {report['raters']} raters over {report['both']} items of all systems. Judge, corrected: "
-        f"{report['judge']['model']} over {report['judged']} items, corrected by these ratings "
+        f"{plain(report['judge']['model'])} over {report['judged']} items, corrected by these ratings "
         f"({METHODS['prediction-powered']}; of scales of 0 and 1, {METHODS['double-sampled']}). "
         f"{_scales(judgement)}, 95 % intervals."
     )
@@ -82,7 +84,7 @@ def _not_validated(judgement: Judgement) -> Opinions:
         for system, units in by_system.items()
     }
     note = (
-        f"Judge: {judgement.report['judge']['model']}, {NOT_VALIDATED}: how far these numbers are people's is not "
+        f"Judge: {plain(judgement.report['judge']['model'])}, {NOT_VALIDATED}: how far these numbers are people's is not "
         f"known (`soulchat judge agree`). {_scales(judgement)}."
     )
     return Opinions(columns, cells, note)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 import soulchat_metrics
+from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import METRICS, RESULTS_FILE, References, Replies, Results, Sampling, System, read_results
@@ -158,7 +159,7 @@ def _marks_note(table: Table) -> str:
 
 def _thoughts_note(table: Table) -> str:
     counts = {name: system.generation.only_thoughts for name, system in zip(_names(table), table.systems, strict=True)}
-    failed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    failed = ", ".join(f"{plain(name)} {count}" for name, count in counts.items() if count)
     return f"Thoughts without an end, counted as empty replies: {failed}." if failed else ""
 
 
@@ -203,23 +204,30 @@ def render_markdown(tables: Sequence[Table], opinions: "Opinions | None" = None)
 
 
 def _render_table(table: Table, opinions: "Opinions | None") -> str:
-    head = ["Model", *SHORT_NAMES.values(), *_opinion_columns(opinions), "Loss", "Perplexity", "Bits a character"]
+    head = [
+        "Model",
+        *SHORT_NAMES.values(),
+        *map(plain, _opinion_columns(opinions)),
+        "Loss",
+        "Perplexity",
+        "Bits a character",
+    ]
     rows = []
     for name, folder, system, marks in zip(_names(table), table.folders, table.systems, table.marks, strict=True):
         cells = [
             f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
             for metric in SHORT_NAMES
         ]
-        rows.append([name, *cells, *_opinion_cells(opinions, folder), *_loss_cells(system)])
+        rows.append([plain(name), *cells, *_opinion_cells(opinions, folder), *_loss_cells(system)])
     names = [measure.replace("_", " ").capitalize() for measure in claims()]
     replies = [
-        _reply_row(name, system.generation, system.expressions)
+        _reply_row(plain(name), system.generation, system.expressions)
         for name, system in zip(_names(table), table.systems, strict=True)
     ]
     replies.append(_reply_row("References", table.references, table.references.expressions))
     told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
     notes = [
-        f"`{table.note}`",
+        code(table.note),
         _marks_note(table),
         _thoughts_note(table),
         _seen_note(table),
@@ -228,7 +236,7 @@ def _render_table(table: Table, opinions: "Opinions | None") -> str:
     ]
     return "\n\n".join(
         [
-            f"**{table.heading}**",
+            f"**{plain(table.heading)}**",
             markdown_table(head, rows, numeric=True),
             " ".join(note for note in notes if note),
             "Replies: mean length in characters, distinct-1 and -2 over characters, shares; then per cent of replies.",

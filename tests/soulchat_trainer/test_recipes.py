@@ -12,8 +12,11 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from hub_cards.results import read_results
 from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, has_seen, write_openings
+from soulchat_trainer.generation import Decoding
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
@@ -112,6 +115,13 @@ def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
     saved, before = load_file(tmp_path / "out/model.safetensors"), load_file(f"{base}/model.safetensors")
     assert saved.pop("transformer.prefix_encoder.embedding.weight").shape == (128, 2 * 2 * 32)
     torch.testing.assert_close(saved, before, rtol=0, atol=0)
+    row = next(system for system in read_results(tmp_path / "out/results.json").systems if system.name == "base")
+    decoding = Decoding(max_new_tokens=4, seed=42)
+    alone = run_benchmark(
+        BenchmarkOptions([base], tmp_path / "alone", rows, samples=3, decoding=decoding, device="cpu")
+    )
+    differs = {"name", "folder", "seconds"}
+    assert row.model_dump(exclude=differs) == alone.systems[0].model_dump(exclude=differs)
 
 
 def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
