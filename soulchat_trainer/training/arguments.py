@@ -9,15 +9,19 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+import torch
 import transformers
 from packaging.version import Version
 from transformers import SchedulerType, Seq2SeqTrainingArguments
+from transformers.utils import logging
 
 from hub_cards.install import needs_extra
 from soulchat_metrics import METRIC_NAMES
 from soulchatcorpus.thoughts import check_thinking
 
 from ..generation.sampling import Decoding
+
+logger = logging.get_logger(__name__)
 
 # Before, transformers called it gradient checkpointing, in its arguments and its models' methods.
 SAYS_ACTIVATION_CHECKPOINTING = Version(transformers.__version__) >= Version("5.23")
@@ -127,6 +131,10 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         default=80,
         metadata={"help": "Samples of a step over all processes (paper, section 3.2), kept by accumulation."},
     )
+    max_epochs: float | None = field(
+        default=None,
+        metadata={"help": "Passes over the data that end a run sooner than max_steps."},
+    )
     max_tokens: int | None = field(
         default=None,
         metadata={"help": "Fill micro-batches up to so many padded tokens instead of by number of samples."},
@@ -190,11 +198,17 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
                 raise ValueError(f"{name} is {value}; allowed: 1 or more")
         if self.max_steps < 1 and self.max_steps != -1:
             raise ValueError(f"max_steps is {self.max_steps}; allowed: 1 or more, or -1 for num_train_epochs")
+        if self.max_epochs is not None and self.max_epochs <= 0:
+            raise ValueError(f"max_epochs is {self.max_epochs}; allowed: more than 0, or none")
         self.decoding()  # refuses what would otherwise be refused after training
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
         if not SAYS_ACTIVATION_CHECKPOINTING:
             self.gradient_checkpointing = bool(self.activation_checkpointing)
+        lacks_gpu = self.bf16 and not self.use_cpu and not torch.accelerator.is_available()
+        self.use_cpu: bool = self.use_cpu or lacks_gpu  # the parent asks the user to say so
         super().__post_init__()
+        if lacks_gpu and self.process_index == 0:
+            logger.warning("there is no GPU here, so the run takes the CPU (use_cpu), in bfloat16 as asked (bf16)")
         if self.deepspeed and "scheduler" in self.hf_deepspeed_config.config:
             self._fill_deepspeed_scheduler()
 

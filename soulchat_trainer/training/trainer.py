@@ -35,7 +35,7 @@ from ..encoding.encoders import make_encoder
 from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies
 from .arguments import SoulChatTrainingArguments
-from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback
+from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback, TimeLeftCallback
 from .checkpoints import (
     SAVING_ERRORS,
     check_new_folder,
@@ -53,6 +53,7 @@ from .checkpoints import (
 from .hub_push import HubPusher, make_pusher
 from .loss import LARGEST_DIFFERENCE, LabelledHead, find_base
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
+from .plan import Plan, plan_steps
 from .run_info import describe_rows, describe_run, describe_training, run_identity
 from .streaming import StreamedBatches
 
@@ -147,6 +148,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.identity = run_identity(args, self.model, self.run_info["dataset"])
         self.add_callback(RunInfoCallback(self.run_info, self.identity))
         self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))
+        self.add_callback(TimeLeftCallback)
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
         if (
@@ -248,19 +250,22 @@ class SoulChatTrainer(Seq2SeqTrainer):
         }
         if isinstance(samples, StreamedBatches):
             return DataLoaderShard(samples, batch_size=None, **{**common, "num_workers": 0})
+        sampler = self._sampler(samples, batch_size, max_tokens)
+        return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
+
+    def _sampler(self, samples: Any, batch_size: int, max_tokens: int | None) -> LengthBatchSampler:
         if samples is None:
             raise ValueError(
                 "there is no data set: give the trainer a train_dataset to train, an eval_dataset to evaluate"
             )
-        sampler = LengthBatchSampler(
+        return LengthBatchSampler(
             samples.lengths,
             batch_size,
             max_tokens,
-            seed=_data_seed(args),
-            num_processes=args.world_size,
-            process_index=args.process_index,
+            seed=_data_seed(self.args),
+            num_processes=self.args.world_size,
+            process_index=self.args.process_index,
         )
-        return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
 
     # Optimizer
 
@@ -313,7 +318,11 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.unfinished = None
         self.lr_scheduler = self.given_scheduler  # one that another call has made is of that call's steps
         self._clock = time.perf_counter()
-        accumulation = self.args.gradient_accumulation_steps
+        accumulation, max_steps = self.args.gradient_accumulation_steps, self.args.max_steps
+        plan = self.plan()
+        if self.args.process_index == 0:
+            logger.warning(plan.describe())
+        self.args.max_steps = plan.steps
         try:
             with trainers_habits_off(self.args) as self.save_total_limit:
                 output = super().train(resume_from_checkpoint=folder, **kwargs)
@@ -325,10 +334,18 @@ class SoulChatTrainer(Seq2SeqTrainer):
         finally:
             if self.labelled_head is not None:
                 self.labelled_head.detach()
-            self.args.gradient_accumulation_steps = accumulation
+            self.args.gradient_accumulation_steps, self.args.max_steps = accumulation, max_steps
         if isinstance(self.train_dataset, StreamedBatches) and self.args.process_index == 0:
             logger.warning(self.train_dataset.describe_cuts(self.args.max_source_length, self.args.max_target_length))
         return output
+
+    def plan(self) -> Plan:
+        """How many steps a run has, and why."""
+        args, samples = self.args, self.train_dataset
+        if isinstance(samples, StreamedBatches):
+            return plan_steps(args, None, None)
+        batches = self._sampler(samples, args.per_device_train_batch_size, args.max_tokens)
+        return plan_steps(args, samples, len(batches))
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list, Any]:
         """The parent's; none where a run that is done is resumed, which would else train one step too many."""

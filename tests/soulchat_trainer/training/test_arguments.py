@@ -1,10 +1,13 @@
 """Defaults and their sources; a global batch on any number of processes; what a recipe may not ask at once."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import Seq2SeqTrainingArguments
+from transformers.utils import logging
 
 from soulchat_trainer.training.arguments import CHANGED_DEFAULTS, REFUSED, RunArguments, SoulChatTrainingArguments
 
@@ -167,9 +170,21 @@ def test_a_field_without_effect_is_refused(name: str) -> None:
         SoulChatTrainingArguments(use_cpu=True, **{name: other})
 
 
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("given", [{}, {"use_cpu": True}])
+def test_without_a_gpu_bfloat16_takes_the_cpu_and_says_so(
+    given: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.get_logger("transformers"), "propagate", True)
+    args = SoulChatTrainingArguments(str(tmp_path), bf16=True, **given)
+    assert (args.use_cpu, args.device.type) == (True, "cpu")
+    assert ("there is no GPU here, so the run takes the CPU" in caplog.text) == (not given)
+
+
 @pytest.mark.parametrize(
     ("values", "line"),
     [
+        ({"max_epochs": 0.0}, r"max_epochs is 0\.0; allowed: more than 0, or none"),
         ({"lr_scheduler_kwargs": {"a": 1}}, "lr_scheduler_kwargs is .*; allowed with linear: none"),
         ({"lr_scheduler_type": "cosine", "warmup_type": "linear"}, "allowed: log, unless lr_scheduler_type is linear"),
         ({"muon_learning_rate": 0.1, "optim_args": "a=1"}, "are not Muon's"),
