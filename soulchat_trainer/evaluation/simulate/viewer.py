@@ -1,6 +1,6 @@
 """Talks side by side in one HTML file that loads nothing and runs no script."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ SIDE_BY_SIDE = 5  # talks in a row
 MOST_GROUPS = 200  # rows in a page, which a browser still opens at once
 
 
-def write_page(path: Path, talks: dict[str, Sequence[TalkRecord]], verdict: str) -> None:
+def write_page(path: Path, talks: Mapping[str, Sequence[TalkRecord]], verdict: str) -> None:
     """Write a page of talks: those of several systems with the same client in a row, those of one five in a row.
 
     Args:
@@ -31,7 +31,7 @@ def write_page(path: Path, talks: dict[str, Sequence[TalkRecord]], verdict: str)
     write_text(path, template.render(groups=groups[:MOST_GROUPS], verdict=shown))
 
 
-def _group(talks: dict[str, Sequence[TalkRecord]]) -> Iterator[dict[str, Any]]:
+def _group(talks: Mapping[str, Sequence[TalkRecord]]) -> Iterator[dict[str, Any]]:
     if len(talks) == 1:
         [records] = talks.values()
         for row in _rows(records):
@@ -41,8 +41,8 @@ def _group(talks: dict[str, Sequence[TalkRecord]]) -> Iterator[dict[str, Any]]:
     by_system = {name: {record["id"]: record for record in records} for name, records in talks.items()}
     for talk_id in dict.fromkeys(record["id"] for records in talks.values() for record in records):
         found = [(name, records[talk_id]) for name, records in by_system.items() if talk_id in records]
-        for row in _rows(found):
-            yield {"title": talk_id, "talks": [_show(name, record) for name, record in row]}
+        for part in _rows(found):
+            yield {"title": talk_id, "talks": [_show(name, record) for name, record in part]}
 
 
 def _rows(values: Sequence[T]) -> Iterator[Sequence[T]]:
