@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from ..chatglm.modeling_chatglm import IGNORE_INDEX, label_losses, labelled_loss
+from ..chatglm.head_loss import IGNORE_INDEX, label_losses, labelled_loss
 
 LARGEST_DIFFERENCE = 1e-4  # of the loss in nats a token; more than rounding explains
 COMPARED_TOKENS = 256
