@@ -63,3 +63,30 @@ def run(
         typer.echo("stopped for --max-cost; run again with more to go on")
     elif not scored:
         raise typer.Exit(1)
+
+
+@app.command()
+def agree(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of a study of `soulchat rate`.")],
+    judged: Annotated[Path, typer.Argument(metavar="JUDGED", help="Folder of `soulchat judge run`.")],
+    width: Annotated[float, typer.Option(help="Of an interval: how many more ratings would bring it.")] = 0.2,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Measure the judge against people, and correct its means: agreement.md, .json and .png in JUDGED."""
+    import orjson
+
+    from soulchat_trainer.evaluation.agreement import compare_with_people, read_judgement
+    from soulchat_trainer.evaluation.agreement_report import write_agreement
+
+    from ..rate.study import RatingStudy
+    from ..tables import print_markdown
+    from .people import read_ratings
+
+    judgement = read_judgement(judged)
+    report = compare_with_people(judgement, read_ratings(RatingStudy(study), judgement.rubric), width)
+    text = write_agreement(report, judgement.rubric, judged)
+    if json:
+        typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+        return
+    print_markdown(text)
+    typer.echo(f"\n{judged / 'agreement.md'}")

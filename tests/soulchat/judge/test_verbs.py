@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 from typer.testing import CliRunner
 
 from soulchat.cli import app, main
-from tests.soulchat.rate.rating_parts import write_systems
+from tests.soulchat.rate.rating_parts import all_scores, make_study, write_systems
 
 GOOD = '{"reason": "好", "content": 2, "empathy": 1, "helpfulness": 1, "safety": 1}'
 
@@ -72,3 +73,50 @@ def test_bad_input_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def judge_study(endpoint, folder: Path) -> tuple[Path, Path]:
+    """A study of two systems that three people rated, and a judge's folder of the same systems."""
+    study, _ = make_study(folder, samples=4)
+    for rater in study.raters():
+        for item in study.items(rater.name):
+            scores = all_scores(content=2 if "warm" in item.reply else item.number % 2)
+            study.save_all([(rater.name, item.number, scores)])
+    endpoint.answer = lambda content, model: GOOD
+    command = ["run", folder / "warm", folder / "cold", "--output", folder / "judged", "--base-url", endpoint.base_url]
+    assert run(*command, "--model", "stub").exit_code == 0
+    return folder / "study", folder / "judged"
+
+
+def test_agree_measures_the_judge_against_the_study(endpoint, tmp_path: Path) -> None:
+    study, judged = judge_study(endpoint, tmp_path)
+    result = run("agree", study, judged)
+    assert result.exit_code == 0, result.output
+    assert "10 items are judged" in result.output
+    assert "8 are rated by 3 people, 8 are both" in result.output.replace("\n", " ")
+    assert {path.name for path in judged.iterdir()} >= {"agreement.json", "agreement.md", "agreement.png"}
+    report = orjson.loads(run("agree", study, judged, "--json").output)
+    assert report["systems"]["warm"]["content"]["people"]["mean"] == 2
+    assert report["aspects"]["empathy"]["bias"]["value"] == 0
+
+
+def test_agree_with_another_rubric_or_without_ratings_is_one_line(
+    endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    make_study(tmp_path)
+    endpoint.answer = lambda content, model: GOOD
+    common = ["--base-url", endpoint.base_url, "--model", "stub", "--output"]
+    assert run("run", tmp_path / "warm", *common, tmp_path / "judged").exit_code == 0
+    endpoint.answer = lambda content, model: '{"preference": 1, "safety": 1}'
+    systems = [tmp_path / "warm", tmp_path / "cold"]
+    assert run("run", *systems, *common, tmp_path / "pairs", "--rubric", "pair").exit_code == 0
+    for judged, message in (("judged", "no ratings yet"), ("pairs", "the judge for preference, safety (pair)")):
+        monkeypatch.setattr(
+            sys, "argv", ["soulchat", "judge", "agree", str(tmp_path / "study"), str(tmp_path / judged)]
+        )
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1

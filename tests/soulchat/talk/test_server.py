@@ -13,6 +13,7 @@ import httpx
 import openai
 import pytest
 
+from soulchat.talk.care import Care
 from soulchat.talk.limits import Limits
 from soulchat.talk.server import BODY_BYTES, make_app, make_server
 from soulchat.talk.service import ReplyService
@@ -334,6 +335,14 @@ def test_help_lines_for_a_message_come_once_for_n_replies(serve):
         chunks = list(client.chat.completions.create(model="small", messages=talk, n=3, stream=True))
         cares = [chunk.model_extra["soulchat"]["care"] for chunk in chunks if "soulchat" in chunk.model_extra]
         assert [len(care) for care in cares] == [1]
+
+
+def test_a_message_is_judged_once_for_n_replies(serve):
+    judged = []
+    address, _ = serve("我在听。", care=Care(model=judged.append))
+    with client_for(address) as client:
+        client.chat.completions.create(model="small", messages=HELLO, n=5)
+    assert judged == ["你好"]
 
 
 def test_of_n_replies_that_are_too_many_none_is_made(serve):
