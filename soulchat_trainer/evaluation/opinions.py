@@ -83,9 +83,10 @@ def _not_validated(judgement: Judgement) -> Opinions:
         ]
         for system, units in by_system.items()
     }
+    model = plain(judgement.report["judge"]["model"])
     note = (
-        f"Judge: {plain(judgement.report['judge']['model'])}, {NOT_VALIDATED}: how far these numbers are people's is not "
-        f"known (`soulchat judge agree`). {_scales(judgement)}."
+        f"Judge: {model}, {NOT_VALIDATED}: how far these numbers are people's is not known (`soulchat judge agree`). "
+        f"{_scales(judgement)}."
     )
     return Opinions(columns, cells, note)
 
