@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .simulate import crisis, talks
+
 app = typer.Typer(help="Score models as the paper does (Table 1).", no_args_is_help=True)
 
 
@@ -60,6 +62,10 @@ def run(
     if run_benchmark(options) is not None:
         print_markdown(write_tables([output], output))
         typer.echo(f"\n{output / 'table.md'}")
+
+
+app.command()(talks)
+app.command()(crisis)
 
 
 @app.command()

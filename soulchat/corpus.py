@@ -84,3 +84,37 @@ def check(
             typer.echo(line)
     if report.rejected:
         raise typer.Exit(1)
+
+
+@app.command()
+def audit(
+    sources: Annotated[list[str], typer.Argument(metavar="CORPUS…", help="Files, folders, names for load_dataset.")],
+    test: Annotated[
+        str | None, typer.Option(metavar="BENCHMARK", help="Its test items are looked for in every corpus.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for audit.json, audit.md (for the card) and the shared ids.")
+    ] = None,
+) -> None:
+    """Say what corpora share (openings, questions, dialogues), and which messages hold what does not belong there."""
+    from tqdm.auto import tqdm
+
+    from hub_cards.audit_page import render_audit
+    from soulchatcorpus.files import write_text
+    from soulchatcorpus.tools.audit import audit as audit_corpora
+
+    from .tables import print_markdown
+
+    with tqdm(unit="conversation", delay=1, leave=False) as bar:
+
+        def show(name: str, read: int) -> None:
+            bar.set_description(name, refresh=False)
+            bar.n = read
+            bar.refresh()
+
+        found = audit_corpora(sources, test, out, show)
+    page = render_audit(found)
+    print_markdown(page)
+    if out is not None:
+        write_text(out / "audit.md", page)
+        typer.echo(f"written to {out}: audit.json, audit.md, and the ids that each pair shares")

@@ -301,6 +301,12 @@ class RatingStudy:
             ).fetchall()
         return [Rating(row["rater"], row["item"], row["system"], _scores(row), row["seconds"]) for row in rows]
 
+    def rated_texts(self) -> dict[int, tuple[str, str, str]]:
+        """Of every item the dialogue's id, the system and its reply: for evaluation, never for raters."""
+        with transaction(self.path) as database:
+            rows = database.execute("SELECT number, dialogue, system, reply FROM item").fetchall()
+        return {row["number"]: (row["dialogue"], row["system"], row["reply"]) for row in rows}
+
     def automatic_scores(self) -> dict[str, dict]:
         """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`)."""
         with transaction(self.path) as database:

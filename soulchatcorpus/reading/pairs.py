@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from datasets import Dataset, DatasetDict, Features, List, Value
 
 from ..schema import Message
@@ -94,10 +95,25 @@ def _name(preference: Pair | Judged) -> str:
     return "pair" if isinstance(preference, Pair) else "judged reply"
 
 
+def read_card(path: Path) -> dict[str, Any]:
+    """The numbers that `soulchat rate pairs` wrote beside a file of preferences; empty where there are none.
+
+    Raises:
+        CorpusError: what is there is not JSON.
+    """
+    beside = path.with_suffix(".json")
+    if path.suffix != ".jsonl" or not beside.is_file():
+        return {}
+    try:
+        return orjson.loads(beside.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise CorpusError(f"{beside}: not JSON ({error})") from None
+
+
 def read_preference(value: Any) -> Pair | Judged:
     """A record as a preference; raises BadRecord with the cause."""
     if type(value) is not dict:
-        raise BadRecord(f"the record is {kind(value)}, expected an object")
+        raise BadRecord(f"the record is {kind(value)}; allowed: an object")
     if value.get("completion") is not None and "label" in value:
         return _read_judged(value)
     missing = [key for key in ("chosen", "rejected") if value.get(key) is None]
