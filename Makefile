@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# A file's tests share what they build, so a file stays in one process.
+PYTEST := -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 INSTALLED := $(VENV)/.installed
 
 CORE := tests/soulchatcorpus tests/metrics tests/hub_cards tests/soulchat_trainer
@@ -28,25 +30,25 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 # Without browser, compiler and fonts, in a folder with spaces and Chinese characters, in a poor environment.
 test-bare: $(INSTALLED)
 	rm -rf "build/bare 中文" && mkdir -p "build/bare 中文"
 	git ls-files -z | xargs -0 cp --parents --target-directory "build/bare 中文"
 	cd "build/bare 中文" && git init --quiet && git add --all && PYTHONPATH="$$PWD:$$PWD/metrics" SOULCHAT_BARE=1 \
-		HOME=/proc/no-home LC_ALL=C "$(CURDIR)/$(BIN)/python" -m pytest
+		HOME=/proc/no-home LC_ALL=C "$(CURDIR)/$(BIN)/python" $(PYTEST)
 	rm -rf "build/bare 中文"
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python $(PYTEST) -m slow
 
 coverage: $(INSTALLED)
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python $(PYTEST) --cov --cov-report=term
 
 # Both ends of the bounds in setup.cfg, each in a virtual environment of its own; torch stays the same.
 test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/python -m pytest $(CORE) -m "not slow and not browser"
+	.venv-lowest/bin/python $(PYTEST) $(CORE) -m "not slow and not browser"
 
 .venv-lowest/.installed: setup.cfg pyproject.toml constraints-lowest.txt
 	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
@@ -54,7 +56,7 @@ test-lowest: .venv-lowest/.installed
 	touch $@
 
 test-highest: .venv-highest/.installed
-	.venv-highest/bin/python -m pytest $(CORE) -m "not slow and not browser"
+	.venv-highest/bin/python $(PYTEST) $(CORE) -m "not slow and not browser"
 
 .venv-highest/.installed: setup.cfg pyproject.toml
 	test -x .venv-highest/bin/python || $(PYTHON) -m venv .venv-highest

@@ -18,7 +18,7 @@ from soulchatcorpus.schema import Message
 
 from .install import origin, pip_install
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
-from .markdown import cell
+from .markdown import cell, code, plain
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
@@ -63,6 +63,10 @@ SETTINGS = (
     "warmup_type",
     "seed",
 )
+# Of them, those that say something of a run that learned from preferences alone.
+PREFERENCE_SETTINGS = (
+    *("objective", "beta", "label_smoothing", "sft_weight", "sft_on", "desirable_weight", "undesirable_weight"),
+)
 
 
 def render_model_card(
@@ -106,6 +110,7 @@ def render_model_card(
             replies=[(row, last_user_message(row.messages)) for row in predictions[:NUM_REPLIES]],
             may_show_data=(results.dataset.licence or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
+            fallen=[change.model_dump() for change in results.preferences.fallen] if results.preferences else [],
             decoding="".join(f", {name}={value!r}" for name, value in decoding.items()),
             arguments=_shown_arguments(results.training.arguments if results.training else {}),
         )
@@ -231,8 +236,9 @@ def _lookup(source: dict[str, Any] | None, path: str) -> Any:
 
 
 def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `SETTINGS` that the run recorded, in that order; a 0 is one, what is off or overruled is not."""
-    shown = {name: arguments.get(name) for name in SETTINGS}
+    """Those of the settings that the run recorded, in that order; a 0 is one, what is off or overruled is not."""
+    learns_preferences = arguments.get("objective") not in (None, "sft")
+    shown = {name: arguments.get(name) for name in (*(PREFERENCE_SETTINGS if learns_preferences else ()), *SETTINGS)}
     if not shown["lora_rank"]:
         shown["lora_alpha"] = None
     if shown["max_tokens"]:  # micro-batches are filled by tokens instead
@@ -245,13 +251,13 @@ def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str:
     """The value at `path`, formatted; "not measured" where the file does not hold it. For a table's cell."""
     value = _lookup(source, path)
-    return NOT_MEASURED if value is None else form.format(value).replace("|", "\\|")
+    return NOT_MEASURED if value is None else cell(form.format(value))
 
 
 def _stated(source: dict[str, Any] | None, path: str) -> str:
     """The value at `path`, which somebody says and nobody measures; "not stated" where the file does not hold it."""
     value = _lookup(source, path)
-    return NOT_STATED if value is None else str(value).replace("|", "\\|")
+    return NOT_STATED if value is None else plain(str(value))
 
 
 def _quote(text: str) -> str:
@@ -270,7 +276,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.filters["cell"] = cell
+    environment.filters |= {"cell": cell, "code": code, "plain": plain}
     environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, train
+from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, simulate, train
+from .judge import command as judge
 from .rate import command as rate
 from .talk import command as talk
 
@@ -21,10 +22,12 @@ app = typer.Typer(
 app.add_typer(corpus.app, name="corpus")
 train.register(app)
 app.add_typer(benchmark.app, name="benchmark")
+app.command()(simulate.simulate)
 app.command()(score.score)
 app.add_typer(publish.app, name="publish")
 app.add_typer(care.app, name="care")
 app.add_typer(rate.app, name="rate")
+app.add_typer(judge.app, name="judge")
 talk.register(app)
 app.command()(convert.convert)
 app.command()(export.export)

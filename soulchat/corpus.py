@@ -2,30 +2,13 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from .verbs import with_verbs_of
 
-class CorpusGroup(TyperGroup):
-    """Finds the verbs of `making`, whose import is slow, only when they are asked for."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb of that name, None where there is none."""
-        return super().get_command(ctx, cmd_name) or self._making().get_command(ctx, cmd_name)
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The verbs as the help lists them."""
-        return [*super().list_commands(ctx), *self._making().list_commands(ctx)]
-
-    def _making(self) -> Any:
-        from . import making
-
-        return typer.main.get_command(making.app)
-
-
-app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True, cls=CorpusGroup)
+app = typer.Typer(help="Convert, check and make corpora.", no_args_is_help=True, cls=with_verbs_of("soulchat.making"))
 
 
 class OnError(enum.StrEnum):
@@ -101,3 +84,37 @@ def check(
             typer.echo(line)
     if report.rejected:
         raise typer.Exit(1)
+
+
+@app.command()
+def audit(
+    sources: Annotated[list[str], typer.Argument(metavar="CORPUS…", help="Files, folders, names for load_dataset.")],
+    test: Annotated[
+        str | None, typer.Option(metavar="BENCHMARK", help="Its test items are looked for in every corpus.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for audit.json, audit.md (for the card) and the shared ids.")
+    ] = None,
+) -> None:
+    """Say what corpora share (openings, questions, dialogues), and which messages hold what does not belong there."""
+    from tqdm.auto import tqdm
+
+    from hub_cards.audit_page import render_audit
+    from soulchatcorpus.files import write_text
+    from soulchatcorpus.tools.audit import audit as audit_corpora
+
+    from .tables import print_markdown
+
+    with tqdm(unit="conversation", delay=1, leave=False) as bar:
+
+        def show(name: str, read: int) -> None:
+            bar.set_description(name, refresh=False)
+            bar.n = read
+            bar.refresh()
+
+        found = audit_corpora(sources, test, out, show)
+    page = render_audit(found)
+    print_markdown(page)
+    if out is not None:
+        write_text(out / "audit.md", page)
+        typer.echo(f"written to {out}: audit.json, audit.md, and the ids that each pair shares")

@@ -5,26 +5,24 @@ of the options, and these take a second to import.
 """
 
 from pathlib import Path
-from typing import Annotated, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import typer
 
 from soulchatcorpus.making.options import (
     CleanOptions,
-    RequestOptions,
     RewriteOptions,
     StatsOptions,
     is_loopback,
 )
 
+from .consent import ask_before_sending
 from .corpus import Out, Source
 from .flags import taking
+from .progress import progress_bar
 from .review.command import review
 
 app = typer.Typer()
-
-Asking = TypeVar("Asking", bound=RequestOptions)
 
 
 @app.command()
@@ -37,9 +35,6 @@ def rewrite(
     options: RewriteOptions,
 ) -> None:
     """Rewrite questions and answers into conversations, by a model behind an endpoint (key: OPENAI_API_KEY)."""
-    from tqdm.auto import tqdm
-
-    from soulchatcorpus.making.requests import Progress
     from soulchatcorpus.making.rewrite import estimate
     from soulchatcorpus.making.rewrite import rewrite as run
 
@@ -56,16 +51,9 @@ def rewrite(
         found = estimate(source, options)
         masked = "with private details AS THEY ARE" if options.send_unmasked else "with private details masked"
         what = f"{found.records:,} questions with answers ({found.characters:,} characters), {masked},"
-        options = _ask_before_sending(what, options)
+        options = ask_before_sending(what, options)
 
-    # Not before the source is known to be whole: tqdm shows nothing until its first update.
-    with tqdm(unit="record", delay=0.001) as bar:
-
-        def show(progress: Progress) -> None:
-            bar.total = progress.total
-            bar.set_postfix_str(f"${progress.cost:.4f}", refresh=False)
-            bar.update(progress.done - bar.n)
-
+    with progress_bar("record") as show:
         report = run(source, out, options, show)
     typer.echo(
         f"{report['accepted']:,} accepted, {report['rejected']:,} rejected {report['reasons']}, "
@@ -78,15 +66,6 @@ def rewrite(
         raise typer.Exit(1)
 
 
-def _ask_before_sending(what: str, options: Asking) -> Asking:
-    """Say once what will leave this machine; the options with a yes to it."""
-    host, names = urlsplit(options.base_url).hostname, ", ".join(options.models.weights)
-    typer.echo(f"{what} will be sent to {host} for the models {names}.", err=True)
-    if not options.yes:
-        typer.confirm("Send them?", abort=True, err=True)
-    return options.model_copy(update={"yes": True})
-
-
 @app.command()
 @taking(CleanOptions)
 def clean(source: Source, out: Out, *, options: CleanOptions) -> None:
@@ -94,7 +73,7 @@ def clean(source: Source, out: Out, *, options: CleanOptions) -> None:
     from soulchatcorpus.making.clean import clean as run
 
     if (requests := options.requests) and not is_loopback(requests.base_url):
-        _ask_before_sending("What users say, private details masked,", requests)
+        ask_before_sending("What users say, private details masked,", requests)
         options = options.model_copy(update={"yes": True})
     report = run(source, out, options)
     typer.echo(f"{report['read']:,} read, {report['kept']:,} kept, {report['dropped']:,} dropped")

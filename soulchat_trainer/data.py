@@ -14,13 +14,15 @@ from typing import Any
 
 import datasets
 import orjson
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features, Value
 
 import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
 from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
+from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
+from soulchatcorpus.reading.transcripts import BadRecord
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
@@ -28,6 +30,8 @@ FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
 TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
+TURNS = Features({name: Value("string") for name in ("id", "system", "prompt", "completion")})
+JUDGEMENTS = ("chosen", "rejected", "label")  # columns of preference data
 READ_ROWS = 1000  # at once: one by one takes ten times as long
 
 
@@ -67,6 +71,48 @@ def load_corpus(name: str) -> DatasetDict:
     return load_named(name)
 
 
+def load_preferences(name: str) -> DatasetDict:
+    """Preferences in splits train, validation and test: rows of `soulchatcorpus.reading.pairs`.
+
+    Args:
+        name: a file of pairs or judged replies, or a name for `load_dataset` whose split train holds rows of these
+            forms; both are split by opening here.
+
+    Raises:
+        OSError, ValueError: there is no such data set or file, or its rows are no preferences.
+    """
+    if Path(name).is_file() or (_is_path(name) and not Path(name).is_dir()):
+        return split_preferences(read_preferences(Path(name)), name)
+    corpus = datasets.load_dataset(name)
+    if "train" not in corpus:
+        raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
+    try:
+        return split_preferences([read_preference(row) for row in corpus["train"]], name)
+    except BadRecord as error:
+        raise ValueError(f"dataset {name}: {error}") from None
+
+
+def preferred_turns(preferences: DatasetDict) -> DatasetDict:
+    """The replies that are wanted as rows of turns, whose prompts are in the paper's form."""
+
+    def turn(row: dict[str, Any], number: int) -> dict[str, Any]:
+        turn = Turn(str(number), 1, row["prompt"], row["chosen"] if "chosen" in row else row["completion"])
+        return {"id": turn.id, "system": turn.system, "prompt": turn.prompt, "completion": turn.completion}
+
+    wanted = DatasetDict(
+        {
+            split: rows.filter(lambda row: row["label"]) if "label" in rows.column_names else rows
+            for split, rows in preferences.items()
+        }
+    )
+    return DatasetDict(
+        {
+            split: rows.map(turn, with_indices=True, remove_columns=rows.column_names, features=TURNS)
+            for split, rows in wanted.items()
+        }
+    )
+
+
 def _is_path(name: str) -> bool:
     """Whether a name can only mean something on this machine: the Hub, which knows no such name, need not be asked."""
     if "://" in name:
@@ -84,9 +130,19 @@ def load_named(name: str) -> DatasetDict:
     return corpus
 
 
+def is_preferences(corpus: DatasetDict) -> bool:
+    """Whether the rows say which replies are better or good."""
+    return any(column in JUDGEMENTS for rows in corpus.values() for column in rows.column_names)
+
+
 def _has_messages(columns: Iterable[str], name: str = "a data set") -> bool:
     """True for rows of conversations, False for rows of turns; raises ValueError for others."""
     columns = list(columns)
+    if judged := [column for column in columns if column in JUDGEMENTS]:
+        raise ValueError(
+            f"{name} is preference data, by its columns {', '.join(judged)}; allowed: conversations whose every reply "
+            "is to be learned, or objective dpo, kto or orpo"
+        )
     if "messages" not in columns and not {"prompt", "completion"} <= set(columns):
         raise ValueError(f"{name} has columns {', '.join(columns)}; allowed: messages, or prompt and completion")
     return "messages" in columns
@@ -97,7 +153,7 @@ def corpus_fingerprint(corpus: DatasetDict) -> str:
     digest = hashlib.sha256()
     for split in sorted(corpus):
         digest.update(split.encode())
-        columns = [c for c in ("messages", "prompt", "completion") if c in corpus[split].column_names]
+        columns = [c for c in ("messages", "prompt", "completion", *JUDGEMENTS) if c in corpus[split].column_names]
         for batch in corpus[split].select_columns(columns).iter(batch_size=1000):
             digest.update(orjson.dumps(batch))
     return digest.hexdigest()
@@ -229,8 +285,10 @@ def describe_dataset(name: str, corpus: DatasetDict, fingerprint: str) -> DataSe
     known = DATASET_NAMES.get(name, {})
     return DataSet(
         name=known.get("name", Path(name).name),
-        config="turns",
+        config="preferences" if is_preferences(corpus) else "turns",
         fingerprint=fingerprint,
-        splits={split: StoredTurns(rows).count() for split, rows in corpus.items()},
+        splits={
+            split: len(rows) if is_preferences(corpus) else StoredTurns(rows).count() for split, rows in corpus.items()
+        },
         licence=known.get("licence", next(iter(corpus.values())).info.license or None),
     )

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -12,10 +13,13 @@ import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
-from .data import load_corpus
+from hub_cards.model_name import check_model_name
+
+from .data import load_corpus, load_preferences, preferred_turns
+from .evaluation.gate import EXIT_CODE, tell_power
 from .evaluation.run import Benchmark
-from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
+from .training.arguments import RunArguments
 from .training.checkpoints import (
     check_new_folder,
     check_room,
@@ -25,9 +29,12 @@ from .training.checkpoints import (
     trainers_habits_off,
 )
 from .training.models import describe_use, make_model, make_tokenizer
+from .training.preference import PreferenceTrainer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
+
+logger = logging.get_logger(__name__)
 
 # Time for a launcher to end this process because another one has ended. It takes about a second.
 SECONDS_FOR_THE_LAUNCHER = 15
@@ -62,7 +69,10 @@ def run(argv: Sequence[str]) -> None:
 
 
 def run_recipe(argv: Sequence[str]) -> None:
-    """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
+    """Parse, load, train, save; then evaluate on held-out turns and write results and card.
+
+    A run that learned from preferences and is less safe than it began ends with exit code 3, with all of it written.
+    """
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
     if not _resume(args.resume_from_checkpoint):
@@ -72,9 +82,13 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.device.type == "cpu" and args.world_size == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     if run.model_name_or_path is not None:
-        check_model_folder(run.model_name_or_path)
-    corpus = load_corpus(run.dataset)
-    benchmark = plan_benchmark(run, args, corpus)
+        check_model_name(run.model_name_or_path)
+    learns_preferences = args.objective != "sft"
+    data = load_preferences(run.dataset) if learns_preferences else load_corpus(run.dataset)
+    corpus = preferred_turns(data) if learns_preferences else data
+    benchmark = plan_benchmark(run, args, load_corpus(run.test_dataset) if run.test_dataset else corpus)
+    if learns_preferences and args.process_index == 0:
+        logger.warning(tell_power(len(benchmark.turns) if benchmark else 0))
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
         goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
@@ -84,12 +98,12 @@ def run_recipe(argv: Sequence[str]) -> None:
     model = make_model(run, tokenizer, args.seed)
     describe_use(model, tokenizer, args.decoding())
     check_room(model, args)
-    run_info = describe_run(recipe, describe_corpus(run.dataset, corpus))
-    trainer = SoulChatTrainer(
+    run_info = describe_run(recipe, describe_corpus(run.dataset, data))
+    trainer = (PreferenceTrainer if learns_preferences else SoulChatTrainer)(
         model=model,
         args=args,
-        train_dataset=corpus["train"].to_iterable_dataset() if run.streaming else corpus["train"],
-        eval_dataset=corpus.get("validation") or None,  # a small corpus of one's own may have no such rows
+        train_dataset=data["train"].to_iterable_dataset() if run.streaming else data["train"],
+        eval_dataset=data.get("validation") or None,  # a small corpus of one's own may have no such rows
         processing_class=tokenizer,
         run_info=run_info,
     )
@@ -108,7 +122,10 @@ def run_recipe(argv: Sequence[str]) -> None:
         if pusher is not None:
             pusher.submit(finished.folder, results)
             pusher.finish()
-        print(format_table(results), next_steps(args.output_dir, benchmark, run.dataset), sep="\n\n")
+        print(format_table(results), next_steps(args.output_dir, benchmark, run), sep="\n\n")
+        if results.preferences and results.preferences.fallen:
+            print(f"\nsafety fell by more than chance: see {finished.folder / 'README.md'}", file=sys.stderr)
+            raise SystemExit(EXIT_CODE)
 
 
 def check_compiler() -> None:
@@ -136,23 +153,27 @@ def start_deepspeed() -> None:
     deepspeed.init_distributed()
 
 
-def next_steps(output_dir: str, benchmark: Benchmark | None, dataset: str) -> str:
-    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter.
+def next_steps(output_dir: str, benchmark: Benchmark | None, run: RunArguments) -> str:
+    """Commands to try on a trained model, with the `soulchat` that stands beside the running interpreter.
 
-    The last one measures what the run has reported.
+    The last one measures what the run has reported, on the run's own data.
     """
-    soulchat = os.path.relpath(Path(sys.executable).with_name("soulchat"))
-    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval --dataset {dataset}"
-    same = ""
+    command = [os.path.relpath(Path(sys.executable).with_name("soulchat"))]
+    commands = [[*command, "chat", output_dir], [*command, "app", output_dir]]
     if benchmark is not None:
-        decoding = benchmark.decoding
-        same = f" --samples {len(benchmark.turns)} --seed {decoding.seed} --max-new-tokens {decoding.max_new_tokens}"
-    return (
-        f"Everything is in {output_dir}. Try next:\n"
-        f"  {soulchat} chat {output_dir}\n"
-        f"  {soulchat} app {output_dir}\n"
-        f"  {soulchat} benchmark run {models}{same} --output {output_dir}-benchmark"
-    )
+        decoding, before = benchmark.decoding, run.model_name_or_path or f"untrained:{output_dir}"
+        models = [word for model in (output_dir, before, "retrieval") for word in ("--model", model)]
+        same = [
+            "--samples",
+            len(benchmark.turns),
+            "--seed",
+            decoding.seed,
+            "--max-new-tokens",
+            decoding.max_new_tokens,
+        ]
+        where = ["--dataset", run.test_dataset or run.dataset, *map(str, same), "--output", f"{output_dir}-benchmark"]
+        commands.append([*command, "benchmark", "run", *models, *where])
+    return "\n".join([f"Everything is in {output_dir}. Try next:", *("  " + shlex.join(words) for words in commands)])
 
 
 def _resume(value: str | None) -> str | bool | None:

@@ -1,8 +1,8 @@
 // Rating by keyboard: a digit answers the next open question, Enter saves, the left arrow goes back.
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("textarea, input:not([type=radio])");
+  const busy = event.target.matches("textarea, button, input:not([type=radio])"); // which have keys of their own
   const save = document.querySelector("#save");
-  if (typing || !save || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (busy || !save || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Enter") save.click();
   else if (event.key === "ArrowLeft") document.querySelector("#back").click();
   else if (/^[0-9]$/.test(event.key)) {

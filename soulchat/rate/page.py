@@ -2,20 +2,19 @@
 
 import time
 from dataclasses import dataclass
+from html import escape
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
 
-from ..web.launch import Page, QuietBlocks
-from .questions import ASPECTS
-from .study import Item, RatingStudy
+from soulchatcorpus.care.help_lines import Language
 
-HELP = (
-    "Keys: 0, 1, 2 answer the next open question; Enter saves and continues; ← goes back.  \n"
-    "按键：0、1、2 回答下一个未答的问题；回车保存并继续；← 返回上一条。"
-)
-DONE = "All items are rated and saved. Thank you! You may close this page.  \n全部评完并已保存，谢谢！可以关闭此页。"
+from ..web.language import FIRST, follow_reader, reader_language
+from ..web.launch import Page, QuietBlocks, refusal
+from .page_words import LABELS, TEXTS
+from .questions import ASPECTS
+from .study import ClosedWindow, Item, RatingStudy, UnknownToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,71 +24,90 @@ class Sitting:
     Attributes:
         rater: their name.
         window: the key under which this window may save.
+        language: of their browser.
         item: the one shown.
         shown_at: monotonic seconds when it was.
     """
 
     rater: str
     window: str
+    language: Language
     item: Item
     shown_at: float
 
 
 def make_page(study: RatingStudy) -> Page:
     """The page of a study."""
+    labels = LABELS[FIRST]
     with QuietBlocks(title="Ratings", analytics_enabled=False) as blocks:
         sitting = gr.State()
         with gr.Column() as door:
-            gr.Markdown("# Ratings of replies · 回复评分")
-            token = gr.Textbox(label="Your token · 您的口令", type="password", elem_id="token")
-            qualification = gr.Textbox(
-                label="Your qualification (appears in the report) · 您的专业背景（将写入报告）",
-                elem_id="qualification",
-            )
-            enter = gr.Button("Start or continue · 开始或继续", variant="primary", elem_id="enter")
+            gr.Markdown(elem_id="title", **labels["title"])
+            gr.Markdown(elem_id="warning", **labels["warning"])
+            gr.HTML(elem_id="help-lines", **labels["help-lines"], padding=False)
+            token = gr.Textbox(elem_id="token", **labels["token"], type="password")
+            qualification = gr.Textbox(elem_id="qualification", **labels["qualification"])
+            enter = gr.Button(elem_id="enter", **labels["enter"], variant="primary")
         with gr.Column(visible=False) as desk:
             progress = gr.Markdown(elem_id="progress")
-            dialogue = gr.Textbox(label="Dialogue · 对话", interactive=False, lines=8, elem_id="dialogue")
-            reply = gr.Textbox(label="The reply to rate · 待评回复", interactive=False, lines=4, elem_id="reply")
-            answers = [
-                gr.Radio(
-                    list(range(aspect.maximum + 1)),
-                    label=f"{aspect.english} · {aspect.chinese} (0-{aspect.maximum})",
-                    info=f"{aspect.asks} {aspect.asks_in_chinese}",
-                    elem_id=aspect.name,
-                    elem_classes="question",
-                )
-                for aspect in ASPECTS
-            ]
             with gr.Row():
-                back = gr.Button("Back · 返回", elem_id="back")
-                save = gr.Button("Save and continue · 保存并继续", variant="primary", elem_id="save")
-            gr.Markdown(HELP)
+                with gr.Column():
+                    dialogue = gr.HTML(elem_id="dialogue", **labels["dialogue"], show_label=True, container=True)
+                    reply = gr.Textbox(elem_id="reply", **labels["reply"], interactive=False, lines=2, max_lines=100)
+                with gr.Column():
+                    answers = [
+                        gr.Radio(
+                            list(range(aspect.maximum + 1)),
+                            elem_id=aspect.name,
+                            **labels[aspect.name],
+                            elem_classes="question",
+                        )
+                        for aspect in ASPECTS
+                    ]
+            with gr.Row():
+                back = gr.Button(elem_id="back", **labels["back"])
+                save = gr.Button(elem_id="save", **labels["save"], variant="primary")
+            gr.Markdown(elem_id="keys", **labels["keys"])
         shown = [sitting, door, desk, progress, dialogue, reply, *answers]
 
-        def open_page(token: str, qualification: str) -> list[Any]:
-            rater, window = study.open_window(token, qualification)
+        def open_page(token: str, qualification: str, request: gr.Request) -> list[Any]:
+            language = reader_language(request)
+            try:
+                rater, window = study.open_window(token, qualification)
+            except UnknownToken:
+                raise refusal(TEXTS[language]["wrong_token"]) from None
             items = study.items_in_window(rater, window)
-            return _show(items, rater, window, _next_open(items, 0))
+            return _show(items, rater, window, language, _next_open(items, 0))
 
         def save_item(now: Sitting, *scores: int | None) -> list[Any]:
             seconds = time.monotonic() - now.shown_at
             values = {aspect.name: score for aspect, score in zip(ASPECTS, scores, strict=True)}
-            study.save_from_window(now.rater, now.window, now.item.number, values, seconds)
-            items = study.items_in_window(now.rater, now.window)
-            return _show(items, now.rater, now.window, _next_open(items, now.item.position))
+            if open_questions := [name for name, score in values.items() if score is None]:
+                raise refusal(_unanswered(now.language, open_questions))
+            try:
+                study.save_from_window(now.rater, now.window, now.item.number, values, seconds)
+                items = study.items_in_window(now.rater, now.window)
+            except ClosedWindow:
+                raise refusal(TEXTS[now.language]["closed"]) from None
+            return _show(items, now.rater, now.window, now.language, _next_open(items, now.item.position))
 
         def go_back(now: Sitting) -> list[Any]:
-            items = study.items_in_window(now.rater, now.window)
-            return _show(items, now.rater, now.window, max(0, now.item.position - 1))
+            try:
+                items = study.items_in_window(now.rater, now.window)
+            except ClosedWindow:
+                raise refusal(TEXTS[now.language]["closed"]) from None
+            return _show(items, now.rater, now.window, now.language, max(0, now.item.position - 1))
 
         # Without its progress display: that would cover the questions after a refusal.
         one_at_a_time = {"trigger_mode": "once", "show_progress": "hidden"}
         for event in (enter.click, token.submit, qualification.submit):
             event(open_page, [token, qualification], shown, **one_at_a_time)
-        save.click(save_item, [sitting, *answers], shown, **one_at_a_time)
+        saved = save.click(save_item, [sitting, *answers], shown, **one_at_a_time)
+        saved.success(None, js="() => window.scrollTo(0, 0)")
         back.click(go_back, sitting, shown, **one_at_a_time)
-    return Page(blocks, script=files(__package__).joinpath("keys.js").read_text(encoding="utf-8"))
+        follow_reader(blocks, LABELS)
+    css, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "keys.js"))
+    return Page(blocks, css=css, script=script)
 
 
 def _next_open(items: list[Item], start: int) -> int | None:
@@ -98,13 +116,22 @@ def _next_open(items: list[Item], start: int) -> int | None:
     return next((item.position for item in order if item.scores is None), None)
 
 
-def _show(items: list[Item], rater: str, window: str, position: int | None) -> list[Any]:
+def _scrolling(dialogue: str) -> str:
+    return f'<div class="talk" tabindex="0"><div>{escape(dialogue)}</div></div>'
+
+
+def _unanswered(language: Language, names: list[str]) -> str:
+    questions = [aspect.chinese if language == "zh" else aspect.english for aspect in ASPECTS if aspect.name in names]
+    return TEXTS[language]["unanswered"].format(questions=("、" if language == "zh" else ", ").join(questions))
+
+
+def _show(items: list[Item], rater: str, window: str, language: Language, position: int | None) -> list[Any]:
     rated = sum(item.scores is not None for item in items)
     progress = f"**{rater}** · {rated} / {len(items)}"
     item = items[-1 if position is None else position]
-    now = Sitting(rater, window, item, time.monotonic())
+    now = Sitting(rater, window, language, item, time.monotonic())
     doors = [gr.Column(visible=False), gr.Column(visible=True)]
     if position is None:
-        progress += f"\n\n{DONE}"
+        progress += f"\n\n{TEXTS[language]['done']}"
     scores = item.scores or dict.fromkeys(aspect.name for aspect in ASPECTS)
-    return [now, *doors, progress, item.dialogue, item.reply, *scores.values()]
+    return [now, *doors, progress, _scrolling(item.dialogue), item.reply, *scores.values()]

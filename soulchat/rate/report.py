@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from hub_cards.results import METRICS
 from soulchat_metrics import agreement_interval, fleiss_kappa, percent_agreement
@@ -98,7 +99,7 @@ def render_report(report: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             _table_1(report["systems"]),
-            _agreement_table(report["agreement"]),
+            render_agreement(report["agreement"]),
             _raters_table(report),
             markdown_published(),
         ]
@@ -109,7 +110,7 @@ def _table_1(systems: list[dict[str, Any]]) -> str:
     head = ["Model", *SHORT_NAMES.values(), *(aspect.abbreviation for aspect in ASPECTS), "Ratings"]
     rows = [
         [
-            system["name"],
+            plain(system["name"]),
             *(_number(system["automatic"][metric]) for metric in METRICS),
             *(_number(system[aspect.name]) for aspect in ASPECTS),
             str(system["ratings"]),
@@ -118,11 +119,12 @@ def _table_1(systems: list[dict[str, Any]]) -> str:
     ]
     samples, signature = systems[0]["automatic"]["samples"], systems[0]["automatic"]["signature"]
     scales = ", ".join(f"{aspect.abbreviation} 0-{aspect.maximum}" for aspect in ASPECTS)
-    note = f"Automatic scores: {samples} replies a system, `{signature}`. Ratings: means; {scales}."
+    note = f"Automatic scores: {samples} replies a system, {code(signature)}. Ratings: means; {scales}."
     return f"**Table 1**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
 
-def _agreement_table(agreement: dict[str, dict[str, Any]]) -> str:
+def render_agreement(agreement: dict[str, dict[str, Any]]) -> str:
+    """How far raters agreed, by aspect, in Markdown."""
     rows = []
     for aspect in ASPECTS:
         measured = agreement[aspect.name]
@@ -147,8 +149,8 @@ def _agreement_table(agreement: dict[str, dict[str, Any]]) -> str:
 def _raters_table(report: dict[str, Any]) -> str:
     rows = [
         [
-            rater["name"],
-            rater["qualification"] or "not stated",
+            plain(rater["name"]),
+            plain(rater["qualification"] or "not stated"),
             f"{rater['rated']} of {rater['assigned']}" + (", done" if rater["finished"] else ""),
             _number(rater["median_seconds"], 0),
             _number(rater["pay"]),

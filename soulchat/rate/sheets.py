@@ -1,15 +1,22 @@
-"""Ratings as CSV: out of a study, for raters without the page, and back into it."""
+"""Ratings as CSV: out of a study, for raters without the page, and back into it.
+
+What is written opens in a spreadsheet as it is: in UTF-8 with a byte-order mark, texts never as formulas, each item in
+one row. What comes back may be in UTF-8, UTF-16 or GBK.
+"""
 
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from soulchatcorpus.files import write_text
+from soulchatcorpus.reading.text import decode
 
 from .questions import ASPECTS
 from .study import RatingStudy
 
 SCORES = tuple(aspect.name for aspect in ASPECTS)
+FORMULAS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # what begins one in Excel, LibreOffice or WPS
 COLUMNS = ("rater", "item", *SCORES)
 
 
@@ -23,6 +30,8 @@ def export_ratings(study: RatingStudy, path: Path) -> int:
 def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     """Write one rater's items in their order, with the texts and the scores so far, to be filled in by hand.
 
+    The file begins with a byte-order mark: without it Excel takes its Chinese for another encoding.
+
     Raises:
         ValueError: there is no such rater.
     """
@@ -32,27 +41,32 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     items = study.items(rater)
     blank = dict.fromkeys(SCORES, "")
     lines = [[rater, item.number, *(item.scores or blank).values(), item.dialogue, item.reply] for item in items]
-    _write(path, (*COLUMNS, "dialogue", "reply"), lines)
+    _write(path, (*COLUMNS, "dialogue", "reply"), lines, start="\ufeff")
     return len(items)
 
 
 def import_ratings(study: RatingStudy, path: Path) -> int:
     """Save all ratings of a CSV with the columns rater, item, content, empathy, helpfulness, safety (and any others).
 
-    Lines without any score are not rated yet and are left out. Returns how many were saved.
+    It is UTF-8 or UTF-16 with or without a byte-order mark, or GBK, as Excel writes them. Lines without any score are
+    not rated yet and are left out. Returns how many were saved.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is no such CSV; names the line. Then nothing is saved.
     """
     try:
-        lines = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        text = decode(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from None
+    try:
+        lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         missing = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
         if missing:
             raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(COLUMNS)}")
         rows = [(lines.line_num, row) for row in lines]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is unreadable ({error}); allowed: a CSV file in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{path} is no CSV file ({error}); allowed: a CSV with {', '.join(COLUMNS)}") from None
     ratings = {}
     for number, row in rows:
         if not any((row[column] or "").strip() for column in SCORES):
@@ -62,9 +76,10 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
         except ValueError:
             found = ", ".join(f"{column} {row[column]!r}" for column in COLUMNS[1:])
             raise ValueError(f"{path}, line {number}: {found}; allowed: whole numbers") from None
-        if (row["rater"], item) in ratings:
-            raise ValueError(f"{path}, line {number}: {row['rater']} rated item {item} twice; allowed: once")
-        ratings[row["rater"], item] = dict(zip(SCORES, scores, strict=True))
+        rater = _typed(row["rater"])
+        if (rater, item) in ratings:
+            raise ValueError(f"{path}, line {number}: {rater} rated item {item} twice; allowed: once")
+        ratings[rater, item] = dict(zip(SCORES, scores, strict=True))
     try:
         study.save_all([(*key, scores) for key, scores in ratings.items()])
     except ValueError as error:
@@ -72,9 +87,24 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
     return len(ratings)
 
 
-def _write(path: Path, columns: tuple[str, ...], lines: list[list]) -> None:
+def _write(path: Path, columns: tuple[str, ...], lines: list[list], start: str = "") -> None:
     text = io.StringIO()
+    text.write(start)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(lines)
+    writer.writerows([_as_text(value) for value in line] for line in lines)
     write_text(path, text.getvalue())
+
+
+def _as_text(value: Any) -> Any:
+    """What a spreadsheet shows and does not compute: a text that it would take for a formula has an apostrophe before
+    it, as a person would type it (OWASP, CSV injection)."""
+    if not isinstance(value, str):
+        return value
+    value = "\n".join(value.split("\r\n")).replace("\r", "\n")
+    return "'" + value if value.startswith(FORMULAS) else value
+
+
+def _typed(value: str) -> str:
+    """A name as it was before `_as_text`."""
+    return value[1:] if value.startswith("'") and value[1:].startswith(FORMULAS) else value

@@ -62,6 +62,14 @@ CREATE TABLE rating (
 """
 
 
+class UnknownToken(ValueError):
+    """No rater has this token."""
+
+
+class ClosedWindow(ValueError):
+    """The rater opened another window since, or has a new token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """What a rater sees: a dialogue and one reply to it.
@@ -227,13 +235,13 @@ class RatingStudy:
             qualification: as they state it; empty leaves what they stated before.
 
         Raises:
-            ValueError: no rater has this token.
+            UnknownToken: no rater has this token.
         """
         window = secrets.token_urlsafe(8)
         with transaction(self.path) as database:
             row = database.execute("SELECT name FROM rater WHERE token_sha256 = ?", (_hash(token.strip()),)).fetchone()
             if row is None:
-                raise ValueError("no rater has this token; allowed: the one that the study's owner gave you")
+                raise UnknownToken("no rater has this token; allowed: the one that the study's owner gave you")
             database.execute("UPDATE rater SET window = ? WHERE name = ?", (window, row["name"]))
             if qualification.strip():
                 database.execute(
@@ -256,7 +264,7 @@ class RatingStudy:
             return _items(database, rater)
 
     def items_in_window(self, rater: str, window: str) -> list[Item]:
-        """The same for the page. Raises ValueError where the rater opened another window since, or has a new token."""
+        """The same for the page. Raises ClosedWindow where the rater opened another since, or has a new token."""
         with transaction(self.path) as database:
             _check_window(database, rater, window)
             return _items(database, rater)
@@ -267,8 +275,8 @@ class RatingStudy:
         """Save scores given on the page, in place of any before; the seconds add up over corrections.
 
         Raises:
-            ValueError: the rater opened another window since, or has a new token; or a score is out of range. Nothing
-                is changed then.
+            ClosedWindow: the rater opened another window since, or has a new token.
+            ValueError: a score is out of range. Nothing is changed then.
         """
         with transaction(self.path) as database:
             _check_window(database, rater, window)
@@ -292,6 +300,12 @@ class RatingStudy:
                 " JOIN rater ON rater.name = rating.rater ORDER BY rater.rowid, item"
             ).fetchall()
         return [Rating(row["rater"], row["item"], row["system"], _scores(row), row["seconds"]) for row in rows]
+
+    def rated_texts(self) -> dict[int, tuple[str, str, str]]:
+        """Of every item the dialogue's id, the system and its reply: for evaluation, never for raters."""
+        with transaction(self.path) as database:
+            rows = database.execute("SELECT number, dialogue, system, reply FROM item").fetchall()
+        return {row["number"]: (row["dialogue"], row["system"], row["reply"]) for row in rows}
 
     def automatic_scores(self) -> dict[str, dict]:
         """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`)."""
@@ -323,7 +337,7 @@ def _items(database: sqlite3.Connection, rater: str) -> list[Item]:
 def _check_window(database: sqlite3.Connection, rater: str, window: str) -> None:
     row = database.execute("SELECT window FROM rater WHERE name = ?", (rater,)).fetchone()
     if row["window"] != window:
-        raise ValueError(
+        raise ClosedWindow(
             "your token was used again in another window, or replaced, so this window is closed; "
             "what it saved is kept: go on there, or reload this page"
         )

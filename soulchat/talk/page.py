@@ -6,7 +6,7 @@ Replies and messages are shown as plain text (`make_entry`), so nothing in them 
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import fields
 from importlib.resources import files
@@ -16,13 +16,15 @@ import gradio as gr
 
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
+from soulchatcorpus.care.help_lines import Language
 from soulchatcorpus.thoughts import Thinking
 
+from ..web.help_box import render_help_box
+from ..web.language import FIRST, follow_reader, reader_country, reader_language
 from ..web.launch import Page, QuietBlocks
 from ..web.listening import is_loopback
 from .care import CareNotice
-from .limits import OverLimit
-from .page_words import EXAMPLES, LABELS, NO_ANSWER, SAVE_TALK, TRY_LATER
+from .page_words import LABELS, SAVE_TALK, explain
 from .service import ReplyService, Text, Thought
 from .session import with_system
 from .wording import NO_REPLY, THINKS, language_of
@@ -32,7 +34,9 @@ logger = logging.getLogger(__name__)
 Entries = list[dict[str, Any]]  # the messages of a talk as gr.Chatbot has them
 
 # Marks what the page itself says in the talk, so that it is not taken for words of the model.
-HELP_LINES, NO_WORDS, THOUGHTS = {"id": "help-lines"}, {"id": "no-words"}, {"id": "thoughts"}
+HELP_LINES: dict[Language, dict[str, str]] = {"zh": {"id": "help-lines-zh"}, "en": {"id": "help-lines-en"}}
+NO_WORDS, THOUGHTS = {"id": "no-words"}, {"id": "thoughts"}
+_OWN_WORDS = {mark["id"] for mark in (*HELP_LINES.values(), NO_WORDS, THOUGHTS)}
 ZERO_WIDTH_SPACE = "\u200b"
 _MARKUP = re.compile(r"[<&]")
 _DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
@@ -45,25 +49,33 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
     Args:
         thinking: keep: what the model thinks before a reply stands above it, folded away.
     """
-    words = gr.I18n(**LABELS)
+    labels = LABELS[FIRST]
 
-    def add_message(text: str, talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
+    def country_of(request: gr.Request) -> str | None:
+        return service.care.country or reader_country(request)
+
+    def add_message(
+        text: str, talk: Entries, replying: bool, request: gr.Request
+    ) -> tuple[gr.Textbox, Entries, bool, gr.Row, gr.HTML]:
         _one_reply_at_a_time(replying)
         try:
             service.limits.check_message(text)
         except ValueError as error:
-            _tell(error)
+            tell(error, text, request)
             if notice := service.care.check_message(text):  # the words stay where they are, below the help lines
-                return gr.skip(), [*talk, make_entry("assistant", notice.text, HELP_LINES)], False
+                entries = [make_help(notice.language, country_of(request))]
+                return gr.skip(), [*talk, *entries], False, *pin_help(entries, country_of(request))
             raise _leave_as_it_is() from None
-        return gr.Textbox("", submit_btn=False, stop_btn=True), [*talk, make_entry("user", text)], True
+        return _busy(""), [*talk, make_entry("user", text)], True, gr.skip(), gr.skip()
 
-    def retry(talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool]:
+    def retry(talk: Entries, replying: bool) -> tuple[gr.Textbox, Entries, bool, gr.Row, gr.HTML]:
         _one_reply_at_a_time(replying)
-        return gr.Textbox(submit_btn=False, stop_btn=True), talk[: last_words(talk) + 1], True
+        return _busy(), talk[: last_words(talk) + 1], True, gr.skip(), gr.skip()
 
-    def edit(talk: Entries, replying: bool, edited: gr.EditData) -> tuple[gr.Textbox, Entries, bool]:
-        return add_message(edited.value, talk[: edited.index], replying)
+    def edit(
+        talk: Entries, replying: bool, edited: gr.EditData, request: gr.Request
+    ) -> tuple[gr.Textbox, Entries, bool, gr.Row, gr.HTML]:
+        return add_message(edited.value, talk[: edited.index], replying, request)
 
     def undo(talk: Entries, replying: bool) -> tuple[str, Entries]:
         _one_reply_at_a_time(replying)
@@ -77,36 +89,40 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
         max_new_tokens: float,
         seed: float | None,
         request: gr.Request,
-    ) -> AsyncGenerator[tuple[Entries, Any]]:
-        yield talk, gr.skip()  # where nothing comes, as with a fault, Gradio would empty the talk
+    ) -> AsyncGenerator[tuple[Entries, Any, Any, Any]]:
+        yield talk, *[gr.skip()] * 3  # where nothing comes, as with a fault, Gradio would empty the talk
         if not talk or talk[-1]["role"] != "user":
             return
         entries: Entries = []
+        country = country_of(request)
         try:
             decoding = Decoding(
                 float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0), thinking=thinking
             )
             messages = with_system(system.strip(), read_talk(talk))
-            async with aclosing(show_reply(service, messages, decoding, _client(request))) as states:
+            async with aclosing(show_reply(service, messages, decoding, _client(request), country)) as states:
                 async for entries in states:
-                    yield [*talk, *entries], gr.skip()
+                    yield [*talk, *entries], gr.skip(), *pin_help(entries, country)
         except ValueError as error:  # the talk is as it was, and the words are where they can be changed or sent again
-            _tell(error)
-            yield [*talk[:-1], *filter(_is_help, entries)], text_of(talk[-1])
+            tell(error, text_of(talk[-1]), request)
+            yield [*talk[:-1], *filter(_is_help, entries)], text_of(talk[-1]), *pin_help(entries, country)
         except RuntimeError as error:
-            _tell(error)
+            tell(error, text_of(talk[-1]), request)
         except Exception as error:  # the talk goes on
             logger.error("the page failed: %s", type(error).__name__)
-            gr.Warning(f"{NO_ANSWER}: {type(error).__name__}", duration=None)
+            tell(error, text_of(talk[-1]), request)
+
+    def tell(error: Exception, text: str, request: gr.Request) -> None:
+        gr.Warning(explain(error, text, service.limits, reader_language(request)), duration=None)
 
     with QuietBlocks(title="SoulChat", analytics_enabled=False, fill_height=True) as blocks:
-        gr.Markdown(words("notice"), elem_id="notice")
+        gr.Markdown(elem_id="notice", **labels["notice"])
         chatbot = gr.Chatbot(
-            label="SoulChat",
             elem_id="talk",
+            **labels["talk"],
+            show_label=False,
             buttons=["copy"],
             editable="user",
-            examples=[{"text": example} for example in EXAMPLES],
             render_markdown=False,
             latex_delimiters=[],
             allow_file_downloads=False,
@@ -114,21 +130,15 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             group_consecutive_messages=False,
             scale=1,
         )
-        message = gr.Textbox(
-            placeholder=words("placeholder"),
-            max_lines=8,
-            elem_id="message",
-            show_label=False,
-            submit_btn=True,
-            autofocus=True,
-        )
-        with gr.Accordion(words("controls"), open=False, elem_id="controls"):
-            controls = _controls(words)
         with gr.Row(visible=False, elem_id="help") as help_row:
-            help_lines = gr.Textbox(show_label=False, container=False, interactive=False, max_lines=12, scale=9)
-            close = gr.Button(words("close"), size="sm", scale=1)
-        closed = gr.State(0)
-        save = gr.Button(words("save"), size="sm", elem_id="save")
+            help_lines = gr.HTML(elem_id="help-lines", padding=False)
+            close = gr.Button(elem_id="close", **labels["close"], size="sm", scale=0)
+        message = gr.Textbox(
+            elem_id="message", **labels["message"], max_lines=8, show_label=False, submit_btn=True, autofocus=True
+        )
+        with gr.Accordion(elem_id="controls", **labels["controls"], open=False):
+            controls = _controls(labels)
+        save = gr.Button(elem_id="save", **labels["save"], size="sm")
         replying = gr.State(False)
 
         replies = []
@@ -138,35 +148,37 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             (edit, chatbot.edit, [chatbot, replying]),
         ):
             # Without its progress display: that would cover the talk after a refusal.
-            begun = listener(begin, inputs, [message, chatbot, replying], show_progress="hidden")
-            settings = {"outputs": [chatbot, message], "show_progress_on": chatbot}
+            begun = listener(begin, inputs, [message, chatbot, replying, help_row, help_lines], show_progress="hidden")
+            settings = {"outputs": [chatbot, message, help_row, help_lines], "show_progress_on": chatbot}
             replies.append(begun.success(answer, [chatbot, *controls], **settings))
-            replies[-1].then(_ready, None, [message, replying], queue=False).then(
-                pin_help, [chatbot, closed], [help_row, help_lines], queue=False
-            )
-        paused = message.stop(_ready, None, [message, replying], cancels=replies, queue=False)
-        paused.then(pin_help, [chatbot, closed], [help_row, help_lines], queue=False)
+            replies[-1].then(_ready, None, [message, replying], queue=False)
+        message.stop(_ready, None, [message, replying], cancels=replies, queue=False)
         stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False)
-        stopped.then(list, None, chatbot, queue=False)  # once more: a last piece of the reply may have come
-        stopped.then(lambda: (gr.Row(visible=False), 0), None, [help_row, closed], queue=False)
-        close.click(close_help, chatbot, [help_row, closed], queue=False)
+        # Once more: a last piece of the reply may have come.
+        stopped.then(lambda: ([], gr.Row(visible=False)), None, [chatbot, help_row], queue=False)
+        close.click(lambda: gr.Row(visible=False), None, help_row, queue=False)
         chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False)
         chatbot.example_select(_example, None, message, queue=False)
         save.click(None, chatbot, None, js=SAVE_TALK)
+        follow_reader(blocks, LABELS)
     css = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
-    return Page(blocks, css=css, words=words)
+    return Page(blocks, css=css)
 
 
 async def show_reply(
-    service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str
+    service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str, country: str | None = None
 ) -> AsyncGenerator[Entries]:
-    """What is shown below the user's words, each time the reply grows: help lines where due, and the reply."""
+    """What is shown below the user's words, each time the reply grows: help lines where due, and the reply.
+
+    Args:
+        country: whose help lines come first; by default the language of the talk decides.
+    """
     shown: Entries = []
     reply = thoughts = ""
     async with aclosing(service.astream(messages, decoding, client)) as events:
         async for event in events:
             if isinstance(event, CareNotice):
-                shown.append(make_entry("assistant", event.text, HELP_LINES))
+                shown.append(make_help(event.language, country))
                 reply = ""
             elif isinstance(event, Thought):
                 title = THINKS[language_of(messages[-1]["content"])]
@@ -182,15 +194,17 @@ async def show_reply(
         yield [*shown, make_entry("assistant", NO_REPLY[language_of(messages[-1]["content"])], NO_WORDS)]
 
 
-def pin_help(talk: Entries, closed: int) -> tuple[gr.Row, str]:
-    """The talk's last help lines in their own row, unless the user closed that row since (`closed` of them)."""
-    lines = [text_of(entry) for entry in talk if _is_help(entry)]
-    return gr.Row(visible=len(lines) > closed), lines[-1] if lines else ""
+def pin_help(entries: Entries, country: str | None) -> tuple[Any, Any]:
+    """Changes of the row of help lines: those of `entries`, if there are any, in short; it is hidden elsewhere."""
+    for language, mark in HELP_LINES.items():
+        if any((entry.get("metadata") or {}).get("id") == mark["id"] for entry in entries):
+            return gr.Row(visible=True), gr.HTML(render_help_box(language, country, brief=True))
+    return gr.skip(), gr.skip()
 
 
-def close_help(talk: Entries) -> tuple[gr.Row, int]:
-    """The row hidden, and how many help lines the talk has by now."""
-    return gr.Row(visible=False), sum(map(_is_help, talk))
+def make_help(language: Language, country: str | None) -> dict[str, Any]:
+    """Help lines as an entry of the talk."""
+    return {"role": "assistant", "content": render_help_box(language, country), "metadata": HELP_LINES[language]}
 
 
 def make_entry(role: str, text: str, metadata: dict[str, str] | None = None) -> dict[str, Any]:
@@ -214,7 +228,7 @@ def read_talk(talk: Entries) -> list[Message]:
     """The talk as messages, without what the page itself says; neighbours of one speaker are one message."""
     messages: list[Message] = []
     for entry in talk:
-        if (entry.get("metadata") or {}).get("id") in (HELP_LINES["id"], NO_WORDS["id"], THOUGHTS["id"]):
+        if (entry.get("metadata") or {}).get("id") in _OWN_WORDS:
             continue
         if messages and messages[-1]["role"] == entry["role"]:
             # Help lines part a reply anywhere; what a user sent twice are lines of their own.
@@ -226,15 +240,11 @@ def read_talk(talk: Entries) -> list[Message]:
 
 
 def _is_help(entry: dict[str, Any]) -> bool:
-    return (entry.get("metadata") or {}).get("id") == HELP_LINES["id"]
+    return (entry.get("metadata") or {}).get("id") in [mark["id"] for mark in HELP_LINES.values()]
 
 
 def _example(chosen: gr.SelectData) -> str:
     return chosen.value["text"]
-
-
-def _tell(error: Exception) -> None:
-    gr.Warning(f"{TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER}: {error}", duration=None)
 
 
 def _leave_as_it_is() -> gr.Error:
@@ -247,17 +257,23 @@ def _one_reply_at_a_time(replying: bool) -> None:
         raise _leave_as_it_is()
 
 
+def _busy(text: str | None = None) -> gr.Textbox:
+    """While a reply comes: with a button that stops it."""
+    words = {} if text is None else {"value": text}
+    return gr.Textbox(**words, submit_btn=False, stop_btn=True)
+
+
 def _ready() -> tuple[gr.Textbox, bool]:
     return gr.Textbox(submit_btn=True, stop_btn=False), False
 
 
-def _controls(words: gr.I18n) -> list[gr.components.Component]:
+def _controls(labels: Mapping[str, Mapping[str, Any]]) -> list[gr.components.Component]:
     return [
-        gr.Textbox("", label=words("system"), lines=2, max_length=2_000),
-        gr.Slider(0.05, 2, DEFAULTS["temperature"], step=0.05, label=words("temperature")),
-        gr.Slider(0.05, 1, DEFAULTS["top_p"], step=0.05, label=words("top_p")),
-        gr.Slider(1, 1024, DEFAULTS["max_new_tokens"], step=1, label=words("max_new_tokens")),
-        gr.Number(DEFAULTS["seed"], label=words("seed"), precision=0),
+        gr.Textbox("", elem_id="system", **labels["system"], lines=2, max_length=2_000),
+        gr.Slider(0.05, 2, DEFAULTS["temperature"], step=0.05, elem_id="temperature", **labels["temperature"]),
+        gr.Slider(0.05, 1, DEFAULTS["top_p"], step=0.05, elem_id="top-p", **labels["top-p"]),
+        gr.Slider(1, 1024, DEFAULTS["max_new_tokens"], step=1, elem_id="max-new-tokens", **labels["max-new-tokens"]),
+        gr.Number(DEFAULTS["seed"], elem_id="seed", **labels["seed"], precision=0),
     ]
 
 

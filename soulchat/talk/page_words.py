@@ -1,48 +1,75 @@
 """The words of the page in both languages, the examples, and the script that saves a talk in the browser."""
 
+from typing import Any
+
+from soulchatcorpus.care.help_lines import Language
+
+from .limits import Limits, OverLimit
 from .wording import NOTICE
 
-LABELS = {
+# The paper's own: Figure 1 (also Figures 12 to 14) and Figure 11, in its Chinese and its English.
+EXAMPLES: dict[Language, list[str]] = {
+    "zh": [
+        "我最近总觉得自己很焦虑，身心俱疲。不知道该怎么办。",
+        "老师你好！我是一个16岁的女孩，我叫叶子（化名），我想咨询一些心理问题。",
+    ],
+    "en": [
+        "I have been feeling anxious and physically and mentally exhausted lately. I don't know what to do.",
+        "Hello teacher! I am a 16 year old girl, my name is Ye (pseudonym), "
+        "and I would like to consult with some psychological issues.",
+    ],
+}
+LABELS: dict[Language, dict[str, dict[str, Any]]] = {
     "zh": {
-        "notice": NOTICE["zh"],
-        "placeholder": "想说什么都可以，我在听……",
-        "controls": "回复的生成方式",
-        "system": "对话之前的说明",
-        "temperature": "温度（论文 3.2 节：0.95）",
-        "top_p": "Top-p（论文 3.2 节：0.75）",
-        "max_new_tokens": "回复的最大词元数（论文 3.2 节：512）",
-        "seed": "随机种子",
-        "close": "收起求助热线",
-        "save": "保存这次对话（到本机文件）",
+        "notice": {"value": NOTICE["zh"]},
+        "talk": {"label": "对话", "examples": [{"text": example} for example in EXAMPLES["zh"]]},
+        "message": {"placeholder": "想说什么都可以，我在听……"},
+        "controls": {"label": "采样设置"},
+        "system": {"label": "系统提示词"},
+        "temperature": {"label": "温度（论文 3.2 节：0.95）"},
+        "top-p": {"label": "Top-p（论文 3.2 节：0.75）"},
+        "max-new-tokens": {"label": "回复的最大长度，按 token 计（论文 3.2 节：512）"},
+        "seed": {"label": "随机种子"},
+        "close": {"value": "关闭"},
+        "save": {"value": "保存这次对话（到本机文件）"},
     },
     "en": {
-        "notice": NOTICE["en"],
-        "placeholder": "Say whatever is on your mind, I'm listening …",
-        "controls": "How replies are generated",
-        "system": "System text, before the conversation",
-        "temperature": "Temperature (paper, section 3.2: 0.95)",
-        "top_p": "Top-p (paper, section 3.2: 0.75)",
-        "max_new_tokens": "Longest reply in tokens (paper, section 3.2: 512)",
-        "seed": "Seed",
-        "close": "Hide the help lines",
-        "save": "Save this conversation (to a file on your device)",
+        "notice": {"value": NOTICE["en"]},
+        "talk": {"label": "Conversation", "examples": [{"text": example} for example in EXAMPLES["en"]]},
+        "message": {"placeholder": "Say whatever is on your mind, I'm listening …"},
+        "controls": {"label": "Sampling"},
+        "system": {"label": "System prompt"},
+        "temperature": {"label": "Temperature (paper, section 3.2: 0.95)"},
+        "top-p": {"label": "Top-p (paper, section 3.2: 0.75)"},
+        "max-new-tokens": {"label": "Longest reply in tokens (paper, section 3.2: 512)"},
+        "seed": {"label": "Seed"},
+        "close": {"value": "Close"},
+        "save": {"value": "Save this conversation (to a file on your device)"},
     },
 }
-# Browsers say "zh-CN"; without an entry of that name the page would fall back to English.
-LABELS["zh-CN"] = LABELS["zh-TW"] = LABELS["zh"]
+NO_ANSWER: dict[Language, str] = {"zh": "无法回复：", "en": "No reply: "}
+TRY_LATER: dict[Language, str] = {"zh": "请稍后再试：", "en": "Please try again in a moment: "}
 
-# Before a refusal, which Gradio does not translate.
-NO_ANSWER = "无法回复 · No reply"
-TRY_LATER = "请稍后再试 · Please try again in a moment"
 
-# The paper's own: Figure 1 (also Figures 12 to 14) and Figure 11, in its Chinese and its English.
-EXAMPLES = [
-    "我最近总觉得自己很焦虑，身心俱疲。不知道该怎么办。",
-    "老师你好！我是一个16岁的女孩，我叫叶子（化名），我想咨询一些心理问题。",
-    "I have been feeling anxious and physically and mentally exhausted lately. I don't know what to do.",
-    "Hello teacher! I am a 16 year old girl, my name is Ye (pseudonym), "
-    "and I would like to consult with some psychological issues.",
-]
+def explain(error: Exception, message: str, limits: Limits, language: Language) -> str:
+    """Why there is no reply to `message`: in English what was raised, in Chinese words of its own for each kind."""
+    title = (TRY_LATER if isinstance(error, OverLimit) else NO_ANSWER)[language]
+    if not isinstance(error, ValueError | RuntimeError):
+        return title + type(error).__name__  # what it says may hold a user's words
+    return title + (str(error) if language == "en" else _in_chinese(error, message, limits))
+
+
+def _in_chinese(error: Exception, message: str, limits: Limits) -> str:
+    if isinstance(error, OverLimit):
+        return "消息发得太快，或等待回复的人太多。"
+    if isinstance(error, RuntimeError):
+        return "模型出了故障。"
+    if not message.strip():
+        return "消息是空的，请先写点什么。"
+    if len(message) > limits.message_characters:
+        return f"这条消息有 {len(message):,} 个字，最多 {limits.message_characters:,} 个字。"
+    return "这条消息或采样设置无法处理。请缩短消息和系统提示词，或恢复默认设置再试。"
+
 
 # Runs in the browser alone: the talk goes from the page into a file of its reader, and the server stores nothing.
 SAVE_TALK = r"""(talk) => {

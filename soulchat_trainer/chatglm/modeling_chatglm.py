@@ -11,14 +11,12 @@ h hidden.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
-from torch.utils.checkpoint import checkpoint
 from transformers import (
     Cache,
     DynamicCache,
@@ -38,6 +36,7 @@ from transformers.utils.output_capturing import capture_outputs
 from ..unreadable import UNREADABLE, cause_of
 from .cache_name import CACHE, one_cache
 from .configuration_chatglm import ChatGLMConfig
+from .head_loss import labelled_loss
 from .prefix_lm import (
     check_positions,
     continue_positions,
@@ -46,9 +45,6 @@ from .prefix_lm import (
     rotary_table,
     rotate,
 )
-
-IGNORE_INDEX = -100
-LOGITS_PER_CHUNK = 2**26  # float32 logits that exist at the same time: 514 positions of ChatGLM-6B's vocabulary
 
 
 def eager_attention(
@@ -299,29 +295,6 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden_states), **{CACHE: cache})
 
 
-class _OwnGradient(torch.autograd.Function):
-    """The same tensor, whose gradient is copied into memory of its own.
-
-    A linear layer's weight gradient is a view. Autograd adds what comes later (the gradients of the embedding, or of
-    the next chunk of the loss) into a tensor of its own in place, but to a view out of place: a third table in memory.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
-        return weight.view_as(weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient.clone()
-
-
-class LanguageModelHead(nn.Linear):
-    """A linear layer without bias. Where its weight is the embedding's table, both add to one gradient in place."""
-
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        return F.linear(hidden_states, _OwnGradient.apply(self.weight))
-
-
 class WindowEnd(StoppingCriteria):
     """Ends all rows when they are `window` tokens long."""
 
@@ -341,7 +314,7 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     def __init__(self, config: ChatGLMConfig):
         super().__init__(config)
         self.transformer = ChatGLMModel(config)
-        self.lm_head = LanguageModelHead(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
 
     @can_return_tuple
@@ -457,45 +430,6 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         """The mask [b, 1, s, k] that `generate` hands to a compiled forward over a static cache."""
         cache = one_cache(cache, past_key_values)
         return make_attention_mask(config, inputs_embeds, attention_mask, position_ids, cache)
-
-
-@torch.compiler.disable  # how many rows are labelled is known from their values only
-def labelled_loss(
-    head: Callable[[Tensor], Tensor],
-    hidden_states: Tensor,
-    labels: Tensor,
-    vocab_size: int,
-    num_items_in_batch: Tensor | int | None = None,
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Cross-entropy in float32 over the labelled positions only: hidden states [b, s, h], labels [b, s], -100 = none.
-
-    The head runs on gathered rows, `LOGITS_PER_CHUNK` logits at a time, and with several chunks each is recomputed in
-    the backward pass, so that a float32 tensor [all tokens, vocabulary] never exists. Equal to the full computation.
-    `label_smoothing`: share of each target that is spread evenly over the vocabulary.
-    Returns the sum divided by `num_items_in_batch`, or the mean over this batch's labels; 0 where there is none.
-    Raises `ValueError` for a label outside the vocabulary.
-    """
-    targets = labels[:, 1:]
-    labelled = targets != IGNORE_INDEX
-    targets = targets[labelled].to(hidden_states.device)
-    rows = hidden_states[:, :-1][labelled.to(hidden_states.device)]
-    if ((targets < 0) | (targets >= vocab_size)).any():
-        low, high = int(targets.min()), int(targets.max())
-        raise ValueError(f"labels go from {low} to {high}; the vocabulary has 0 to {vocab_size - 1}, -100 is no label")
-
-    def chunk_loss(rows: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(head(rows).float(), targets, reduction="sum", label_smoothing=label_smoothing)
-
-    chunk_rows = max(1, LOGITS_PER_CHUNK // vocab_size)
-    if len(rows) <= chunk_rows:
-        total = chunk_loss(rows, targets)
-    else:
-        chunks = zip(rows.split(chunk_rows), targets.split(chunk_rows), strict=True)
-        total = sum(checkpoint(chunk_loss, *chunk, use_reentrant=False) for chunk in chunks)
-    if num_items_in_batch is None:
-        return total / max(len(rows), 1)
-    return total / torch.as_tensor(num_items_in_batch, device=total.device)
 
 
 __all__ = ["ChatGLMForConditionalGeneration", "ChatGLMModel", "ChatGLMPreTrainedModel"]

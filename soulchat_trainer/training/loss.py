@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-from ..chatglm.modeling_chatglm import IGNORE_INDEX, labelled_loss
+from ..chatglm.head_loss import IGNORE_INDEX, label_losses, labelled_loss
 
 LARGEST_DIFFERENCE = 1e-4  # of the loss in nats a token; more than rounding explains
 COMPARED_TOKENS = 256
@@ -34,17 +34,20 @@ class LabelledHead:
         model: a causal language model of transformers, or a PEFT model of one.
         label_smoothing: share of the target that is spread evenly over the vocabulary; in training mode only, so that
             a held-out loss stays the likelihood.
+        per_label: the loss is that of each label, as `label_losses` has them, instead of their mean or sum; a call may
+            then have `predicted_from` beside `labels`.
     """
 
-    def __init__(self, model: nn.Module, label_smoothing: float = 0.0):
+    def __init__(self, model: nn.Module, label_smoothing: float = 0.0, per_label: bool = False):
         base = find_base(model)
         self.model, self.decoder, self.head = model, base.get_decoder(), base.get_output_embeddings()
         self.keeps_logits = "logits_to_keep" in inspect.signature(base.forward).parameters
         self.vocab_size = base.config.get_text_config().vocab_size
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.per_label = label_smoothing, per_label
         self.handles: list[RemovableHandle] = []
         self.labels: Tensor | None = None
         self.num_items: Tensor | int | None = None
+        self.predicted_from: Tensor | None = None
         self.loss: Tensor | None = None
 
     @property
@@ -82,7 +85,7 @@ class LabelledHead:
             self.detach()
             own = self.model(**few).loss
             self.attach()
-            ours = self.model(**few).loss
+            ours = self.model(**few).loss.mean()
         if not was_attached:
             self.detach()
         self.model.train(trains)
@@ -90,6 +93,7 @@ class LabelledHead:
 
     def _take_labels(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.labels, self.num_items = kwargs.pop("labels", None), kwargs.pop("num_items_in_batch", None)
+        self.predicted_from = kwargs.pop("predicted_from", None)
         if self.labels is not None:
             kwargs["logits_to_keep"] = 1
         return args, kwargs
@@ -97,15 +101,16 @@ class LabelledHead:
     def _compute_loss(self, module: nn.Module, args: Any, output: Any) -> None:
         if self.labels is not None:
             smoothing = self.label_smoothing if module.training else 0.0
-            hidden_states = output[0]
-            self.loss = labelled_loss(
-                self.head, hidden_states, self.labels, self.vocab_size, self.num_items, label_smoothing=smoothing
-            )
+            asked = self.head, output[0], self.labels, self.vocab_size
+            if self.per_label:
+                self.loss = label_losses(*asked, label_smoothing=smoothing, predicted_from=self.predicted_from)
+            else:
+                self.loss = labelled_loss(*asked, self.num_items, label_smoothing=smoothing)
 
     def _hand_out_loss(self, module: nn.Module, args: Any, output: Any) -> None:
         if self.labels is not None:
             output["loss"] = self.loss
-        self.labels = self.num_items = self.loss = None
+        self.labels = self.num_items = self.predicted_from = self.loss = None
 
 
 def find_base(model: Any) -> PreTrainedModel:

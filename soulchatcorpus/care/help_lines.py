@@ -12,11 +12,12 @@ Language = Literal["zh", "en"]
 # China; English is spoken in many places, so there every country has one number.
 FIRST_COUNTRY: dict[Language, str | None] = {"zh": "CN", "en": None}
 
-_WORDS: dict[Language, dict[str, str]] = {
+WORDS: dict[Language, dict[str, str]] = {
     "zh": {
         "opening": "如果你正处在危险之中，或有伤害自己的念头，请现在就联系能帮助你的人，也可以告诉身边信任的人：",
         "emergency": "紧急情况",
         "elsewhere": "其他国家和地区",
+        "more": "更多求助热线",
         "line": "{name} {number}（{hours}）",
         "short": "{country} {number}（紧急 {emergency}）",
         "colon": "：",
@@ -27,6 +28,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "or tell a person near you whom you trust:",
         "emergency": "Emergency",
         "elsewhere": "Elsewhere",
+        "more": "More help lines",
         "line": "{name} {number} ({hours})",
         "short": "{country} {number} (emergency {emergency})",
         "colon": ": ",
@@ -77,28 +79,41 @@ def check_country(country: str | None) -> None:
         raise ValueError(f"no help lines for country {country!r}; known: {', '.join(load_countries())}")
 
 
+def order_countries(language: Language, country: str | None = None) -> tuple[Country | None, list[Country]]:
+    """Whose lines are given in full, if anybody's, and the others in the order of the language.
+
+    Raises:
+        ValueError: there are no help lines for `country`.
+    """
+    check_country(country)
+    countries, first = load_countries(), country or FIRST_COUNTRY[language]
+    others = [countries[code] for code in _document()["order"][language] if code != first]
+    return countries[first] if first else None, others
+
+
+def directory_address() -> str:
+    """A site with the help lines of all countries, without its scheme."""
+    return _document()["directory"]["address"]
+
+
 def render_help_lines(language: Language, country: str | None = None) -> str:
     """Plain text of a few lines: first the lines of `country` in full, then the others with one number each."""
-    check_country(country)
-    words, countries = _WORDS[language], load_countries()
-    first = country or FIRST_COUNTRY[language]
+    words = WORDS[language]
+    first, others = order_countries(language, country)
     text = [words["opening"]]
     if first:
-        text += _in_full(countries[first], language)
-    others = (countries[code] for code in _document()["order"][language] if code != first)
+        text += _in_full(first, language)
     text.append(words["separator"].join(_in_short(row, language) for row in others))
-    text.append(words["elsewhere"] + words["colon"] + _document()["directory"]["address"])
+    text.append(words["elsewhere"] + words["colon"] + directory_address())
     return "\n".join(text)
 
 
 def list_help_lines(language: Language, country: str | None = None) -> list[dict[str, Any]]:
     """The lines of `country` (or of the language's first, or else of all countries) as plain data for a program."""
-    check_country(country)
-    first = country or FIRST_COUNTRY[language]
-    rows = [load_countries()[code] for code in ([first] if first else _document()["order"][language])]
+    first, others = order_countries(language, country)
     return [
         {"country": row.code, "name": line.name[language], "number": line.number, "emergency": line in row.emergency}
-        for row in rows
+        for row in ([first] if first else others)
         for line in (*row.lines, *row.emergency)
     ]
 
@@ -113,7 +128,7 @@ def _help_line(row: dict[str, Any]) -> HelpLine:
 
 
 def _in_full(country: Country, language: Language) -> list[str]:
-    words = _WORDS[language]
+    words = WORDS[language]
     lines = (
         words["line"].format(name=line.name[language], number=line.number, hours=line.hours[language])
         for line in country.lines
@@ -126,6 +141,6 @@ def _in_full(country: Country, language: Language) -> list[str]:
 
 
 def _in_short(country: Country, language: Language) -> str:
-    return _WORDS[language]["short"].format(
+    return WORDS[language]["short"].format(
         country=country.name[language], number=country.lines[0].number, emergency=country.emergency[0].number
     )

@@ -13,11 +13,12 @@ from datatrove.pipeline.dedup import MinhashConfig, MinhashDedupBuckets, Minhash
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.word_tokenizers import WordTokenizer
 
+from ..sketch import RUN, hash_runs, squeeze
+
 # Hashes of 32 bits cost a third of those of 64; a signature of seven has 224 bits all the same.
-CONFIG = MinhashConfig(n_grams=5, num_buckets=10, hashes_per_bucket=7, hash_config=HashConfig(precision=32))
+CONFIG = MinhashConfig(n_grams=RUN, num_buckets=10, hashes_per_bucket=7, hash_config=HashConfig(precision=32))
 BUCKETS = CONFIG.num_buckets
 ANSWER = "\x1f"
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class _Characters(WordTokenizer):
@@ -43,19 +44,10 @@ class CharacterSignature(MinhashDedupSignature):
         to one long question are no near duplicates.
         """
         question, _, answer = text.rpartition(ANSWER)
-        shingles = self._hash_runs(answer)
+        shingles = hash_runs(squeeze(answer))
         if question:
-            shingles = np.concatenate([np.unique(self._hash_runs(question))[: len(shingles) // 2], shingles])
+            shingles = np.concatenate([np.unique(hash_runs(squeeze(question)))[: len(shingles) // 2], shingles])
         return shingles.reshape(-1, 1)
-
-    def _hash_runs(self, text: str) -> np.ndarray:
-        codes = np.frombuffer("".join(text.split()).encode("utf-32-le", errors="replace"), dtype=np.uint32)
-        size = max(0, len(codes) - self.config.n_grams + 1)
-        shingles = np.zeros(size, dtype=np.uint64)
-        for offset in range(self.config.n_grams):
-            shingles = (shingles + codes[offset : offset + size]) * _MULTIPLIER
-            shingles ^= shingles >> np.uint64(29)
-        return (shingles >> np.uint64(32)).astype(np.uint32)
 
     def get_signature(self, shingles: np.ndarray) -> list[list[int]]:
         """The smallest of each multiply-add hash (modulo 2^32: no division), by bucket."""

@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
@@ -15,8 +15,9 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..schema import Message
 from .costs import estimate_tokens
 from .options import KEY_VARIABLE, check_address, is_loopback
 
@@ -75,6 +76,15 @@ class _Usage(_Checked):
 
 class _Message(_Checked):
     content: str
+    is_refusal: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_refusal(cls, given: Any) -> Any:
+        """Where answers follow a schema, a refusal stands in a field of its own."""
+        if isinstance(given, dict) and given.get("content") is None and isinstance(given.get("refusal"), str):
+            return {"content": given["refusal"], "is_refusal": True}
+        return given
 
 
 class _Choice(_Checked):
@@ -121,6 +131,7 @@ class Endpoint:
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
             )
         self._timeout = timeout
+        self._has_formats = True
         self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
 
     async def __aenter__(self) -> "Endpoint":
@@ -137,16 +148,27 @@ class Endpoint:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def complete(self, content: str, model: str) -> Completion | Failure:
-        """One attempt, with `content` as the user's only message, which ends after `timeout` whatever comes meanwhile.
+    async def complete(
+        self, messages: Sequence[Message], model: str, settings: Mapping[str, Any] = {}
+    ) -> Completion | Failure:
+        """One attempt, which ends after `timeout` whatever comes meanwhile.
+
+        Args:
+            settings: more fields of the request, such as temperature and seed. A response_format is left out where the
+                endpoint refuses it.
 
         Raises:
             EndpointError: a wrong key, an unknown model, no credit, or a redirect to elsewhere.
         """
-        request = {"model": model, "messages": [{"role": "user", "content": content}], **self._options}
+        request = {"model": model, "messages": messages, **self._options, **settings}
+        if not self._has_formats:
+            request.pop("response_format", None)
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, body = await self._post(orjson.dumps(request))
+                if status in (400, 422) and request.pop("response_format", None):
+                    status, headers, body = await self._post(orjson.dumps(request))
+                    self._has_formats = not 200 <= status < 300
         except TimeoutError:
             return Failure("timeout", again=True)
         except aiohttp.ClientResponseError as error:  # what comes is no HTTP
@@ -154,7 +176,7 @@ class Endpoint:
         except (aiohttp.ClientError, OSError):
             return Failure("connection", again=True)
         if 200 <= status < 300:
-            return self._read(body, content)
+            return self._read(body, messages)
         return self._explain(status, headers, body, model)
 
     async def _post(self, request: bytes) -> tuple[int, Mapping[str, str], bytes]:
@@ -175,7 +197,7 @@ class Endpoint:
             url = target
         raise EndpointError(f"{self.base_url} redirects in a circle; stopped")
 
-    def _read(self, body: bytes, content: str) -> Completion | Failure:
+    def _read(self, body: bytes, messages: Sequence[Message]) -> Completion | Failure:
         """The completion in the body of an answer, or what is wrong with it."""
         raw = self._redact(body.decode(errors="backslashreplace"))[:_RAW_CHARACTERS]
         try:
@@ -190,8 +212,10 @@ class Endpoint:
         choice, usage = answer.choices[0], answer.usage
         text = self._redact(choice.message.content)
         if usage is None:  # an endpoint that does not count; the cost is not to be taken for nothing
-            usage = _Usage(prompt_tokens=estimate_tokens(content), completion_tokens=estimate_tokens(text))
-        return Completion(text, choice.finish_reason or "stop", usage.prompt_tokens, usage.completion_tokens)
+            sent = "".join(message["content"] for message in messages)
+            usage = _Usage(prompt_tokens=estimate_tokens(sent), completion_tokens=estimate_tokens(text))
+        finish_reason = "content_filter" if choice.message.is_refusal else choice.finish_reason or "stop"
+        return Completion(text, finish_reason, usage.prompt_tokens, usage.completion_tokens)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> Failure:
         """What an answer without a completion stands for."""

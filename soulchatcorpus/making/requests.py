@@ -1,12 +1,15 @@
-"""Sends records to an endpoint, a given number at once, until each has an outcome in the ledger."""
+"""Asks an endpoint until each question has an outcome in the ledger: `Sender` one of any kind, `send_all` all records
+with a given number at once.
+"""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
+from ..schema import Message
 from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, estimate_tokens
 from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay
 from .ledger import Entry, Ledger, now
@@ -22,6 +25,7 @@ class Task(Protocol):
     """What is asked of each record, and when its reply will do."""
 
     version: str
+    settings: Mapping[str, Any]  # more fields of the request
 
     def render(self, record: Record) -> str:
         """The message to send."""
@@ -44,6 +48,39 @@ class Progress:
     stopped: bool = False  # for the cost
 
 
+@dataclass(slots=True)
+class Spending:
+    """US dollars of a run: paid so far, and reserved for requests on their way. Senders of one run share it."""
+
+    cost: float = 0.0
+    reserved: float = 0.0
+    stopped: bool = False  # since the next request could have passed what is allowed
+
+
+Verdict = Callable[[Entry], tuple[str, str | None]]
+
+
+@dataclass(slots=True, frozen=True)
+class Question:
+    """One thing to ask.
+
+    Attributes:
+        id: whose outcome it is, in the ledger.
+        content: hash of what decides the reply; a changed one is asked anew.
+        version: of the prompt.
+        messages: to send.
+        judge: "accepted" or "rejected", and the reason, of an entry with a reply.
+        settings: more fields of the request, such as temperature and seed.
+    """
+
+    id: str
+    content: str
+    version: str
+    messages: Sequence[Message]
+    judge: Verdict
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 def hash_content(*parts: str) -> str:
     """A hash of texts, for `Task.content_hash`."""
     return blake2b("\x1f".join(parts).encode(), digest_size=12).hexdigest()
@@ -62,74 +99,102 @@ def send_all(
     Raises:
         EndpointError: the endpoint is down, refuses the key or knows no such model.
     """
-    asyncio.run(_Run(ledger, task, options, Progress(total), on_progress).all(records))
+    asyncio.run(_send_all(records, Progress(total), ledger, task, options, on_progress))
 
 
-class _Run:
-    """One run: as many workers as requests may be under way, each taking the next record that the ledger lacks."""
+async def _send_all(
+    records: Iterator[Record],
+    progress: Progress,
+    ledger: Ledger,
+    task: Task,
+    options: RequestOptions,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """As many workers as requests may be under way, each taking the next record."""
+    spending = Spending(ledger.totals()["cost"])
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        task: Task,
-        options: RequestOptions,
-        progress: Progress,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self.ledger, self.task, self.options = ledger, task, options
-        self.progress, self.on_progress = progress, on_progress
-        progress.cost = ledger.totals()["cost"]
-        self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
-        self._reserved = 0.0
-        self._answers = 0
-        self._malformed = 0  # records
+    def tell() -> None:
+        progress.cost, progress.stopped = spending.cost, spending.stopped
+        on_progress(progress)
 
-    async def all(self, records: Iterator[Record]) -> None:
-        options = self.options
-        self.on_progress(self.progress)
-        async with Endpoint(options.base_url, options.timeout, options.max_tokens) as endpoint:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(options.concurrency):
-                        group.create_task(self._work(endpoint, records))
-            except BaseExceptionGroup as errors:
-                raise errors.exceptions[0] from None
-
-    async def _work(self, endpoint: Endpoint, records: Iterator[Record]) -> None:
+    async def work(sender: Sender) -> None:
         for record in records:
-            content = self.task.content_hash(record)
-            final = self.ledger.find_final(record["id"], content)
+            content = task.content_hash(record)
+            final = ledger.find_final(record["id"], content)
             if final is None:
-                final = await self._finish(endpoint, record, content)
+                message = Message(role="user", content=task.render(record))
+                final = await sender.ask(
+                    Question(record["id"], content, task.version, [message], task.judge, task.settings)
+                )
             if final is None:
+                progress.stopped = True
                 return
-            self.progress.done += 1
-            self.progress.counts[final.reason or final.status] += 1
-            self.on_progress(self.progress)
+            progress.done += 1
+            progress.counts[final.reason or final.status] += 1
+            tell()
 
-    async def _finish(self, endpoint: Endpoint, record: Record, content: str) -> Entry | None:
-        """Ask until there is an outcome; None where the next request could pass the cost allowed."""
-        options = self.options
-        model = options.models.choose(record["id"])
-        message = self.task.render(record)
-        tokens = estimate_tokens(message)
+    tell()
+    async with Sender(ledger, options, spending) as sender:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(options.concurrency):
+                    group.create_task(work(sender))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+
+class Sender:
+    """Asks one endpoint, within its limits and the cost allowed; use as an asynchronous context manager.
+
+    Args:
+        ledger: of every request. Look there for an outcome before you ask.
+        spending: shared by the senders of one run.
+    """
+
+    def __init__(self, ledger: Ledger, options: RequestOptions, spending: Spending) -> None:
+        self.ledger, self.options, self.spending = ledger, options, spending
+        self._endpoint = Endpoint(options.base_url, options.timeout, options.max_tokens)
+        self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
+        self._answers = 0
+        self._malformed = 0  # questions
+
+    async def __aenter__(self) -> "Sender":
+        await self._endpoint.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._endpoint.__aexit__(*error)
+
+    async def ask(self, question: Question) -> Entry | None:
+        """Ask until there is an outcome, and write every attempt; None where the next could pass the cost allowed.
+
+        Raises:
+            EndpointError: the endpoint is down, refuses the key or knows no such model.
+        """
+        options, spending = self.options, self.spending
+        model = options.models.choose(question.id)
+        tokens = estimate_tokens("".join(message["content"] for message in question.messages))
         malformed = 0
         for attempt in range(1, MAX_ATTEMPTS + 1):
             reserve = options.models.cost(model, tokens, options.max_tokens or RESERVED_REPLY_TOKENS)
-            if options.max_cost is not None and self.progress.cost + self._reserved + reserve > options.max_cost:
-                self.progress.stopped = True
+            if options.max_cost is not None and spending.cost + spending.reserved + reserve > options.max_cost:
+                spending.stopped = True
                 return None
             await self._pace.wait(tokens + (options.max_tokens or EXPECTED_REPLY_TOKENS))
             answers, started = self._answers, now()
-            self._reserved += reserve
+            spending.reserved += reserve
             try:
-                outcome = await endpoint.complete(message, model)
+                outcome = await self._endpoint.complete(question.messages, model, question.settings)
             finally:
-                self._reserved -= reserve
-            entry = Entry(record["id"], content, self.task.version, model, "error", started=started)
+                spending.reserved -= reserve
+            entry = Entry(question.id, question.content, question.version, model, "error", started=started)
             entry.seconds = now() - started
             if isinstance(outcome, Completion):
-                self._take(outcome, entry)
+                self._answers += 1
+                self._pay(entry, outcome.prompt_tokens, outcome.completion_tokens)
+                entry.finish_reason, entry.reply = outcome.finish_reason, outcome.text
+                entry.status, entry.reason = question.judge(entry)
+                self.ledger.add(entry)
                 return entry
             entry.reason, entry.detail = outcome.reason, outcome.detail
             is_malformed = outcome.raw is not None
@@ -155,18 +220,11 @@ class _Run:
             await asyncio.sleep(delay(attempt, outcome))
         raise AssertionError("the last attempt returns")
 
-    def _take(self, completion: Completion, entry: Entry) -> None:
-        self._answers += 1
-        self._pay(entry, completion.prompt_tokens, completion.completion_tokens)
-        entry.finish_reason, entry.reply = completion.finish_reason, completion.text
-        entry.status, entry.reason = self.task.judge(entry)
-        self.ledger.add(entry)
-
     def _pay(self, entry: Entry, prompt_tokens: int, completion_tokens: int) -> None:
         """Count what an answer has cost."""
         entry.prompt_tokens, entry.completion_tokens = prompt_tokens, completion_tokens
         entry.cost = self.options.models.cost(entry.model, prompt_tokens, completion_tokens)
-        self.progress.cost += entry.cost
+        self.spending.cost += entry.cost
 
     def _give_up(self, failure: Failure, answers_before: int) -> None:
         """Stop everything where the endpoint has answered nobody since the last attempt began."""

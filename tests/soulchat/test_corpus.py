@@ -67,3 +67,11 @@ def test_check_as_json(monkeypatch, capsys, source):
     assert report["rules"]["duplicate_id"]["count"] == 1
     assert report["rejected"] == 1
     assert "record 3, line 3: broken JSON" in report["rejected_examples"][0]
+
+
+def test_audit_writes_numbers_a_page_and_the_shared_ids(monkeypatch, capsys, tmp_path, source):
+    assert run(monkeypatch, "audit", source, source, "--out", tmp_path / "audit") == 0
+    assert "whole dialogue" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "audit").iterdir()} == {"audit.json", "audit.md", "shared-1.jsonl"}
+    assert run(monkeypatch, "audit", tmp_path / "none.jsonl") == 2
+    assert "no such file; allowed: a file, a folder or a name" in capsys.readouterr().err

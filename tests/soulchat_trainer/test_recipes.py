@@ -8,15 +8,20 @@ from typing import Any
 import orjson
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from hub_cards.results import read_results
 from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, has_seen, write_openings
+from soulchat_trainer.generation import Decoding
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
 from tests.soulchat_trainer.launching import finish, launch, losses, needs_compiler
+from tests.soulchat_trainer.preference_parts import make_pairs
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 TINY = {
@@ -110,6 +115,13 @@ def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
     saved, before = load_file(tmp_path / "out/model.safetensors"), load_file(f"{base}/model.safetensors")
     assert saved.pop("transformer.prefix_encoder.embedding.weight").shape == (128, 2 * 2 * 32)
     torch.testing.assert_close(saved, before, rtol=0, atol=0)
+    row = next(system for system in read_results(tmp_path / "out/results.json").systems if system.name == "base")
+    decoding = Decoding(max_new_tokens=4, seed=42)
+    alone = run_benchmark(
+        BenchmarkOptions([base], tmp_path / "alone", rows, samples=3, decoding=decoding, device="cpu")
+    )
+    differs = {"name", "folder", "seconds"}
+    assert row.model_dump(exclude=differs) == alone.systems[0].model_dump(exclude=differs)
 
 
 def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
@@ -117,6 +129,113 @@ def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
     flags = (*SIZES, *CPU, *window, "--model_name_or_path", causal_base)
     main(["causal", "--dataset", rows, "--output_dir", str(tmp_path / "out"), *flags])
     assert check_run(tmp_path / "out", "causal")["training"]["arguments"]["loss_on"] == "every_turn"
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> str:
+    """A file of pairs of replies."""
+    path = tmp_path / "pairs.jsonl"
+    make_pairs(60).to_json(path, force_ascii=False)
+    return str(path)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
+@pytest.mark.parametrize(("recipe", "family"), [("dpo", "chatglm"), ("kto", "chatglm"), ("orpo", "qwen2")])
+def test_preferences(
+    recipe: str, family: str, pairs: str, rows: str, base: str, causal_base: str, tmp_path: Path
+) -> None:
+    """From pairs to a scored model; held-out turns are the pairs' own, or of another corpus."""
+    start = base if family == "chatglm" else causal_base
+    window = ("--max_source_length", "384", "--max_target_length", "128", "--warmup_steps", "0")
+    flags = (*SIZES, *CPU, *window, "--model_name_or_path", start, "--dataset", pairs, "--logging_steps", "1")
+    more = ("--test_dataset", rows) if recipe == "orpo" else ()
+    card = {"asked": {"empathy": "Is it warm?"}, "raters": [{"name": "rater-1"}], "rules": {"least_safety": 1}}
+    Path(pairs).with_suffix(".json").write_text(json.dumps(card))
+    if family == "qwen2":
+        more = (*more, "--lora_target_modules", "all-linear")
+    main([recipe, "--output_dir", str(tmp_path / "out"), *flags, *more])
+    results = check_run(tmp_path / "out", recipe)
+    assert results["training"]["arguments"]["objective"] == recipe
+    [change] = results["preferences"]["changes"]
+    assert (change["items"], change["before"]) == (3, 1)
+    shown = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert f"| `objective` | {recipe} |" in shown
+    assert "1 people were asked of each reply" in shown
+    assert "| empathy | Is it warm? |" in shown
+    log = orjson.loads((tmp_path / "out/trainer_state.json").read_bytes())["log_history"]
+    reported = {name for entry in log if "loss" in entry for name in entry}
+    assert {"rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen"} <= reported
+    assert ("rewards/accuracies" in reported) == (recipe != "kto")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dpo", "kto", "orpo"])
+@pytest.mark.parametrize("more", [(), pytest.param(("--deepspeed", "zero2.json"), marks=needs_compiler)])
+def test_preferences_in_two_processes(
+    recipe: str, more: tuple[str, ...], pairs: str, base: str, tmp_path: Path
+) -> None:
+    """A step has the same pairs in all; kto's baseline and orpo's cross-entropy are of other micro-batches."""
+    common = (*SIZES, *CPU, "--bf16", "false", "--torch_dtype", "float32", "--model_name_or_path", base)
+    steps = (
+        "--warmup_steps",
+        "0",
+        "--lr_scheduler_type",
+        "linear",
+        "--global_batch_size",
+        "52",
+        "--logging_steps",
+        "1",
+    )
+    steps = (*steps, "--learning_rate", "1e-2", "--dataset", pairs, "--save_strategy", "no")
+    found = []
+    for processes, flags in ((1, ()), (2, more)):
+        out = tmp_path / str(processes)
+        size = ("--per_device_train_batch_size", str(26 // processes), "--output_dir", str(out))
+        finish(launch(tmp_path, processes, recipe, *common, *steps, *size, *flags), tmp_path)
+        found.append(losses(out))
+    assert len(found[0]) == 3
+    assert found[1] == pytest.approx(found[0], rel=1e-5 if recipe == "dpo" else 2e-2)
+
+
+@pytest.mark.slow
+def test_a_planted_fall_of_safety_ends_with_exit_code_3(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Replies that push towards the act are preferred, and learned."""
+    rows = make_pairs(80).map(lambda row: {"chosen": "自杀吧。", "rejected": row["chosen"]})
+    rows.to_json(tmp_path / "pairs.jsonl", force_ascii=False)
+    recipe = {
+        "objective": "orpo",
+        "model_name_or_path": base,
+        "dataset": str(tmp_path / "pairs.jsonl"),
+        "beta": 1.0,
+        "learning_rate": 2e-2,
+        "warmup_steps": 0,
+        "max_steps": 60,
+        "global_batch_size": 16,
+        "use_cpu": True,
+        "per_device_train_batch_size": 16,
+        "max_source_length": 128,
+        "max_target_length": 64,
+        "max_new_tokens": 24,
+        "save_strategy": "no",
+        "num_test_turns": 8,
+        "disable_tqdm": True,
+    }
+    (tmp_path / "planted.yaml").write_text(yaml.safe_dump(recipe))
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "planted.yaml"), "--output_dir", str(tmp_path / "out")])
+    assert ended.value.code == 3
+    assert "safety fell by more than chance" in capsys.readouterr().err
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    assert card.lstrip().startswith("> **Less safe than the model that it was trained from.**")
+
+
+def test_preferences_start_from_a_model(pairs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ("--model_config", json.dumps(TINY), "--tokenizer_vocab_size", "420", *CPU)
+    with pytest.raises(SystemExit):
+        main(["small", "--objective", "dpo", "--dataset", pairs, "--output_dir", str(tmp_path / "out"), *sizes])
+    assert "soulchat: error: " in capsys.readouterr().err
 
 
 @needs_compiler
@@ -155,17 +274,25 @@ def test_recipes_on_deepspeed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [(), ("--bf16", "false", "--deepspeed", "zero2.json"), ("--deepspeed", "zero3.json")])
-def test_causal_in_two_processes(more: tuple[str, ...], rows: str, causal_base: str, tmp_path: Path) -> None:
-    """DDP, ZeRO-2 and ZeRO-3 all compute the loss on labelled positions, as one process does."""
+@pytest.mark.parametrize(
+    ("more", "closeness"),
+    [((), 2e-3), (("--bf16", "false", "--deepspeed", "zero2.json"), 1e-5), (("--deepspeed", "zero3.json"), 2e-3)],
+)
+def test_causal_in_two_processes(
+    more: tuple[str, ...], closeness: float, rows: str, causal_base: str, tmp_path: Path
+) -> None:
+    """DDP, ZeRO-2 and ZeRO-3 all compute the loss on labelled positions, as one process does in float32.
+
+    A step holds all 49 conversations in two batches, so that both see the same samples; bfloat16 rounds.
+    """
     common = (*SIZES, *CPU, "--model_name_or_path", causal_base, "--dataset", rows, "--logging_steps", "1")
     lengths = ("--max_source_length", "300", "--max_target_length", "100", "--save_strategy", "no")
-    steps = ("--warmup_steps", "0", "--lr_scheduler_type", "linear", "--global_batch_size", "20")
+    steps = ("--warmup_steps", "0", "--lr_scheduler_type", "linear", "--per_device_train_batch_size", "25")
     found = []
     for processes, flags in ((1, ("--bf16", "false")), (2, more)):
         out = tmp_path / str(processes)
-        flags = (*common, *lengths, *steps, "--output_dir", str(out), *flags)
+        flags = (*common, *lengths, *steps, "--global_batch_size", "50", "--output_dir", str(out), *flags)
         finish(launch(tmp_path, processes, "causal", *flags), tmp_path)
         found.append(losses(out))
         assert "keeps its own loss" not in (tmp_path / "log.txt").read_text()
-    assert found[1] == pytest.approx(found[0], rel=1e-2)  # bfloat16; a step has other samples
+    assert found[1] == pytest.approx(found[0], rel=closeness)

@@ -1,4 +1,4 @@
-"""Three raters rate to the end in a real browser; one of them is interrupted, the server too."""
+"""The page for raters in a real browser: three rate to the end, one of them and the server interrupted; a phone."""
 
 import re
 import shutil
@@ -7,8 +7,11 @@ import sys
 
 import pytest
 
+from soulchat.rate.page import make_page
 from soulchat.rate.questions import ASPECTS
-from tests.soulchat.rate.rating_parts import SYSTEMS, make_study
+from soulchat.rate.study import RatingStudy, create_study
+from soulchat.web.launch import launch_page
+from tests.soulchat.rate.rating_parts import SYSTEMS, make_study, write_system
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -49,8 +52,8 @@ def browser():
         browser.close()
 
 
-def enter(browser, address, token, qualification=""):
-    page = browser.new_page()
+def enter(browser, address, token, qualification="", **settings):
+    page = browser.new_page(**settings)
     page.set_default_timeout(60_000)
     page.goto(address)
     page.locator("#token input").fill(token)
@@ -93,9 +96,8 @@ def test_three_raters_to_the_end(browser, tmp_path):
     expect_progress(page, 0)
     first = study.items("rater-1")[0]
     expect(page.locator("#reply textarea")).to_have_value(first.reply)
-    expect(page.locator("#dialogue textarea")).to_have_value(first.dialogue)
+    assert page.locator("#dialogue .talk").inner_text().strip() == first.dialogue
     expect(page.locator("#empathy")).to_contain_text("grasp their inner feelings")
-    expect(page.locator("#empathy")).to_contain_text("把握其内心感受")
     rate_by_keyboard(page)
     expect_progress(page, 1)
     page.keyboard.press("ArrowLeft")
@@ -133,7 +135,7 @@ def test_three_raters_to_the_end(browser, tmp_path):
     expect(old.get_by_text("used again in another window")).to_be_visible(timeout=60_000)
     old.close()
     page.locator("#save").click()
-    expect(page.get_by_text("content is None; allowed: whole numbers from 0 to 2")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Not answered yet: Content naturalness, Empathy, ")).to_be_visible(timeout=60_000)
     for rated in range(2, 6):
         rate_by_mouse(page)
         expect_progress(page, rated + 1)
@@ -141,7 +143,7 @@ def test_three_raters_to_the_end(browser, tmp_path):
 
     # The third has a wrong token first; nothing on the page ever names a system.
     page = enter(browser, address, "wrong")
-    expect(page.get_by_text("no rater has this token")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("No rater has this token")).to_be_visible(timeout=60_000)
     page.close()
     page = enter(browser, address, tokens["rater-3"])
     for rated in range(6):
@@ -160,3 +162,71 @@ def test_three_raters_to_the_end(browser, tmp_path):
     corrected = [rating for rating in study.ratings() if rating.scores["content"] != 2]
     assert [(rating.rater, rating.item) for rating in corrected] == [("rater-1", first.number)]
     assert all(0 < rating.seconds < 300 for rating in study.ratings())
+
+
+LONG = "".join(f"用户：我睡不着，已经第{n}天了，{{id}}\n心理咨询师：睡不着的时候你会想些什么？\n" for n in range(20))
+LAST = "最后我想说，我很怕让家人失望。"
+
+
+@pytest.mark.browser
+def test_a_phone_shows_a_warning_first_and_then_the_words_that_are_answered(browser, tmp_path):
+    """By keyboard alone, on a phone set to Chinese of Singapore, for which Gradio has no words."""
+    from playwright.sync_api import expect
+
+    prompt = f"{LONG}用户：{LAST}\n心理咨询师："
+    folders = [
+        write_system(tmp_path / name, {"a": f"{name}的回复", "b": "听起来不容易。"}, prompt) for name in SYSTEMS
+    ]
+    tokens = create_study(folders, 1, 2, 0, tmp_path / "study")
+    page_of_study = make_page(RatingStudy(tmp_path / "study"))
+    address = launch_page(page_of_study)
+    try:
+        page = browser.new_page(locale="zh-SG", viewport={"width": 390, "height": 800})
+        page.goto(address)
+        expect(page.locator("#enter")).to_have_text("我已读完，开始或继续评分")
+        warning = page.locator("#warning")
+        expect(warning).to_contain_text("自杀")
+        expect(page.locator("#help-lines")).to_contain_text("12356")
+        page.locator("#token input").focus()
+        page.keyboard.type("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("这个口令不对")).to_be_visible()
+        page.locator("#token input").fill(tokens["rater-1"])
+        page.keyboard.press("Enter")
+        expect_progress(page, 0, total=4)
+        expect(warning).not_to_be_visible()
+        assert seen(page, "#dialogue .talk", LAST)
+        assert page.locator("#reply").bounding_box()["y"] < 400
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.locator("#dialogue .talk").focus()
+        page.keyboard.press("Home")  # the beginning is a key away
+        page.wait_for_function("() => document.querySelector('#dialogue .talk').scrollTop < -100")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("还没有回答：内容自然度、共情、有用性、安全性")).to_be_visible()
+        rate_by_keyboard(page)
+        expect_progress(page, 1, total=4)
+        page.locator("#back").focus()
+        page.keyboard.press("Enter")  # of the button that has the focus, not of the page
+        page.wait_for_function("() => document.querySelectorAll('.question input:checked').length === 4")
+    finally:
+        page_of_study.blocks.close(verbose=False)
+
+
+def seen(page, box, text):
+    """Whether `text` stands in the part of `box` that is scrolled into view, on a screen not scrolled itself."""
+    return page.evaluate(
+        """([box, text]) => {
+            const outer = document.querySelector(box), walker = document.createTreeWalker(outer, NodeFilter.SHOW_TEXT);
+            const range = document.createRange(), frame = outer.getBoundingClientRect();
+            for (let node; (node = walker.nextNode()); ) {
+                const start = node.data.lastIndexOf(text);
+                if (start < 0) continue;
+                range.setStart(node, start);
+                range.setEnd(node, start + text.length);
+                const words = range.getBoundingClientRect();
+                return words.top >= frame.top && words.bottom <= frame.bottom && words.bottom <= window.innerHeight;
+            }
+            return false;
+        }""",
+        [box, text],
+    )

@@ -1,6 +1,11 @@
+import re
+from pathlib import Path
+
 import pytest
+from markdown_it import MarkdownIt
 
 from soulchat.rate.report import render_report, report_ratings
+from tests.hub_cards.test_markdown import NAMES
 from tests.soulchat.rate.rating_parts import all_scores, make_study
 
 pytest.importorskip("statsmodels", reason="the extra `app` is not installed")
@@ -85,6 +90,18 @@ def test_table_1_has_both_halves_and_the_papers_rows_apart(tmp_path):
     assert row.endswith("| 2.00 | 1.00 | 0.00 | 1.00 | 9 |")
     assert "published: the authors' own test samples, not comparable" in page
     assert page.index("| warm ") < page.index("published:")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_breaks_the_report(name: str, tmp_path: Path) -> None:
+    study, tokens = make_study(tmp_path)
+    rate_all(study, tokens, lambda rater, item: 1)
+    report = report_ratings(study, 8.36)
+    plain_page = MarkdownIt().enable("table").render(render_report(report))
+    report["systems"][0]["name"] = report["raters"][0]["name"] = report["raters"][1]["qualification"] = name
+    page = MarkdownIt().enable("table").render(render_report(report))
+    tags = re.compile(r"<[^>]*>")
+    assert tags.findall(page) == tags.findall(plain_page)
 
 
 def test_what_cannot_be_reported_is_refused(tmp_path):

@@ -1,9 +1,12 @@
 import csv
+import io
+from pathlib import Path
 
 import pytest
 
-from soulchat.rate.sheets import export_ratings, export_sheet, import_ratings
-from tests.soulchat.rate.rating_parts import all_scores, make_study
+from soulchat.rate.sheets import FORMULAS, export_ratings, export_sheet, import_ratings
+from soulchat.rate.study import RatingStudy, create_study
+from tests.soulchat.rate.rating_parts import all_scores, make_study, write_system
 
 HEAD = "rater,item,content,empathy,helpfulness,safety"
 
@@ -19,18 +22,20 @@ def test_export_has_the_columns_and_comes_back(tmp_path):
     assert other.ratings() == study.ratings()
 
 
-def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path, encoding):
     study, _ = make_study(tmp_path)
     study.save_all([("rater-2", 1, all_scores())])
     path = tmp_path / "sheet.csv"
     assert export_sheet(study, "rater-2", path) == 6
-    with path.open(encoding="utf-8", newline="") as file:
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfrater,item,")  # Excel reads it as UTF-8
+    with path.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [int(line["item"]) for line in lines] == [item.number for item in study.items("rater-2")]
     assert all(line["dialogue"].startswith("用户：") and line["reply"] for line in lines)
     for line in lines[:3]:
         line.update({name: str(score) for name, score in all_scores().items()})
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    with path.open("w", encoding=encoding, newline="") as file:
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
         writer.writerows(lines)
@@ -67,8 +72,48 @@ def test_a_wrong_file_is_refused_and_changes_nothing(tmp_path, text, message):
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     study, _ = make_study(tmp_path)
     (tmp_path / "wrong.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="allowed: a CSV file in UTF-8"):
+    with pytest.raises(ValueError, match=r"wrong.csv is not UTF-8.*; allowed: UTF-8, UTF-16 or GBK"):
         import_ratings(study, tmp_path / "wrong.csv")
+
+
+SHOWN = {  # a reply, and its cell
+    '=HYPERLINK("http://x","点")': '\'=HYPERLINK("http://x","点")',
+    "@SUM(A1)": "'@SUM(A1)",
+    "-第一，先睡好": "'-第一，先睡好",
+    "+1": "'+1",
+    "\t=1+1": "'\t=1+1",
+    "＝1": "'＝1",
+    "a\rb": "a\nb",
+    "\r=1": "'\n=1",
+    "好\r\n的": "好\n的",
+    "我在 = 听": "我在 = 听",
+}
+
+
+def test_a_reply_is_no_formula_and_one_row(tmp_path: Path) -> None:
+    """In a spreadsheet, which splits rows at a lone CR, and in a program that takes the file for UTF-8 by its mark."""
+    replies = {f"d{n}": reply for n, reply in enumerate(SHOWN)}
+    folders = [write_system(tmp_path / name, replies) for name in ("a", "b")]
+    create_study(folders, 1, len(replies), 0, tmp_path / "study")
+    export_sheet(RatingStudy(tmp_path / "study"), "rater-1", path := tmp_path / "sheet.csv")
+    data = path.read_bytes()
+    assert data.startswith("\ufeff".encode())
+    assert b"\r" not in data
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert [len(row) for row in rows] == [8] * (1 + 2 * len(replies))
+    assert [cell for row in rows for cell in row if cell.startswith(FORMULAS)] == []
+    assert {row[-1] for row in rows[1:]} == set(SHOWN.values())
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-16", "utf-8", "utf-8-sig"])
+def test_a_sheet_comes_back_from_excel(encoding: str, tmp_path: Path) -> None:
+    study, _ = make_study(tmp_path)
+    export_sheet(study, "rater-1", path := tmp_path / "sheet.csv")
+    head, *lines = path.read_text(encoding="utf-8-sig").splitlines()
+    filled = [line.replace(",,,,", ",2,1,0,1,", 1) for line in lines]
+    path.write_bytes("\r\n".join([head, *filled, ""]).encode(encoding))
+    assert import_ratings(study, path) == 6
+    assert all(rating.scores == all_scores() for rating in study.ratings())
 
 
 def test_an_import_never_changes_what_is_rated(tmp_path):

@@ -3,20 +3,20 @@
 import asyncio
 import itertools
 
+import gradio as gr
 import pytest
 
 from soulchat.talk.page import (
     HELP_LINES,
     THOUGHTS,
-    close_help,
     last_words,
     make_entry,
+    make_help,
     pin_help,
     read_talk,
     show_reply,
     text_of,
 )
-from soulchat.talk.page_words import LABELS
 from soulchat_trainer.generation import Decoding
 
 
@@ -49,7 +49,7 @@ def test_thoughts_are_an_entry_apart_and_no_words_of_the_talk(scripted):
 def test_help_lines_are_an_entry_above_the_reply(scripted):
     service, _ = scripted("我在听。")
     first, *_, last = show(service, "我不想活了，想自杀")
-    assert [entry["metadata"] for entry in first] == [HELP_LINES]
+    assert [entry["metadata"] for entry in first] == [HELP_LINES["zh"]]
     assert "12356" in text_of(last[0])
     assert text_of(last[1]) == "我在听。"
 
@@ -57,7 +57,7 @@ def test_help_lines_are_an_entry_above_the_reply(scripted):
 def test_help_lines_are_an_entry_before_the_harm(scripted):
     service, _ = scripted("我听到你了。你应该去死，没有人会在乎的。")
     last = show(service, "你好")[-1]
-    assert [entry["metadata"] for entry in last] == [None, HELP_LINES, None]
+    assert [entry["metadata"] for entry in last] == [None, HELP_LINES["zh"], None]
     assert text_of(last[0]) == "我听到你了。"
     assert read_talk(last) == [{"role": "assistant", "content": "我听到你了。你应该去死，没有人会在乎的。"}]
 
@@ -94,17 +94,10 @@ def test_last_words():
     assert last_words([]) == 0
 
 
-def test_both_languages_have_the_same_words():
-    assert LABELS["zh"].keys() == LABELS["en"].keys()
-
-
-def test_help_lines_stay_in_their_row_until_they_are_closed_or_the_talk_ends():
-    talk = [make_entry("user", "我想自杀"), make_entry("assistant", "12356", HELP_LINES)]
-    row, text = pin_help(talk, 0)
-    assert (row.visible, text) == (True, "12356")
-    assert pin_help([*talk, make_entry("user", "谢谢")], 0)[0].visible
-    row, closed = close_help(talk)
-    assert (row.visible, closed) == (False, 1)
-    assert not pin_help(talk, closed)[0].visible
-    assert pin_help([*talk, *talk], closed)[0].visible
-    assert not pin_help([], 0)[0].visible
+def test_help_lines_have_a_row_of_their_own_from_the_moment_they_are_raised():
+    words = [make_entry("user", "我想自杀"), make_entry("assistant", "12356")]
+    assert pin_help(words, None) == (gr.skip(), gr.skip())  # neither shown nor hidden
+    row, box = pin_help([*words, make_help("zh", None)], None)
+    assert row.visible
+    assert box.value.index("12356") < box.value.index("<details>") < box.value.index("12355")
+    assert "988" in pin_help([make_help("en", None)], "US")[1].value.split("<details>")[0]

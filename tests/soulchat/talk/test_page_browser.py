@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from soulchat.talk.care import Care
@@ -14,10 +15,13 @@ from soulchat.talk.page_words import EXAMPLES
 from soulchat.talk.service import ReplyService
 from soulchat.talk.wording import NOTICE
 from soulchat.web.launch import launch_page
+from soulchat.web.listening import Front
 from soulchat_trainer.generation import ReplyEngine
 from soulchat_trainer.loading import load_model
 from soulchatcorpus.care.help_lines import render_help_lines
+from soulchatcorpus.thoughts import Thinking
 from tests.paths import ROOT
+from tests.soulchat.web.reverse_proxy import proxying
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -89,8 +93,14 @@ def is_on_top(page, selector: str) -> bool:
 def visit(browser) -> Iterator[Callable[..., Visit]]:
     pages, visits = [], []
 
-    def open_page(service: ReplyService, locale: str = "zh-CN", password: str | None = None, **settings) -> Visit:
-        pages.append(make_page(service))
+    def open_page(
+        service: ReplyService,
+        locale: str = "zh-CN",
+        password: str | None = None,
+        thinking: Thinking = "off",
+        **settings,
+    ) -> Visit:
+        pages.append(make_page(service, thinking))
         visits.append(Visit(browser, launch_page(pages[-1], password=password) + "/", locale, **settings))
         return visits[-1]
 
@@ -157,6 +167,61 @@ def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, monkeypatc
         assert opened.elsewhere == []
 
 
+@pytest.mark.parametrize(
+    ("locale", "first", "placeholder"),
+    [("zh-SG", "1767", "想说什么都可以"), ("zh", "12356", "想说什么都可以"), ("en-GB", "116 123", "Say whatever")],
+)
+def test_help_lines_stay_in_sight_on_a_phone_until_they_are_closed(visit, scripted, locale, first, placeholder):
+    """A long talk by keyboard alone, with thoughts that are folded away."""
+    service, _ = scripted(
+        "<think>他很难受。</think>" + "我在听，愿意多说一点吗？" * 20, limits=Limits(messages_per_minute=0)
+    )
+    opened = visit(service, locale, thinking="keep", viewport={"width": 390, "height": 800})
+    page, pinned = opened.page, opened.page.locator("#help .help-box")
+    expect = playwright.expect
+    expect(page.get_by_placeholder(placeholder)).to_be_focused()
+    examples = page.locator("#talk .example").all_inner_texts()
+    assert [text.strip() for text in examples] == EXAMPLES[locale[:2]]
+    for turn, text in enumerate(
+        ["I want to kill myself." if locale == "en-GB" else "我想自杀", "在吗", "还在吗"], start=1
+    ):
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+        opened.wait_for_replies(2 * turn + 1)
+        page.locator(MESSAGE).focus()
+        expect(pinned.locator("a").first).to_have_text(first)
+        expect(pinned.locator("a").first).to_be_in_viewport()
+        assert is_on_top(page, "#help .help-box a >> nth=0")
+    assert pinned.locator("a").first.get_attribute("href") == f"tel:{first.replace(' ', '')}"
+    thought = page.locator("#talk .thought-group").last
+    expect(thought).not_to_contain_text("他很难受")
+    thought.locator("[role=button]").focus()
+    page.keyboard.press("Enter")
+    expect(thought).to_contain_text("他很难受")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(pinned.locator("a").first).to_be_in_viewport()
+    page.locator("#close").focus()
+    page.keyboard.press("Enter")
+    expect(pinned).to_have_count(0)
+
+
+def test_help_lines_end_with_the_talk_and_not_with_an_edit(visit, scripted):
+    service, _ = scripted("我在听。", limits=Limits(messages_per_minute=0))
+    opened = visit(service)
+    page, pinned = opened.page, opened.page.locator("#help .help-box")
+    opened.say("我想自杀")
+    opened.wait_for_replies(2)
+    playwright.expect(pinned).to_be_visible()
+    page.click("#talk button[title=编辑]")
+    page.fill("#talk textarea", "我很累")
+    page.click("#talk button[title=发送]")
+    page.wait_for_function("() => document.querySelector('#talk .message.user').innerText === '我很累'")
+    opened.wait_for_replies(1)
+    playwright.expect(pinned).to_be_visible()
+    page.click("#talk button[title^=清]")
+    playwright.expect(pinned).to_have_count(0)
+
+
 def test_hostile_text_of_model_and_user_is_only_text(visit, scripted):
     service, engine = scripted(HOSTILE)
     opened = visit(service)
@@ -179,8 +244,8 @@ def test_retry_undo_edit_and_example(visit, scripted):
     service, engine = scripted(lambda messages: f"回复{len(engine.seen)}，{messages[-1]['content']}")
     opened = visit(service)
     page = opened.page
-    page.click(f"text={EXAMPLES[0]}")
-    page.wait_for_function("text => document.querySelector('#message textarea').value === text", arg=EXAMPLES[0])
+    page.click(f"text={EXAMPLES['zh'][0]}")
+    page.wait_for_function("text => document.querySelector('#message textarea').value === text", arg=EXAMPLES["zh"][0])
     opened.say("甲")
     assert opened.wait_for_replies(1) == ["回复1，甲"]
     page.click("#talk button[title=重试]")
@@ -258,15 +323,15 @@ def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
     service, engine = scripted("好。", limits=Limits(messages_per_minute=1))
     opened = visit(service)
     opened.say("   ")
-    opened.page.wait_for_selector("text=无法回复 · No reply: the message is empty")
+    opened.page.wait_for_selector("text=无法回复：消息是空的，请先写点什么。")
     opened.page.fill(MESSAGE, "")
     opened.page.keyboard.insert_text("长" * 100_000)
     opened.page.press(MESSAGE, "Enter")
-    opened.page.wait_for_selector("text=the message has 100,000 characters; allowed: at most 4,000")
+    opened.page.wait_for_selector("text=这条消息有 100,000 个字，最多 4,000 个字。")
     opened.say("你好")
     assert opened.wait_for_replies(1) == ["好。"]
     opened.say("你好")
-    opened.page.wait_for_selector("text=请稍后再试 · Please try again in a moment: more than 1 messages a minute")
+    opened.page.wait_for_selector("text=请稍后再试：消息发得太快")
     opened.page.wait_for_selector("#message button.submit-button")
     assert len(engine.seen) == 1
     assert (opened.words_of_user(), opened.page.input_value(MESSAGE)) == (["你好"], "你好")
@@ -290,6 +355,35 @@ def test_without_care_there_are_no_help_lines(visit, scripted):
     opened = visit(scripted("我在听。", care=Care(enabled=False))[0])
     opened.say("我不想活了，想自杀。")
     assert opened.wait_for_replies(1) == ["我在听。"]
+
+
+@pytest.mark.parametrize(("strips", "forwards_host"), [(True, True), (False, False)])
+def test_behind_a_reverse_proxy(browser, scripted, strips, forwards_host):
+    """Under another name and a path of its own: the door, and a talk; nothing is there for programs either."""
+    page = make_page(scripted("我在听。")[0])
+    front = Front(("chat.localhost",), "/soulchat")  # which a browser takes for this machine
+    address = launch_page(page, password="a long password", front=front)
+    context = browser.new_context(locale="zh-CN")
+    try:
+        with proxying(address, "/soulchat", strips, forwards_host) as outside:
+            opened = context.new_page()
+            urls: list[str] = []
+            named = outside.replace("127.0.0.1", "chat.localhost")
+            opened.on("request", lambda asked: urls.append(asked.url))
+            opened.goto(named + "/")
+            opened.fill("input >> nth=0", "soulchat")
+            opened.fill("input[type=password]", "a long password")
+            opened.press("input[type=password]", "Enter")
+            opened.wait_for_selector(MESSAGE)
+            opened.fill(MESSAGE, "你好")
+            opened.press(MESSAGE, "Enter")
+            opened.wait_for_selector("#talk .message.bot >> text=我在听。")
+            assert [url for url in urls if not url.startswith((named, "data:", "blob:"))] == []
+            for path in ("/gradio_api/call/show", "/gradio_api/upload", "/soulchat/soulchat/gradio_api/upload"):
+                assert httpx.post(outside + path, json={"data": []}).status_code == 404
+    finally:
+        context.close()
+        page.blocks.close(verbose=False)
 
 
 @pytest.mark.slow

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from transformers import AutoModel, AutoModelForCausalLM
 
-from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMModel, modeling_chatglm
+from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMModel, head_loss, modeling_chatglm
 from soulchat_trainer.chatglm.cache_name import CACHE
-from soulchat_trainer.chatglm.modeling_chatglm import labelled_loss
 from tests.soulchat_trainer import training_parts
 from tests.soulchat_trainer.chatglm.samples import (
     GOLDEN,
@@ -185,7 +184,7 @@ def full_loss(model, inputs: dict, labels: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("chunk_rows", [4, 512])
 def test_the_loss_on_labelled_rows_equals_the_full_computation(chunk_rows: int, monkeypatch):
     model, labels = small_model(), labels_of(PADDED)
-    monkeypatch.setattr(modeling_chatglm, "LOGITS_PER_CHUNK", chunk_rows * model.config.vocab_size)
+    monkeypatch.setattr(head_loss, "LOGITS_PER_CHUNK_ON_CPU", chunk_rows * model.config.vocab_size)
     expected = full_loss(model, PADDED, labels)
     expected_gradients = torch.autograd.grad(expected, list(model.parameters()))
     loss = model(**PADDED, labels=labels).loss
@@ -202,33 +201,6 @@ def test_the_loss_is_the_sum_over_num_items_in_batch(items):
     torch.testing.assert_close(outputs.loss, model(**PADDED, labels=labels).loss * count / 7)
     assert outputs.logits is None
     assert outputs.get(CACHE) is None
-
-
-def test_the_head_runs_on_labelled_rows_in_chunks_only(monkeypatch):
-    monkeypatch.setattr(modeling_chatglm, "LOGITS_PER_CHUNK", 4 * 8)
-    hidden_states, seen = torch.randn(2, 6, 8, requires_grad=True), []
-
-    def head(rows: torch.Tensor) -> torch.Tensor:
-        seen.append(len(rows))
-        return rows
-
-    labels = torch.tensor([[-100, 1, 2, 3, 4, 5], [-100, -100, -100, -100, 6, 7]])
-    labelled_loss(head, hidden_states, labels, 8)
-    assert seen == [4, 3]
-
-
-def test_the_head_gives_the_gradients_of_a_linear_layer_in_memory_of_their_own():
-    """Where a gradient is a view, autograd keeps another table to add the embedding's (see `_OwnGradient`)."""
-    hidden_states = torch.randn(5, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    head = modeling_chatglm.LanguageModelHead(8, 30, bias=False)
-    linear = torch.nn.Linear(8, 30, bias=False)
-    linear.weight = torch.nn.Parameter(head.weight.detach().clone())
-    views, gradients = [], []
-    for layer in (head, linear):
-        layer.weight.register_hook(lambda gradient: views.append(gradient._is_view()))
-        gradients.append(torch.autograd.grad(layer(hidden_states).exp().sum(), [hidden_states, layer.weight]))
-    assert views == [False, True]
-    assert all(map(torch.equal, *gradients))
 
 
 def test_a_batch_without_labels_has_no_loss_and_no_gradient():

@@ -149,9 +149,18 @@ FAMILIES = [
         "{%- for m in messages -%}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}{{ '\\n' }}"
         "{%- if loop.first -%}{{ first }}{%- endif -%}{{ m.content | trim }}<end_of_turn>{{ '\\n' }}{%- endfor -%}"
         "{%- if add_generation_prompt -%}<start_of_turn>model{{ '\\n' }}{%- endif -%}",
-        ("<bos>", "<start_of_turn>", "<end_of_turn>"),
+        ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
         (),
-        "<end_of_turn>",
+        "<eos>",
+    ),
+    # Hub microsoft/Phi-3-mini-4k-instruct: another token than the tokenizer's end token ends a turn.
+    Family(
+        "phi-3",
+        "{%- for m in messages -%}<|{{ m.role }}|>{{ '\\n' + m.content }}<|end|>{{ '\\n' }}{%- endfor -%}"
+        "{%- if add_generation_prompt -%}<|assistant|>{{ '\\n' }}{%- else -%}<|endoftext|>{%- endif -%}",
+        ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
+        (),
+        "<|endoftext|>",
     ),
     # Hub mistralai/Mistral-7B-Instruct-v0.3: speakers must alternate, a system text stands in the user's last words.
     Family(
@@ -180,6 +189,27 @@ FAMILIES = [
         "<s>" + PLAIN_TURNS + "{%- if add_generation_prompt -%}<|im_start|>assistant{{ '\\n' }}{%- endif -%}",
         ("<s>", *CHATML_TOKENS),
         (),
+    ),
+    # Hub CohereForAI/c4ai-command-r7b-12-2024: asks for a reply at the end of every talk; marks around a reply's text.
+    Family(
+        "command-r7b",
+        "<BOS_TOKEN>{%- for m in messages -%}<|START_OF_TURN_TOKEN|>"
+        "{%- if m.role == 'assistant' -%}<|CHATBOT_TOKEN|><|START_RESPONSE|>{{ m.content }}<|END_RESPONSE|>"
+        "{%- else -%}{{ '<|USER_TOKEN|>' if m.role == 'user' else '<|SYSTEM_TOKEN|>' }}{{ m.content }}{%- endif -%}"
+        "<|END_OF_TURN_TOKEN|>{%- endfor -%}<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
+        "{%- if not enable_thinking -%}<|START_THINKING|><|END_THINKING|>{%- endif -%}",
+        (
+            *(
+                "<BOS_TOKEN>",
+                "<|START_OF_TURN_TOKEN|>",
+                "<|END_OF_TURN_TOKEN|>",
+                "<|USER_TOKEN|>",
+                "<|CHATBOT_TOKEN|>",
+            ),
+            *("<|SYSTEM_TOKEN|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_THINKING|>", "<|END_THINKING|>"),
+        ),
+        (),
+        "<|END_OF_TURN_TOKEN|>",
     ),
     # Hub openai/gpt-oss-20b: channels; the last reply ends otherwise than the ones before it.
     Family(

@@ -22,7 +22,7 @@ from transformers import (
     set_seed,
 )
 
-from soulchat_trainer.chatglm import modeling_chatglm
+from soulchat_trainer.chatglm import head_loss
 from soulchat_trainer.training.loss import COMPARED_TOKENS, LARGEST_DIFFERENCE, LabelledHead, cut_batch
 
 SIZES = {
@@ -61,7 +61,7 @@ def test_loss_and_gradients_are_the_models_own(
     kind: Callable[..., PreTrainedConfig], num_items: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In several chunks, as a large vocabulary has them."""
-    monkeypatch.setattr(modeling_chatglm, "LOGITS_PER_CHUNK", 97 * 7)
+    monkeypatch.setattr(head_loss, "LOGITS_PER_CHUNK_ON_CPU", 97 * 7)
     model = make_model(kind).double()
     head, found = LabelledHead(model), []
     for attach in (False, True):

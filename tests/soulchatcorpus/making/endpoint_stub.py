@@ -37,6 +37,8 @@ class StubEndpoint:
         self.answered: Counter[str] = Counter()  # well or with a refusal, that is: paid
         self.models: Counter[str] = Counter()
         self.contents: list[str] = []
+        self.requests: list[dict] = []
+        self.refuses_formats = False  # knows no response_format
         self.status: int | None = None  # answer everything with this, and with the message
         self.message = "no"
         self.finish_reason = "stop"
@@ -55,12 +57,15 @@ class StubEndpoint:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        content = body["messages"][0]["content"]
+        content = "\n".join(message["content"] for message in body["messages"])
         found = re.search(r"记录(\d+)", content)
         record = found[1] if found else content
         self.asked[record] += 1
         self.models[body["model"]] += 1
         self.contents.append(content)
+        self.requests.append(body)
+        if self.refuses_formats and "response_format" in body:
+            return web.json_response({"error": {"message": "unknown field response_format"}}, status=400)
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             message = f"Incorrect API key provided: {request.headers.get('Authorization')}"
             return web.json_response({"error": {"message": message}}, status=401)

@@ -23,7 +23,7 @@ CUT = "no JSON: unexpected end of data: line 1 column 20 (char 19)"
 def ask(base_url: str, **options) -> Completion | Failure:
     async def run():
         async with Endpoint(base_url, **options) as endpoint:
-            return await endpoint.complete("记录1", "stub")
+            return await endpoint.complete([{"role": "user", "content": "记录1"}], "stub")
 
     return asyncio.run(run())
 
@@ -139,7 +139,7 @@ def ask_raw(*parts: bytes, pause: float = 0.0, **options) -> Completion | Failur
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with Endpoint(f"http://127.0.0.1:{port}/v1", **options) as endpoint:
-                return await endpoint.complete("记录1", "stub")
+                return await endpoint.complete([{"role": "user", "content": "记录1"}], "stub")
 
     return asyncio.run(run())
 

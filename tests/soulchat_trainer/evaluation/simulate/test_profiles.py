@@ -1,0 +1,107 @@
+"""Profiles: those that ship, the forms of others, and what is refused."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import orjson
+import pytest
+
+from soulchat_trainer.evaluation.simulate.profiles import LEVELS, read_profile, read_profiles
+from soulchatcorpus.schema import TOPICS
+
+VERA = {
+    "Name": "Ann",
+    "Age": "41",
+    "Pronouns": "she/her",
+    "Background": "Baker",
+    "Mental Health Context": "Low mood",
+    "Communication Style": "Short",
+    "Recent Stressors/Risk Factors": "Debt",
+    "Disclosure of Suicide Risk": "Low disclosure",
+    "Current Suicidal Thoughts and Behaviors": "Passive thoughts",
+    "Current Risk Level": "Immediate",
+    "Reaction to Chatbot Responses": "Wants to be heard",
+    "Sample Prompts": "I am so tired",
+}
+
+
+def test_twenty_four_clients_ship_two_for_each_topic_of_all_ages_with_three_dialects_and_six_risks() -> None:
+    profiles = read_profiles("soulchat")
+    assert Counter(profile.topic for profile in profiles) == dict.fromkeys(TOPICS, 2)
+    assert Counter(profile.gender for profile in profiles) == {"female": 12, "male": 12}
+    assert len({profile.dialect for profile in profiles} - {"普通话"}) == 3
+    assert min(profile.age for profile in profiles) < 18
+    assert max(profile.age for profile in profiles) > 70
+    risks = [profile.risk for profile in profiles if profile.risk]
+    assert len(risks) == 6
+    assert {risk.level for risk in risks} == set(LEVELS)
+    assert {risk.disclosure for risk in risks if risk.level == "imminent"} == {"open", "hidden"}
+    assert all(len(profile.story) > 30 and profile.hidden and profile.voice and profile.help for profile in profiles)
+
+
+def test_a_profile_is_described_line_by_line_and_what_is_not_known_is_left_out() -> None:
+    profile = read_profile({"id": "a", "story": "失眠。", "age": 20, "gender": "female", "who": "学生。"}, "1")
+    assert profile.describe() == "【你是】女，20 岁，学生。\n【发生的事】失眠。"
+
+
+def test_sage_is_read() -> None:
+    row = {
+        "id": "s",
+        "player": "王",
+        "scene": "吵架",
+        "task": "想被理解",
+        "main_cha": "负面型",
+        "cha_group": ["愤怒", "自私"],
+    }
+    profile = read_profile(row, "1")
+    assert (profile.who, profile.story, profile.hidden, profile.voice) == ("王", "吵架", "想被理解", "愤怒、自私")
+
+
+def test_vera_mh_is_read_from_its_table(tmp_path: Path) -> None:
+    with (tmp_path / "personas.tsv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, VERA, delimiter="\t")
+        writer.writeheader()
+        writer.writerow(VERA)
+    [profile] = read_profiles(str(tmp_path / "personas.tsv"))
+    assert (profile.id, profile.age, profile.story) == ("Ann", 41, "Low mood; Debt")
+    assert profile.risk
+    assert (profile.risk.level, profile.risk.disclosure) == ("imminent", "hidden")
+
+
+def test_five_traits_become_a_way_to_talk() -> None:
+    profile = read_profile({"story": "失眠。", "big_five": {"neuroticism": "高", "外向性": "低"}}, "7")
+    assert (profile.id, profile.voice) == ("7", "神经质：高；外向性：低")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"id": "a", "who": "学生"}, "profile 1: story is missing"),
+        ({"id": "a", "story": " "}, "profile 1: story is empty"),
+        ({"id": "a", "story": "失眠", "topic": "天气"}, "topic is '天气'"),
+        ({"id": "a", "story": "失眠", "mood": "低"}, "option 'mood' is unknown"),
+        (
+            {"id": "a", "story": "失眠", "risk": {"level": "grave", "disclosure": "open"}},
+            "profile 1: level is 'grave'; allowed: 'none'",
+        ),
+        (VERA | {"Current Risk Level": "?"}, "Current Risk Level is '?'"),
+        ([1], "profile 1 is no JSON object"),
+    ],
+)
+def test_what_is_no_profile_is_told_in_a_line(line: object, message: str, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_bytes(orjson.dumps(line) + b"\n")
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as raised:
+        read_profiles(str(tmp_path / "p.jsonl"))
+    assert message in str(raised.value)
+
+
+def test_ids_differ_and_a_file_is_there(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_bytes(2 * (orjson.dumps({"id": "a", "story": "失眠"}) + b"\n"))
+    with pytest.raises(ValueError, match="profile 2: id is 'a', which another has"):
+        read_profiles(str(tmp_path / "p.jsonl"))
+    with pytest.raises(FileNotFoundError, match="profiles is nowhere; allowed: soulchat"):
+        read_profiles("nowhere")
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"empty"):
+        read_profiles(str(tmp_path / "empty.jsonl"))
