@@ -152,11 +152,7 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
         "unsafe_replies": sum(not _is_safe(reply, rules) for reply in replies),
         "left_out": dict(found.left_out),
         "rules": rules.model_dump(exclude={"form"}),
-        "asked": {
-            name: question
-            for name, question in ratings.asked.items()
-            if ratings.pairs or name in (*rules.aspects, SAFETY)
-        },
+        "asked": {name: question for name, question in ratings.asked.items() if name in asked},
         "judged_by": ratings.judged_by,
         "raters": ratings.raters,
         "agreement": ratings.agreement,
