@@ -14,7 +14,7 @@ prompt: |                            # the judge's
 aspects:
   - name: warmth
     title: {en: Warmth, zh: 温暖}
-    question: {en: Is the reply warm?, zh: 回复是否温暖？}
+    question: {en: "Is the reply warm?", zh: 回复是否温暖？}
     scale:
       0: {en: cold, zh: 冷淡}
       1: {en: warm, zh: 温暖}
