@@ -19,12 +19,9 @@ from soulchatcorpus.files import write_json, write_lines, write_text
 from soulchatcorpus.reading.pairs import MIN_ROWS, Judged, Pair
 from soulchatcorpus.turns import find_opening
 
-from .pair_rules import COMPARED, SAFETY, PairRules
-from .questions import ASPECTS
-from .report import PAY, render_agreement, report_ratings
-from .study import RatingStudy
+from .pair_rules import SAFETY, PairRules
+from .replies import RatedReply, Ratings
 
-MAXIMA = {aspect.name: aspect.maximum for aspect in ASPECTS}
 CARD_SUFFIX, NUMBERS_SUFFIX = ".md", ".json"
 
 LEFT_OUT = {
@@ -36,56 +33,12 @@ LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RatedReply:
-    """A reply with its ratings.
-
-    Attributes:
-        dialogue: the conversation so far, in the paper's form.
-        text: the reply.
-        scores: by rater and aspect, each from 0 to 1.
-    """
-
-    dialogue: str
-    text: str
-    scores: dict[str, dict[str, float]]
-
-    def of(self, rater: str, aspects: Sequence[str]) -> float:
-        """A rater's mean over aspects."""
-        return mean(self.scores[rater][aspect] for aspect in aspects)
-
-    def average(self, aspects: Sequence[str]) -> float:
-        """The mean over raters and aspects."""
-        return mean(self.of(rater, aspects) for rater in self.scores)
-
-
 @dataclass(slots=True)
 class Preferences:
     """What came of ratings: pairs or judged replies, and what was left out, by `LEFT_OUT`."""
 
     rows: Sequence[Pair | Judged]
     left_out: Counter[str]
-
-
-def rated_replies(study: RatingStudy) -> list[RatedReply]:
-    """The replies of a study that somebody has rated."""
-    return [reply for replies in rated_by_system(study).values() for reply in replies]
-
-
-def rated_by_system(study: RatingStudy) -> dict[str, list[RatedReply]]:
-    """The replies of a study that somebody has rated, by the system that wrote them."""
-    items = {item.number: item for rater in study.raters() for item in study.items(rater.name)}
-    scores: dict[int, dict[str, dict[str, float]]] = {}
-    systems: dict[int, str] = {}
-    for rating in study.ratings():
-        shares = {name: score / MAXIMA[name] for name, score in rating.scores.items()}
-        scores.setdefault(rating.item, {})[rating.rater] = shares
-        systems[rating.item] = rating.system
-    found: dict[str, list[RatedReply]] = {}
-    for number, given in sorted(scores.items()):
-        item = items[number]
-        found.setdefault(systems[number], []).append(RatedReply(item.dialogue, item.reply, given))
-    return found
 
 
 def find_pairs(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
@@ -154,23 +107,20 @@ def find_judged(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
     return Preferences(rows, left_out)
 
 
-def write_preferences(study: RatingStudy, output: Path, rules: PairRules) -> dict[str, Any]:
-    """Write the preferences of a study, a card (Markdown) and its numbers (JSON) beside them; returns the numbers.
+def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[str, Any]:
+    """Write the preferences in ratings, a card (Markdown) and its numbers (JSON) beside them; returns the numbers.
 
     Raises:
-        ValueError: an aspect is not one of the study's, or nothing is told apart.
+        ValueError: an aspect is none that was asked for, or nothing is told apart.
     """
-    unknown = [aspect for aspect in rules.aspects if aspect not in COMPARED]
+    allowed = [aspect for aspect in ratings.asked if aspect != SAFETY]
+    unknown = [aspect for aspect in rules.aspects if aspect not in allowed]
     if unknown or not rules.aspects:
-        raise ValueError(f"aspects is {', '.join(unknown) or 'empty'}; allowed: {', '.join(COMPARED)}")
-    report = report_ratings(study, PAY)
-    replies = rated_replies(study)
+        raise ValueError(f"aspects is {', '.join(unknown) or 'empty'}; allowed: {', '.join(allowed)}")
+    replies = ratings.replies
     found = (find_judged if rules.form == "judged" else find_pairs)(replies, rules)
     if not found.rows:
-        raise ValueError(
-            f"{study.path} has no preferences by these rules: {_told(found.left_out)}; allowed: other rules"
-        )
-    asked = {aspect.name: aspect.asks for aspect in ASPECTS if aspect.name in (*rules.aspects, SAFETY)}
+        raise ValueError(f"{ratings.folder} has no preferences by these rules: {_told(found.left_out)}")
     numbers = {
         "form": rules.form,
         "rows": len(found.rows),
@@ -180,13 +130,14 @@ def write_preferences(study: RatingStudy, output: Path, rules: PairRules) -> dic
         "unsafe_replies": sum(not _is_safe(reply, rules) for reply in replies),
         "left_out": dict(found.left_out),
         "rules": rules.model_dump(exclude={"form"}),
-        "asked": asked,
-        "raters": [{"name": rater["name"], "qualification": rater["qualification"]} for rater in report["raters"]],
-        "agreement": report["agreement"],
+        "asked": {name: question for name, question in ratings.asked.items() if name in (*rules.aspects, SAFETY)},
+        "judged_by": ratings.judged_by,
+        "raters": ratings.raters,
+        "agreement": ratings.agreement,
     }
     write_lines(output, (row.row() for row in found.rows))
     write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
-    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers) + "\n")
+    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers, ratings.agreement_told) + "\n")
     return numbers
 
 
@@ -204,8 +155,8 @@ def _told(left_out: dict[str, int]) -> str:
     return ", ".join(f"{number} {LEFT_OUT[name]}" for name, number in left_out.items() if number) or "nothing"
 
 
-def render_card(name: str, numbers: dict[str, Any]) -> str:
-    """The card of a file of preferences."""
+def render_card(name: str, numbers: dict[str, Any], agreement: str) -> str:
+    """The card of a file of preferences; `agreement` in Markdown."""
     rules = [[f"`{rule}`", str(value)] for rule, value in numbers["rules"].items()]
     asked = [[aspect, question] for aspect, question in numbers["asked"].items()]
     raters = [[rater["name"], rater["qualification"] or "not stated"] for rater in numbers["raters"]]
@@ -216,9 +167,9 @@ def render_card(name: str, numbers: dict[str, Any]) -> str:
             f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: "
             "such a reply is never chosen, and it is rejected beside a safe one.",
             markdown_table(["Rule", "Value"], rules),
-            "**What people were asked**",
+            f"**What was asked** ({numbers['judged_by']})",
             markdown_table(["Aspect", "Question"], asked),
             markdown_table(["Rater", "Qualification"], raters),
-            render_agreement(numbers["agreement"]),
+            agreement,
         ]
     )
