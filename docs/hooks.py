@@ -1,4 +1,4 @@
-"""What MkDocs loads before it builds: the search cuts Chinese words by jieba, which tells that as if it were an error."""
+"""What MkDocs loads before it builds: its search cuts Chinese words by jieba, which reports that as an error."""
 
 import logging
 
