@@ -126,7 +126,7 @@ class Endpoint:
         self._key = os.environ.get(KEY_VARIABLE, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
             raise EndpointError(
-                f"{KEY_VARIABLE} has characters that a key cannot have; allowed: letters, digits and punctuation"
+                f"{KEY_VARIABLE} has characters that no key has; allowed: letters, digits, punctuation"
             )
         if not self._key and not is_loopback(base_url):
             raise EndpointError(
