@@ -291,6 +291,7 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
         text=True,
     )
     assert built.returncode == 0, built.stderr
+    assert "prefix dict" not in built.stderr  # jieba's, of the search
     assert (tmp_path / "api" / "index.html").stat().st_size > 50_000
 
 

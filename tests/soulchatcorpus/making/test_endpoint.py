@@ -192,6 +192,13 @@ def test_an_endpoint_that_does_not_count_is_estimated():
     assert completion == Completion("a", "stop", 3, 1)
 
 
+def test_a_refusal_in_a_field_of_its_own_is_an_answer_that_was_stopped():
+    body = b'{"choices": [{"message": {"content": null, "refusal": "I will not"}, "finish_reason": "stop"}]}'
+    completion = ask_raw(http(body))
+    assert isinstance(completion, Completion)
+    assert (completion.text, completion.finish_reason) == ("I will not", "content_filter")
+
+
 def test_what_is_no_http_is_malformed():
     failure = ask_raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
     assert (failure.reason, failure.raw) == ("malformed", "")
