@@ -87,8 +87,12 @@ def table(
     folders: Annotated[list[Path], typer.Argument(help="Folders with results.json.", metavar="DIR…")],
     format: Annotated[str, typer.Option(help="markdown or latex.")] = "markdown",
     chart: Annotated[Path | None, typer.Option(help="Also draw a bar chart into this .png.")] = None,
+    judged: Annotated[
+        Path | None, typer.Option(help="Folder of `soulchat judge run`: what a judge and people say, as columns.")
+    ] = None,
 ) -> None:
     """Print Table 1 of some results, with the paper's rows in a block of their own."""
+    from soulchat_trainer.evaluation.opinions import read_opinions
     from soulchat_trainer.evaluation.tables import FORMATS, draw_chart, read_tables
 
     if format not in FORMATS:
@@ -96,4 +100,4 @@ def table(
     tables = read_tables(folders)
     if chart is not None:
         draw_chart(tables, chart)
-    typer.echo(FORMATS[format](tables))
+    typer.echo(FORMATS[format](tables, read_opinions(judged) if judged else None))
