@@ -148,6 +148,9 @@ def talks(
     retry: Retry = False,
     send_unmasked: Unmasked = False,
     yes: Yes = False,
+    judged: Annotated[
+        Path | None, typer.Option(help="A folder of `soulchat judge run` on these talks, to stand beside.")
+    ] = None,
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
 ) -> None:
@@ -186,7 +189,7 @@ def talks(
         return
     runs = ask_for_consent(runs)
     with Bar() as bar:
-        results = benchmark_talks(runs, output, real, bar.show)
+        results = benchmark_talks(runs, output, real, bar.show, judged)
     print_markdown(render_table(results))
     typer.echo(f"\n{output / 'talks.html'}")
 

@@ -38,12 +38,30 @@ class RatedReply:
 
 
 @dataclass(frozen=True, slots=True)
+class RatedPair:
+    """Two replies that were compared.
+
+    Attributes:
+        dialogue: the conversation so far, in the paper's form.
+        first, second: the replies.
+        votes: by rater, from -1, the first is better, to 1, the second is.
+        safety: by rater, from 0 to 1: whether the better one is safe.
+    """
+
+    dialogue: str
+    first: str
+    second: str
+    votes: dict[str, float]
+    safety: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Ratings:
-    """Rated replies, and by whom and how.
+    """Rated replies or pairs of them, and by whom and how.
 
     Attributes:
         folder: of the study or of the judge.
-        by_system: the replies, by the system that wrote them.
+        by_system: the replies, by the system that wrote them; `pairs`: those that were compared instead.
         asked: the question of each aspect.
         judged_by: raters, or which judge.
         raters: their names and qualifications.
@@ -57,6 +75,7 @@ class Ratings:
     raters: list[dict[str, str]]
     agreement: dict[str, Any]
     agreement_told: str
+    pairs: Sequence[RatedPair] = ()
 
     @property
     def replies(self) -> list[RatedReply]:
@@ -76,7 +95,7 @@ def read_ratings(folder: Path) -> Ratings:
     return Ratings(
         folder,
         _by_system(study),
-        {aspect.name: aspect.asks for aspect in ASPECTS},
+        {aspect.name: aspect.question.en for aspect in ASPECTS},
         RATERS,
         [{"name": rater["name"], "qualification": rater["qualification"]} for rater in report["raters"]],
         report["agreement"],

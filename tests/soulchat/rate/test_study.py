@@ -200,7 +200,7 @@ def test_automatic_scores_are_of_all_predictions(tmp_path):
 
 
 def test_the_questions_are_the_papers():
-    assert [(aspect.name, aspect.abbreviation, aspect.maximum) for aspect in ASPECTS] == [
+    assert [(aspect.name, aspect.heading, aspect.maximum) for aspect in ASPECTS] == [
         ("content", "Con.", 2),
         ("empathy", "Emp.", 2),
         ("helpfulness", "Hel.", 2),
