@@ -1,6 +1,13 @@
 """Chinese BLEU and ROUGE as the field computes them: exact, fast, and telling their settings."""
 
-from .agreement import agreement_interval, fleiss_kappa, percent_agreement
+from .agreement import (
+    agreement_interval,
+    fleiss_kappa,
+    intraclass_correlation,
+    krippendorff_alpha,
+    percent_agreement,
+    quadratic_kappa,
+)
 from .evaluate_cache import install_metric
 from .recipes import RECIPES, Recipe, compare_recipes
 from .scoring import METRIC_NAMES, bleu, paired_bootstrap, rouge, score
@@ -19,9 +26,12 @@ __all__ = [
     "bleu",
     "compare_recipes",
     "fleiss_kappa",
+    "intraclass_correlation",
+    "krippendorff_alpha",
     "likeliest_tokens",
     "paired_bootstrap",
     "percent_agreement",
+    "quadratic_kappa",
     "rouge",
     "score",
 ]

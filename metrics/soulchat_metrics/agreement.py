@@ -1,6 +1,11 @@
-"""Agreement of raters: Fleiss' kappa and percent agreement, with bootstrap intervals over the subjects."""
+"""Agreement of raters: Fleiss' kappa and percent agreement, with bootstrap intervals over the subjects.
 
+Beside them weighted kappa of two raters, the intraclass correlation, and Krippendorff's alpha.
+"""
+
+import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,3 +86,74 @@ def _check_counts(counts: ArrayLike) -> NDArray[np.int64]:
     if raters[0] < 2:
         raise ValueError(f"every row has {raters[0]} raters; agreement needs at least 2")
     return table.astype(np.int64)
+
+
+def quadratic_kappa(confusion: ArrayLike) -> float:
+    """Cohen's kappa of two raters with quadratic weights (Cohen, 1968).
+
+    Args:
+        confusion: [num_points, num_points], how often the first chose the row and the second the column.
+
+    Returns:
+        At most 1; nan where both always chose one and the same point, or there is nothing.
+    """
+    table = np.asarray(confusion, dtype=np.float64)
+    points = np.arange(len(table))
+    distance = (points[:, None] - points) ** 2
+    by_chance = np.outer(table.sum(axis=1), table.sum(axis=0)) * distance
+    if not by_chance.any():
+        return math.nan
+    return float(1 - (table * distance).sum() * table.sum() / by_chance.sum())
+
+
+def intraclass_correlation(ratings: ArrayLike) -> float:
+    """ICC(2,1): two-way random effects, absolute agreement, a single rater (Shrout and Fleiss, 1979).
+
+    Args:
+        ratings: [num_items, num_raters], without gaps.
+
+    Returns:
+        At most 1; nan where all ratings are equal, or there are fewer than two items or raters.
+    """
+    table = np.asarray(ratings, dtype=np.float64)
+    items, raters = table.shape
+    if items < 2 or raters < 2 or (table == table[0, 0]).all():
+        return math.nan
+    mean, by_item, by_rater = table.mean(), table.mean(axis=1), table.mean(axis=0)
+    of_items = raters * ((by_item - mean) ** 2).sum() / (items - 1)
+    of_raters = items * ((by_rater - mean) ** 2).sum() / (raters - 1)
+    residual = ((table - by_item[:, None] - by_rater + mean) ** 2).sum() / ((items - 1) * (raters - 1))
+    return float(
+        (of_items - residual) / (of_items + (raters - 1) * residual + raters * (of_raters - residual) / items)
+    )
+
+
+def krippendorff_alpha(counts: ArrayLike, level: Literal["ordinal", "nominal"] = "ordinal") -> float:
+    """Krippendorff's alpha of any number of raters, some of whom may lack on some items (Krippendorff, 2011).
+
+    Args:
+        counts: [num_items, num_points], how many raters gave the item the point; points in their order.
+        level: of the scale.
+
+    Returns:
+        At most 1; nan where all ratings of items with two or more are equal, or there are none.
+    """
+    table = np.asarray(counts, dtype=np.float64)
+    table = table[table.sum(axis=1) >= 2]
+    pairs = table / (table.sum(axis=1, keepdims=True) - 1)
+    observed = table.T @ pairs - np.diag(pairs.sum(axis=0))
+    totals = table.sum(axis=0)
+    expected = np.outer(totals, totals) - np.diag(totals)
+    distance = _distance(totals, level)
+    if not (expected * distance).any():
+        return math.nan
+    return float(1 - (totals.sum() - 1) * (observed * distance).sum() / (expected * distance).sum())
+
+
+def _distance(totals: NDArray[np.float64], level: Literal["ordinal", "nominal"]) -> NDArray[np.float64]:
+    """How far apart two points are: [num_points, num_points]."""
+    if level == "nominal":
+        return 1.0 - np.eye(len(totals))
+    # Ordinal: the ratings between the middles of both points, squared.
+    middles = np.cumsum(totals) - totals / 2
+    return (middles[:, None] - middles) ** 2

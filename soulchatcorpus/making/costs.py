@@ -1,8 +1,9 @@
-"""What a rewriting takes in tokens and money, before and while it runs."""
+"""What asking an endpoint takes in tokens and money, before and while it runs."""
 
 import math
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.resources import files
@@ -50,6 +51,28 @@ class Models:
     @property
     def without_price(self) -> list[str]:
         return [name for name in self.weights if name not in self.prices]
+
+
+@dataclass(slots=True, frozen=True)
+class Estimate:
+    """What a run would take."""
+
+    records: int
+    characters: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float
+
+
+def estimate_prompts(prompts: Iterable[tuple[str, str]], models: Models, reply_tokens: int) -> Estimate:
+    """Tokens and cost of sending prompts, each with the id of its record, for replies of about so many tokens."""
+    records = characters = tokens = 0
+    cost = 0.0
+    for record_id, prompt in prompts:
+        prompt_tokens = estimate_tokens(prompt)
+        records, characters, tokens = records + 1, characters + len(prompt), tokens + prompt_tokens
+        cost += models.cost(models.choose(record_id), prompt_tokens, reply_tokens)
+    return Estimate(records, characters, tokens, records * reply_tokens, cost)
 
 
 def read_models(models: str, prices: list[str]) -> Models:

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..schema import Message
 from .costs import estimate_tokens
@@ -76,6 +76,15 @@ class _Usage(_Checked):
 
 class _Message(_Checked):
     content: str
+    is_refusal: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_refusal(cls, given: Any) -> Any:
+        """Where answers follow a schema, a refusal stands in a field of its own."""
+        if isinstance(given, dict) and given.get("content") is None and isinstance(given.get("refusal"), str):
+            return {"content": given["refusal"], "is_refusal": True}
+        return given
 
 
 class _Choice(_Checked):
@@ -122,6 +131,7 @@ class Endpoint:
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
             )
         self._timeout = timeout
+        self._has_formats = True
         self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
 
     async def __aenter__(self) -> "Endpoint":
@@ -144,15 +154,21 @@ class Endpoint:
         """One attempt, which ends after `timeout` whatever comes meanwhile.
 
         Args:
-            settings: more fields of the request, such as temperature and seed.
+            settings: more fields of the request, such as temperature and seed. A response_format is left out where the
+                endpoint refuses it.
 
         Raises:
             EndpointError: a wrong key, an unknown model, no credit, or a redirect to elsewhere.
         """
         request = {"model": model, "messages": messages, **self._options, **settings}
+        if not self._has_formats:
+            request.pop("response_format", None)
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, body = await self._post(orjson.dumps(request))
+                if status in (400, 422) and request.pop("response_format", None):
+                    status, headers, body = await self._post(orjson.dumps(request))
+                    self._has_formats = not 200 <= status < 300
         except TimeoutError:
             return Failure("timeout", again=True)
         except aiohttp.ClientResponseError as error:  # what comes is no HTTP
@@ -198,7 +214,8 @@ class Endpoint:
         if usage is None:  # an endpoint that does not count; the cost is not to be taken for nothing
             sent = "".join(message["content"] for message in messages)
             usage = _Usage(prompt_tokens=estimate_tokens(sent), completion_tokens=estimate_tokens(text))
-        return Completion(text, choice.finish_reason or "stop", usage.prompt_tokens, usage.completion_tokens)
+        finish_reason = "content_filter" if choice.message.is_refusal else choice.finish_reason or "stop"
+        return Completion(text, finish_reason, usage.prompt_tokens, usage.completion_tokens)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> Failure:
         """What an answer without a completion stands for."""

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -101,7 +101,11 @@ class RequestOptions(Options):
         return read_models(self.model, self.price)
 
     @model_validator(mode="after")
-    def _check_endpoint(self) -> "RequestOptions":
+    def _check_endpoint(self) -> Self:
+        return self.check_requests()
+
+    def check_requests(self) -> Self:
+        """Itself; raises `ValueError` for an address that is none, and for a bound on costs that are not known."""
         check_address(self.base_url)
         if (names := self.models.without_price) and self.max_cost is not None:
             raise ValueError(f"max_cost is {self.max_cost}; allowed: with the `price` of {', '.join(names)}")

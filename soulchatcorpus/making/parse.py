@@ -99,8 +99,13 @@ def parse_reply(text: str, finish_reason: str = "stop", min_rounds: int = MIN_RO
     if len(starts) < 2:
         starts = list(_INSIDE.finditer(text))
     if not starts:
-        return Refused("refusal" if _REFUSAL.search(text) else "no_dialogue", text[:40])
+        return Refused("refusal" if is_refusal(text) else "no_dialogue", text[:40])
     return _check(_messages(text, starts), min_rounds)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a model says that it will not, or speaks of itself as a model."""
+    return _REFUSAL.search(text) is not None
 
 
 def _read_list(text: str) -> list[Message] | None:

@@ -25,6 +25,7 @@ class Task(Protocol):
     """What is asked of each record, and when its reply will do."""
 
     version: str
+    settings: Mapping[str, Any]  # more fields of the request
 
     def render(self, record: Record) -> str:
         """The message to send."""
@@ -122,7 +123,9 @@ async def _send_all(
             final = ledger.find_final(record["id"], content)
             if final is None:
                 message = Message(role="user", content=task.render(record))
-                final = await sender.ask(Question(record["id"], content, task.version, [message], task.judge))
+                final = await sender.ask(
+                    Question(record["id"], content, task.version, [message], task.judge, task.settings)
+                )
             if final is None:
                 progress.stopped = True
                 return

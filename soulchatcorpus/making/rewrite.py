@@ -4,15 +4,15 @@
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..care.privacy import mask_private
 from ..files import replacing, to_line, working_in, write_json
 from ..schema import Conversation
-from .costs import EXPECTED_REPLY_TOKENS, estimate_tokens
+from .costs import EXPECTED_REPLY_TOKENS, Estimate, estimate_prompts
 from .ledger import Entry, Ledger
 from .options import RewriteOptions
 from .parse import PROMPT_ROUNDS, Parsed, parse_reply
@@ -29,17 +29,6 @@ from .requests import Progress, hash_content, send_all
 _REWRITTEN = ("id", "question", "answer", "topic", "flags")
 
 
-@dataclass(slots=True, frozen=True)
-class Estimate:
-    """What a run would take."""
-
-    records: int
-    characters: int
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float
-
-
 def read_questions(path: Path, unknown_topics: str) -> Iterator[Record]:
     """The question records of a file or folder; conversations are refused."""
     file = find_file(path)
@@ -50,14 +39,11 @@ def read_questions(path: Path, unknown_topics: str) -> Iterator[Record]:
 
 def estimate(source: Path, options: RewriteOptions) -> Estimate:
     """Tokens and cost of rewriting all records, without sending anything. Reads, and so checks, the whole file."""
-    records = characters = tokens = 0
-    cost = 0.0
-    for record in read_questions(source, options.unknown_topics):
-        content = options.template.render(record["question"], record["answer"])
-        prompt_tokens = estimate_tokens(content)
-        records, characters, tokens = records + 1, characters + len(content), tokens + prompt_tokens
-        cost += options.models.cost(options.models.choose(record["id"]), prompt_tokens, EXPECTED_REPLY_TOKENS)
-    return Estimate(records, characters, tokens, records * EXPECTED_REPLY_TOKENS, cost)
+    prompts = (
+        (record["id"], options.template.render(record["question"], record["answer"]))
+        for record in read_questions(source, options.unknown_topics)
+    )
+    return estimate_prompts(prompts, options.models, EXPECTED_REPLY_TOKENS)
 
 
 def rewrite(
@@ -105,6 +91,7 @@ class _RewriteTask:
     def __init__(self, options: RewriteOptions) -> None:
         self._options = options
         self.version = options.template.version
+        self.settings: Mapping[str, Any] = {}
 
     def render(self, record: Record) -> str:
         texts = [record["question"], record["answer"]]

@@ -2,10 +2,12 @@
 
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ..care.privacy import mask_private
 from ..patterns import first_character_index
@@ -70,6 +72,7 @@ class _TopicTask:
     def __init__(self, send_unmasked: bool) -> None:
         self._text = files("soulchatcorpus.making").joinpath("prompts/topic.txt").read_text(encoding="utf-8").strip()
         self._send_unmasked = send_unmasked
+        self.settings: Mapping[str, Any] = {}
         self.version = f"topic@{sha256(self._text.encode()).hexdigest()[:8]}"
 
     def render(self, record: Record) -> str:

@@ -1,5 +1,7 @@
 """Sending records with any task: what the ledger holds is not asked again; rewriting's own task is in test_rewrite."""
 
+from typing import ClassVar
+
 import pytest
 
 from soulchatcorpus.making.ledger import Entry, Ledger
@@ -11,6 +13,7 @@ class Echo:
     """Accepts every reply but that on record 2."""
 
     version = "echo-1"
+    settings: ClassVar[dict] = {}
 
     def render(self, record: dict) -> str:
         return record["text"]

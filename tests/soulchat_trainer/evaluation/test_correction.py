@@ -1,0 +1,159 @@
+"""Corrected means: equal to ppi-python, right in simulated studies, never much wider than the ratings alone."""
+
+import numpy as np
+import pytest
+
+from soulchat_trainer.evaluation.correction import (
+    Estimate,
+    double_sampled_share,
+    power_tuned,
+    power_tuning,
+    prediction_powered_mean,
+    ratings_alone,
+    ratings_needed,
+    rogan_gladen,
+    wilson_interval,
+)
+
+pytest.importorskip("scipy", reason="the extra `train` is not installed")
+
+STUDIES = 2000
+JUDGES = ("unbiased", "overrating", "noisy", "order")
+Study = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def draw_studies(judge: str, shares: list[float], rated: int, unrated: int, seed: int = 0) -> tuple[Study, float]:
+    """Studies of a judge, each [STUDIES, items], and people's true mean.
+
+    Args:
+        judge: unbiased: right in 80 %, else any point by the shares. overrating: a point too high half of the time.
+            noisy: hardly anything of people's. order: shown second it is a point higher, whatever people say; shown
+            first unbiased; half of the items are shown in each order. useless: nothing of people's.
+        shares: of people's points 0, 1, ….
+    """
+    generator = np.random.default_rng(seed)
+    size, points = (STUDIES, rated + unrated), np.arange(len(shares))
+    people = generator.choice(points, size, p=shares)
+    others = generator.choice(points, size, p=shares)
+    unbiased = np.where(generator.random(size) < 0.8, people, others)
+    higher = np.minimum(people + 1, points[-1])
+    judged = {
+        "unbiased": unbiased,
+        "overrating": np.where(generator.random(size) < 0.5, higher, people),
+        "noisy": np.where(generator.random(size) < 0.3, people, others),
+        "order": np.where(generator.random(size) < 0.5, np.minimum(unbiased + 1, points[-1]), unbiased),
+        "useless": others,
+    }[judge]
+    study = people[:, :rated].astype(float), judged[:, :rated].astype(float), judged[:, rated:].astype(float)
+    return study, float(np.dot(points, shares))
+
+
+def coverage(estimate: Estimate, truth: float) -> float:
+    return float(np.mean((estimate.low <= truth) & (truth <= estimate.high)))
+
+
+@pytest.mark.parametrize("judge", [*JUDGES, "useless"])
+def test_mean_tuning_and_variance_equal_ppi_python(judge: str) -> None:
+    ppi = pytest.importorskip("ppi_py")
+    (rated, judged, unrated), _ = draw_studies(judge, [0.2, 0.4, 0.4], 50, 200)
+    mean, of_ratings, of_judge = power_tuned(rated, judged, unrated)
+    half = 1.959963984540054 * np.sqrt(of_ratings + of_judge)
+    for study in range(20):
+        arrays = rated[study], judged[study], unrated[study]
+        [expected] = ppi.ppi_mean_pointestimate(*arrays)
+        low, high = ppi.ppi_mean_ci(*arrays, alpha=0.05)
+        assert mean[study] == pytest.approx(expected, abs=1e-9)
+        assert mean[study] - half[study] == pytest.approx(low[0], abs=1e-9)
+        assert mean[study] + half[study] == pytest.approx(high[0], abs=1e-9)
+
+
+def test_wilsons_interval_equals_statsmodels() -> None:
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    for successes, trials in [(0, 5), (3, 7), (50, 50)]:
+        found = wilson_interval(np.array(successes), np.array(trials))
+        low, high = proportion.proportion_confint(successes, trials, method="wilson")
+        assert (float(found.low), float(found.high)) == pytest.approx((low, high), abs=1e-9)
+    assert np.isnan(wilson_interval(np.array(0), np.array(0)).mean)
+
+
+def test_students_interval_equals_statsmodels() -> None:
+    weightstats = pytest.importorskip("statsmodels.stats.weightstats")
+    rated = np.array([0.0, 1, 2, 2, 1])
+    found = ratings_alone(rated)
+    assert (float(found.low), float(found.high)) == pytest.approx(weightstats.DescrStatsW(rated).tconfint_mean())
+
+
+def test_tiny_studies_by_hand() -> None:
+    rated, judged, unrated = np.array([0.0, 1, 2]), np.array([1.0, 2, 3]), np.array([1.0, 2, 3])
+    # cov = 2/3, var of all six = 0.8, 1 + n/N = 2.
+    assert power_tuning(rated, judged, unrated) == pytest.approx((2 / 3) / (2 * 0.8))
+    # Of 10 rated, 5 are safe and found so; of 5 unsafe, 4 are found. The judge calls half of the others safe.
+    rated = np.array([1.0] * 5 + [0] * 5)
+    judged = np.array([1.0] * 5 + [1] + [0] * 4)
+    unrated = np.array([1.0, 0] * 10)
+    assert rogan_gladen(rated, judged, unrated).mean == pytest.approx((0.5 + 0.8 - 1) / 0.8)
+    # Of the judge's ones 5 of 6 are ones, of its zeros none; it gives ones to 16 of 30.
+    assert double_sampled_share(rated, judged, unrated).mean == pytest.approx(16 / 30 * 5 / 6)
+
+
+def test_a_judge_that_always_says_the_same_leaves_the_ratings_alone() -> None:
+    rated, judged, unrated = np.array([0.0, 1, 2, 2]), np.full(4, 2.0), np.full(9, 2.0)
+    assert prediction_powered_mean(rated, judged, unrated).mean == ratings_alone(rated).mean
+    binary = np.array([0.0, 1, 1, 1])
+    assert double_sampled_share(binary, np.ones(4), np.ones(9)).mean == pytest.approx(0.75)
+    assert np.isnan(rogan_gladen(binary, np.ones(4), np.ones(9)).mean)
+
+
+def test_where_all_judged_items_are_rated_the_ratings_stand() -> None:
+    rated, judged, none = np.array([0.0, 1, 2, 2]), np.array([1.0, 1, 2, 2]), np.empty(0)
+    assert prediction_powered_mean(rated, judged, none).mean == rated.mean()
+    assert np.isnan(rogan_gladen(np.array([0.0, 1]), np.array([0.0, 1]), none).mean)
+    assert double_sampled_share(np.array([0.0, 1]), np.array([0.0, 1]), none).mean == 0.5
+
+
+def test_ratings_needed_bring_the_width() -> None:
+    (rated, judged, unrated), _ = draw_studies("unbiased", [0.2, 0.4, 0.4], 50, 450)
+    needed = [ratings_needed(rated[s], judged[s], unrated[s], width=0.2) for s in range(50)]
+    at = int(np.median(needed))
+    assert 50 < at < 200
+    (more, judged_more, fewer), _ = draw_studies("unbiased", [0.2, 0.4, 0.4], at, 500 - at, seed=1)
+    assert np.median(prediction_powered_mean(more, judged_more, fewer).width) == pytest.approx(0.2, rel=0.05)
+    alone = ratings_needed(rated[0], np.ones(50), np.ones(450), width=0.05)  # more than are judged
+    assert alone == int(np.ceil(rated[0].var(ddof=1) / (0.05 / 2 / 1.959963984540054) ** 2))
+    with pytest.raises(ValueError, match="width is 0; allowed: above 0"):
+        ratings_needed(rated[0], judged[0], unrated[0], width=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize(("rated", "unrated"), [(50, 450), (50, 50), (100, 900), (200, 1000)])
+def test_intervals_cover_the_truth(judge: str, rated: int, unrated: int) -> None:
+    for shares in ([0.2, 0.4, 0.4], [0.1, 0.2, 0.4, 0.3]):
+        study, truth = draw_studies(judge, shares, rated, unrated, seed=rated)
+        assert 0.93 <= coverage(prediction_powered_mean(*study), truth) <= 0.97, shares
+    # Six of ten ratings at the top, hardly any at the bottom: Student's interval of ratings alone covers 94 % there.
+    study, truth = draw_studies(judge, [0.1, 0.3, 0.6], rated, unrated, seed=rated)
+    assert 0.92 <= coverage(prediction_powered_mean(*study), truth) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize(("rated", "unrated"), [(50, 450), (100, 900), (200, 1000)])
+def test_intervals_of_safety_cover_the_truth(judge: str, rated: int, unrated: int) -> None:
+    study, truth = draw_studies(judge, [0.3, 0.7], rated, unrated, seed=rated)
+    assert 0.93 <= coverage(double_sampled_share(*study), truth) <= (0.97 if rated > 50 else 0.975)
+    # Where the unsafe are few, the interval may be too wide, never too narrow.
+    study, truth = draw_studies(judge, [0.05, 0.95], rated, unrated, seed=rated)
+    assert coverage(double_sampled_share(*study), truth) >= 0.93
+    corrected = rogan_gladen(*study)
+    assert np.mean(np.isnan(corrected.mean) | (corrected.low <= truth) & (truth <= corrected.high)) >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rated", "unrated"), [(50, 450), (200, 1000)])
+def test_a_useless_judge_costs_next_to_nothing(rated: int, unrated: int) -> None:
+    study, _ = draw_studies("useless", [0.2, 0.4, 0.4], rated, unrated)
+    assert np.max(prediction_powered_mean(*study).width / ratings_alone(study[0]).width) <= 1.05
+    study, _ = draw_studies("useless", [0.2, 0.8], rated, unrated)
+    alone = wilson_interval(study[0].sum(-1), np.full(STUDIES, float(rated)))
+    assert np.quantile(double_sampled_share(*study).width / alone.width, 0.95) <= 1.05
