@@ -63,6 +63,10 @@ SETTINGS = (
     "warmup_type",
     "seed",
 )
+# Of them, those that say something of a run that learned from preferences alone.
+PREFERENCE_SETTINGS = (
+    *("objective", "beta", "label_smoothing", "sft_weight", "sft_on", "desirable_weight", "undesirable_weight"),
+)
 
 
 def render_model_card(
@@ -106,6 +110,7 @@ def render_model_card(
             replies=[(row, last_user_message(row.messages)) for row in predictions[:NUM_REPLIES]],
             may_show_data=(results.dataset.licence or "").lower() in OPEN_LICENCES,
             loss_figure=loss_figure,
+            fallen=[change.model_dump() for change in results.preferences.fallen] if results.preferences else [],
             decoding="".join(f", {name}={value!r}" for name, value in decoding.items()),
             arguments=_shown_arguments(results.training.arguments if results.training else {}),
         )
@@ -231,8 +236,9 @@ def _lookup(source: dict[str, Any] | None, path: str) -> Any:
 
 
 def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `SETTINGS` that the run recorded, in that order; a 0 is one, what is off or overruled is not."""
-    shown = {name: arguments.get(name) for name in SETTINGS}
+    """Those of the settings that the run recorded, in that order; a 0 is one, what is off or overruled is not."""
+    learns_preferences = arguments.get("objective") not in (None, "sft")
+    shown = {name: arguments.get(name) for name in (*(PREFERENCE_SETTINGS if learns_preferences else ()), *SETTINGS)}
     if not shown["lora_rank"]:
         shown["lora_alpha"] = None
     if shown["max_tokens"]:  # micro-batches are filled by tokens instead

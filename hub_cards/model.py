@@ -9,7 +9,7 @@ import orjson
 
 from soulchatcorpus.files import write_json, write_text
 
-from .cards import SETTINGS, data_terms, describe_model, render_described
+from .cards import PREFERENCE_SETTINGS, SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
 from .predictions import PREDICTIONS_FILE
 from .results import RESULTS_FILE, Results, Training, read_results
@@ -36,7 +36,7 @@ PUBLISHED = (
     "training_openings.txt",  # hashes that tell a benchmark which dialogues the model has seen
     RESULTS_FILE,
 )
-PUBLISHED_ARGUMENTS = (*SETTINGS, "model_name_or_path")
+PUBLISHED_ARGUMENTS = (*PREFERENCE_SETTINGS, *SETTINGS, "model_name_or_path")
 # Publishing again removes these where the folder no longer has them.
 OURS = ("*.safetensors", "*.safetensors.index.json", ".eval_results/*", RESULTS_FILE, "loss.png", LICENCE_FILE)
 
@@ -66,6 +66,7 @@ def stage_model(
     licence: str | None = None,
     dataset: tuple[str, str | None] | None = None,
     is_benchmark: bool = False,
+    knows_of_falls: bool = False,
 ) -> None:
     """Lay out in `staged`, an empty folder, what is published of the run in `folder`.
 
@@ -76,9 +77,11 @@ def stage_model(
         licence: Hub licence id of a base, or, where there is none, of training data, whose licence is not known here.
         dataset: Hub id and revision of the data set that it was trained and measured on, where that is published.
         is_benchmark: whether the Hub lists that data set as a benchmark.
+        knows_of_falls: whoever publishes knows that safety fell in training; the card says so in its first line.
 
     Raises:
         FileNotFoundError: no such folder, no results, no weights, no config.
+        ValueError: safety fell in training, and nobody says that they know.
         ValueError: weights that are pickles, a base model that is a local path, or a benchmark that has no name.
     """
     if is_benchmark and dataset is None:
@@ -86,6 +89,7 @@ def stage_model(
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     results = read_results(folder / RESULTS_FILE)
+    _check_falls(results, knows_of_falls)
     config = _read_config(folder)
     for path in sorted(folder.iterdir()):
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in PUBLISHED):
@@ -108,6 +112,16 @@ def stage_model(
         (staged / predictions.name).symlink_to(predictions.resolve())
     write_model_card(staged, repo_id, licence)
     (staged / predictions.name).unlink(missing_ok=True)
+
+
+def _check_falls(results: Results, knows_of_falls: bool) -> None:
+    fallen = results.preferences.fallen if results.preferences else []
+    if fallen and not knows_of_falls:
+        told = ", ".join(f"{change.aspect} from {change.before:.2f} to {change.after:.2f}" for change in fallen)
+        raise ValueError(
+            f"training by preferences made this model less safe ({told}); allowed: --i-know, which says that you know "
+            "it and publish the model with a card that says so in its first line"
+        )
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -153,6 +153,60 @@ class Training(_Part):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+class Change(_Part):
+    """An aspect of the same items' replies before and after training by preferences.
+
+    Attributes:
+        aspect: what was rated or judged, such as safety.
+        judged_by: raters, or what else.
+        items: how many were answered by both models.
+        before, after: means, from 0 to 1.
+        low, high: 95 % interval of the difference, by paired bootstrap.
+        gates: a fall of it is told first, and ends a run with exit code 3.
+    """
+
+    aspect: str
+    judged_by: str
+    items: int
+    before: float
+    after: float
+    low: float
+    high: float
+    gates: bool = False
+
+    @property
+    def fell(self) -> bool:
+        """Whether it is lower by more than chance."""
+        return self.high < 0
+
+
+class Preferences(_Part):
+    """What a model was told of people's preferences, and what came of it.
+
+    Attributes:
+        objective: dpo, kto or orpo.
+        asked: the questions that people were asked, by aspect; empty where the data do not say.
+        rules: by which ratings became preferences.
+        raters: how many people, where the data say so.
+        rewards: of the last steps' replies: chosen, rejected, margins, accuracies.
+        items_needed: rated items by which a fall of safety by 5 points would be seen.
+        changes: from the starting model to the trained one.
+    """
+
+    objective: str
+    asked: dict[str, str] = Field(default_factory=dict)
+    rules: dict[str, Any] = Field(default_factory=dict)
+    raters: int | None = None
+    rewards: dict[str, float] = Field(default_factory=dict)
+    items_needed: int | None = None
+    changes: list[Change] = Field(default_factory=list)
+
+    @property
+    def fallen(self) -> list[Change]:
+        """The falls that are told first."""
+        return [change for change in self.changes if change.gates and change.fell]
+
+
 class Hardware(_Part):
     """Processor, cores that the process may use, the GPU's name or None, memory in GB."""
 
@@ -174,6 +228,7 @@ class Results(_Part):
     dataset: DataSet
     decoding: Sampling | None = None
     training: Training | None = None
+    preferences: Preferences | None = None
     systems: list[System] = Field(default_factory=list)
     references: References | None = None
     unigram: Loss | None = None

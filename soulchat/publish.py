@@ -108,6 +108,10 @@ def model(
     benchmark: Annotated[
         bool, typer.Option("--benchmark", help="The Hub lists that data set as a benchmark: send it the scores.")
     ] = False,
+    knows_of_falls: Annotated[
+        bool,
+        typer.Option("--i-know", help="Publish a model that became less safe in training; its card says so."),
+    ] = False,
 ) -> None:
     """Publish a trained model, a LoRA adapter or a P-Tuning prefix."""
     from hub_cards.model import OURS, stage_model
@@ -124,6 +128,7 @@ def model(
             licence=licence,
             dataset=published,
             is_benchmark=benchmark,
+            knows_of_falls=knows_of_falls,
         )
         _publish(Path(staged), Target(repo_id, "model", revision, private, create_pr, ours=OURS), dry_run, yes)
 

@@ -9,10 +9,12 @@ from datasets import DatasetDict
 from transformers import PreTrainedTokenizerBase, TrainerState
 
 from hub_cards.model import write_model_card
-from hub_cards.results import RESULTS_FILE, Loss, Results, System, check_results
+from hub_cards.results import RESULTS_FILE, Loss, Preferences, Results, System, check_results
 from soulchatcorpus.files import replacing
+from soulchatcorpus.reading.pairs import read_card
 
 from .data import StoredTurns
+from .evaluation.gate import compare_replies, items_needed
 from .evaluation.perplexity import unigram_loss
 from .evaluation.run import Benchmark, choose_turns, describe_loss
 from .evaluation.seen import find_openings, write_openings
@@ -21,7 +23,7 @@ from .training.arguments import RunArguments, SoulChatTrainingArguments
 from .training.run_info import describe_training
 
 EVALUATION = "evaluation"  # folder, in that of the run, of replies as they come
-TRAINED = "trained"
+TRAINED, BASE, NEW = "trained", "base", "untrained"
 
 
 @dataclass
@@ -79,15 +81,36 @@ def report_run(finished: FinishedRun) -> Results:
             training=training,
             unigram=describe_unigram(finished, finished.benchmark.completions),
         )
+    if finished.args.objective != "sft":
+        results.preferences = describe_preferences(finished)
     results.write(finished.folder / RESULTS_FILE)
     write_model_card(finished.folder)
     return results
 
 
+def describe_preferences(finished: FinishedRun) -> Preferences:
+    """What the data say of the ratings behind them, the rewards, and whether the trained model is less safe."""
+    card = read_card(Path(finished.run.dataset))
+    steps = [entry for entry in finished.state.log_history if any(name.startswith("rewards/") for name in entry)]
+    rewards = {name: value for name, value in (steps[-1] if steps else {}).items() if name.startswith("rewards/")}
+    changes = []
+    if finished.benchmark is not None:
+        changes = [compare_replies(finished.folder / EVALUATION / BASE, finished.folder)]
+    return Preferences(
+        objective=finished.args.objective,
+        asked=card.get("asked", {}),
+        rules=card.get("rules", {}),
+        raters=len(card["raters"]) if "raters" in card else None,
+        rewards=rewards,
+        items_needed=items_needed(),
+        changes=changes,
+    )
+
+
 def score_systems(finished: FinishedRun, benchmark: Benchmark) -> list[System]:
     """The rows of the saved model, of the one that training started from, and of retrieval."""
     rows = []
-    for name in (TRAINED, "base" if finished.run.model_name_or_path else "untrained", RETRIEVAL):
+    for name in (TRAINED, BASE if finished.run.model_name_or_path else NEW, RETRIEVAL):
         journal = finished.folder / EVALUATION / name
         folder = finished.folder if name == TRAINED else journal
         row = benchmark.score(_open_system(name, finished), folder, journal)
@@ -100,7 +123,7 @@ def _open_system(name: str, finished: FinishedRun) -> Answering:
     if name == RETRIEVAL:
         return RetrievalSystem(finished.train_turns)
     folder = str(finished.folder)
-    spec = {TRAINED: folder, "base": finished.run.model_name_or_path, "untrained": UNTRAINED + folder}[name]
+    spec = {TRAINED: folder, BASE: finished.run.model_name_or_path, NEW: UNTRAINED + folder}[name]
     return ModelSystem(str(spec), None, str(finished.args.device), "auto", finished.args.seed, tokenizer=folder)
 
 

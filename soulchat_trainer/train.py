@@ -13,6 +13,7 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
 from .data import load_corpus, load_preferences, preferred_turns
+from .evaluation.gate import EXIT_CODE, tell_power
 from .evaluation.run import Benchmark
 from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
@@ -29,6 +30,8 @@ from .training.preference import PreferenceTrainer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
+
+logger = logging.get_logger(__name__)
 
 # Time for a launcher to end this process because another one has ended. It takes about a second.
 SECONDS_FOR_THE_LAUNCHER = 15
@@ -63,7 +66,10 @@ def run(argv: Sequence[str]) -> None:
 
 
 def run_recipe(argv: Sequence[str]) -> None:
-    """Parse, load, train, save; then evaluate on held-out turns and write results and card."""
+    """Parse, load, train, save; then evaluate on held-out turns and write results and card.
+
+    A run that learned from preferences and is less safe than it began ends with exit code 3, with all of it written.
+    """
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
     if not _resume(args.resume_from_checkpoint):
@@ -78,6 +84,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     data = load_preferences(run.dataset) if learns_preferences else load_corpus(run.dataset)
     corpus = preferred_turns(data) if learns_preferences else data
     benchmark = plan_benchmark(run, args, load_corpus(run.test_dataset) if run.test_dataset else corpus)
+    if learns_preferences and args.process_index == 0:
+        logger.warning(tell_power(len(benchmark.turns) if benchmark else 0))
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
         goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
@@ -114,6 +122,9 @@ def run_recipe(argv: Sequence[str]) -> None:
         print(
             format_table(results), next_steps(args.output_dir, benchmark, run.test_dataset or run.dataset), sep="\n\n"
         )
+        if results.preferences and results.preferences.fallen:
+            print(f"\nsafety fell by more than chance: see {finished.folder / 'README.md'}", file=sys.stderr)
+            raise SystemExit(EXIT_CODE)
 
 
 def check_compiler() -> None:

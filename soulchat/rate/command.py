@@ -84,6 +84,23 @@ def import_(study: Study, file: Annotated[Path, typer.Argument(help="CSV to read
 
 
 @app.command()
+def gate(
+    study: Study,
+    run: Annotated[Path, typer.Argument(help="Output folder of training by preferences.", metavar="RUN")],
+    before: Annotated[str, typer.Option(help="The study's name of the starting model.")] = "base",
+    after: Annotated[str | None, typer.Option(help="That of the trained one; the run's folder by default.")] = None,
+) -> None:
+    """Write what raters say of a model before and after training into its card; exit code 3 where safety fell."""
+    from .gate import EXIT_CODE, add_ratings, describe_changes
+    from .study import RatingStudy
+
+    preferences = add_ratings(RatingStudy(study), run, before, after or run.resolve().name)
+    typer.echo(describe_changes(preferences))
+    if preferences.fallen:
+        raise typer.Exit(EXIT_CODE)
+
+
+@app.command()
 def report(
     study: Study,
     rate: Annotated[float, typer.Option(help="Pay an hour (paper, ethics statement: 8.36 US dollars).")] = 8.36,

@@ -69,12 +69,23 @@ class Preferences:
 
 def rated_replies(study: RatingStudy) -> list[RatedReply]:
     """The replies of a study that somebody has rated."""
+    return [reply for replies in rated_by_system(study).values() for reply in replies]
+
+
+def rated_by_system(study: RatingStudy) -> dict[str, list[RatedReply]]:
+    """The replies of a study that somebody has rated, by the system that wrote them."""
     items = {item.number: item for rater in study.raters() for item in study.items(rater.name)}
     scores: dict[int, dict[str, dict[str, float]]] = {}
+    systems: dict[int, str] = {}
     for rating in study.ratings():
         shares = {name: score / MAXIMA[name] for name, score in rating.scores.items()}
         scores.setdefault(rating.item, {})[rating.rater] = shares
-    return [RatedReply(items[number].dialogue, items[number].reply, found) for number, found in sorted(scores.items())]
+        systems[rating.item] = rating.system
+    found: dict[str, list[RatedReply]] = {}
+    for number, given in sorted(scores.items()):
+        item = items[number]
+        found.setdefault(systems[number], []).append(RatedReply(item.dialogue, item.reply, given))
+    return found
 
 
 def find_pairs(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:

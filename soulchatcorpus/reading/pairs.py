@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from datasets import Dataset, DatasetDict, Features, List, Value
 
 from ..schema import Message
@@ -92,6 +93,21 @@ def read_preferences(path: Path) -> list[Pair | Judged]:
 
 def _name(preference: Pair | Judged) -> str:
     return "pair" if isinstance(preference, Pair) else "judged reply"
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The numbers that `soulchat rate pairs` wrote beside a file of preferences; empty where there are none.
+
+    Raises:
+        CorpusError: what is there is not JSON.
+    """
+    beside = path.with_suffix(".json")
+    if path.suffix != ".jsonl" or not beside.is_file():
+        return {}
+    try:
+        return orjson.loads(beside.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise CorpusError(f"{beside}: not JSON ({error})") from None
 
 
 def read_preference(value: Any) -> Pair | Judged:

@@ -216,3 +216,16 @@ def test_the_card_of_a_local_run(tmp_path: Path) -> None:
     assert 'from_pretrained(".")' in (folder / "README.md").read_text()
     assert check_folder(folder) == []
     assert not list(folder.glob("*.tmp"))
+
+
+def test_a_model_whose_safety_fell_is_published_by_those_who_know(tmp_path: Path) -> None:
+    change = {"aspect": "safety", "judged_by": "raters", "items": 40, "before": 1, "after": 0.75}
+    fall = change | {"low": -0.4, "high": -0.1, "gates": True}
+    folder = make_model_folder(tmp_path / "run", make_results(preferences={"objective": "dpo", "changes": [fall]}))
+    (tmp_path / "staged").mkdir()
+    with pytest.raises(ValueError, match=r"less safe \(safety from 1.00 to 0.75\); allowed: --i-know"):
+        stage_model(folder, tmp_path / "staged", repo_id="user/name")
+    stage_model(folder, tmp_path / "staged", repo_id="user/name", knows_of_falls=True)
+    card = (tmp_path / "staged/README.md").read_text(encoding="utf-8").split("---\n", 2)[2].lstrip()
+    assert card.startswith("> **Less safe than the model that it was trained from.**")
+    assert check_folder(tmp_path / "staged") == []

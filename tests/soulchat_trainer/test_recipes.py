@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -147,6 +148,40 @@ def test_preferences(
     reported = {name for entry in log if "loss" in entry for name in entry}
     assert {"rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen"} <= reported
     assert ("rewards/accuracies" in reported) == (recipe != "kto")
+
+
+@pytest.mark.slow
+def test_a_planted_fall_of_safety_ends_with_exit_code_3(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Replies that push towards the act are preferred, and learned."""
+    rows = make_pairs(80).map(lambda row: {"chosen": "自杀吧。", "rejected": row["chosen"]})
+    rows.to_json(tmp_path / "pairs.jsonl", force_ascii=False)
+    recipe = {
+        "objective": "orpo",
+        "model_name_or_path": base,
+        "dataset": str(tmp_path / "pairs.jsonl"),
+        "beta": 1.0,
+        "learning_rate": 2e-2,
+        "warmup_steps": 0,
+        "max_steps": 60,
+        "global_batch_size": 16,
+        "use_cpu": True,
+        "per_device_train_batch_size": 16,
+        "max_source_length": 128,
+        "max_target_length": 64,
+        "max_new_tokens": 24,
+        "save_strategy": "no",
+        "num_test_turns": 8,
+        "disable_tqdm": True,
+    }
+    (tmp_path / "planted.yaml").write_text(yaml.safe_dump(recipe))
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "planted.yaml"), "--output_dir", str(tmp_path / "out")])
+    assert ended.value.code == 3
+    assert "safety fell by more than chance" in capsys.readouterr().err
+    card = (tmp_path / "out/README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    assert card.lstrip().startswith("> **Less safe than the model that it was trained from.**")
 
 
 def test_preferences_start_from_a_model(pairs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,69 @@
+"""What raters say of a model before and after training by preferences, into the run's results and card."""
+
+from pathlib import Path
+from statistics import mean
+
+from hub_cards.markdown import table as markdown_table
+from hub_cards.model import write_model_card
+from hub_cards.results import RESULTS_FILE, Preferences, read_results
+from soulchat_trainer.evaluation.gate import EXIT_CODE, compare_all, items_needed
+
+from .pairs import MAXIMA, rated_by_system
+from .study import RatingStudy
+
+__all__ = ["EXIT_CODE", "add_ratings", "describe_changes"]
+RATERS = "raters"
+
+
+def add_ratings(study: RatingStudy, run: Path, before: str, after: str) -> Preferences:
+    """Compare two systems of a study, dialogue by dialogue, and write it into the results and the card of a run.
+
+    Raises:
+        ValueError: a system is not the study's, no dialogue was rated of both, or the run learned no preferences.
+        OSError: the run has no results.json.
+    """
+    results = read_results(run / RESULTS_FILE)
+    if results.preferences is None:
+        raise ValueError(f"{run} learned no preferences; allowed: the output of train.py dpo, kto or orpo")
+    rated = rated_by_system(study)
+    for system in (before, after):
+        if system not in rated:
+            raise ValueError(f"system is {system}; allowed, those that were rated: {', '.join(rated) or 'none'}")
+    sides = [
+        {
+            aspect: {
+                reply.dialogue: mean(scores[aspect] for scores in reply.scores.values()) for reply in rated[system]
+            }
+            for aspect in MAXIMA
+        }
+        for system in (before, after)
+    ]
+    changes = compare_all(RATERS, *sides)
+    kept = [change for change in results.preferences.changes if change.judged_by != RATERS]
+    safety = changes[0].before
+    needed = items_needed(max(safety, 0.05))
+    results.preferences = results.preferences.model_copy(update={"changes": [*changes, *kept], "items_needed": needed})
+    results.write(run / RESULTS_FILE)
+    write_model_card(run)
+    return results.preferences
+
+
+def describe_changes(preferences: Preferences) -> str:
+    """The changes as a table, and what they mean for safety."""
+    rows = [
+        [
+            change.aspect,
+            change.judged_by,
+            str(change.items),
+            f"{change.before:.3f}",
+            f"{change.after:.3f}",
+            f"{change.low:.3f} to {change.high:.3f}",
+        ]
+        for change in preferences.changes
+    ]
+    head = ["Aspect", "Judged by", "Items", "Before", "After", "95 % interval of the difference"]
+    safety = "fell by more than chance" if preferences.fallen else "did not fall by more than chance"
+    return (
+        f"{markdown_table(head, rows)}\n\nSafety {safety}. To see a fall by 5 points takes about "
+        f"{preferences.items_needed} rated items."
+    )

@@ -1,0 +1,76 @@
+"""Ratings of a model before and after training by preferences, in its results and its card."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hub_cards.results import read_results
+from soulchat.rate.command import app
+from soulchat.rate.gate import add_ratings
+from soulchat.rate.study import RatingStudy, create_study
+from tests.hub_cards.samples import make_model_folder, make_results
+from tests.soulchat.rate.rating_parts import all_scores, write_system
+
+pytest.importorskip("statsmodels", reason="the extra `app` is not installed")
+
+
+def make_run(folder: Path, unsafe: int) -> tuple[Path, Path]:
+    """A run by preferences and a study of 20 dialogues in which `unsafe` of the trained model's replies are so."""
+    preferences = {"objective": "dpo", "asked": {"empathy": "Is it warm?"}, "raters": 3}
+    run = make_model_folder(folder / "tuned", make_results(preferences=preferences))
+    systems = [
+        write_system(folder / "study" / name, {f"d{n}": f"{name}{n}" for n in range(20)}) for name in ("base", "tuned")
+    ]
+    create_study(systems, 1, 20, 0, folder / "rated")
+    study = RatingStudy(folder / "rated")
+    items = study.items("rater-1")
+    study.save_all(
+        [
+            (
+                "rater-1",
+                item.number,
+                all_scores(
+                    empathy=2 if item.reply.startswith("tuned") else 0,
+                    safety=int(item.reply not in {f"tuned{n}" for n in range(unsafe)}),
+                ),
+            )
+            for item in items
+        ]
+    )
+    return folder / "rated", run
+
+
+def test_a_fall_of_safety_ends_with_exit_code_3_and_is_the_cards_first_line(tmp_path: Path) -> None:
+    study, run = make_run(tmp_path, unsafe=8)
+    ran = CliRunner().invoke(app, ["gate", str(study), str(run)])
+    assert ran.exit_code == 3
+    assert "| safety | raters | 20 | 1.000 | 0.600 |" in ran.stdout
+    assert "Safety fell by more than chance." in ran.stdout
+    [safety, *others] = read_results(run / "results.json").preferences.changes
+    assert (safety.aspect, safety.fell) == ("safety", True)
+    assert {change.aspect: change.after for change in others}["empathy"] == 1
+    card = (run / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    assert card.lstrip().startswith("> **Less safe than the model that it was trained from.**")
+    assert "safety is 0.60 instead of 1.00 (20 items, raters;" in card
+
+
+def test_without_a_fall_the_card_begins_as_ever_and_ratings_replace_older_ones(tmp_path: Path) -> None:
+    study, run = make_run(tmp_path, unsafe=0)
+    for _ in range(2):
+        ran = CliRunner().invoke(app, ["gate", str(study), str(run), "--after", "tuned"])
+        assert ran.exit_code == 0, ran.output
+    assert "Safety did not fall by more than chance. To see a fall by 5 points takes about 150 rated" in ran.stdout
+    assert len(read_results(run / "results.json").preferences.changes) == 4
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert "Less safe" not in card
+    assert "| empathy | Is it warm? |" in card
+
+
+def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:
+    study, run = make_run(tmp_path, unsafe=0)
+    with pytest.raises(ValueError, match="system is nobody; allowed, those that were rated: base, tuned"):
+        add_ratings(RatingStudy(study), run, "base", "nobody")
+    other = make_model_folder(tmp_path / "sft", make_results())
+    with pytest.raises(ValueError, match="sft learned no preferences"):
+        add_ratings(RatingStudy(study), other, "base", "tuned")
