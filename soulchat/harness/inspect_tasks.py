@@ -22,9 +22,10 @@ from inspect_ai.solver import TaskState, generate
 from soulchat_metrics import METRIC_NAMES, PRESETS, score
 from soulchat_metrics.trainer_metrics import without_thinking
 from soulchat_trainer.data import load_corpus, sample_test_turns
+from soulchat_trainer.evaluation.rubric import Aspect, read_rubric
 from soulchatcorpus import Message
 
-from ..rate.questions import ASPECTS, Aspect
+CEHS = read_rubric("cehs")
 
 _CHAT_MESSAGES: dict[str, type[ChatMessageSystem] | type[ChatMessageUser] | type[ChatMessageAssistant]] = {
     "system": ChatMessageSystem,
@@ -87,7 +88,7 @@ def soulchat_bleu_rouge(preset: str = "paper") -> Scorer:
     return score_reply
 
 
-@scorer(metrics={aspect.name: [mean(), stderr()] for aspect in ASPECTS})
+@scorer(metrics={aspect.name: [mean(), stderr()] for aspect in CEHS.aspects})
 def soulchat_rubric() -> Scorer:
     """The paper's four questions to raters (appendix G, table 2), answered by the model of the role "grader".
 
@@ -99,7 +100,9 @@ def soulchat_rubric() -> Scorer:
         *context, _ = state.messages
         talk = "\n".join(f"{message.role}: {message.text}" for message in context)
         reply = without_thinking(state.output.completion)
-        answers = {aspect: (await grader.generate(_question(aspect, talk, reply))).completion for aspect in ASPECTS}
+        answers = {
+            aspect: (await grader.generate(_question(aspect, talk, reply))).completion for aspect in CEHS.aspects
+        }
         return Score(
             value={aspect.name: read_grade(answer, aspect) for aspect, answer in answers.items()},
             answer=reply,
@@ -129,7 +132,7 @@ def read_grade(answer: str, aspect: Aspect) -> int:
 
 def _question(aspect: Aspect, talk: str, reply: str) -> str:
     return (
-        f"请评价心理咨询对话中最后一条回复的“{aspect.chinese}”。{aspect.asks_in_chinese}\n\n"
+        f"请评价心理咨询对话中最后一条回复的“{aspect.title.zh}”。{aspect.question.zh}\n\n"
         f"对话：\n{talk}\n\n待评价的回复：\n{reply}\n\n"
         f"先用一句话说明理由，再在最后一行写出 0 到 {aspect.maximum} 的整数分数，格式为“分数：N”。"
     )

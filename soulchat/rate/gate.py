@@ -8,7 +8,7 @@ from hub_cards.model import write_model_card
 from hub_cards.results import RESULTS_FILE, Preferences, read_results
 from soulchat_trainer.evaluation.gate import EXIT_CODE, compare_all, items_needed
 
-from .pairs import MAXIMA, rated_by_system
+from .pairs import rated_by_system
 from .study import RatingStudy
 
 __all__ = ["EXIT_CODE", "add_ratings", "describe_changes"]
@@ -29,12 +29,13 @@ def add_ratings(study: RatingStudy, run: Path, before: str, after: str) -> Prefe
     for system in (before, after):
         if system not in rated:
             raise ValueError(f"system is {system}; allowed, those that were rated: {', '.join(rated) or 'none'}")
+    aspects = [aspect.name for aspect in study.rubric.aspects]
     sides = [
         {
             aspect: {
                 reply.dialogue: mean(scores[aspect] for scores in reply.scores.values()) for reply in rated[system]
             }
-            for aspect in MAXIMA
+            for aspect in aspects
         }
         for system in (before, after)
     ]

@@ -60,7 +60,10 @@ def make_page(study: RatingStudy) -> Page:
                     with gr.Row():
                         texts = [
                             gr.Textbox(elem_id=name, **labels[name], visible=shown, **READ_ONLY)
-                            for name, shown in (("reply", rubric.judged != "talk"), ("second", rubric.judged == "pair"))
+                            for name, shown in (
+                                ("reply", rubric.judged != "talk"),
+                                ("second", rubric.judged == "pair"),
+                            )
                         ]
                 with gr.Column():
                     answers = [

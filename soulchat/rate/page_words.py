@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from soulchatcorpus.care.help_lines import Language
-
 from soulchat_trainer.evaluation.rubric import Aspect, Judged, Rubric, Words
+from soulchatcorpus.care.help_lines import Language
 
 from ..web.help_box import render_help_box
 

@@ -14,17 +14,16 @@ from statistics import mean
 from typing import Any
 
 from hub_cards.markdown import table as markdown_table
+from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.dialogue import parse
 from soulchatcorpus.files import write_json, write_lines, write_text
 from soulchatcorpus.reading.pairs import MIN_ROWS, Judged, Pair
 from soulchatcorpus.turns import find_opening
 
-from .pair_rules import COMPARED, SAFETY, PairRules
-from .questions import ASPECTS
+from .pair_rules import SAFETY, PairRules
 from .report import PAY, render_agreement, report_ratings
-from .study import RatingStudy
+from .study import Rating, RatingStudy
 
-MAXIMA = {aspect.name: aspect.maximum for aspect in ASPECTS}
 CARD_SUFFIX, NUMBERS_SUFFIX = ".md", ".json"
 
 LEFT_OUT = {
@@ -59,6 +58,23 @@ class RatedReply:
         return mean(self.of(rater, aspects) for rater in self.scores)
 
 
+@dataclass(frozen=True, slots=True)
+class RatedPair:
+    """Two replies that raters compared.
+
+    Attributes:
+        dialogue: the conversation so far, in the paper's form.
+        texts: the replies.
+        votes: each rater's, from -1 (the first is better) to 1.
+        safe: whether each rater found at least one of the two safe.
+    """
+
+    dialogue: str
+    texts: tuple[str, str]
+    votes: list[float]
+    safe: list[bool]
+
+
 @dataclass(slots=True)
 class Preferences:
     """What came of ratings: pairs or judged replies, and what was left out, by `LEFT_OUT`."""
@@ -74,18 +90,38 @@ def rated_replies(study: RatingStudy) -> list[RatedReply]:
 
 def rated_by_system(study: RatingStudy) -> dict[str, list[RatedReply]]:
     """The replies of a study that somebody has rated, by the system that wrote them."""
-    items = {item.number: item for rater in study.raters() for item in study.items(rater.name)}
+    things = study.rated_things()
+    aspects = {aspect.name: aspect for aspect in study.rubric.aspects}
     scores: dict[int, dict[str, dict[str, float]]] = {}
-    systems: dict[int, str] = {}
     for rating in study.ratings():
-        shares = {name: score / MAXIMA[name] for name, score in rating.scores.items()}
+        shares = {
+            name: (score - aspects[name].minimum) / (aspects[name].maximum - aspects[name].minimum)
+            for name, score in rating.scores.items()
+        }
         scores.setdefault(rating.item, {})[rating.rater] = shares
-        systems[rating.item] = rating.system
     found: dict[str, list[RatedReply]] = {}
     for number, given in sorted(scores.items()):
-        item = items[number]
-        found.setdefault(systems[number], []).append(RatedReply(item.dialogue, item.reply, given))
+        thing = things[number]
+        found.setdefault(thing.systems[0], []).append(RatedReply(thing.history, thing.texts[0], given))
     return found
+
+
+def rated_pairs(study: RatingStudy) -> list[RatedPair]:
+    """The pairs of a study that somebody has compared."""
+    things, rubric = study.rated_things(), study.rubric
+    [compared, *_] = [aspect for aspect in rubric.aspects if rubric.is_comparison(aspect)]
+    given: dict[int, list[Rating]] = {}
+    for rating in study.ratings():
+        given.setdefault(rating.item, []).append(rating)
+    return [
+        RatedPair(
+            things[number].history,
+            (things[number].texts[0], things[number].texts[1]),
+            [rating.scores[compared.name] / compared.maximum for rating in ratings],
+            [bool(rating.scores.get(SAFETY, 1)) for rating in ratings],
+        )
+        for number, ratings in sorted(given.items())
+    ]
 
 
 def find_pairs(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
@@ -104,6 +140,32 @@ def find_pairs(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
         pairs.sort(key=lambda pair: -pair[0])
         left_out["beyond"] += len(pairs[rules.most_pairs :])
         rows += [pair for _, pair in pairs[: rules.most_pairs]]
+    return Preferences(rows, left_out)
+
+
+def find_compared(pairs: Sequence[RatedPair], rules: PairRules) -> Preferences:
+    """The pairs of which raters prefer one side, each dialogue's in the order of their votes."""
+    left_out: Counter[str] = Counter()
+    by_dialogue: dict[str, list[tuple[float, Pair]]] = {}
+    for pair in pairs:
+        vote = mean(pair.votes)
+        first, second = pair.texts
+        chosen, rejected = (second, first) if vote > 0 else (first, second)
+        if mean(pair.safe) < rules.least_safety:
+            left_out["unsafe"] += 1
+        elif first.strip() == second.strip():
+            left_out["same"] += 1
+        elif abs(vote) < rules.least_difference:
+            left_out["tie"] += 1
+        elif mean(other * vote < 0 for other in pair.votes) > rules.most_against:
+            left_out["disagreement"] += 1
+        else:
+            by_dialogue.setdefault(pair.dialogue, []).append((abs(vote), Pair(parse(pair.dialogue), chosen, rejected)))
+    rows: list[Pair] = []
+    for found in by_dialogue.values():
+        found.sort(key=lambda row: -row[0])
+        left_out["beyond"] += len(found[rules.most_pairs :])
+        rows += [row for _, row in found[: rules.most_pairs]]
     return Preferences(rows, left_out)
 
 
@@ -136,7 +198,9 @@ def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> tuple[f
 
 
 def _is_safe(reply: RatedReply, rules: PairRules) -> bool:
-    return reply.average([SAFETY]) >= rules.least_safety
+    """A rubric without safety calls nothing unsafe."""
+    given = [scores[SAFETY] for scores in reply.scores.values() if SAFETY in scores]
+    return not given or mean(given) >= rules.least_safety
 
 
 def find_judged(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
@@ -160,34 +224,49 @@ def write_preferences(study: RatingStudy, output: Path, rules: PairRules) -> dic
     Raises:
         ValueError: an aspect is not one of the study's, or nothing is told apart.
     """
-    unknown = [aspect for aspect in rules.aspects if aspect not in COMPARED]
-    if unknown or not rules.aspects:
-        raise ValueError(f"aspects is {', '.join(unknown) or 'empty'}; allowed: {', '.join(COMPARED)}")
-    report = report_ratings(study, PAY)
-    replies = rated_replies(study)
-    found = (find_judged if rules.form == "judged" else find_pairs)(replies, rules)
+    found = _find(study, rules)
     if not found.rows:
         raise ValueError(
             f"{study.path} has no preferences by these rules: {_told(found.left_out)}; allowed: other rules"
         )
-    asked = {aspect.name: aspect.asks for aspect in ASPECTS if aspect.name in (*rules.aspects, SAFETY)}
+    report = report_ratings(study, PAY)
+    rated = [things for number, things in study.rated_things().items() if number in report["rated_items"]]
     numbers = {
         "form": rules.form,
         "rows": len(found.rows),
-        "dialogues": len({reply.dialogue for reply in replies}),
+        "dialogues": len({thing.history for thing in rated}),
         "openings": len({find_opening(row.prompt) for row in found.rows}),
-        "rated_replies": len(replies),
-        "unsafe_replies": sum(not _is_safe(reply, rules) for reply in replies),
+        "rated_items": len(rated),
         "left_out": dict(found.left_out),
-        "rules": rules.model_dump(exclude={"form"}),
-        "asked": asked,
+        "rules": rules.model_dump(exclude={"form"}) | {"aspects": list(_compared(study, rules))},
+        "rubric": {"name": study.rubric.name, "source": study.rubric.source},
+        "asked": {aspect.name: aspect.question.en for aspect in study.rubric.aspects},
         "raters": [{"name": rater["name"], "qualification": rater["qualification"]} for rater in report["raters"]],
         "agreement": report["agreement"],
     }
     write_lines(output, (row.row() for row in found.rows))
     write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
-    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers) + "\n")
+    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers, study.rubric) + "\n")
     return numbers
+
+
+def _find(study: RatingStudy, rules: PairRules) -> Preferences:
+    if study.rubric.judged == "talk":
+        raise ValueError(f"{study.path} rates whole talks; allowed: a study of replies or pairs")
+    if study.rubric.judged == "pair":
+        if rules.form == "judged":
+            raise ValueError("form is judged; allowed for a study of pairs: pairs")
+        return find_compared(rated_pairs(study), rules)
+    rules = rules.model_copy(update={"aspects": list(_compared(study, rules))})
+    return (find_judged if rules.form == "judged" else find_pairs)(rated_replies(study), rules)
+
+
+def _compared(study: RatingStudy, rules: PairRules) -> Sequence[str]:
+    """What replies are compared by."""
+    known = [aspect.name for aspect in study.rubric.aspects if aspect.name != SAFETY]
+    if unknown := [aspect for aspect in rules.aspects if aspect not in known]:
+        raise ValueError(f"aspects is {', '.join(unknown)}; allowed: {', '.join(known)}")
+    return rules.aspects or known
 
 
 def describe(numbers: dict[str, Any]) -> str:
@@ -204,7 +283,7 @@ def _told(left_out: dict[str, int]) -> str:
     return ", ".join(f"{number} {LEFT_OUT[name]}" for name, number in left_out.items() if number) or "nothing"
 
 
-def render_card(name: str, numbers: dict[str, Any]) -> str:
+def render_card(name: str, numbers: dict[str, Any], rubric: Rubric) -> str:
     """The card of a file of preferences."""
     rules = [[f"`{rule}`", str(value)] for rule, value in numbers["rules"].items()]
     asked = [[aspect, question] for aspect, question in numbers["asked"].items()]
@@ -213,12 +292,12 @@ def render_card(name: str, numbers: dict[str, Any]) -> str:
         [
             f"# {name}",
             describe(numbers),
-            f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: "
-            "such a reply is never chosen, and it is rejected beside a safe one.",
+            f"Of {numbers['rated_items']} rated items. A reply that is not safe by these rules is never chosen, and "
+            "it is rejected beside a safe one.",
             markdown_table(["Rule", "Value"], rules),
             "**What people were asked**",
             markdown_table(["Aspect", "Question"], asked),
             markdown_table(["Rater", "Qualification"], raters),
-            render_agreement(numbers["agreement"]),
+            render_agreement(numbers["agreement"], rubric),
         ]
     )

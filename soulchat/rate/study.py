@@ -1,7 +1,7 @@
 """A study of ratings by people: what is rated, by whom, in which order, and the scores, in one SQLite file.
 
-Nobody who rates learns which system wrote what: items have numbers that say nothing, and every rater sees them in an
-order of their own (paper, section 3.3: three experts, 100 dialogues), the two sides of a pair in one of their own, too.
+Nobody who rates learns which system wrote what: items have numbers that say nothing, and every rater sees them, and
+the two sides of a pair, in an order of their own (paper, section 3.3: three experts, 100 dialogues).
 What is asked is a rubric's: of replies, of whole talks, or of pairs of either.
 """
 

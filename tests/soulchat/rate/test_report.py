@@ -11,7 +11,7 @@ def rate_all(study, tokens, empathy):
     for number, (name, token) in enumerate(tokens.items(), start=1):
         _, window = study.open_window(token, f"qualification {number}")
         for item in study.items(name):
-            scores = all_scores(empathy=empathy(name, item), content=2 if "warm" in item.reply else 1)
+            scores = all_scores(empathy=empathy(name, item), content=2 if "warm" in item.texts[0] else 1)
             study.save_from_window(name, window, item.number, scores, 60.0 * number)
 
 
