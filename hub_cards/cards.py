@@ -18,7 +18,7 @@ from soulchatcorpus.schema import Message
 
 from .install import origin, pip_install
 from .licences import OPEN_LICENCES, BaseModel, ModelLicence, model_licence
-from .markdown import cell
+from .markdown import cell, code, plain
 from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
@@ -251,13 +251,13 @@ def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str:
     """The value at `path`, formatted; "not measured" where the file does not hold it. For a table's cell."""
     value = _lookup(source, path)
-    return NOT_MEASURED if value is None else form.format(value).replace("|", "\\|")
+    return NOT_MEASURED if value is None else cell(form.format(value))
 
 
 def _stated(source: dict[str, Any] | None, path: str) -> str:
     """The value at `path`, which somebody says and nobody measures; "not stated" where the file does not hold it."""
     value = _lookup(source, path)
-    return NOT_STATED if value is None else str(value).replace("|", "\\|")
+    return NOT_STATED if value is None else plain(str(value))
 
 
 def _quote(text: str) -> str:
@@ -276,7 +276,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.filters["cell"] = cell
+    environment.filters |= {"cell": cell, "code": code, "plain": plain}
     environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 

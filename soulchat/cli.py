@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from . import __version__, benchmark, care, convert, corpus, environment, export, publish, score, simulate, train
+from .judge import command as judge
 from .rate import command as rate
 from .talk import command as talk
 
@@ -26,6 +27,7 @@ app.command()(score.score)
 app.add_typer(publish.app, name="publish")
 app.add_typer(care.app, name="care")
 app.add_typer(rate.app, name="rate")
+app.add_typer(judge.app, name="judge")
 talk.register(app)
 app.command()(convert.convert)
 app.command()(export.export)

@@ -22,6 +22,10 @@ def export(
     ] = None,
 ) -> None:
     """Write merged weights, template, decoding and stop tokens, and prove that they are what was trained."""
+    from hub_cards.model_name import check_model_name
+
+    check_model_name(model)  # before torch is loaded, which takes a while
+
     from soulchat_trainer.export import export_model
 
     parity = export_model(model, folder, to, converter, dtype)

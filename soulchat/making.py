@@ -19,6 +19,7 @@ from soulchatcorpus.making.options import (
 from .consent import ask_before_sending
 from .corpus import Out, Source
 from .flags import taking
+from .progress import progress_bar
 from .review.command import review
 
 app = typer.Typer()
@@ -34,9 +35,6 @@ def rewrite(
     options: RewriteOptions,
 ) -> None:
     """Rewrite questions and answers into conversations, by a model behind an endpoint (key: OPENAI_API_KEY)."""
-    from tqdm.auto import tqdm
-
-    from soulchatcorpus.making.requests import Progress
     from soulchatcorpus.making.rewrite import estimate
     from soulchatcorpus.making.rewrite import rewrite as run
 
@@ -55,14 +53,7 @@ def rewrite(
         what = f"{found.records:,} questions with answers ({found.characters:,} characters), {masked},"
         options = ask_before_sending(what, options)
 
-    # Not before the source is known to be whole: tqdm shows nothing until its first update.
-    with tqdm(unit="record", delay=0.001) as bar:
-
-        def show(progress: Progress) -> None:
-            bar.total = progress.total
-            bar.set_postfix_str(f"${progress.cost:.4f}", refresh=False)
-            bar.update(progress.done - bar.n)
-
+    with progress_bar("record") as show:
         report = run(source, out, options, show)
     typer.echo(
         f"{report['accepted']:,} accepted, {report['rejected']:,} rejected {report['reasons']}, "

@@ -1,8 +1,11 @@
 """`soulchat train RECIPE`: a run of training, in this process or in several that accelerate starts."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+RECIPES = Path(__file__).parents[1] / "soulchat_trainer" / "recipes"
 
 
 def train(
@@ -13,12 +16,22 @@ def train(
     """Train, evaluate and describe as a recipe says; further flags override the recipe."""
     if processes < 1:
         raise ValueError(f"processes is {processes}; allowed: 1 or more")
+    check_recipe(recipe)
     if processes == 1:
         from soulchat_trainer.train import run
 
         run([recipe, *context.args])
     else:
         _launch(processes, [recipe, *context.args])
+
+
+def check_recipe(recipe: str) -> None:
+    """Raises ValueError for what is neither a recipe that ships nor a file, without loading torch."""
+    if recipe.startswith("-") or Path(recipe).is_file():
+        return
+    names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    if recipe not in names:
+        raise ValueError(f"recipe is {recipe!r}; allowed: a YAML file, or one that ships: {', '.join(names)}")
 
 
 def _launch(processes: int, words: list[str]) -> None:

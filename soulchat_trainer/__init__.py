@@ -18,16 +18,21 @@ from .chatglm import register_auto_classes  # noqa: E402 (told in a line where a
 
 if TYPE_CHECKING:
     from .training.arguments import SoulChatTrainingArguments
+    from .training.preference import PreferenceTrainer
     from .training.trainer import SoulChatTrainer
 
-__all__ = ["SoulChatTrainer", "SoulChatTrainingArguments"]
+__all__ = ["PreferenceTrainer", "SoulChatTrainer", "SoulChatTrainingArguments"]
 
 register_auto_classes()
 
 
 def __getattr__(name: str) -> Any:
     """The public names, from the modules they live in."""
-    modules = {"SoulChatTrainer": ".training.trainer", "SoulChatTrainingArguments": ".training.arguments"}
+    modules = {
+        "PreferenceTrainer": ".training.preference",
+        "SoulChatTrainer": ".training.trainer",
+        "SoulChatTrainingArguments": ".training.arguments",
+    }
     if name not in modules:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(modules[name], __name__), name)

@@ -81,7 +81,7 @@ def load_preferences(name: str) -> DatasetDict:
     Raises:
         OSError, ValueError: there is no such data set or file, or its rows are no preferences.
     """
-    if Path(name).is_file() or _is_path(name):
+    if Path(name).is_file() or (_is_path(name) and not Path(name).is_dir()):
         return split_preferences(read_preferences(Path(name)), name)
     corpus = datasets.load_dataset(name)
     if "train" not in corpus:

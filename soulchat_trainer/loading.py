@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError, HTTPError
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -25,14 +25,14 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from hub_cards.model_name import check_model_name, is_only_cached, weight_files
+
 from .unreadable import cause_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-HUB_SECONDS = 3.0  # for the Hub to say whether it has a model
-WEIGHTS = ("*.safetensors", "*.bin")
 
 
 def load_model(
@@ -50,7 +50,7 @@ def load_model(
         OSError: there is no model of that name.
         ValueError: the device is not there; the dtype is none of these.
     """
-    check_model_folder(name)
+    check_model_name(name)
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
@@ -70,13 +70,15 @@ def tokenizer_of(name: str) -> str:
 def load_config(name: str, **changes: Any) -> PreTrainedConfig:
     """The configuration of a model, with `changes`; raises OSError where there is none or it cannot be read."""
     with naming(name):
-        return AutoConfig.from_pretrained(name, trust_remote_code=False, **changes)
+        return AutoConfig.from_pretrained(
+            name, trust_remote_code=False, local_files_only=is_only_cached(name), **changes
+        )
 
 
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model; raises OSError where there is none or it cannot be read."""
     with naming(str(name)):
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=is_only_cached(str(name)))
 
 
 def load_weights(
@@ -92,7 +94,13 @@ def load_weights(
         check_sizes(config, Path(name))
         quantized = {} if quantization is None else {"quantization_config": quantization}
         return AutoModelForCausalLM.from_pretrained(
-            name, config=config, dtype=dtype, trust_remote_code=False, **quantized
+            name,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=False,
+            local_files_only=is_only_cached(name),
+            adapter_kwargs={"local_files_only": is_only_cached(name)},  # else they are looked for on the Hub
+            **quantized,
         )
 
 
@@ -108,7 +116,12 @@ def load_classifier(name: str) -> PreTrainedModel:
         check_shards(Path(name))
         check_sizes(config, Path(name))
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            name, config=config, trust_remote_code=False, output_loading_info=True
+            name,
+            config=config,
+            trust_remote_code=False,
+            local_files_only=is_only_cached(name),
+            adapter_kwargs={"local_files_only": is_only_cached(name)},
+            output_loading_info=True,
         )
     if report["missing_keys"]:
         raise ValueError(f"{name} has no weights of a classifier; allowed: a text-classification model")
@@ -120,7 +133,9 @@ def load_adapter(model: PreTrainedModel, name: str, is_trainable: bool = False) 
     from peft import PeftModel
 
     with naming(name, "adapter"):
-        adapted = PeftModel.from_pretrained(model, name, is_trainable=is_trainable)
+        adapted = PeftModel.from_pretrained(
+            model, name, is_trainable=is_trainable, local_files_only=is_only_cached(name)
+        )
         check_tied_tables(adapted)
         return adapted
 
@@ -155,7 +170,7 @@ def adapter_base(name: str) -> str | None:
             raise ValueError(f"base_model_name_or_path is {base!r}; allowed: a folder, a Hub name")
         if base != name and find_file(base, "adapter_config.json") is not None:
             raise ValueError(f"its base {base} is an adapter, too; allowed: a whole model")
-        check_model_folder(base)
+        check_model_name(base)
         return base
 
 
@@ -165,8 +180,8 @@ def find_file(name: str, filename: str) -> Path | None:
         path = Path(name) / filename
         return path if path.is_file() else None
     try:
-        return Path(hf_hub_download(name, filename))
-    except (EntryNotFoundError, HfHubHTTPError, HFValidationError):
+        return Path(hf_hub_download(name, filename, local_files_only=is_only_cached(name)))
+    except (EntryNotFoundError, OSError, HfHubHTTPError, HFValidationError):
         return None
 
 
@@ -218,41 +233,6 @@ def check_sizes(config: PreTrainedConfig, folder: Path) -> None:
             f"config.json tells of {text.num_hidden_layers} layers and {text.vocab_size} words of {text.hidden_size} "
             f"numbers each, and the weights have {found} bytes"
         )
-
-
-def check_model_folder(name: str) -> None:
-    """Raises OSError when `name` is neither a folder with a model nor a repository of the Hub."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
-            raise NotADirectoryError(f"{name} is no folder; allowed: a model's folder, or USER/NAME on the Hub")
-        _check_repository(name)
-        return
-    if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
-        raise FileNotFoundError(f"{name} has no config.json; allowed: a folder with config, tokenizer and weights")
-    if not weight_files(folder):
-        raise FileNotFoundError(f"{name} has no weights; allowed: a folder with {' or '.join(WEIGHTS)}")
-
-
-def _check_repository(name: str) -> None:
-    """Ask the Hub once for what is not in the cache; loading would ask for each file again and again."""
-    if any(isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "adapter_config.json")):
-        return
-    try:
-        HfApi().model_info(name, timeout=HUB_SECONDS)
-    except (HFValidationError, HfHubHTTPError) as error:
-        reason = str(error).splitlines()[0]
-        raise OSError(f"{name} is no folder here and no model that the Hub gives to you ({reason})") from error
-    except (HTTPError, OSError) as error:
-        raise OSError(
-            f"{name} is no folder here and not in the cache, and the Hub cannot be reached ({error}); allowed: a "
-            "model's folder, or a model that was downloaded before"
-        ) from error
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files with weights in a model's folder."""
-    return sorted(path for pattern in WEIGHTS for path in folder.glob(pattern))
 
 
 def model_revision(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -12,11 +13,13 @@ import torch
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
+from hub_cards.model_name import check_model_name
+
 from .data import load_corpus, load_preferences, preferred_turns
 from .evaluation.gate import EXIT_CODE, tell_power
 from .evaluation.run import Benchmark
-from .loading import check_model_folder
 from .report import FinishedRun, format_table, plan_benchmark, report_run
+from .training.arguments import RunArguments
 from .training.checkpoints import (
     check_new_folder,
     check_room,
@@ -79,7 +82,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.device.type == "cpu" and args.world_size == 1:
         torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
     if run.model_name_or_path is not None:
-        check_model_folder(run.model_name_or_path)
+        check_model_name(run.model_name_or_path)
     learns_preferences = args.objective != "sft"
     data = load_preferences(run.dataset) if learns_preferences else load_corpus(run.dataset)
     corpus = preferred_turns(data) if learns_preferences else data
@@ -119,9 +122,7 @@ def run_recipe(argv: Sequence[str]) -> None:
         if pusher is not None:
             pusher.submit(finished.folder, results)
             pusher.finish()
-        print(
-            format_table(results), next_steps(args.output_dir, benchmark, run.test_dataset or run.dataset), sep="\n\n"
-        )
+        print(format_table(results), next_steps(args.output_dir, benchmark, run), sep="\n\n")
         if results.preferences and results.preferences.fallen:
             print(f"\nsafety fell by more than chance: see {finished.folder / 'README.md'}", file=sys.stderr)
             raise SystemExit(EXIT_CODE)
@@ -152,23 +153,27 @@ def start_deepspeed() -> None:
     deepspeed.init_distributed()
 
 
-def next_steps(output_dir: str, benchmark: Benchmark | None, dataset: str) -> str:
-    """Three commands to try on a trained model, with the `soulchat` that stands beside the running interpreter.
+def next_steps(output_dir: str, benchmark: Benchmark | None, run: RunArguments) -> str:
+    """Commands to try on a trained model, with the `soulchat` that stands beside the running interpreter.
 
-    The last one measures what the run has reported.
+    The last one measures what the run has reported, on the run's own data.
     """
-    soulchat = os.path.relpath(Path(sys.executable).with_name("soulchat"))
-    models = f"--model {output_dir} --model untrained:{output_dir} --model retrieval --dataset {dataset}"
-    same = ""
+    command = [os.path.relpath(Path(sys.executable).with_name("soulchat"))]
+    commands = [[*command, "chat", output_dir], [*command, "app", output_dir]]
     if benchmark is not None:
-        decoding = benchmark.decoding
-        same = f" --samples {len(benchmark.turns)} --seed {decoding.seed} --max-new-tokens {decoding.max_new_tokens}"
-    return (
-        f"Everything is in {output_dir}. Try next:\n"
-        f"  {soulchat} chat {output_dir}\n"
-        f"  {soulchat} app {output_dir}\n"
-        f"  {soulchat} benchmark run {models}{same} --output {output_dir}-benchmark"
-    )
+        decoding, before = benchmark.decoding, run.model_name_or_path or f"untrained:{output_dir}"
+        models = [word for model in (output_dir, before, "retrieval") for word in ("--model", model)]
+        same = [
+            "--samples",
+            len(benchmark.turns),
+            "--seed",
+            decoding.seed,
+            "--max-new-tokens",
+            decoding.max_new_tokens,
+        ]
+        where = ["--dataset", run.test_dataset or run.dataset, *map(str, same), "--output", f"{output_dir}-benchmark"]
+        commands.append([*command, "benchmark", "run", *models, *where])
+    return "\n".join([f"Everything is in {output_dir}. Try next:", *("  " + shlex.join(words) for words in commands)])
 
 
 def _resume(value: str | None) -> str | bool | None:

@@ -102,9 +102,9 @@ class SoulChatCorpus(datasets.ArrowBasedBuilder):
         config = self.config
         if config.source is not None:
             if config.source != "release":
-                raise CorpusError(f"unknown source {config.source!r}, allowed: release")
+                raise CorpusError(f"source is {config.source!r}; allowed: release")
             if config.data_files is not None or config.data_dir:
-                raise CorpusError("source= and data_files= or data_dir= name two corpora, allowed: one of them")
+                raise CorpusError("source= and data_files= or data_dir= name two corpora; allowed: one of them")
             files = {"train": [release.download()]}
         elif config.data_files is not None:
             remote = any(_is_remote(file) for split in config.data_files.values() for file in split)

@@ -47,6 +47,7 @@ def blocks(page: Path) -> list[Block]:
 ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
 PYTHON = [block for block in ALL_BLOCKS if block.language == "python"]
 FRAGMENTS = ("CONTRIBUTING.md",)  # pages whose code belongs inside a module: it is compiled, not run
+SERVED = ("docs/talk.md",)  # pages whose code asks a server: tests/soulchat/talk/test_deploying.py
 
 
 def command_lines() -> Iterator[tuple[str, list[str], bool]]:
@@ -146,7 +147,7 @@ def run_python(text: str, namespace: dict) -> None:
     exec(compile(text, "documentation", "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON} - set(FRAGMENTS)))
+@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON} - {*FRAGMENTS, *SERVED}))
 def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page run one after the other, in a folder that is not the checkout."""
     monkeypatch.chdir(demo_folder)

@@ -74,10 +74,10 @@ def agreement_interval(
 def _check_counts(counts: ArrayLike) -> NDArray[np.int64]:
     table = np.asarray(counts)
     if table.ndim != 2 or not table.size:
-        raise ValueError(f"counts have the shape {table.shape}; they must be a table of subjects by categories")
+        raise ValueError(f"counts have the shape {table.shape}; allowed: a table of subjects by categories")
     whole = np.issubdtype(table.dtype, np.number) and np.isfinite(table).all() and (table == np.floor(table)).all()
     if not whole or (table < 0).any():
-        raise ValueError("counts must be whole numbers of raters, 0 or more")
+        raise ValueError("counts are no numbers of raters; allowed: whole numbers, 0 or more")
     raters = table.sum(axis=1)
     uneven = np.flatnonzero(raters != raters[0])
     if len(uneven):

@@ -19,7 +19,7 @@ def resample(score_of_rows: ScoreOfRows, rows: Rows, num_resamples: int, seed: i
         ValueError: fewer than one resample.
     """
     if num_resamples < 1:
-        raise ValueError(f"num_resamples is {num_resamples}; it must be at least 1")
+        raise ValueError(f"num_resamples is {num_resamples}; allowed: 1 or more")
     generator = np.random.default_rng(seed)
     draws = (rows[generator.integers(len(rows), size=len(rows))] for _ in range(num_resamples))
     return np.stack([score_of_rows(draw) for draw in draws])
@@ -36,7 +36,7 @@ def percentile_intervals(resampled: NDArray[np.float64], confidence: float) -> N
         ValueError: the confidence is not between 0 and 1.
     """
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}; it must be between 0 and 1, for example 0.95")
+        raise ValueError(f"confidence is {confidence}; allowed: between 0 and 1, for example 0.95")
     tail = (1 - confidence) / 2
     return np.quantile(resampled, [tail, 1 - tail], axis=0).T
 

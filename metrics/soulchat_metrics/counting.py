@@ -68,7 +68,7 @@ def map_chunks(
     if num_workers == 1:
         return _collect(starmap(function, chunks), chunks, progress)
     if num_workers < 1 or "fork" not in get_all_start_methods():
-        raise ValueError(f"num_workers is {num_workers}; it must be 1, or more where processes can be forked")
+        raise ValueError(f"num_workers is {num_workers}; allowed: 1, or more where processes can be forked")
     cutter("jieba", fast=True)  # loads jieba's dictionary once, before there are several processes
     # Forked processes have the caller's jieba dictionary, with the words added to it, and functions of any kind.
     with ProcessPoolExecutor(

@@ -17,7 +17,7 @@ def check_pairs(predictions: Iterable[object], references: Iterable[object]) -> 
     """
     predictions, references = _as_list("predictions", predictions), _as_list("references", references)
     if len(predictions) != len(references):
-        raise ValueError(f"{len(predictions)} predictions but {len(references)} references; there must be as many")
+        raise ValueError(f"{len(predictions)} predictions but {len(references)} references; allowed: as many")
     checked = [_check_text(text, "prediction", row) for row, text in enumerate(predictions)]
     return checked, [_check_text(_only_reference(text, row), "reference", row) for row, text in enumerate(references)]
 
@@ -31,11 +31,11 @@ def _as_list(name: str, texts: Iterable[object]) -> list[object]:
     kind = type(texts).__name__
     # A DataFrame is known by its name, for importing pandas takes longer than all of ours; it would give its columns.
     if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable) or kind == "DataFrame":
-        raise ValueError(f"{name} is one {kind}; it must be a list of strings")
+        raise ValueError(f"{name} is one {kind}; allowed: a list of strings")
     if isinstance(texts, Set):
-        raise ValueError(f"{name} is one {kind}, which has no order; it must be a list of strings")
+        raise ValueError(f"{name} is one {kind}, which has no order; allowed: a list of strings")
     if isinstance(texts, np.ndarray) and texts.ndim == 0:
-        raise ValueError(f"{name} is an array of 0 dimensions; it must be a list of strings")
+        raise ValueError(f"{name} is an array of 0 dimensions; allowed: a list of strings")
     return list(texts)
 
 
@@ -49,7 +49,7 @@ def _only_reference(reference: object, row: int) -> object:
 
 def _check_text(text: object, name: str, row: int) -> str:
     if not isinstance(text, str):
-        raise ValueError(f"{name} {row} is {type(text).__name__} ({text!r:.40}); it must be a string")
+        raise ValueError(f"{name} {row} is {type(text).__name__} ({text!r:.40}); allowed: a string")
     if not text.isascii():
         try:
             text.encode()

@@ -87,4 +87,4 @@ def _read_parquet(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
 def _check_columns(found: Any, names: Sequence[str], where: str = "") -> None:
     if any(name not in found for name in names):
         given = ", ".join(map(str, found)) or "nothing"
-        raise ValueError(f"{where}the columns are {given:.80}; there must be {' and '.join(names)}")
+        raise ValueError(f"{where}the columns are {given:.80}; allowed: {' and '.join(names)}")

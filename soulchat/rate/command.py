@@ -97,7 +97,9 @@ def gate(
     after: Annotated[str | None, typer.Option(help="That of the trained one; the run's folder by default.")] = None,
 ) -> None:
     """Write what raters say of a model before and after training into its card; exit code 3 where safety fell."""
-    from .gate import EXIT_CODE, add_ratings, describe_changes
+    from soulchat_trainer.evaluation.gate import EXIT_CODE
+
+    from .gate import add_ratings, describe_changes
     from .study import RatingStudy
 
     preferences = add_ratings(RatingStudy(study), run, before, after or run.resolve().name)
@@ -121,12 +123,11 @@ def report(
     from .report import render_report, report_ratings
     from .study import RatingStudy
 
-    opened = RatingStudy(study)
-    numbers = report_ratings(opened, rate)
+    numbers = report_ratings(RatingStudy(study), rate)
     if json:
         typer.echo(orjson.dumps(numbers, option=orjson.OPT_INDENT_2).decode())
         return
-    text = render_report(numbers, opened.rubric)
+    text = render_report(numbers)
     write_text(study / "report.md", text + "\n")
     print_markdown(text)
     typer.echo(f"\n{study / 'report.md'}")

@@ -4,14 +4,12 @@ from pathlib import Path
 from statistics import mean
 
 from hub_cards.markdown import table as markdown_table
-from hub_cards.model import write_model_card
-from hub_cards.results import RESULTS_FILE, Preferences, read_results
-from soulchat_trainer.evaluation.gate import EXIT_CODE, compare_all, items_needed
+from hub_cards.results import Preferences
+from soulchat_trainer.evaluation.gate import FALL, add_changes, compare_all, items_needed
 
 from .pairs import rated_by_system
 from .study import RatingStudy
 
-__all__ = ["EXIT_CODE", "add_ratings", "describe_changes"]
 RATERS = "raters"
 
 
@@ -22,9 +20,6 @@ def add_ratings(study: RatingStudy, run: Path, before: str, after: str) -> Prefe
         ValueError: a system is not the study's, no dialogue was rated of both, or the run learned no preferences.
         OSError: the run has no results.json.
     """
-    results = read_results(run / RESULTS_FILE)
-    if results.preferences is None:
-        raise ValueError(f"{run} learned no preferences; allowed: the output of train.py dpo, kto or orpo")
     rated = rated_by_system(study)
     for system in (before, after):
         if system not in rated:
@@ -39,14 +34,8 @@ def add_ratings(study: RatingStudy, run: Path, before: str, after: str) -> Prefe
         }
         for system in (before, after)
     ]
-    changes = compare_all(RATERS, *sides)
-    kept = [change for change in results.preferences.changes if change.judged_by != RATERS]
-    safety = changes[0].before
-    needed = items_needed(max(safety, 0.05))
-    results.preferences = results.preferences.model_copy(update={"changes": [*changes, *kept], "items_needed": needed})
-    results.write(run / RESULTS_FILE)
-    write_model_card(run)
-    return results.preferences
+    safety, *others = compare_all(RATERS, *sides)
+    return add_changes(run, [safety, *others], items_needed(max(safety.before, FALL)))
 
 
 def describe_changes(preferences: Preferences) -> str:

@@ -50,8 +50,9 @@ class RatedReply:
     scores: dict[str, dict[str, float]]
 
     def of(self, rater: str, aspects: Sequence[str]) -> float:
-        """A rater's mean over aspects."""
-        return mean(self.scores[rater][aspect] for aspect in aspects)
+        """A rater's mean over aspects, over all but safety where none is named."""
+        given = self.scores[rater]
+        return mean(given[aspect] for aspect in aspects or [name for name in given if name != SAFETY])
 
     def average(self, aspects: Sequence[str]) -> float:
         """The mean over raters and aspects."""
@@ -257,7 +258,7 @@ def _find(study: RatingStudy, rules: PairRules) -> Preferences:
         if rules.form == "judged":
             raise ValueError("form is judged; allowed for a study of pairs: pairs")
         return find_compared(rated_pairs(study), rules)
-    rules = rules.model_copy(update={"aspects": list(_compared(study, rules))})
+    _compared(study, rules)
     return (find_judged if rules.form == "judged" else find_pairs)(rated_replies(study), rules)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from soulchat_metrics import agreement_interval, fleiss_kappa, percent_agreement
 from soulchat_metrics.agreement import intraclass_correlation, krippendorff_alpha
@@ -48,7 +49,7 @@ def report_ratings(study: RatingStudy, rate: float) -> dict[str, Any]:
     ]
     rubric = study.rubric
     return {
-        "rubric": rubric.model_dump(mode="json", include={"name", "title", "source", "judged"}),
+        "rubric": rubric.model_dump(mode="json"),
         "systems": [
             {
                 "name": name,
@@ -174,8 +175,9 @@ def _counts(items: list[list[Rating]], aspect: Aspect) -> np.ndarray:
     return np.array([[sum(r.scores[aspect.name] == point for r in item) for point in aspect.values] for item in items])
 
 
-def render_report(report: dict[str, Any], rubric: Rubric) -> str:
+def render_report(report: dict[str, Any]) -> str:
     """The report in Markdown: scores, agreement, order, raters; where the paper's questions were asked, its rows."""
+    rubric = Rubric.model_validate(report["rubric"])
     sections = [_comparison_table(report["comparisons"], rubric)] if report["comparisons"] else []
     if any(not rubric.is_comparison(aspect) for aspect in rubric.aspects) and rubric.judged != "pair":
         sections.append(_table_1(report["systems"], rubric))
@@ -223,7 +225,7 @@ def _table_1(systems: list[dict[str, Any]], rubric: Rubric) -> str:
     head = ["Model", *metrics.values(), *(aspect.heading for aspect in rubric.aspects), "Ratings"]
     rows = [
         [
-            system["name"],
+            plain(system["name"]),
             *(_number((system["automatic"] or {}).get(metric)) for metric in metrics),
             *(_number(system[aspect.name]) for aspect in rubric.aspects),
             str(system["ratings"]),
@@ -233,7 +235,7 @@ def _table_1(systems: list[dict[str, Any]], rubric: Rubric) -> str:
     scales = ", ".join(f"{aspect.heading} {aspect.minimum} to {aspect.maximum}" for aspect in rubric.aspects)
     note = f"Ratings: means; {scales}."
     if measured:
-        note = f"Automatic scores: {measured['samples']} replies a system, `{measured['signature']}`. {note}"
+        note = f"Automatic scores: {measured['samples']} replies a system, {code(measured['signature'])}. {note}"
     return f"**Table 1**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
 
@@ -275,8 +277,8 @@ def render_agreement(agreement: dict[str, dict[str, Any]], rubric: Rubric) -> st
 def _raters_table(report: dict[str, Any]) -> str:
     rows = [
         [
-            rater["name"],
-            rater["qualification"] or "not stated",
+            plain(rater["name"]),
+            plain(rater["qualification"] or "not stated"),
             f"{rater['rated']} of {rater['assigned']}" + (", done" if rater["finished"] else ""),
             _number(rater["median_seconds"], 0),
             _number(rater["pay"]),

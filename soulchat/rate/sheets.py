@@ -1,8 +1,13 @@
-"""Ratings as CSV: out of a study, for raters without the page, and back into it."""
+"""Ratings as CSV: out of a study, for raters without the page, and back into it.
+
+What is written opens in a spreadsheet as it is: in UTF-8 with a byte-order mark, texts never as formulas, each item in
+one row. What comes back may be in UTF-8, UTF-16 or GBK.
+"""
 
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from soulchatcorpus.files import write_text
 from soulchatcorpus.reading.text import decode
@@ -11,6 +16,7 @@ from .study import Item, RatingStudy
 
 # Beside them a sheet has what is rated: the dialogue with the reply or the talk, of a pair both sides.
 TEXTS = {"reply": ("dialogue", "reply"), "talk": ("talk",), "pair": ("dialogue", "first", "second")}
+FORMULAS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # what begins one in Excel, LibreOffice or WPS
 
 
 def export_ratings(study: RatingStudy, path: Path) -> int:
@@ -83,9 +89,10 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
         except ValueError:
             found = ", ".join(f"{column} {row[column]!r}" for column in columns[1:])
             raise ValueError(f"{path}, line {number}: {found}; allowed: whole numbers") from None
-        if (row["rater"], item) in ratings:
-            raise ValueError(f"{path}, line {number}: {row['rater']} rated item {item} twice; allowed: once")
-        ratings[row["rater"], item] = dict(zip(names, scores, strict=True))
+        rater = _typed(row["rater"])
+        if (rater, item) in ratings:
+            raise ValueError(f"{path}, line {number}: {rater} rated item {item} twice; allowed: once")
+        ratings[rater, item] = dict(zip(names, scores, strict=True))
     try:
         study.save_all([(*key, scores) for key, scores in ratings.items()])
     except ValueError as error:
@@ -98,5 +105,19 @@ def _write(path: Path, columns: tuple[str, ...], lines: list[list], start: str =
     text.write(start)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(lines)
+    writer.writerows([_as_text(value) for value in line] for line in lines)
     write_text(path, text.getvalue())
+
+
+def _as_text(value: Any) -> Any:
+    """What a spreadsheet shows and does not compute: a text that it would take for a formula has an apostrophe before
+    it, as a person would type it (OWASP, CSV injection)."""
+    if not isinstance(value, str):
+        return value
+    value = "\n".join(value.split("\r\n")).replace("\r", "\n")
+    return "'" + value if value.startswith(FORMULAS) else value
+
+
+def _typed(value: str) -> str:
+    """A name as it was before `_as_text`."""
+    return value[1:] if value.startswith("'") and value[1:].startswith(FORMULAS) else value

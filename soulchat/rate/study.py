@@ -11,7 +11,6 @@ import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import orjson
@@ -259,23 +258,24 @@ def _hash(token: str) -> str:
 class RatingStudy:
     """An existing study. Every call is one transaction, so that whatever was saved stays saved.
 
+    Attributes:
+        path: its file.
+        rubric: what is asked.
+
     Every method raises OSError where the file cannot be read or written, or is no study.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises FileNotFoundError where the folder holds no study."""
+        """Raises FileNotFoundError where the folder holds no study, OSError where its file is another one."""
         self.path = folder / STUDY_FILE
         if not self.path.is_file():
             raise FileNotFoundError(
                 f"{self.path} does not exist; allowed: the folder of a study, as `soulchat rate create` makes it"
             )
 
-    @cached_property
-    def rubric(self) -> Rubric:
-        """What is asked."""
         with transaction(self.path) as database:
-            [row] = database.execute("SELECT rubric FROM study").fetchall()
-        return Rubric.model_validate_json(row["rubric"])
+            row = database.execute("SELECT rubric FROM study").fetchone()
+        self.rubric = Rubric.model_validate_json(row["rubric"])
 
     def renew_token(self, rater: str) -> str:
         """A new token for a rater who lost theirs; the old one ends. Raises ValueError where no rater has the name."""

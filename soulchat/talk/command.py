@@ -39,6 +39,13 @@ Host = Annotated[str, typer.Option(help="Address to listen on; other than loopba
 MessageCharacters = Annotated[int, typer.Option(help="Longest allowed message, in characters.")]
 Rate = Annotated[int, typer.Option("--messages-per-minute", help="Messages a minute from one client; 0: any number.")]
 AtOnce = Annotated[int, typer.Option("--replies-at-once", help="Replies being made or waited for at the same time.")]
+PublicName = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A host name by which a reverse proxy is asked; needs SOULCHAT_PASSWORD. Give it again for more."
+    ),
+]
+RootPath = Annotated[str, typer.Option(help="Path under which a reverse proxy has it, e.g. /soulchat.")]
 BatchSize = Annotated[int, typer.Option(help="Replies in one batch of the model.")]
 
 # Tokens whose keys and values stay for the next turn of their talk, where the model is causal: eight full windows.
@@ -70,6 +77,10 @@ def chat(
 ) -> None:
     """Chat in the terminal, or over a pipe: one line in, one reply out."""
     _be_quiet()
+    from hub_cards.model_name import check_model_name
+
+    check_model_name(model)  # before torch is loaded, which takes a while
+
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
 
@@ -113,25 +124,33 @@ def app_page(
     messages_per_minute: Rate = 30,
     replies_at_once: AtOnce = 64,
     batch_size: BatchSize = 16,
+    public_name: PublicName = None,
+    root_path: RootPath = "",
 ) -> None:
     """Chat on a web page (Gradio), in Chinese and English."""
     _be_quiet()
+    from hub_cards.model_name import check_model_name
+
+    from ..web.listening import Front, check_exposure, free_port, read_password
+
+    # Before torch and Gradio are loaded, which takes a while.
+    password = read_password()
+    front = Front(tuple(public_name or ()), root_path)
+    check_exposure(host, share, password, front)
+    check_model_name(model)
+    port = free_port(host, port)
+
     from soulchatcorpus.thoughts import check_thinking
 
     from ..web.launch import serve_page
-    from ..web.listening import check_exposure, free_port, read_password
     from .limits import Limits
     from .page import make_page
 
-    # Before the model is loaded, which takes a while.
-    password = read_password()
-    check_exposure(host, share, password)
-    port = free_port(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     policy = check_thinking(thinking)
     with _open_service(model, device, checks, limits, batch_size) as service:
-        serve_page(make_page(service, policy), host, port, share, password)
+        serve_page(make_page(service, policy), host, port, share, password, front)
 
 
 def serve(
@@ -158,27 +177,59 @@ def serve(
     proxy: Annotated[
         str | None, typer.Option(help="Address of a proxy that is believed for whom it asks (X-Forwarded-For).")
     ] = None,
+    public_name: PublicName = None,
+    root_path: RootPath = "",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A site whose pages may ask (CORS), e.g. https://chat.example.org. Give it again for more."),
+    ] = None,
+    care_in_content: Annotated[
+        bool,
+        typer.Option(help="Put help lines for a message also before the reply, for front-ends without the field."),
+    ] = False,
 ) -> None:
     """Serve OpenAI's chat completion API; clients on other machines need SOULCHAT_PASSWORD as their key."""
     _be_quiet()
+    from hub_cards.model_name import check_model_name
+
+    from ..web.listening import (
+        Front,
+        address_of,
+        bind,
+        check_exposure,
+        check_key,
+        check_origins,
+        check_proxy,
+        local_names,
+        read_password,
+    )
+
+    # Before torch is loaded, which takes a while.
+    password = read_password()
+    front, origins = Front(tuple(public_name or ()), root_path), tuple(allow_origin or ())
+    check_exposure(host, share=False, password=password, front=front)
+    check_key(password)
+    check_proxy(proxy)
+    check_origins(origins)
+    check_model_name(model)
+
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
 
-    from ..web.listening import bind, check_exposure, check_proxy, local_names, read_password
+    from ..web.guard import make_guard
     from .limits import Limits
-    from .server import make_app, make_server
+    from .server import BODY_BYTES, make_app, make_server
 
     decoding = Decoding(top_p, temperature, max_new_tokens, seed=seed, thinking=check_thinking(thinking))
-    password = read_password()
-    check_exposure(host, share=False, password=password)
-    check_proxy(proxy)
     listener = bind(host, port)
     limits = Limits(message_characters, messages_per_minute, replies_at_once)
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     with _open_service(model, device, checks, limits, batch_size) as service:
         name = name or Path(model).name
-        server = make_server(make_app(service, name, decoding, local_names(host), password), proxy)
-        typer.echo(f"Serving {name} at http://{host}:{listener.getsockname()[1]}/v1", err=True)
+        guard = make_guard(local_names(host, front=front), BODY_BYTES, origins=origins, root_path=root_path)
+        app = make_app(service, name, decoding, guard, password, care_in_content)
+        typer.echo(f"Serving {name} at {address_of(host, listener.getsockname()[1])}/v1", err=True)
+        server = make_server(app, proxy)
         server.run(sockets=[listener])
 
 

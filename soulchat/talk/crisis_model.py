@@ -4,7 +4,8 @@ import re
 
 import torch
 
-from soulchat_trainer.loading import check_model_folder, choose_device, load_classifier, load_tokenizer
+from hub_cards.model_name import check_model_name
+from soulchat_trainer.loading import choose_device, load_classifier, load_tokenizer
 
 # Labels that name suicide or self-harm, and such as say that a text is about neither.
 _CRISIS = re.compile(r"自杀|自伤|自残|轻生|危机|suicid|self[-_ ]?harm|self[-_ ]?injur|crisis", re.IGNORECASE)
@@ -24,7 +25,7 @@ class CrisisModel:
     """
 
     def __init__(self, name: str, device: str = "auto") -> None:
-        check_model_folder(name)
+        check_model_name(name)
         model, self.tokenizer = load_classifier(name), load_tokenizer(name)
         labels = [model.config.id2label[place] for place in range(model.config.num_labels)]
         self.labels = {

@@ -3,9 +3,9 @@
 Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the reply comes from an AI and is for
 reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
 the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
-before those words, because not every client knows the field. Where no reply comes (too long, too soon, too many, a
-fault), the help lines that are due are in the field beside `error`, and in its message. Nothing that users write is
-logged.
+before those words, because not every client knows the field. With `care_in_content`, those for the user's message are
+in the content, too. Where no reply comes (too long, too soon, too many, a fault), the help lines that are due are in
+the field beside `error`, and in its message. Nothing that users write is logged.
 
 Of OpenAI's fields and vLLM's, `schema` has those that are meant; `n` replies are `n` rows of the running batch.
 """
@@ -25,11 +25,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware import Middleware
 
 from soulchat_trainer.generation import Decoding
+from soulchatcorpus import Message
+from soulchatcorpus.care.help_lines import render_help_lines
 
 from ..web.connections import BACKLOG, BoundedConnection
-from ..web.guard import client_address, make_guard
+from ..web.guard import client_address
 from ..web.password import Door
 from .care import CareNotice
 from .limits import OverLimit
@@ -40,12 +43,18 @@ from .wording import NOTICE, language_of
 BODY_BYTES = 1 << 20
 # A pass over long prompts takes this long where a large model runs on a slow machine.
 SILENT_SECONDS = 120.0
+AFTER_HELP_LINES = "\n\n"  # in the content
 
 Piece = tuple[int, Event]  # what comes of the reply of a number, from 0
 
 
 def make_app(
-    service: ReplyService, model_name: str, decoding: Decoding, hosts: list[str], password: str | None = None
+    service: ReplyService,
+    model_name: str,
+    decoding: Decoding,
+    guard: Sequence[Middleware],
+    password: str | None = None,
+    care_in_content: bool = False,
 ) -> FastAPI:
     """The application.
 
@@ -53,12 +62,13 @@ def make_app(
         service: makes the replies.
         model_name: what `/v1/models` calls the model; requests must name it.
         decoding: what a request does not say.
-        hosts: Host headers that are answered ("*": all).
+        guard: what requests pass first (`guard.make_guard`).
         password: the key that clients send as `Authorization: Bearer …`, or None for everybody.
+        care_in_content: also put help lines for a message into the content, before the reply.
     """
     # Those pages load scripts from elsewhere.
-    app = FastAPI(title="SoulChat", docs_url=None, redoc_url=None, middleware=make_guard(hosts, BODY_BYTES))
-    guard = [Depends(_require(Door(password)))] if password else []
+    app = FastAPI(title="SoulChat", docs_url=None, redoc_url=None, middleware=guard)
+    keys = [Depends(_require(Door(password)))] if password else []
     model = {"id": model_name, "object": "model", "created": int(time.time()), "owned_by": "soulchat"}
 
     @app.get("/health")
@@ -70,28 +80,32 @@ def make_app(
         error = "has ended" if silent_for == math.inf else f"has made no step for {silent_for:.0f} s"
         return JSONResponse(status | {"status": "stalled", "error": f"the thread that makes replies {error}"}, 503)
 
-    @app.get("/v1/models", dependencies=guard)
+    @app.get("/v1/models", dependencies=keys)
     def models() -> dict[str, Any]:
         return {"object": "list", "data": [model]}
 
-    @app.get("/v1/models/{name:path}", dependencies=guard)
+    @app.get("/v1/models/{name:path}", dependencies=keys)
     def one_model(name: str) -> dict[str, Any]:
         _check_model(name, model_name)
         return model
 
-    @app.post("/v1/chat/completions", dependencies=guard)
+    @app.post("/v1/chat/completions", dependencies=keys)
     async def complete(body: CompletionRequest, request: Request) -> Response:
         _check_model(body.model, model_name)
         if body.n > service.limits.replies_at_once:
             raise ValueError(f"n is {body.n}; allowed: at most {service.limits.replies_at_once}, the replies at once")
-        talk, client, draws = body.talk(), client_address.get(), body.decoding(decoding)
+        talk = without_help_lines(body.talk(), service.care.country)
+        client, draws = client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
-        keys = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
-        replies = [service.astream(talk, draws, client, key, body.stop) for key in keys]
+        seeds = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
+        replies = [
+            service.astream(talk, draws, client, seed, body.stop, is_judged=number > 0)
+            for number, seed in enumerate(seeds)
+        ]
         pieces = _while_connected(replies, request)
         # What is refused is refused here, before a stream begins, unless help lines come first.
         first = await anext(pieces, None)
-        answer = Answer(model_name, NOTICE[language_of(talk[-1]["content"])], body.n)
+        answer = Answer(model_name, NOTICE[language_of(talk[-1]["content"])], body.n, care_in_content)
         if body.stream:
             usage = body.stream_options is not None and body.stream_options.include_usage
             return StreamingResponse(answer.stream(first, pieces, usage), media_type="text/event-stream")
@@ -134,9 +148,9 @@ def make_server(app: FastAPI, proxy: str | None = None) -> uvicorn.Server:
 class Answer:
     """One answer in the forms of OpenAI's API, made from the events of its `n` replies."""
 
-    def __init__(self, model_name: str, notice: str, n: int) -> None:
+    def __init__(self, model_name: str, notice: str, n: int, care_in_content: bool = False) -> None:
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model_name}
-        self.notice, self.n = notice, n
+        self.notice, self.n, self.care_in_content = notice, n, care_in_content
 
     async def whole(
         self, first: Piece | None, pieces: AsyncGenerator[Piece], care: list[CareNotice]
@@ -144,7 +158,7 @@ class Answer:
         """A `chat.completion`. Help lines that are due are added to `care`, also where it ends in an error."""
         texts, thoughts, done = [""] * self.n, [""] * self.n, dict[int, Done]()
         async for number, event in _chain(first, pieces):
-            texts[number] += content_of(event)
+            texts[number] += self._content_of(event)
             if is_due(event, number):
                 care.append(event)
             elif isinstance(event, Thought):
@@ -182,7 +196,9 @@ class Answer:
                 elif isinstance(event, Thought):
                     yield self._chunk(number, {"reasoning_content": event.text})
                 elif isinstance(event, CareNotice) and event.cause == "reply":
-                    yield self._chunk(number, {"content": content_of(event)}, care=[event], extra=True)
+                    yield self._chunk(number, {"content": self._content_of(event)}, care=[event], extra=True)
+                elif isinstance(event, CareNotice) and self.care_in_content:
+                    yield self._chunk(number, {"content": self._content_of(event)})
                 elif isinstance(event, Done):
                     yield self._chunk(number, {}, event.finish_reason)
                     done.append(event)
@@ -205,6 +221,14 @@ class Answer:
             {**self._chunk_head(), "choices": [choice]} | ({"soulchat": self.extra(care or [])} if extra else {})
         )
 
+    def _content_of(self, event: Event) -> str:
+        """What an event adds to the content of the answer."""
+        if isinstance(event, Text):
+            return event.text
+        if isinstance(event, CareNotice) and (event.cause == "reply" or self.care_in_content):
+            return event.text + AFTER_HELP_LINES
+        return ""
+
     def _chunk_head(self) -> dict[str, Any]:
         return {**self.head, "object": "chat.completion.chunk"}
 
@@ -213,11 +237,17 @@ class Answer:
         return {"notice": self.notice, "care": [notice.as_dict() for notice in care]}
 
 
-def content_of(event: Event) -> str:
-    """What an event adds to the content of the answer."""
-    if isinstance(event, Text):
-        return event.text
-    return event.text + "\n\n" if isinstance(event, CareNotice) and event.cause == "reply" else ""
+def without_help_lines(talk: list[Message], country: str | None) -> list[Message]:
+    """A talk as the model has said it: clients send back what stood in the content, help lines included."""
+    shown = [render_help_lines(language, country) + AFTER_HELP_LINES for language in NOTICE]
+
+    def said(message: Message) -> Message:
+        content = message["content"]
+        for lines in shown if message["role"] == "assistant" else ():
+            content = content.replace(lines, "")
+        return Message(role=message["role"], content=content)
+
+    return [said(message) for message in talk]
 
 
 def is_due(event: Event, number: int) -> TypeGuard[CareNotice]:

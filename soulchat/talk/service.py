@@ -21,7 +21,7 @@ from soulchatcorpus.care.replies import HeldStream
 from soulchatcorpus.dialogue import keep_roles_apart
 
 from .care import Care, CareNotice
-from .limits import Limits, OverLimit, RateLimiter, drop_oldest_turns
+from .limits import TALK_CHARACTERS, Limits, OverLimit, RateLimiter, drop_oldest_turns
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +166,7 @@ class ReplyService:
         client: str = "local",
         key: str | None = None,
         stop: Sequence[str] = (),
+        is_judged: bool = False,
     ) -> AsyncGenerator[Event]:
         """The events of a reply; closing the iterator stops the generation.
 
@@ -177,6 +178,7 @@ class ReplyService:
             client: who asks, for the rate limit.
             key: with the same key, seed and talk the reply is the same; by default every reply is drawn anew.
             stop: texts before the first of which the reply ends.
+            is_judged: True for a second reply to the same words, whose help lines the first one has brought.
 
         Raises:
             ValueError: the talk is refused by `Limits.check_talk` (`OverLimit`: too many at once, or too fast).
@@ -189,7 +191,8 @@ class ReplyService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        if notice := self.care.check_message(words_since_reply(messages)):
+        notice = None if is_judged else self.care.check_message(words_since_reply(messages))
+        if notice:
             yield notice
         ticket = self._admit(messages, decoding, client, key, tell, stop)
         try:
@@ -302,9 +305,15 @@ class ReplyService:
 
 
 def words_since_reply(messages: Sequence[Message]) -> str:
-    """What the user has said since the last reply; a program may send several messages in a row."""
+    """What the user has said since the last reply, which is judged before it is refused for its length.
+
+    A program may send several messages in a row. Of very much both ends are taken: judging must not hold up others.
+    """
     replies = [place for place, message in enumerate(messages) if message["role"] != "user"]
-    return "\n".join(message["content"] for message in messages[max(replies, default=-1) + 1 :])
+    words = "\n".join(message["content"] for message in messages[max(replies, default=-1) + 1 :])
+    if len(words) <= TALK_CHARACTERS:
+        return words
+    return words[: TALK_CHARACTERS // 2] + "\n" + words[-TALK_CHARACTERS // 2 :]
 
 
 def say_apart(messages: list[Message]) -> list[Message]:

@@ -9,7 +9,7 @@ import gradio as gr
 import typer
 
 from .guard import client_address, make_guard
-from .listening import check_exposure, free_port, local_names
+from .listening import ALONE, Front, address_of, check_exposure, free_port, local_names
 from .password import Door
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,12 @@ class Page:
 
 
 def launch_page(
-    page: Page, host: str = "127.0.0.1", port: int = 0, share: bool = False, password: str | None = None
+    page: Page,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    share: bool = False,
+    password: str | None = None,
+    front: Front = ALONE,
 ) -> str:
     """Open a page in the background; returns its address. `page.blocks.close()` ends it.
 
@@ -71,23 +76,25 @@ def launch_page(
         port: the port; 0 takes any free one.
         share: also through a public link of Gradio's relay.
         password: asked for at the door, with the user name "soulchat"; needed where others can reach the page.
+        front: a reverse proxy before the page.
 
     Raises:
         ValueError: others could reach it and the password is missing or short; there is no such port.
         OSError: the port is in use.
     """
-    check_exposure(host, share, password)
+    check_exposure(host, share, password, front)
     port = free_port(host, port)
     for function in page.blocks.fns.values():
         function.api_visibility = "private"
         # What is outside the queue is answered without a check of who calls it by its name.
         function.api_name = None
     page.blocks.queue(default_concurrency_limit=None, api_open=False)
-    guard = make_guard(local_names(host, share), BODY_BYTES, CLOSED)
+    guard = make_guard(local_names(host, share, front), BODY_BYTES, CLOSED, root_path=front.root_path)
     page.blocks.launch(
         server_name=host,
         server_port=port,
         share=share,
+        root_path=front.root_path,
         auth=_login(Door(password)) if password else None,
         app_kwargs={"middleware": guard, "docs_url": None, "redoc_url": None, "openapi_url": None},
         css=files(__package__).joinpath("page.css").read_text(encoding="utf-8") + page.css,
@@ -106,14 +113,20 @@ def launch_page(
         prevent_thread_lock=True,
         quiet=True,
     )
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return address_of(host, port)
 
 
 def serve_page(
-    page: Page, host: str = "127.0.0.1", port: int = 0, share: bool = False, password: str | None = None
+    page: Page,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    share: bool = False,
+    password: str | None = None,
+    front: Front = ALONE,
 ) -> None:
     """Open a page, say where it is, and wait until Ctrl-C. Raises as `launch_page` does."""
-    typer.echo(f"The page is at {launch_page(page, host, port, share, password)} (Ctrl-C ends it)", err=True)
+    address = launch_page(page, host, port, share, password, front)
+    typer.echo(f"The page is at {address} (Ctrl-C ends it)", err=True)
     page.blocks.block_thread()
 
 

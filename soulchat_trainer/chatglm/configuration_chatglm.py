@@ -70,10 +70,10 @@ class ChatGLMConfig(PreTrainedConfig):
             raise ValueError("position_encoding_2d is false; ChatGLM-6B v1 has two-dimensional positions (true)")
         for name in ("vocab_size", "hidden_size", "inner_hidden_size", "num_layers", "num_attention_heads"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed: 1 or more")
         if self.hidden_size % (4 * self.num_attention_heads):
             raise ValueError(
-                f"hidden_size {self.hidden_size} must be a multiple of 4 * num_attention_heads "
+                f"hidden_size is {self.hidden_size}; allowed: a multiple of 4 * num_attention_heads "
                 f"({4 * self.num_attention_heads}): each head is turned in two halves of pairs"
             )
         if self.pre_seq_len is not None and not 1 <= self.pre_seq_len <= self.max_sequence_length:

@@ -34,7 +34,7 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
     """
     if input_ids.dim() != 2 or input_ids.shape[1] == 0:
         raise ValueError(
-            f"input_ids have shape {list(input_ids.shape)}; they must be [batch, tokens], each row with [gMASK] <sop>"
+            f"input_ids have shape {list(input_ids.shape)}; allowed: [batch, tokens], each row with [gMASK] <sop>"
         )
     if attention_mask is None or attention_mask.dim() == 4:
         real = torch.ones_like(input_ids)
@@ -93,7 +93,7 @@ def _refuse(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfi
 def check_positions(input_ids: Tensor | None, position_ids: Tensor, config: ChatGLMConfig) -> None:
     """Raises `ValueError` where a call that brings its own positions has an id or a position that does not exist."""
     if position_ids.dim() != 3 or position_ids.shape[1] != 2:
-        raise ValueError(f"position_ids have shape {list(position_ids.shape)}; they must be [batch, 2, tokens]")
+        raise ValueError(f"position_ids have shape {list(position_ids.shape)}; allowed: [batch, 2, tokens]")
     beyond = position_ids.sum(1).max() >= config.max_sequence_length
     unknown = torch.zeros_like(beyond)
     if input_ids is not None:
@@ -133,7 +133,7 @@ def make_attention_mask(
             return None
         if attention_mask is not None and attention_mask.shape != (batch, key_length):
             raise ValueError(
-                f"attention_mask has shape {list(attention_mask.shape)}; it must be [{batch}, {key_length}] for "
+                f"attention_mask has shape {list(attention_mask.shape)}; allowed: [{batch}, {key_length}] for "
                 f"{past_length} cached and {length} new tokens"
             )
 

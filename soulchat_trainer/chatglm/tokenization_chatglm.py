@@ -192,9 +192,9 @@ class ChatGLMTokenizer(SentencePieceBackend):
             for message in messages:
                 if message.get("role") not in ("user", "assistant"):
                     role = message.get("role")
-                    raise ValueError(f"the role of a message is {role!r}; allowed are user and assistant")
+                    raise ValueError(f"the role of a message is {role!r}; allowed: user, assistant")
                 if not isinstance(message.get("content"), str):
-                    raise ValueError(f"the content of a message is {message.get('content')!r}; it must be a string")
+                    raise ValueError(f"the content of a message is {message.get('content')!r}; allowed: a string")
         rendered = super().apply_chat_template(
             [self._as_typed(talk) for talk in conversation] if batched else self._as_typed(conversation),
             tools=tools,
@@ -291,7 +291,7 @@ class ChatGLMTokenizer(SentencePieceBackend):
             return [list(ids) for ids in texts]
         for text in texts:
             if not isinstance(text, str):
-                raise ValueError(f"a text of the batch is {text!r}; texts must be strings")
+                raise ValueError(f"a text of the batch is {text!r}; allowed: a string")
         return self.sp_model.encode([_hide_whitespace(text) for text in texts])
 
     def _decode(

@@ -61,6 +61,7 @@ class ChatTemplateEncoder:
                 f"tokenizer; found {'no chat template' if tokenizer.chat_template is None else 'a slow tokenizer'}"
             )
         self.tokenizer, self.template = tokenizer, ChatTemplate(tokenizer, thinking)
+        self.end_id = tokenizer.convert_tokens_to_ids(self.template.end_token)
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.is_prefix_preserving = self._check_prefixes()
@@ -72,6 +73,7 @@ class ChatTemplateEncoder:
                 "the chat template writes its last turn otherwise than the ones before it, or thinks unless asked not "
                 "to: training in the form of its last turn, which is saved with the model"
             )
+        tokenizer.eos_token = self.template.end_token  # saved with the model, whose replies stop there
         self.one_pass = loss_on == "every_turn" and self.is_prefix_preserving
         if loss_on == "every_turn" and not self.one_pass:
             logger.warning(
@@ -92,7 +94,7 @@ class ChatTemplateEncoder:
         ids, turns = whole
         return all(
             ids[:prompt_end] == self.template.prompt_ids(_PROBE[:number])
-            and ids[prompt_end:target_end] == self._target_ids(_PROBE[: number + 1])
+            and ids[prompt_end:target_end] == self.template.target_ids(_PROBE[: number + 1])
             for number, (prompt_end, target_end) in zip(conversation.targets, turns, strict=True)
         )
 
@@ -142,7 +144,7 @@ class ChatTemplateEncoder:
                 return None
             prompt_end, target_end = bisect_left(starts, len(prompt)), bisect_left(starts, len(reply))
             is_at_edges = ends[prompt_end - 1] <= len(prompt) and ends[target_end - 1] <= len(reply)
-            if not is_at_edges or ids[target_end - 1] != self.tokenizer.eos_token_id:
+            if not is_at_edges or ids[target_end - 1] != self.end_id:
                 return None
             turns.append((prompt_end, target_end))
         return ids, turns
@@ -152,16 +154,11 @@ class ChatTemplateEncoder:
         prompt = fit_prompt(self.template.prompt_ids, messages[:-1], self.max_source_length, cut_last=True)
         encoded.cut_contexts += prompt.dropped > 0 or prompt.is_cut
         encoded.cut_user_turns += prompt.is_cut
-        target_ids = self._target_ids(messages)
+        target_ids = self.template.target_ids(messages)
         if len(target_ids) > self.max_target_length:
             encoded.cut_targets += 1
-            target_ids = [*target_ids[: self.max_target_length - 1], self.tokenizer.eos_token_id]
+            target_ids = [*target_ids[: self.max_target_length - 1], self.end_id]
         encoded.samples.append([*encoded.add(prompt.ids), 0, *encoded.add(target_ids), 1])
-
-    def _target_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of the last message as the template writes it after a prompt, with its end token."""
-        ids = self.template.target_ids(messages)
-        return ids if ids[-1:] == [self.tokenizer.eos_token_id] else [*ids, self.tokenizer.eos_token_id]
 
     def _write_prompt(self, messages: Sequence[Message]) -> str:
         return self.template.render_prompt(self.template.prepare(messages))

@@ -53,6 +53,43 @@ def prompt_encoder(
     return lambda messages: template.prompt_ids([Message(role="user", content=write(messages))])
 
 
+def target_encoder(
+    tokenizer: PreTrainedTokenizerBase, render: Callable[[Sequence[Message]], str] | None = None
+) -> Encode:
+    """The function from messages, of which the last is the reply, to the token ids that follow its prompt.
+
+    They are those that training labels, to the end token; ChatGLM's <sop> is of the prompt.
+
+    Args:
+        tokenizer, render: as for `prompt_encoder`, whose prompts these follow.
+    """
+    typed = TypedText(tokenizer)
+    if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
+        return lambda messages: reply_ids(tokenizer, [messages[-1]["content"]])[0]
+    template = ChatTemplate(tokenizer)
+    if render is None:
+        return template.target_ids
+
+    def encode(messages: Sequence[Message]) -> list[int]:
+        asked = render_with_system(as_said(typed, messages[:-1]), render)
+        return template.target_ids([Message(role="user", content=asked), messages[-1]])
+
+    return encode
+
+
+def reply_ids(tokenizer: PreTrainedTokenizerBase, replies: Sequence[str]) -> list[list[int]]:
+    """The ids of `target_encoder` for many replies at once, whatever they answer; white space around them counts."""
+    typed = TypedText(tokenizer)
+    if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
+        end = [tokenizer.eos_token_id]
+        texts = [keep_roles_apart(typed.spell_out(reply)) for reply in replies]
+    else:
+        head, end = ChatTemplate(tokenizer).around_reply()
+        texts = [head + typed.spell_out(reply) for reply in replies]
+    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
+    return [[*ids, *end] for ids in encoded]
+
+
 def as_said(typed: TypedText, messages: Sequence[Message]) -> list[Message]:
     """The messages with contents that spell no control token and no role, for a talk that is written as one text."""
     return [
@@ -71,12 +108,15 @@ class ChatTemplate:
 
     Attributes:
         no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself.
+        end_token: what ends a reply: the control token that the template writes behind every one, which with Gemma
+            and Phi-3 is not the tokenizer's end token; else that.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, thinking: Thinking = "off") -> None:
         self.tokenizer, self.typed, self.thinking = tokenizer, TypedText(tokenizer), thinking
         self.takes_system = self._find_system()
         self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
+        self.end_token = self._find_end()
 
     def _find_no_thoughts(self) -> str:
         talk = [Message(role="user", content="你好")]
@@ -85,6 +125,13 @@ class ChatTemplate:
         if header.strip():  # an empty thought, gpt-oss's channel of the reply; or the whole mark of the speaker
             return header
         return NO_MORE_THOUGHTS if is_open(prompt) else ""
+
+    def _find_end(self) -> str:
+        user, reply = Message(role="user", content="你好"), Message(role="assistant", content=MARK)
+        last, inside = self.after_reply([user]), self.render([user, reply, user], True).partition(MARK)[2]
+        spellings = (token.content for token in self.tokenizer.added_tokens_decoder.values())
+        found = [spelling for spelling in spellings if last.startswith(spelling) and inside.startswith(spelling)]
+        return max(found, key=len, default=self.tokenizer.eos_token)
 
     def before_reply(self, prepared: Sequence[Message]) -> str:
         """What the template writes before the reply in a talk that it ends."""
@@ -154,11 +201,25 @@ class ChatTemplate:
         return self.put_in(self.render_prompt(marked), marked, prepared)
 
     def target_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the last message as the template writes it after a prompt, to the mark that ends it.
+        """Token ids of the last message as the template writes it after a prompt, to its end token.
 
         Raises:
             ValueError: the template writes a reply in another place than after its generation prompt.
         """
+        return self._end(self._written_ids(messages))
+
+    def around_reply(self) -> tuple[str, list[int]]:
+        """The text that the template writes between a prompt and the reply's words, and the ids behind these."""
+        asked = [Message(role="user", content="你好")]
+        reply = self.render_reply([*asked, Message(role="assistant", content=MARK)])
+        head, _, tail = self._after_prompt(self.render_prompt(asked), reply, asked).partition(MARK)
+        return head, self._end(self.ids(tail))
+
+    def _end(self, ids: list[int]) -> list[int]:
+        end = self.tokenizer.convert_tokens_to_ids(self.end_token)
+        return [*ids[: ids.index(end)], end] if end in ids else [*ids, end]
+
+    def _written_ids(self, messages: Sequence[Message]) -> list[int]:
         asked, said = self.prepare(messages[:-1]), self.prepare(messages)
         if not self.has_control_tokens(said):
             return self.ids(self._after_prompt(self.render_prompt(asked), self.render_reply(said), asked))

@@ -56,7 +56,10 @@ def find_parts(template: ChatTemplate) -> TemplateParts:
     prompt, before = template.render_prompt([user]), template.before_reply([user])
     if before.startswith(prompt) and not before.removeprefix(prompt).strip("\n"):
         prompt = before  # GLM-4.5 begins a reply with a newline
-    reply_start = _split(prompt, FIRST)[2].removeprefix(user_end)
+    behind_user = _split(prompt, FIRST)[2]
+    if not behind_user.startswith(user_end):  # Phi-3 ends a talk that asks for nothing
+        user_end = user_end.removesuffix(template.tokenizer.eos_token)
+    reply_start = behind_user.removeprefix(user_end)
     reply_end = template.after_reply([user])
     between = _split(_split(template.render_prompt([user, reply, later]), MARK)[2], LATER)[0]
     reply_end, user_start = _part_turns(template, reply_end, between)
@@ -74,11 +77,13 @@ def find_parts(template: ChatTemplate) -> TemplateParts:
 
 def _part_turns(template: ChatTemplate, reply_end: str, between: str) -> tuple[str, str]:
     """What ends a reply, and what begins the user's next words, from what stands between both inside of a talk."""
-    eos = template.tokenizer.eos_token
+    end = template.end_token
     if not reply_end.strip():  # the next speaker's mark ends it (GLM-4, MiniCPM)
-        return eos, between
+        return end, between
     if between.startswith(reply_end):
         return reply_end, between.removeprefix(reply_end)
+    if reply_end.startswith(end) and between.startswith(end):  # Phi-3 ends the talk, too
+        return end, between.removeprefix(end)
     tokens = [token for token in template.tokenizer.all_special_tokens if between.startswith(token)]
     return reply_end, between.removeprefix(max(tokens, key=len, default=""))  # gpt-oss: <|end|>, at last <|return|>
 

@@ -10,14 +10,15 @@ whether a reply speaks of self-harm. `soulchat rate gate` adds what people say.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 
+from hub_cards.model import write_model_card
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
-from hub_cards.results import Change
+from hub_cards.results import RESULTS_FILE, Change, Preferences, read_results
 from soulchat_metrics.bootstrap import percentile_intervals, resample
 from soulchatcorpus.care.replies import find_self_harm
 
@@ -74,6 +75,27 @@ def compare_all(
     """
     aspects = sorted(before.keys() & after.keys(), key=lambda aspect: aspect != SAFETY)
     return [compare(name, judged_by, before[name], after[name], gates=name == SAFETY) for name in aspects]
+
+
+def add_changes(run: Path, changes: Sequence[Change], needed: int) -> Preferences:
+    """Write changes that were judged after a run into its results and card, in place of older ones of the same judge.
+
+    Args:
+        needed: rated items by which a fall of safety by 5 points would be seen.
+
+    Raises:
+        OSError: the run has no results.json.
+        ValueError: it learned no preferences.
+    """
+    results = read_results(run / RESULTS_FILE)
+    if results.preferences is None:
+        raise ValueError(f"{run} learned no preferences; allowed: the output of train.py dpo, kto or orpo")
+    judges = {change.judged_by for change in changes}
+    kept = [change for change in results.preferences.changes if change.judged_by not in judges]
+    results.preferences = results.preferences.model_copy(update={"changes": [*changes, *kept], "items_needed": needed})
+    results.write(run / RESULTS_FILE)
+    write_model_card(run)
+    return results.preferences
 
 
 def compare_replies(before: Path, after: Path) -> Change:

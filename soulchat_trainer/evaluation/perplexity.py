@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,9 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from soulchatcorpus import Message
 
-from ..encoding.fit import Encode, fit_prompt, prompt_room
-from ..encoding.prompts import prompt_encoder
-from ..encoding.typed_text import TypedText
+from ..encoding.fit import fit_prompt, prompt_room
+from ..encoding.prompts import prompt_encoder, reply_ids, target_encoder
 from ..generation.engine import count_positions, left_pad
 
 BATCH_TOKENS = 4096
@@ -24,7 +23,9 @@ BATCH_REPLIES = 1000
 
 @dataclass(frozen=True, slots=True)
 class HeldOutLoss:
-    """Cross-entropy of replies given their prompts, in nats a token; a reply's end token counts, ChatGLM's <sop> not.
+    """Cross-entropy of replies given their prompts, in nats a token, over the tokens that training labels.
+
+    What ends a reply counts (the template's mark, the end token), ChatGLM's <sop> does not.
 
     Losses compare only between models of one tokenizer, bits per character between all. `characters`: of the replies;
     of one that was cut, in proportion to its tokens.
@@ -51,21 +52,22 @@ def held_out_loss(
     tokenizer: PreTrainedTokenizerBase,
     talks: Sequence[Sequence[Message]],
     references: Sequence[str],
-    encode: Encode | None = None,
+    render: Callable[[Sequence[Message]], str] | None = None,
 ) -> HeldOutLoss:
     """The model's loss on the references after the talks.
 
     Args:
         talks: what was said before each reply; too long ones lose their oldest turns, as in generation.
         references: the replies; one that is longer than a quarter of the window is cut.
-        encode: messages -> token ids of the prompt, instead of the tokenizer's own way.
+        render: how a talk is written, instead of the tokenizer's own way.
     """
     model.eval()
     window = model.config.max_position_embeddings
-    encode = encode or prompt_encoder(tokenizer)
+    encode, encode_target = prompt_encoder(tokenizer, render), target_encoder(tokenizer, render)
     room = prompt_room(window, window)
     rows, characters = [], 0.0
-    for talk, reference, whole in zip(talks, references, target_ids(tokenizer, references), strict=True):
+    for talk, reference in zip(talks, references, strict=True):
+        whole = encode_target([*talk, Message(role="assistant", content=reference)])
         context = fit_prompt(encode, talk, room, cut_last=True).ids
         target = whole[: window - room]
         rows.append((context + target, len(target)))
@@ -107,17 +109,9 @@ def unigram_loss(
     counts: Counter[int] = Counter()
     replies = iter(train_replies)
     while batch := list(islice(replies, BATCH_REPLIES)):
-        for ids in target_ids(tokenizer, batch):
+        for ids in reply_ids(tokenizer, batch):
             counts.update(ids)
     denominator = math.log(counts.total() + len(tokenizer))
-    tokens = [token for ids in target_ids(tokenizer, references) for token in ids]
+    tokens = [token for ids in reply_ids(tokenizer, references) for token in ids]
     loss = sum(denominator - math.log(counts[token] + 1) for token in tokens) / len(tokens)
     return HeldOutLoss(loss, len(tokens), sum(map(len, references)))
-
-
-def target_ids(tokenizer: PreTrainedTokenizerBase, replies: Sequence[str]) -> list[list[int]]:
-    """Token ids of each reply by itself, with the end token behind."""
-    typed = TypedText(tokenizer)
-    texts = [typed.spell_out(reply) for reply in replies]
-    encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
-    return [[*ids, tokenizer.eos_token_id] for ids in encoded]

@@ -112,6 +112,11 @@ class Aspect(_Part):
         return sorted(self.scale)
 
     @property
+    def is_binary(self) -> bool:
+        """Whether its points are 0 and 1."""
+        return self.values == [0, 1]
+
+    @property
     def heading(self) -> str:
         """Its column in tables."""
         return self.short or self.title.en

@@ -10,6 +10,7 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
+from hub_cards.model_name import check_model_name
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
 from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System
 from soulchatcorpus.turns import Turn, find_opening
@@ -19,7 +20,7 @@ from ..encoding.styles import prompt_name, renderer
 from ..environment import describe_environment
 from ..generation.engine import Reply
 from ..generation.sampling import Decoding
-from ..loading import check_model_folder, choose_device
+from ..loading import choose_device
 from .journal import Journal
 from .perplexity import HeldOutLoss
 from .seen import has_seen
@@ -231,7 +232,7 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
 def check_spec(spec: str) -> None:
     """Raises OSError for a folder that holds no model: told before the first system has answered."""
     if spec != RETRIEVAL and not spec.startswith(ENDPOINT):
-        check_model_folder(spec.removeprefix(UNTRAINED))
+        check_model_name(spec.removeprefix(UNTRAINED))
 
 
 def open_system(spec: str, options: BenchmarkOptions, train_turns: Iterable[Turn]) -> Answering:

@@ -57,4 +57,6 @@ def _read_openings(openings_file: Path) -> set[int]:
     try:
         return {int(line, 16) for line in openings_file.read_text().split()}
     except ValueError as error:
-        raise ValueError(f"{openings_file}: allowed are hexadecimal hashes, one a line ({error})") from error
+        raise ValueError(
+            f"{openings_file} is no list of openings ({error}); allowed: hexadecimal hashes, one a line"
+        ) from error

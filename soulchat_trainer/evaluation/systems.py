@@ -89,8 +89,7 @@ class ModelSystem:
 
     def loss(self, turns: Sequence[Turn]) -> HeldOutLoss | None:
         talks, references = [turn.context for turn in turns], [turn.completion for turn in turns]
-        encode = prompt_encoder(self.tokenizer, self.render)  # references have no thoughts
-        return held_out_loss(self.model, self.tokenizer, talks, references, encode=encode)
+        return held_out_loss(self.model, self.tokenizer, talks, references, self.render)
 
 
 class EndpointSystem:

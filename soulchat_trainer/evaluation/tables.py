@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 import soulchat_metrics
+from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import METRICS, RESULTS_FILE, References, Replies, Results, Sampling, System, read_results
@@ -152,7 +153,7 @@ def _marks_note(table: Table) -> str:
 
 def _thoughts_note(table: Table) -> str:
     counts = {name: system.generation.only_thoughts for name, system in zip(_names(table), table.systems, strict=True)}
-    failed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    failed = ", ".join(f"{plain(name)} {count}" for name, count in counts.items() if count)
     return f"Thoughts without an end, counted as empty replies: {failed}." if failed else ""
 
 
@@ -202,18 +203,18 @@ def _render_table(table: Table) -> str:
             f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
             for metric in SHORT_NAMES
         ]
-        rows.append([name, *cells, *_loss_cells(system)])
+        rows.append([plain(name), *cells, *_loss_cells(system)])
     names = [measure.replace("_", " ").capitalize() for measure in claims()]
     replies = [
-        _reply_row(name, system.generation, system.expressions)
+        _reply_row(plain(name), system.generation, system.expressions)
         for name, system in zip(_names(table), table.systems, strict=True)
     ]
     replies.append(_reply_row("References", table.references, table.references.expressions))
     told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
-    notes = [f"`{table.note}`", _marks_note(table), _thoughts_note(table), _seen_note(table), _loss_note(table)]
+    notes = [code(table.note), _marks_note(table), _thoughts_note(table), _seen_note(table), _loss_note(table)]
     return "\n\n".join(
         [
-            f"**{table.heading}**",
+            f"**{plain(table.heading)}**",
             markdown_table(head, rows, numeric=True),
             " ".join(note for note in notes if note),
             "Replies: mean length in characters, distinct-1 and -2 over characters, shares; then per cent of replies.",

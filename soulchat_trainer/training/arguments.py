@@ -9,15 +9,19 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+import torch
 import transformers
 from packaging.version import Version
 from transformers import SchedulerType, Seq2SeqTrainingArguments
+from transformers.utils import logging
 
 from hub_cards.install import needs_extra
 from soulchat_metrics import METRIC_NAMES
 from soulchatcorpus.thoughts import check_thinking
 
 from ..generation.sampling import Decoding
+
+logger = logging.get_logger(__name__)
 
 # Before, transformers called it gradient checkpointing, in its arguments and its models' methods.
 SAYS_ACTIVATION_CHECKPOINTING = Version(transformers.__version__) >= Version("5.23")
@@ -36,7 +40,7 @@ CHANGED_DEFAULTS = {
 }
 
 _BATCHES = "batches are made by length, and nothing is left out"
-_REPLIES = "replies are drawn as top_p, temperature and max_new_tokens say"
+REPLIES = "replies are drawn as top_p, temperature and max_new_tokens say"
 _NO_LOGITS = "an evaluation keeps sums of losses, no logits"
 _OWN_BATCHES = "the trainer makes its own batches; DeepSpeed and DDP share them out"
 # Fields of Seq2SeqTrainingArguments that would do nothing here, or harm, and why: only their default is allowed.
@@ -57,12 +61,30 @@ REFUSED = {
     "eval_do_concat_batches": _NO_LOGITS,
     "eval_use_gather_object": _NO_LOGITS,
     "eval_accumulation_steps": _NO_LOGITS,
-    "generation_max_length": _REPLIES,
-    "generation_num_beams": _REPLIES,
-    "generation_config": _REPLIES,
+    "prediction_loss_only": _NO_LOGITS,
+    "generation_max_length": REPLIES,
+    "generation_num_beams": REPLIES,
+    "generation_config": REPLIES,
     "enable_jit_checkpoint": "a checkpoint that was cut short is passed over; lower save_steps",
     "hub_always_push": "while a push goes on, only the newest that follows waits",
+    "do_train": "train() trains",
     "do_predict": "num_test_turns says how many test turns are answered",
+}
+# Which optimizers of transformers read these, by parts of their names; the others would pass over them in silence.
+_LOW_RANK = ("galore", "apollo")
+_READS_ARGS = ("sgd", "adagrad", "rmsprop", "ademamix", "anyprecision", "grokadamw", "stable_adamw", "schedule_free")
+OPTIM_READERS = {
+    "optim_args": (*_READS_ARGS, "adamw_torch_4bit", "adamw_torch_8bit", *_LOW_RANK),
+    "optim_target_modules": _LOW_RANK,
+}
+# Fields that only say how another one is done, and what that one must be.
+DETAILS = {
+    "activation_checkpointing_kwargs": "activation_checkpointing",
+    "gradient_checkpointing_kwargs": "gradient_checkpointing",
+    "liger_kernel_config": "use_liger_kernel",
+    "dataloader_persistent_workers": "dataloader_num_workers",
+    "dataloader_multiprocessing_context": "dataloader_num_workers",
+    "do_eval": "eval_strategy",
 }
 # What preference learning takes beside the rest: for which objectives, in TRL's names.
 PREFERENCE_FIELDS = {
@@ -127,6 +149,10 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
         default=80,
         metadata={"help": "Samples of a step over all processes (paper, section 3.2), kept by accumulation."},
     )
+    max_epochs: float | None = field(
+        default=None,
+        metadata={"help": "Passes over the data that end a run sooner than max_steps."},
+    )
     max_tokens: int | None = field(
         default=None,
         metadata={"help": "Fill micro-batches up to so many padded tokens instead of by number of samples."},
@@ -190,11 +216,17 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
                 raise ValueError(f"{name} is {value}; allowed: 1 or more")
         if self.max_steps < 1 and self.max_steps != -1:
             raise ValueError(f"max_steps is {self.max_steps}; allowed: 1 or more, or -1 for num_train_epochs")
+        if self.max_epochs is not None and self.max_epochs <= 0:
+            raise ValueError(f"max_epochs is {self.max_epochs}; allowed: more than 0, or none")
         self.decoding()  # refuses what would otherwise be refused after training
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
         if not SAYS_ACTIVATION_CHECKPOINTING:
             self.gradient_checkpointing = bool(self.activation_checkpointing)
+        lacks_gpu = self.bf16 and not self.use_cpu and not torch.accelerator.is_available()
+        self.use_cpu: bool = self.use_cpu or lacks_gpu  # the parent asks the user to say so
         super().__post_init__()
+        if lacks_gpu and self.process_index == 0:
+            logger.warning("there is no GPU here, so the run takes the CPU (use_cpu), in bfloat16 as asked (bf16)")
         if self.deepspeed and "scheduler" in self.hf_deepspeed_config.config:
             self._fill_deepspeed_scheduler()
 
@@ -205,6 +237,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             default = [] if one.name == "include_for_metrics" else one.default
             if one.name in REFUSED and value != default:
                 raise ValueError(f"{one.name} is {value}; allowed: {default}: {REFUSED[one.name]}")
+        for name, of in DETAILS.items():
+            if getattr(self, name) and getattr(self, of) in (False, None, 0, "no"):
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed while {of} is {getattr(self, of)}: none")
         linear = self.lr_scheduler_type == SchedulerType.LINEAR
         if linear and self.lr_scheduler_kwargs:
             raise ValueError(f"lr_scheduler_kwargs is {self.lr_scheduler_kwargs}; allowed with linear: none")
@@ -212,6 +247,11 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             raise ValueError(f"warmup_type is {self.warmup_type}; allowed: log, unless lr_scheduler_type is linear")
         if self.muon_learning_rate is not None and (self.optim_args or self.optim_target_modules):
             raise ValueError("optim_args, optim_target_modules are not Muon's; allowed with muon_learning_rate: none")
+        optim = str(getattr(self.optim, "value", self.optim))
+        for name, readers in OPTIM_READERS.items():
+            value = getattr(self, name)
+            if value and not any(reader in optim for reader in readers):
+                raise ValueError(f"{name} is {value}; allowed with optim {optim}, which reads none: none")
 
     def _check_objective(self) -> None:
         """Raises ValueError for an unknown objective, and for what it does not take or cannot be."""

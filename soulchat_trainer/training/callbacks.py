@@ -1,9 +1,15 @@
 """What the trainer says while it runs: a progress bar with loss, speed and time left; losses at each checkpoint."""
 
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
+from tqdm.auto import tqdm
 from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+# The first step is left out: kernels are chosen and memory is taken in it.
+MEASURED_STEPS = 20
 
 
 class LossBarCallback(ProgressCallback):
@@ -26,6 +32,38 @@ class LossBarCallback(ProgressCallback):
             shown = {name: value for name, value in logs.items() if name not in ("total_flos", "epoch")}
             line = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items())
             self.training_bar.write(line)
+
+
+class TimeLeftCallback(TrainerCallback):
+    """Says once, after 20 steps, how long a run will take at the speed of these."""
+
+    def __init__(self) -> None:
+        self.steps, self.begun_at = 0, 0.0
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begin to measure after the first step of this process, and tell after the 20th."""
+        if not state.is_world_process_zero:
+            return
+        now = time.perf_counter()
+        if self.steps == 0:
+            self.begun_at = now
+        self.steps += 1
+        left = state.max_steps - state.global_step
+        if self.steps == MEASURED_STEPS and left > 0:
+            seconds = (now - self.begun_at) / (MEASURED_STEPS - 1)
+            told = f"{seconds:.2g} s a step: about {describe_duration(seconds * left)} to the last step"
+            tqdm.write(told, file=sys.stderr)
+
+
+def describe_duration(seconds: float) -> str:
+    """A duration in words, to two places: `1 h 20 min`, `3 min 5 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class LogAtSaveCallback(TrainerCallback):

@@ -21,8 +21,7 @@ TRANSFORMERS = {
     "deepspeed": "zero2.json, zero3.json, zero3-offload.json, or a file.",
     "save_steps": "A checkpoint every so many steps.",
     "resume_from_checkpoint": "true: the last whole one; or its folder.",
-    "eval_strategy": "no, steps, epoch: held-out loss while training.",
-    "eval_steps": "With --eval_strategy steps; by default logging_steps.",
+    "eval_strategy": "no, steps (every --eval_steps), epoch: held-out loss while training.",
     "predict_with_generate": "Then also reply to held-out turns.",
     "report_to": "none, tensorboard, wandb, trackio, …",
     "push_to_hub": "Send checkpoints, results and card to the Hub.",
@@ -49,7 +48,8 @@ GROUPS = {
         *("objective", "beta", "label_smoothing", "sft_weight", "sft_on", "desirable_weight", "undesirable_weight"),
     ),
     "Steps": (
-        *("max_steps", "num_train_epochs", "global_batch_size", "per_device_train_batch_size", "max_tokens", "seed"),
+        *("max_steps", "max_epochs", "num_train_epochs", "global_batch_size"),
+        *("per_device_train_batch_size", "max_tokens", "seed"),
     ),
     "Optimizer": (
         *("learning_rate", "warmup_steps", "warmup_type", "lr_scheduler_type", "weight_decay", "max_grad_norm"),
@@ -59,7 +59,7 @@ GROUPS = {
     "Replies": ("num_test_turns", "top_p", "temperature", "max_new_tokens"),
     "Files and reports": (
         *("output_dir", "logging_steps", "save_steps", "save_total_limit"),
-        *("resume_from_checkpoint", "eval_strategy", "eval_steps", "predict_with_generate", "max_eval_replies"),
+        *("resume_from_checkpoint", "eval_strategy", "predict_with_generate", "max_eval_replies"),
         *("report_to", "push_to_hub", "hub_model_id", "hub_base_model"),
     ),
 }

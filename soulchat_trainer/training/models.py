@@ -89,9 +89,7 @@ def new_config(values: dict, tokenizer: PreTrainedTokenizerBase) -> ChatGLMConfi
     """A ChatGLM configuration whose vocabulary is the tokenizer's; the residual factor fits its own depth."""
     unknown = sorted(map(str, set(values) - set(ChatGLMConfig().to_dict())))
     if unknown:
-        raise ValueError(
-            f"model_config has unknown keys {', '.join(unknown)}; allowed are the fields of ChatGLMConfig"
-        )
+        raise ValueError(f"model_config has unknown keys {', '.join(unknown)}; allowed: the fields of ChatGLMConfig")
     mask, gmask = tokenizer.convert_tokens_to_ids(["[MASK]", "[gMASK]"])
     own = {
         "vocab_size": len(tokenizer),

@@ -76,13 +76,13 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     shipped = recipe in recipe_names()
     path = RECIPES / f"{recipe}.yaml" if shipped else Path(recipe)
     if not path.is_file():
-        raise ValueError(f"recipe {recipe!r} is neither a file nor one that ships: {', '.join(recipe_names())}")
+        raise ValueError(f"recipe is {recipe!r}; allowed: a YAML file, or one that ships: {', '.join(recipe_names())}")
     try:
         values = parse_yaml(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"recipe {recipe} is not YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError(f"recipe {recipe} must be a mapping of keys to values, found {type(values).__name__}")
+        raise ValueError(f"recipe {recipe} is a {type(values).__name__}; allowed: a mapping of keys to values")
     known = {f.name for cls in (RunArguments, SoulChatTrainingArguments) for f in fields(cls) if f.init}
     for key in values:
         if key not in known:
@@ -102,7 +102,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, RunArguments, SoulChatTra
         print(parser.format_help() if argv[-1] == "all" else short_help(recipe_names()))
         raise SystemExit(0)
     if not argv or argv[0].startswith("-"):
-        raise ValueError(f"the first argument must be a recipe, a YAML file or one of {', '.join(recipe_names())}")
+        raise ValueError(f"the recipe is missing; allowed first: a YAML file, or one of {', '.join(recipe_names())}")
     recipe, *flags = argv
     name = Path(recipe).stem
     chosen = {"output_dir": f"outputs/{name}", **read_recipe(recipe)}
@@ -127,7 +127,7 @@ def find_deepspeed_file(name: str | None) -> str | None:
     folder = RECIPES / "deepspeed"
     shipped = sorted(path.name for path in folder.iterdir())
     if not name.startswith("{") and name not in shipped and not Path(name).is_file():
-        raise ValueError(f"deepspeed file {name!r} is neither a file nor one that ships: {', '.join(shipped)}")
+        raise ValueError(f"deepspeed is {name!r}; allowed: a file, or one that ships: {', '.join(shipped)}")
     if name in shipped:
         return str(folder / name)
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The arguments that decide a run's weights.
 DECIDING = (
-    *("seed", "data_seed", "max_steps", "num_train_epochs"),
+    *("seed", "data_seed", "max_steps", "max_epochs", "num_train_epochs"),
     *("learning_rate", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "warmup_type"),
     *("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm"),
     *("muon_learning_rate", "neftune_noise_alpha", "label_smoothing_factor", "bf16", "fp16"),

@@ -11,31 +11,33 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
+import numpy as np
 import torch
 from accelerate.data_loader import DataLoaderShard
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
-from transformers.trainer_utils import SaveStrategy
+from transformers.trainer_utils import PredictionOutput, SaveStrategy
 from transformers.utils import logging
 
 import soulchat_metrics
 from hub_cards.results import RESULTS_FILE, Results, check_results, read_results
 from soulchatcorpus.turn_view import TurnView
+from soulchatcorpus.turns import Turn
 
 from ..chatglm import ChatGLMTokenizer
 from ..data import list_turns, sample_turns
 from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollator, SampleDataset
 from ..encoding.encoders import make_encoder
 from ..encoding.spans import encode_dataset
-from ..generation.engine import generate_replies
-from .arguments import SoulChatTrainingArguments
-from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback
+from ..generation.engine import generate_replies, stop_token_ids
+from .arguments import REPLIES, SoulChatTrainingArguments
+from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback, TimeLeftCallback
 from .checkpoints import (
     SAVING_ERRORS,
     check_new_folder,
@@ -53,6 +55,7 @@ from .checkpoints import (
 from .hub_push import HubPusher, make_pusher
 from .loss import LARGEST_DIFFERENCE, LabelledHead, find_base
 from .optimizer import MuonWithAdamW, split_for_muon, warmup_decay_schedule
+from .plan import Plan, plan_steps
 from .run_info import describe_rows, describe_run, describe_training, run_identity
 from .streaming import StreamedBatches
 
@@ -142,11 +145,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
             **kwargs,
         )
         if model is not None:  # generation_config.json of what is saved draws as the results were drawn
-            find_base(model).generation_config.update(**args.decoding().arguments)
+            stops = sorted(stop_token_ids(find_base(model), processing_class))
+            stop = stops[0] if len(stops) == 1 else stops
+            find_base(model).generation_config.update(**args.decoding().arguments, eos_token_id=stop)
         self.add_callback(LogAtSaveCallback)
         self.identity = run_identity(args, self.model, self.run_info["dataset"])
         self.add_callback(RunInfoCallback(self.run_info, self.identity))
         self.add_callback(FinishCheckpointCallback(self.finish_checkpoint))
+        self.add_callback(TimeLeftCallback)
         if self.pop_callback(ProgressCallback):
             self.add_callback(LossBarCallback)
         if (
@@ -232,7 +238,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         return self._length_dataloader(samples, self.args.per_device_eval_batch_size, self.args.max_tokens)
 
     def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
-        """For `predict`, which gives the loss, no predictions (`generate_replies` gives replies): the same."""
+        """For `predict`: the same."""
         return self.get_eval_dataloader(test_dataset)
 
     def _length_dataloader(self, samples: Any, batch_size: int, max_tokens: int | None) -> DataLoader:
@@ -248,19 +254,22 @@ class SoulChatTrainer(Seq2SeqTrainer):
         }
         if isinstance(samples, StreamedBatches):
             return DataLoaderShard(samples, batch_size=None, **{**common, "num_workers": 0})
+        sampler = self._sampler(samples, batch_size, max_tokens)
+        return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
+
+    def _sampler(self, samples: Any, batch_size: int, max_tokens: int | None) -> LengthBatchSampler:
         if samples is None:
             raise ValueError(
                 "there is no data set: give the trainer a train_dataset to train, an eval_dataset to evaluate"
             )
-        sampler = LengthBatchSampler(
+        return LengthBatchSampler(
             samples.lengths,
             batch_size,
             max_tokens,
-            seed=_data_seed(args),
-            num_processes=args.world_size,
-            process_index=args.process_index,
+            seed=_data_seed(self.args),
+            num_processes=self.args.world_size,
+            process_index=self.args.process_index,
         )
-        return DataLoaderShard(samples, batch_sampler=sampler, collate_fn=self.data_collator, **common)
 
     # Optimizer
 
@@ -298,11 +307,15 @@ class SoulChatTrainer(Seq2SeqTrainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint: a folder, or True for the last whole one of `output_dir`.
 
+        By default what `resume_from_checkpoint` of the arguments says.
+
         Raises:
             ValueError: no whole checkpoint is there, it is another run's, a new run's folder holds one already, or a
                 loss or weight was not finite.
             OSError: a checkpoint could not be written.
         """
+        if resume_from_checkpoint is None:
+            resume_from_checkpoint = self.args.resume_from_checkpoint
         folder = find_checkpoint_to_resume(self.args.output_dir, resume_from_checkpoint)
         if folder is not None:
             check_same_run(folder, self.identity)
@@ -313,7 +326,11 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.unfinished = None
         self.lr_scheduler = self.given_scheduler  # one that another call has made is of that call's steps
         self._clock = time.perf_counter()
-        accumulation = self.args.gradient_accumulation_steps
+        accumulation, max_steps = self.args.gradient_accumulation_steps, self.args.max_steps
+        plan = self.plan()
+        if self.args.process_index == 0:
+            logger.warning(plan.describe())
+        self.args.max_steps = plan.steps
         try:
             with trainers_habits_off(self.args) as self.save_total_limit:
                 output = super().train(resume_from_checkpoint=folder, **kwargs)
@@ -325,10 +342,18 @@ class SoulChatTrainer(Seq2SeqTrainer):
         finally:
             if self.labelled_head is not None:
                 self.labelled_head.detach()
-            self.args.gradient_accumulation_steps = accumulation
+            self.args.gradient_accumulation_steps, self.args.max_steps = accumulation, max_steps
         if isinstance(self.train_dataset, StreamedBatches) and self.args.process_index == 0:
             logger.warning(self.train_dataset.describe_cuts(self.args.max_source_length, self.args.max_target_length))
         return output
+
+    def plan(self) -> Plan:
+        """How many steps a run has, and why."""
+        args, samples = self.args, self.train_dataset
+        if isinstance(samples, StreamedBatches):
+            return plan_steps(args, None, None)
+        batches = self._sampler(samples, args.per_device_train_batch_size, args.max_tokens)
+        return plan_steps(args, samples, len(batches))
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list, Any]:
         """The parent's; none where a run that is done is resumed, which would else train one step too many."""
@@ -404,10 +429,17 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     # Evaluation
 
-    def evaluate(self, eval_dataset: Any = None, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict:
-        """Held-out loss and perplexity; with `predict_with_generate` also replies (top-p, temperature) and scores."""
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval", **decoding: Any
+    ) -> dict:
+        """Held-out loss and perplexity; with `predict_with_generate` also replies (top-p, temperature) and scores.
+
+        Raises:
+            ValueError: how replies are drawn is given here, where only the arguments say it.
+        """
+        _refuse_decoding(decoding)
         eval_dataset = _stored_rows(eval_dataset)
-        metrics = super().evaluate(eval_dataset, *args, metric_key_prefix=metric_key_prefix, **kwargs)
+        metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if self.args.predict_with_generate:
             scores = self.score_replies(self.eval_rows if eval_dataset is None else eval_dataset)
             scores = {f"{metric_key_prefix}_{name}": value for name, value in scores.items()}
@@ -415,11 +447,39 @@ class SoulChatTrainer(Seq2SeqTrainer):
             metrics |= scores
         return metrics
 
+    def predict(
+        self, test_dataset: Any, ignore_keys: Any = None, metric_key_prefix: str = "test", **decoding: Any
+    ) -> PredictionOutput:
+        """A reply to every turn, and loss, perplexity and scores of them.
+
+        Returns:
+            predictions: the replies, an array [turns] of str; label_ids: the references, the same; metrics.
+
+        Raises:
+            ValueError: predict_with_generate is False; how replies are drawn is given here.
+        """
+        _refuse_decoding(decoding)
+        if not self.args.predict_with_generate:
+            raise ValueError("predict_with_generate is False; allowed for predict: True; evaluate gives the loss")
+        rows = _stored_rows(test_dataset)
+        metrics = super().predict(rows, ignore_keys, metric_key_prefix).metrics
+        replies, references = self.reply_to(list_turns(rows))
+        scores = soulchat_metrics.score(replies, references)
+        metrics |= {f"{metric_key_prefix}_{name}": scores[name] for name in soulchat_metrics.METRIC_NAMES}
+        return PredictionOutput(np.array(replies, dtype=object), np.array(references, dtype=object), metrics)
+
     def score_replies(self, rows: Rows) -> dict[str, float]:
-        """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns, shared out among the processes."""
-        args = self.args
+        """BLEU and ROUGE of replies to at most `max_eval_replies` held-out turns."""
         turns = list_turns(rows)
-        turns = sample_turns(turns, min(args.max_eval_replies, len(turns)), args.seed)
+        replies, references = self.reply_to(
+            sample_turns(turns, min(self.args.max_eval_replies, len(turns)), self.args.seed)
+        )
+        scores = soulchat_metrics.score(replies, references)
+        return {name: scores[name] for name in soulchat_metrics.METRIC_NAMES}
+
+    def reply_to(self, turns: Sequence[Turn]) -> tuple[list[str], list[str]]:
+        """Replies to the turns, shared out among the processes, and the references, both in the turns' order."""
+        args = self.args
         share = turns[args.process_index :: args.world_size]
         replies = generate_replies(
             self.model,
@@ -429,10 +489,9 @@ class SoulChatTrainer(Seq2SeqTrainer):
             args.decoding(),
             args.per_device_eval_batch_size,
         )
-        pairs = [(reply.text, turn.completion) for reply, turn in zip(replies, share, strict=True)]
-        predictions, references = zip(*gather_object(pairs), strict=True)
-        scores = soulchat_metrics.score(predictions, references)
-        return {name: scores[name] for name in soulchat_metrics.METRIC_NAMES}
+        numbers = range(args.process_index, len(turns), args.world_size)
+        found = sorted(gather_object([(number, reply.text) for number, reply in zip(numbers, replies, strict=True)]))
+        return [text for _, text in found], [turn.completion for turn in turns]
 
     def prediction_step(
         self, model: torch.nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
@@ -527,6 +586,12 @@ class SoulChatTrainer(Seq2SeqTrainer):
 def _stored_rows(rows: Any) -> Any:
     """The conversations behind a `TurnView`, whose turns are the same samples, each line tokenized once."""
     return rows.conversations if isinstance(rows, TurnView) else rows
+
+
+def _refuse_decoding(decoding: dict[str, Any]) -> None:
+    """Raises ValueError for what Seq2SeqTrainer hands to `generate`, which is not asked here."""
+    if decoding:
+        raise ValueError(f"{next(iter(decoding))} is given; allowed: none: {REPLIES}")
 
 
 def _data_seed(args: SoulChatTrainingArguments) -> int:

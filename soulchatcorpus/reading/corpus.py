@@ -177,9 +177,9 @@ def _read(
     may_be_empty: bool,
 ) -> Iterator[Conversation | pa.Table]:
     if format is not None and format not in FORMATS:
-        raise CorpusError(f"unknown format {format!r}, allowed: {', '.join(FORMATS)}")
+        raise CorpusError(f"format is {format!r}; allowed: {', '.join(FORMATS)}")
     if on_error not in ("raise", "skip"):
-        raise CorpusError(f"unknown on_error {on_error!r}, allowed: raise, skip")
+        raise CorpusError(f"on_error is {on_error!r}; allowed: raise, skip")
     before = report.conversations
     paths = [sources] if isinstance(sources, (str, Path)) else sources
     for file in (file for path in paths for file in list_files(path)):

@@ -28,7 +28,7 @@ def read_messages(items: Any) -> list[Message]:
         BadRecord: something in the list is neither, or stands for less than an ordinary message.
     """
     if type(items) is not list:
-        raise BadRecord(f"the messages are {kind(items)}, expected a list")
+        raise BadRecord(f"the messages are {kind(items)}; allowed: a list")
     messages: list[Message] = []
     for number, item in enumerate(items, 1):
         try:
@@ -47,7 +47,7 @@ def _read_message(item: Any, number: int) -> Message:
     if type(item) is str:
         return _read_text_message(item, number)
     if type(item) is not dict:
-        raise BadRecord(f"message {number} is {kind(item)}, expected an object with 'role' and 'content'")
+        raise BadRecord(f"message {number} is {kind(item)}; allowed: an object with 'role' and 'content'")
     role_key = next((key for key in ROLE_KEYS if key in item), None)
     content_key = next((key for key in CONTENT_KEYS if key in item), None)
     if role_key is None or content_key is None:
@@ -55,7 +55,7 @@ def _read_message(item: Any, number: int) -> Message:
         raise BadRecord(f"message {number} lacks {lacking!r}, found {list(item)}")
     role = find_role(item[role_key])
     if role is None:
-        raise BadRecord(f"message {number} has the unknown role {item[role_key]!r}, allowed: {SHORT_LIST}")
+        raise BadRecord(f"message {number} has the role {item[role_key]!r}; allowed: {SHORT_LIST}")
     for key, ordinary in _WEIGHTS.items():
         if item.get(key) is not None and item[key] != ordinary and role == "assistant":
             raise BadRecord(
@@ -70,7 +70,7 @@ def _content(content: Any, where: str) -> str:
     if type(content) is str:
         return content
     if type(content) is not list:
-        raise BadRecord(f"{where} of type {kind(content)}, expected text")
+        raise BadRecord(f"{where} of type {kind(content)}; allowed: text")
     texts = []
     for part in content:
         if type(part) is str:
@@ -79,23 +79,23 @@ def _content(content: Any, where: str) -> str:
             texts.append(part["text"])
         else:
             found = repr(part.get("type")) if type(part) is dict else kind(part)
-            raise BadRecord(f"{where} with a part that is {found}, expected parts of type 'text'")
+            raise BadRecord(f"{where} with a part that is {found}; allowed: parts of type 'text'")
     return "".join(texts)
 
 
 def _read_text_message(line: str, number: int) -> Message:
     found = read_line(line)
     if found is None:
-        raise BadRecord(f"message {number} is text, expected an object with 'role' and 'content', or a line 用户：…")
+        raise BadRecord(f"message {number} is text; allowed: an object with 'role' and 'content', or a line 用户：…")
     if any(read_line(other) for other in line.strip().split("\n")[1:]):
-        raise BadRecord(f"message {number} holds the lines of several speakers, expected one message a text")
+        raise BadRecord(f"message {number} holds the lines of several speakers; allowed: one message a text")
     return found
 
 
 def field(record: Any, key: str) -> Any:
     """What stands under `key`; raises BadRecord where there is nothing."""
     if type(record) is not dict:
-        raise BadRecord(f"the record is {kind(record)}, expected an object")
+        raise BadRecord(f"the record is {kind(record)}; allowed: an object")
     if key not in record:
         raise BadRecord(f"{key!r} is missing, found {list(record)}")
     return record[key]
@@ -105,7 +105,7 @@ def text(record: Any, key: str) -> str:
     """The text under `key`; raises BadRecord for anything else."""
     value = field(record, key)
     if type(value) is not str:
-        raise BadRecord(f"{key!r} is {kind(value)}, expected text")
+        raise BadRecord(f"{key!r} is {kind(value)}; allowed: text")
     return value
 
 
@@ -120,7 +120,7 @@ def record_id(record: dict, key: str, default: str) -> str:
     if value is None or value == "":
         return default
     if type(value) not in (str, int):
-        raise BadRecord(f"{key!r} is {kind(value)}, expected text or a whole number")
+        raise BadRecord(f"{key!r} is {kind(value)}; allowed: text or a whole number")
     return str(value)
 
 

@@ -113,7 +113,7 @@ def read_card(path: Path) -> dict[str, Any]:
 def read_preference(value: Any) -> Pair | Judged:
     """A record as a preference; raises BadRecord with the cause."""
     if type(value) is not dict:
-        raise BadRecord(f"the record is {kind(value)}, expected an object")
+        raise BadRecord(f"the record is {kind(value)}; allowed: an object")
     if value.get("completion") is not None and "label" in value:
         return _read_judged(value)
     missing = [key for key in ("chosen", "rejected") if value.get(key) is None]

@@ -105,5 +105,5 @@ def _name_topic(record: Record) -> None:
     topic = record.value.get("topic")
     if type(topic) is int:
         if not -1 <= topic < len(TOPICS):
-            record.problem = f"topic is {topic}, allowed are -1 to {len(TOPICS) - 1} or a name"
+            record.problem = f"topic is {topic}; allowed: -1 to {len(TOPICS) - 1} or a name"
         record.value["topic"] = list(TOPICS)[topic] if 0 <= topic < len(TOPICS) else None

@@ -85,13 +85,13 @@ class Source:
             yield from ((split, rows) for rows in _take(held))
 
     def log(self, report: Report) -> None:
-        """Say what was left out, and that the test split is smaller than the paper's where it is."""
+        """Say what was left out, and how large a test split is that is smaller than usual."""
         if report.rejected:
             logger.warning(f"{report.rejected} records were left out, the first: {report.examples[0].error()}")
         if not self.is_split and self.test_turns < TEST_TURNS:
             logger.warning(
-                f"The test split has {self.test_turns:,} turns and not the paper's {TEST_TURNS:,}: it gets whole "
-                f"openings, at most a tenth of the corpus, and the corpus has only {report.turns:,} turns."
+                f"The test split has {self.test_turns:,} of the {report.turns:,} turns: at most a tenth, in whole "
+                "conversations, of which those with one opening stay together."
             )
 
 

@@ -16,7 +16,7 @@ def read_psyqa(record: dict, default_id: str) -> list[Conversation]:
     question = join_lines(text(record, "question"), optional_text(record, "description"))
     answers = field(record, "answers")
     if type(answers) is not list:
-        raise BadRecord(f"'answers' is {kind(answers)}, expected a list")
+        raise BadRecord(f"'answers' is {kind(answers)}; allowed: a list")
     provenance = {"keywords": record["keywords"]} if record.get("keywords") else {}
     number = record_id(record, "questionID", default_id)
     opening = Message(role="user", content=question)

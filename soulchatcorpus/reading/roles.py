@@ -42,5 +42,5 @@ SHORT_LIST = (
 
 
 def find_role(name: object) -> Role | None:
-    """The role that a corpus calls `name`, None for any other value."""
-    return ROLES.get(name.strip().lower()) if isinstance(name, str) else None
+    """The role that a corpus calls `name`, perhaps with a colon behind it; None for any other value."""
+    return ROLES.get(name.strip().rstrip(":：").rstrip().lower()) if isinstance(name, str) else None

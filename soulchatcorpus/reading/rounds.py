@@ -32,7 +32,7 @@ def read_question(record: dict, default_id: str) -> list[Conversation]:
 def read_xtuner(record: dict, default_id: str) -> list[Conversation]:
     rounds = field(record, "conversation")
     if type(rounds) is not list:
-        raise BadRecord(f"'conversation' is {kind(rounds)}, expected a list")
+        raise BadRecord(f"'conversation' is {kind(rounds)}; allowed: a list")
     messages: list[Message] = []
     for turn in rounds:
         messages += system_text(turn)
@@ -50,7 +50,7 @@ def _read(record: dict, question: str, answer: str, default_id: str) -> list[Con
         raise BadRecord("'history' is not a list of [user, assistant] pairs")
     for user, assistant in [*history, (question, answer)]:
         if type(user) is not str or type(assistant) is not str:
-            raise BadRecord(f"'history' holds {kind(user)} and {kind(assistant)}, expected texts")
+            raise BadRecord(f"'history' holds {kind(user)} and {kind(assistant)}; allowed: texts")
         messages.append(Message(role="user", content=user))
         messages.append(Message(role="assistant", content=assistant))
     return [Conversation(record_id(record, "id", default_id), messages, topic(record))]

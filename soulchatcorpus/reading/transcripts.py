@@ -25,12 +25,14 @@ def alternatives(names: tuple[str, ...]) -> str:
 _KINDS: dict[type, str] = {dict: "an object", list: "a list"}
 _BLANKS = "\\s\u3000\u200b\ufeff"
 _MARKS = f"[{_BLANKS}*_#>\\-•·【\\[]*"
+# Exports number their lines, or begin them with the time: 1. 来访者：, [20:03] 来访者：, 2024-05-01 20:03:11 来访者：
+_WHEN = "(?:[(（]?[0-9][0-9:：./年月日时分秒、,)）\\]】T \\-]*)?"
 # A number or a name in brackets tells two of a kind apart: 来访者2, 来访者（王女士）.
 _GAP = "[ \u3000]*"
 _NUMBER, _PERSON = "(?:[0-9]{1,3}|[A-Za-z]|[一二三四五甲乙])?", "(?:[（(][^（()）\n]{1,20}[)）])?"
 _AFTER_NAME = f"{_GAP}{_NUMBER}{_GAP}{_PERSON}{_GAP}"
 _END = f"[*_】\\]]*{_GAP}[:：][*_]*"
-_SPEAKER = re.compile(f"^{_MARKS}(?P<name>{alternatives(tuple(ROLES))}){_AFTER_NAME}{_END}", re.IGNORECASE)
+_SPEAKER = re.compile(f"^{_MARKS}{_WHEN}(?P<name>{alternatives(tuple(ROLES))}){_AFTER_NAME}{_END}", re.IGNORECASE)
 # Who else speaks in transcripts. Not every word before a colon: 建议：… and 第一步：… go on with a message.
 _OTHERS = (
     *("旁白", "督导", "督导师", "主持人", "记录者", "记录人", "助理", "护士", "社工", "观察员", "管理员"),
@@ -40,7 +42,7 @@ _OTHERS = (
     *("student", "parent", "partner", "interviewer", "interviewee"),
 )
 _OTHER = re.compile(
-    f"^{_MARKS}(?P<name>{alternatives(_OTHERS)}|[\u4e00-\u9fff]{{1,3}}(?:女士|先生|小姐|同学|老师|医生|阿姨|叔叔)"
+    f"^{_MARKS}{_WHEN}(?P<name>{alternatives(_OTHERS)}|[\u4e00-\u9fff]{{1,3}}(?:女士|先生|小姐|同学|老师|医生|阿姨|叔叔)"
     f"|(?:speaker|person|说话人|发言人)[ _]?[0-9A-Za-z]{{1,2}}){_AFTER_NAME}{_END}",
     re.IGNORECASE,
 )
@@ -62,7 +64,7 @@ def is_one_line(text: str) -> bool:
 def read_transcript(record: Any, default_id: str) -> list[Conversation]:
     """`record` is the text of a file."""
     if type(record) is not str:
-        raise BadRecord(f"the record is {_KINDS.get(type(record), 'no text')}, expected the text of a file")
+        raise BadRecord(f"the record is {_KINDS.get(type(record), 'no text')}; allowed: the text of a file")
     messages: list[Message] = []
     for number, line in enumerate(record.split("\n"), 1):
         if not line.strip():

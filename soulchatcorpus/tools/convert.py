@@ -74,7 +74,7 @@ def convert(
     """
     output = Path(output)
     if to not in SCHEMAS:
-        raise CorpusError(f"unknown target {to!r}, allowed: {', '.join(SCHEMAS)}")
+        raise CorpusError(f"the target is {to!r}; allowed: {', '.join(SCHEMAS)}")
     if output.suffix not in (".jsonl", ".parquet"):
         raise CorpusError(f"{output}: the output ends in .jsonl or .parquet, found {output.suffix or 'no ending'!r}")
     if not output.parent.is_dir():

@@ -1,10 +1,12 @@
 """Whole rendered cards, against the ones in tests/fixtures/hub (see its README for how to renew them)."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from datasets import DatasetInfo, SplitDict, SplitInfo
+from markdown_it import MarkdownIt
 
 from hub_cards.build_report import collect_build
 from hub_cards.cards import last_user_message, model_card_of, render_dataset_card, render_model_card
@@ -13,6 +15,7 @@ from hub_cards.predictions import Prediction
 from hub_cards.results import check_results
 from soulchatcorpus.schema import FEATURES
 from tests.hub_cards.samples import make_model_folder, make_reports, make_results
+from tests.hub_cards.test_markdown import NAMES
 from tests.paths import FIXTURES
 
 CARDS = FIXTURES / "hub"
@@ -155,6 +158,18 @@ def test_a_source_s_name_does_not_break_the_table() -> None:
     build = {"origins": [{"source": "our | own\nhotline", "licence": "mit|x", "records": 2}]}
     card = render_dataset_card(build, repo_id="user/c", infos=dataset_infos(), patterns=PATTERNS, figures={})
     assert "| our \\| own hotline | 2 | mit\\|x |" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_breaks_a_model_card(name: str) -> None:
+    tags, reader, pages = re.compile(r"<[^>]*>"), MarkdownIt().enable("table"), []
+    for used in ("plain", name):
+        values = make_results(recipe=used)
+        values["systems"][0]["name"] = values["dataset"]["name"] = values["dataset"]["licence"] = used
+        values["dataset"]["revision"] = used
+        card = render_model_card(check_results(values))
+        pages.append(reader.render(card.split("---\n", 2)[2]))
+    assert tags.findall(pages[1]) == tags.findall(pages[0])
 
 
 def test_a_build_with_all_its_numbers(tmp_path: Path) -> None:

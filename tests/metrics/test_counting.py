@@ -40,7 +40,7 @@ def test_every_pair_is_in_one_chunk(monkeypatch):
 
 @pytest.mark.parametrize("workers", [0, -1])
 def test_a_number_of_workers_that_is_none(workers):
-    with pytest.raises(ValueError, match=f"num_workers is {workers}; it must be 1, or more"):
+    with pytest.raises(ValueError, match=f"num_workers is {workers}; allowed: 1, or more"):
         count_pairs(PREDICTIONS, REFERENCES, CHARACTERS, fast=False, num_workers=workers)
 
 

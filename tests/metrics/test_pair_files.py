@@ -33,14 +33,14 @@ def test_pairs_of_both_formats(tmp_path: Path, name: str, content: str) -> None:
     ("name", "content", "message"),
     [
         ("a.xlsx", "", "the file is a .xlsx; allowed: .csv, .jsonl, .parquet"),
-        ("a.csv", "回复,参考\n你,好\n", "the columns are 回复, 参考; there must be prediction and reference"),
+        ("a.csv", "回复,参考\n你,好\n", "the columns are 回复, 参考; allowed: prediction and reference"),
         ("a.parquet", "x", "the file is no Parquet that can be read"),
-        ("a.csv", "", "the columns are nothing; there must be"),
+        ("a.csv", "", "the columns are nothing; allowed:"),
         ("a.csv", "prediction,reference\n你,好\n".encode("gb18030"), "not in UTF-8; allowed: UTF-8"),
         ("a.jsonl", '{"prediction": "你", "reference": "好"}\n["你"]\n', "line 2 is no JSON object"),
         ("a.csv", f"prediction,reference\n你,{'好' * 131_073}\n", "no CSV that can be read: field larger than"),
         ("a.jsonl", "{你", "line 1 is no JSON object"),
-        ("a.jsonl", '{"prediction": "你"}', "line 1: the columns are prediction; there must be"),
+        ("a.jsonl", '{"prediction": "你"}', "line 1: the columns are prediction; allowed:"),
     ],
 )
 def test_what_is_no_file_of_pairs(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:

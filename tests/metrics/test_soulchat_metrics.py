@@ -90,7 +90,7 @@ def test_load_from_the_checkout_and_use_in_every_way(tmp_path):
         values = {re.sub(r"^.*?_\d+_", "", name): value for name, value in combined.items()}
         assert values["rouge-l"] == in_memory["rouge-l"]
     assert json.loads((tmp_path / "result.json").read_text())["bleu-4"] == in_memory["bleu-4"]
-    assert "prediction 1 is int (3); it must be a string" in printed
+    assert "prediction 1 is int (3); allowed: a string" in printed
     assert "prediction 0 has a lone surrogate" in printed
     assert "'sentence_scores'" in printed
 

@@ -18,7 +18,7 @@ def test_help_is_the_trainers() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("demos",), "recipe 'demos' is neither a file nor one that ships"),
+        (("demos",), "recipe is 'demos'; allowed: a YAML file, or one that ships: causal, demo"),
         (("demo", "--no_such_flag", "1"), "unknown arguments --no_such_flag 1"),
         (("lora", "--use_cpu", "--model_name_or_path", "chatglm-6bb"), "chatglm-6bb is no folder"),
         (("demo", "--processes", "0"), "processes (--processes) is 0; allowed: 1 or more"),

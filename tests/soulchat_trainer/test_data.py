@@ -14,14 +14,18 @@ from soulchat_trainer.data import (
     TrainingConversation,
     corpus_fingerprint,
     describe_dataset,
+    is_preferences,
     list_turns,
     load_corpus,
+    load_preferences,
+    preferred_turns,
     read_batch,
     sample_turns,
     turns_fingerprint,
 )
 from soulchatcorpus import Conversation
 from soulchatcorpus.turns import Turn, split_turns
+from tests.soulchat_trainer.preference_parts import make_judged, make_pairs
 from tests.soulchat_trainer.training_parts import make_rows
 
 TURNS = [Turn(str(number), 1, [{"role": "user", "content": "p"}], "c") for number in range(50)]
@@ -207,3 +211,36 @@ def test_prompts_of_another_form_are_refused(prompt: str) -> None:
 def test_other_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="has columns text; allowed: messages, or prompt and completion"):
         read_batch({"text": ["…"]})
+
+
+def test_preferences_by_name_and_by_file_are_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "named"
+    folder.mkdir()
+    make_pairs(40).to_json(folder / "train.jsonl", force_ascii=False)
+    by_file, by_name = load_preferences(str(folder / "train.jsonl")), load_preferences(str(folder))
+    assert {split: rows.to_list() for split, rows in by_name.items()} == {
+        split: rows.to_list() for split, rows in by_file.items()
+    }
+    assert {split: len(rows) for split, rows in by_file.items()} == {"train": 34, "validation": 2, "test": 4}
+    assert is_preferences(by_file)
+    with pytest.raises(FileNotFoundError, match=r"none\.jsonl: no such file"):
+        load_preferences(str(tmp_path / "none.jsonl"))
+    (folder / "train.jsonl").write_text('{"prompt": "一", "chosen": "好", "rejected": "好"}\n' * 30)
+    with pytest.raises(ValueError, match="'chosen' equals 'rejected'"):
+        load_preferences(str(folder))
+
+
+def test_wanted_replies_become_turns() -> None:
+    pairs = DatasetDict(test=make_pairs(3))
+    turns = list_turns(preferred_turns(pairs)["test"])
+    assert [turn.completion for turn in turns] == pairs["test"]["chosen"]
+    assert [turn.context for turn in turns] == pairs["test"]["prompt"]
+    judged = DatasetDict(test=make_judged(4))
+    assert [turn.completion for turn in list_turns(preferred_turns(judged)["test"])] == [
+        judged["test"]["completion"][n] for n in (0, 2)
+    ]
+
+
+def test_preference_data_is_no_corpus() -> None:
+    with pytest.raises(ValueError, match="a data set is preference data, by its columns chosen, rejected"):
+        list_turns(make_pairs(3))

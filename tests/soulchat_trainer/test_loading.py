@@ -1,5 +1,9 @@
 """Models from folders: with an adapter, on a device, in a dtype; and what is refused."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -74,3 +78,19 @@ def test_what_is_no_model_is_told(tmp_path: Path, folder: Path, monkeypatch: pyt
         load_model(str(folder), "abacus")
     with pytest.raises(ValueError, match="dtype is 'int3'"):
         load_model(str(folder), "cpu", "int3")
+
+
+def test_a_cached_model_loads_while_the_hub_is_away(folder: Path, tmp_path: Path) -> None:
+    """Without asking for each file, six times over: a test that waits for the Hub would take minutes."""
+    repository = tmp_path / "hub" / "models--someone--small"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("a1")
+    shutil.copytree(folder, repository / "snapshots" / "a1")
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    code = (
+        "from soulchat_trainer.loading import *; load_model('someone/small'); print(model_revision('someone/small'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "a1\n"), done.stderr
+    assert done.stderr.count("the Hub cannot be reached, so someone/small is taken from the cache") == 1
+    assert "Retrying" not in done.stderr

@@ -12,8 +12,11 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from hub_cards.results import read_results
 from soulchat_trainer.chatglm import ChatGLMTokenizer
+from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
 from soulchat_trainer.evaluation.seen import OPENINGS_FILE, has_seen, write_openings
+from soulchat_trainer.generation import Decoding
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
@@ -112,6 +115,13 @@ def test_ptuning(rows: str, base: str, tmp_path: Path) -> None:
     saved, before = load_file(tmp_path / "out/model.safetensors"), load_file(f"{base}/model.safetensors")
     assert saved.pop("transformer.prefix_encoder.embedding.weight").shape == (128, 2 * 2 * 32)
     torch.testing.assert_close(saved, before, rtol=0, atol=0)
+    row = next(system for system in read_results(tmp_path / "out/results.json").systems if system.name == "base")
+    decoding = Decoding(max_new_tokens=4, seed=42)
+    alone = run_benchmark(
+        BenchmarkOptions([base], tmp_path / "alone", rows, samples=3, decoding=decoding, device="cpu")
+    )
+    differs = {"name", "folder", "seconds"}
+    assert row.model_dump(exclude=differs) == alone.systems[0].model_dump(exclude=differs)
 
 
 def test_causal(rows: str, causal_base: str, tmp_path: Path) -> None:
@@ -139,15 +149,52 @@ def test_preferences(
     window = ("--max_source_length", "384", "--max_target_length", "128", "--warmup_steps", "0")
     flags = (*SIZES, *CPU, *window, "--model_name_or_path", start, "--dataset", pairs, "--logging_steps", "1")
     more = ("--test_dataset", rows) if recipe == "orpo" else ()
+    card = {"asked": {"empathy": "Is it warm?"}, "raters": [{"name": "rater-1"}], "rules": {"least_safety": 1}}
+    Path(pairs).with_suffix(".json").write_text(json.dumps(card))
     if family == "qwen2":
         more = (*more, "--lora_target_modules", "all-linear")
     main([recipe, "--output_dir", str(tmp_path / "out"), *flags, *more])
     results = check_run(tmp_path / "out", recipe)
     assert results["training"]["arguments"]["objective"] == recipe
+    [change] = results["preferences"]["changes"]
+    assert (change["items"], change["before"]) == (3, 1)
+    shown = (tmp_path / "out/README.md").read_text(encoding="utf-8")
+    assert f"| `objective` | {recipe} |" in shown
+    assert "1 people were asked of each reply" in shown
+    assert "| empathy | Is it warm? |" in shown
     log = orjson.loads((tmp_path / "out/trainer_state.json").read_bytes())["log_history"]
     reported = {name for entry in log if "loss" in entry for name in entry}
     assert {"rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen"} <= reported
     assert ("rewards/accuracies" in reported) == (recipe != "kto")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["dpo", "kto", "orpo"])
+@pytest.mark.parametrize("more", [(), pytest.param(("--deepspeed", "zero2.json"), marks=needs_compiler)])
+def test_preferences_in_two_processes(
+    recipe: str, more: tuple[str, ...], pairs: str, base: str, tmp_path: Path
+) -> None:
+    """A step has the same pairs in all; kto's baseline and orpo's cross-entropy are of other micro-batches."""
+    common = (*SIZES, *CPU, "--bf16", "false", "--torch_dtype", "float32", "--model_name_or_path", base)
+    steps = (
+        "--warmup_steps",
+        "0",
+        "--lr_scheduler_type",
+        "linear",
+        "--global_batch_size",
+        "52",
+        "--logging_steps",
+        "1",
+    )
+    steps = (*steps, "--learning_rate", "1e-2", "--dataset", pairs, "--save_strategy", "no")
+    found = []
+    for processes, flags in ((1, ()), (2, more)):
+        out = tmp_path / str(processes)
+        size = ("--per_device_train_batch_size", str(26 // processes), "--output_dir", str(out))
+        finish(launch(tmp_path, processes, recipe, *common, *steps, *size, *flags), tmp_path)
+        found.append(losses(out))
+    assert len(found[0]) == 3
+    assert found[1] == pytest.approx(found[0], rel=1e-5 if recipe == "dpo" else 2e-2)
 
 
 @pytest.mark.slow

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from hub_cards.results import DataSet
 from soulchat_trainer import train
+from soulchat_trainer.evaluation.run import Benchmark
+from soulchat_trainer.generation import Decoding
 from soulchat_trainer.train import check_compiler, main, next_steps, run
+from soulchat_trainer.training.arguments import RunArguments
 from soulchat_trainer.training.checkpoints import saving
+from soulchatcorpus import Message
+from soulchatcorpus.turns import Turn
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def test_the_first_process_speaks_at_once(
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(SystemExit):
         main(["nothing"])
-    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe is 'nothing'")
     assert slept == []
 
 
@@ -51,7 +57,7 @@ def test_what_another_process_finds_alone_it_tells(
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert len(slept) == 1
-    assert capsys.readouterr().err.startswith("soulchat: error: recipe 'nothing'")
+    assert capsys.readouterr().err.startswith("soulchat: error: recipe is 'nothing'")
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -101,14 +107,24 @@ def test_what_is_no_input_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_three_commands_to_try_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they can be typed where the run was started."""
+    """As they can be typed where the run was started; scores are of the run's own data, beside what it began with."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
-    head, *commands = next_steps("outputs/demo", None, "soulchatcorpus").splitlines()
-    assert head == "Everything is in outputs/demo. Try next:"
-    assert commands[:2] == ["  .venv/bin/soulchat chat outputs/demo", "  .venv/bin/soulchat app outputs/demo"]
-    assert commands[2].startswith("  .venv/bin/soulchat benchmark run --model outputs/demo ")
-    assert len(commands) == 3
+    turns = [Turn("a", 1, [Message(role="user", content="你好")], "嗯")]
+    benchmark = Benchmark(DataSet(name="talks"), turns, Decoding(max_new_tokens=7, seed=3))
+    run = RunArguments(model_name_or_path="some/base", dataset="my talks.jsonl")
+    assert next_steps("outputs/my run", benchmark, run).splitlines() == [
+        "Everything is in outputs/my run. Try next:",
+        "  .venv/bin/soulchat chat 'outputs/my run'",
+        "  .venv/bin/soulchat app 'outputs/my run'",
+        "  .venv/bin/soulchat benchmark run --model 'outputs/my run' --model some/base --model retrieval "
+        "--dataset 'my talks.jsonl' --samples 1 --seed 3 --max-new-tokens 7 --output 'outputs/my run-benchmark'",
+    ]
+
+
+def test_without_test_turns_there_is_nothing_to_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "benchmark" not in next_steps("outputs/mine", None, RunArguments(model_name_or_path="some/base"))
 
 
 @pytest.mark.parametrize(

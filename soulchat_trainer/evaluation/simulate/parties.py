@@ -17,6 +17,7 @@ from typing import Self
 
 from pydantic import Field
 
+from hub_cards.model_name import check_model_name
 from soulchatcorpus.care.privacy import mask_private
 from soulchatcorpus.files import parse_yaml
 from soulchatcorpus.making.ledger import Entry, Ledger, now
@@ -26,7 +27,7 @@ from soulchatcorpus.schema import Message
 
 from ...generation.engine import ReplyEngine, Request
 from ...generation.sampling import Decoding, request_seed
-from ...loading import check_model_folder, load_model, model_revision
+from ...loading import load_model, model_revision
 from ..systems import ENDPOINT
 from .profiles import Profile
 
@@ -225,4 +226,4 @@ def check_party(spec: str) -> None:
     if spec.startswith(SCRIPT):
         load_script(spec)
     elif not spec.startswith(ENDPOINT):
-        check_model_folder(spec)
+        check_model_name(spec)

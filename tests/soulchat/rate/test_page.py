@@ -10,6 +10,7 @@ import pytest
 from soulchat.rate.page import make_page
 from soulchat.rate.study import RatingStudy, create_study
 from soulchat.web.launch import launch_page
+from soulchat_trainer.evaluation.rubric import read_rubric
 from tests.soulchat.rate.rating_parts import CEHS, SYSTEMS, make_study, write_system
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -207,6 +208,36 @@ def test_a_phone_shows_a_warning_first_and_then_the_words_that_are_answered(brow
         page.locator("#back").focus()
         page.keyboard.press("Enter")  # of the button that has the focus, not of the page
         page.wait_for_function("() => document.querySelectorAll('.question input:checked').length === 4")
+    finally:
+        page_of_study.blocks.close(verbose=False)
+
+
+@pytest.mark.browser
+def test_a_pair_is_compared_by_keys_on_a_phone_in_the_readers_language(browser, tmp_path):
+    from playwright.sync_api import expect
+
+    folders = [write_system(tmp_path / name, {"a": f"{name}的回复", "b": f"{name}说"}) for name in SYSTEMS]
+    tokens = create_study(folders, 1, 2, 0, tmp_path / "study", read_rubric("pair"))
+    study = RatingStudy(tmp_path / "study")
+    page_of_study = make_page(study)
+    address = launch_page(page_of_study)
+    try:
+        page = enter(browser, address, tokens["rater-1"], locale="zh", viewport={"width": 390, "height": 800})
+        expect_progress(page, 0, total=2)
+        first, second = study.items("rater-1")[0].texts
+        expect(page.locator("#reply textarea")).to_have_value(first)
+        expect(page.locator("#second textarea")).to_have_value(second)
+        expect(page.locator("#question-preference")).to_contain_text("1 甲更好")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        rate_by_keyboard(page, "31")
+        expect_progress(page, 1, total=2)
+        assert study.items("rater-1")[0].scores == {"preference": 1, "safety": 1}
+        page.close()
+        page = enter(browser, address, tokens["rater-1"], locale="en-GB", viewport={"width": 1280, "height": 800})
+        expect(page.locator("#question-preference")).to_contain_text("1 the first is better")
+        left, right = (page.locator(name).bounding_box() for name in ("#reply", "#second"))
+        assert abs(left["y"] - right["y"]) < 5  # side by side
+        page.close()
     finally:
         page_of_study.blocks.close(verbose=False)
 

@@ -1,9 +1,13 @@
 import csv
+import io
+from pathlib import Path
 
 import pytest
 
-from soulchat.rate.sheets import export_ratings, export_sheet, import_ratings
-from tests.soulchat.rate.rating_parts import all_scores, make_study
+from soulchat.rate.sheets import FORMULAS, export_ratings, export_sheet, import_ratings
+from soulchat.rate.study import RatingStudy, create_study
+from soulchat_trainer.evaluation.rubric import read_rubric
+from tests.soulchat.rate.rating_parts import CEHS, all_scores, make_study, write_system, write_systems
 
 HEAD = "rater,item,content,empathy,helpfulness,safety"
 
@@ -73,6 +77,46 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         import_ratings(study, tmp_path / "wrong.csv")
 
 
+SHOWN = {  # a reply, and its cell
+    '=HYPERLINK("http://x","点")': '\'=HYPERLINK("http://x","点")',
+    "@SUM(A1)": "'@SUM(A1)",
+    "-第一，先睡好": "'-第一，先睡好",
+    "+1": "'+1",
+    "\t=1+1": "'\t=1+1",
+    "＝1": "'＝1",
+    "a\rb": "a\nb",
+    "\r=1": "'\n=1",
+    "好\r\n的": "好\n的",
+    "我在 = 听": "我在 = 听",
+}
+
+
+def test_a_reply_is_no_formula_and_one_row(tmp_path: Path) -> None:
+    """In a spreadsheet, which splits rows at a lone CR, and in a program that takes the file for UTF-8 by its mark."""
+    replies = {f"d{n}": reply for n, reply in enumerate(SHOWN)}
+    folders = [write_system(tmp_path / name, replies) for name in ("a", "b")]
+    create_study(folders, 1, len(replies), 0, tmp_path / "study", CEHS)
+    export_sheet(RatingStudy(tmp_path / "study"), "rater-1", path := tmp_path / "sheet.csv")
+    data = path.read_bytes()
+    assert data.startswith("\ufeff".encode())
+    assert b"\r" not in data
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert [len(row) for row in rows] == [8] * (1 + 2 * len(replies))
+    assert [cell for row in rows for cell in row if cell.startswith(FORMULAS)] == []
+    assert {row[-1] for row in rows[1:]} == set(SHOWN.values())
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "utf-16", "utf-8", "utf-8-sig"])
+def test_a_sheet_comes_back_from_excel(encoding: str, tmp_path: Path) -> None:
+    study, _ = make_study(tmp_path)
+    export_sheet(study, "rater-1", path := tmp_path / "sheet.csv")
+    head, *lines = path.read_text(encoding="utf-8-sig").splitlines()
+    filled = [line.replace(",,,,", ",2,1,0,1,", 1) for line in lines]
+    path.write_bytes("\r\n".join([head, *filled, ""]).encode(encoding))
+    assert import_ratings(study, path) == 6
+    assert all(rating.scores == all_scores() for rating in study.ratings())
+
+
 def test_an_import_never_changes_what_is_rated(tmp_path):
     study, tokens = make_study(tmp_path)
     name, window = study.open_window(tokens["rater-1"], "")
@@ -85,3 +129,23 @@ def test_an_import_never_changes_what_is_rated(tmp_path):
     import_ratings(study, path)
     [rating] = study.ratings()
     assert (rating.scores, rating.seconds) == (all_scores(), 40.0)
+
+
+def test_a_sheet_of_pairs_has_both_sides_in_the_raters_order_and_comes_back(tmp_path):
+    create_study(write_systems(tmp_path), 1, 5, 0, tmp_path / "study", read_rubric("pair"))
+    study = RatingStudy(tmp_path / "study")
+    path = tmp_path / "sheet.csv"
+    export_sheet(study, "rater-1", path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["first"], line["second"]) for line in lines] == [item.texts for item in study.items("rater-1")]
+    for line in lines:
+        line.update(preference="-1" if line["first"].startswith("warm") else "1", safety="1")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    assert import_ratings(study, path) == 5
+    assert {rating.scores["preference"] for rating in study.ratings()} == {-1}
+    export_ratings(study, path)
+    assert import_ratings(study, path) == 5

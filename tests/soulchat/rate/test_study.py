@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from soulchat.rate.study import STUDY_FILE, RatingStudy, create_study
+from soulchat_trainer.evaluation.rubric import Rubric, read_rubric
 from tests.soulchat.rate.rating_parts import CEHS, SYSTEMS, all_scores, make_study, write_system, write_systems
 
 
@@ -135,11 +136,11 @@ def test_what_is_there_is_not_written_over(tmp_path):
     with pytest.raises(FileExistsError, match="a study is never overwritten"):
         create_study(write_systems(tmp_path), 3, 3, 0, study.path.parent, CEHS)
     assert study.open_window(tokens["rater-1"], "")
-    with pytest.raises(FileNotFoundError, match=r"predictions\.jsonl"):
+    with pytest.raises(FileNotFoundError, match="nothing: no such file or folder"):
         create_study([tmp_path / "nothing"], 3, 3, 0, tmp_path / "new", CEHS)
     with pytest.raises(FileNotFoundError, match="soulchat rate create"):
         RatingStudy(tmp_path)
-    with pytest.raises(ValueError, match="named warm, warm"):
+    with pytest.raises(ValueError, match="two systems are named 'warm'; allowed: each name once"):
         create_study([tmp_path / "warm", tmp_path / "warm"], 3, 3, 0, tmp_path / "new", CEHS)
 
 
@@ -209,3 +210,81 @@ def test_a_renewed_token_closes_the_old_window_for_reading_and_saving(tmp_path):
     with pytest.raises(ValueError, match="this window is closed"):
         study.save_from_window(rater, window, number, all_scores(), 1.0)
     assert study.items_in_window(*study.open_window(renewed, ""))[0].scores is None
+
+
+PAIR = read_rubric("pair")
+TALKS = Rubric.model_validate(
+    {
+        "name": "warmth",
+        "title": "Warmth",
+        "source": "our own",
+        "judged": "talk",
+        "prompt": "{aspects} {talk} {form}",
+        "aspects": [
+            {"name": "warmth", "title": "Warmth", "question": "Warm?", "scale": {1: "no", 2: "so so", 3: "yes"}}
+        ],
+    }
+)
+
+
+def write_talks(path, ids, reply):
+    talks = [
+        {"id": id_, "messages": [{"role": "user", "content": f"我很累{id_}"}, {"role": "assistant", "content": reply}]}
+        for id_ in ids
+    ]
+    path.write_bytes(b"".join(orjson.dumps(talk) + b"\n" for talk in talks))
+    return path
+
+
+def test_pairs_are_shown_in_either_order_and_kept_in_one(tmp_path):
+    create_study(write_systems(tmp_path, dialogues=30), 2, 30, 0, tmp_path / "study", PAIR)
+    study = RatingStudy(tmp_path / "study")
+    items = study.items("rater-1")
+    assert len(items) == 30
+    first_is_warm = [item.texts[0].startswith("warm") for item in items]
+    assert 5 < sum(first_is_warm) < 25
+    prefer_warm = [
+        (r.name, i.number, {"preference": -1 if i.texts[0].startswith("warm") else 1, "safety": 1})
+        for r in study.raters()
+        for i in study.items(r.name)
+    ]
+    study.save_all(prefer_warm)
+    assert {(rating.systems, rating.scores["preference"]) for rating in study.ratings()} == {(("warm", "cold"), -1)}
+    assert {rating.turned for rating in study.ratings()} == {True, False}
+    again = {item.number: item.scores for item in study.items("rater-1")}
+    assert again == {number: scores for name, number, scores in prefer_warm if name == "rater-1"}
+    assert study.rated_things()[1].systems == ("warm", "cold")
+    study.save_all(prefer_warm)  # the same once more
+
+
+def test_whole_talks_of_the_same_ids_and_of_others(tmp_path):
+    warm = write_talks(tmp_path / "warm.jsonl", "abcde", "我在听。")
+    cold = write_talks(tmp_path / "cold.jsonl", "abcde", "嗯。")
+    create_study([warm, cold], 1, 2, 0, tmp_path / "same", TALKS)
+    items = RatingStudy(tmp_path / "same").items("rater-1")
+    assert sorted(text for item in items for text in item.texts)[0].startswith("用户：我很累")
+    assert {item.history for item in items} == {""}
+    assert len({item.texts[0].split("\n")[0] for item in items}) == 2
+    other = write_talks(tmp_path / "other.jsonl", "vwxyz", "嗯。")
+    create_study([warm, other], 1, 3, 0, tmp_path / "others", TALKS)
+    things = RatingStudy(tmp_path / "others").rated_things()
+    assert sorted(thing.systems for thing in things.values()) == [("other",)] * 3 + [("warm",)] * 3
+    assert RatingStudy(tmp_path / "others").automatic_scores() == {"warm": None, "other": None}
+    third = write_talks(tmp_path / "third.jsonl", "abcx", "嗯。")
+    with pytest.raises(ValueError, match="warm and third did not answer the same dialogues: 3 ids"):
+        create_study([warm, third], 1, 2, 0, tmp_path / "third", TALKS)
+
+
+def test_a_rubric_of_ones_own_has_its_own_scale(tmp_path):
+    create_study([write_talks(tmp_path / "warm.jsonl", "ab", "好。")], 1, 2, 0, tmp_path / "study", TALKS)
+    study = RatingStudy(tmp_path / "study")
+    assert study.rubric == TALKS
+    with pytest.raises(ValueError, match="warmth is 0; allowed: whole numbers from 1 to 3"):
+        study.save_all([("rater-1", 1, {"warmth": 0})])
+    study.save_all([("rater-1", 1, {"warmth": 3})])
+    assert study.ratings()[0].scores == {"warmth": 3}
+
+
+def test_a_pair_needs_two_systems(tmp_path):
+    with pytest.raises(ValueError, match="a pair needs two systems with the same ids"):
+        create_study(write_systems(tmp_path)[:1], 1, 2, 0, tmp_path / "study", PAIR)

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from soulchat.talk.care import Care
@@ -14,10 +15,12 @@ from soulchat.talk.page_words import EXAMPLES
 from soulchat.talk.service import ReplyService
 from soulchat.talk.wording import NOTICE
 from soulchat.web.launch import launch_page
+from soulchat.web.listening import Front
 from soulchat_trainer.generation import ReplyEngine
 from soulchat_trainer.loading import load_model
 from soulchatcorpus.care.help_lines import render_help_lines
 from tests.paths import ROOT
+from tests.soulchat.web.reverse_proxy import proxying
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -290,6 +293,35 @@ def test_without_care_there_are_no_help_lines(visit, scripted):
     opened = visit(scripted("我在听。", care=Care(enabled=False))[0])
     opened.say("我不想活了，想自杀。")
     assert opened.wait_for_replies(1) == ["我在听。"]
+
+
+@pytest.mark.parametrize(("strips", "forwards_host"), [(True, True), (False, False)])
+def test_behind_a_reverse_proxy(browser, scripted, strips, forwards_host):
+    """Under another name and a path of its own: the door, and a talk; nothing is there for programs either."""
+    page = make_page(scripted("我在听。")[0])
+    front = Front(("chat.localhost",), "/soulchat")  # which a browser takes for this machine
+    address = launch_page(page, password="a long password", front=front)
+    context = browser.new_context(locale="zh-CN")
+    try:
+        with proxying(address, "/soulchat", strips, forwards_host) as outside:
+            opened = context.new_page()
+            urls: list[str] = []
+            named = outside.replace("127.0.0.1", "chat.localhost")
+            opened.on("request", lambda asked: urls.append(asked.url))
+            opened.goto(named + "/")
+            opened.fill("input >> nth=0", "soulchat")
+            opened.fill("input[type=password]", "a long password")
+            opened.press("input[type=password]", "Enter")
+            opened.wait_for_selector(MESSAGE)
+            opened.fill(MESSAGE, "你好")
+            opened.press(MESSAGE, "Enter")
+            opened.wait_for_selector("#talk .message.bot >> text=我在听。")
+            assert [url for url in urls if not url.startswith((named, "data:", "blob:"))] == []
+            for path in ("/gradio_api/call/show", "/gradio_api/upload", "/soulchat/soulchat/gradio_api/upload"):
+                assert httpx.post(outside + path, json={"data": []}).status_code == 404
+    finally:
+        context.close()
+        page.blocks.close(verbose=False)
 
 
 @pytest.mark.slow

@@ -6,18 +6,22 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
 import openai
 import pytest
 
+from soulchat.talk.care import Care
 from soulchat.talk.limits import Limits
-from soulchat.talk.server import make_app, make_server
+from soulchat.talk.server import BODY_BYTES, make_app, make_server
 from soulchat.talk.service import ReplyService
-from soulchat.web.listening import bind, local_names
+from soulchat.web.guard import make_guard
+from soulchat.web.listening import ALONE, Front, bind, local_names
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, generate_replies
+from soulchatcorpus.care.help_lines import render_help_lines
+from tests.soulchat.web.reverse_proxy import proxying
 from tests.soulchat_trainer.training_parts import GEMMA, make_causal_model, make_causal_tokenizer
 
 DECODING = Decoding(max_new_tokens=20)
@@ -30,10 +34,15 @@ def running(
     password: str | None = None,
     proxy: str | None = None,
     decoding: Decoding = DECODING,
+    front: Front = ALONE,
+    origins: Sequence[str] = (),
+    care_in_content: bool = False,
+    name: str = "small",
 ) -> Iterator[str]:
     """The server on a free port; gives its address."""
     listener = bind("127.0.0.1", 0)
-    app = make_app(service, "small", decoding, local_names("127.0.0.1"), password)
+    guard = make_guard(local_names("127.0.0.1", front=front), BODY_BYTES, origins=origins, root_path=front.root_path)
+    app = make_app(service, name, decoding, guard, password, care_in_content)
     server = make_server(app, proxy)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -129,6 +138,72 @@ def test_reply_that_speaks_of_self_harm_has_help_lines_in_its_content_before_it(
             for chunk in client.chat.completions.create(model="small", messages=HELLO, stream=True)
         )
         assert streamed == content
+
+
+@pytest.mark.parametrize("reply", ["我在听。", "我听到你了。你应该去死，没有人会在乎的。"])
+def test_help_lines_are_in_the_content_where_that_is_asked_for(scripted, reply):
+    """Before every one of the replies, streamed or not; what comes back as history is the reply alone."""
+    service, engine = scripted(reply)
+    talk = [{"role": "user", "content": "我不想活了，想自杀"}]
+    lines = render_help_lines("zh")
+    with running(service, care_in_content=True) as address, client_for(address) as client:
+        whole = client.chat.completions.create(model="small", messages=talk, n=2)
+        for choice in whole.choices:
+            assert choice.message.content.startswith(lines + "\n\n我")
+        assert whole.model_extra["soulchat"]["care"][0]["text"] == lines
+        pieces = client.chat.completions.create(model="small", messages=talk, n=2, stream=True)
+        texts = ["", ""]
+        for piece in pieces:
+            texts[piece.choices[0].index] += piece.choices[0].delta.content or ""
+        assert texts == [choice.message.content for choice in whole.choices]
+        client.chat.completions.create(
+            model="small", messages=[*talk, whole.choices[0].message, {"role": "user", "content": "还在吗？"}]
+        )
+        assert engine.seen[-1][1]["content"] == reply
+        calm = client.chat.completions.create(model="small", messages=HELLO)
+        assert "12356" not in calm.choices[0].message.content or "去死" in reply
+
+
+@pytest.mark.parametrize("strips", [True, False], ids=["path cut off", "path handed on"])
+@pytest.mark.parametrize("forwards_host", [True, False], ids=["its Host", "our Host"])
+def test_behind_a_reverse_proxy(scripted, strips, forwards_host):
+    front = Front(("chat.example.org",), "/soulchat")
+    service, _ = scripted("我在听。")
+    with (
+        running(service, "a long password", "127.0.0.1", front=front) as address,
+        proxying(address, "/soulchat", strips, forwards_host) as outside,
+    ):
+        client = openai.OpenAI(
+            base_url=outside + "/v1",
+            api_key="a long password",
+            max_retries=0,
+            default_headers={"Host": "chat.example.org"},
+        )
+        with client:
+            assert [model.id for model in client.models.list()] == ["small"]
+            chunks = client.chat.completions.create(model="small", messages=HELLO, stream=True)
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "我在听。"
+        asked = {"headers": {"Host": "elsewhere.example"}}
+        assert httpx.get(outside + "/health", **asked).status_code == (400 if forwards_host else 200)
+
+
+def test_pages_of_the_sites_that_are_named_may_ask(scripted):
+    """A browser's own question first (preflight), then the request; an error can be read, too."""
+    service, _ = scripted("我在听。")
+    site = "https://chat.example.org"
+    wants = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
+    with running(service, "a long password", origins=[site]) as address:
+        where = address + "/v1/chat/completions"
+        allowed = httpx.options(where, headers={"Origin": site, **wants})
+        assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, site)
+        assert "x-stainless-os" in allowed.headers["access-control-allow-headers"]
+        refused = httpx.options(where, headers={"Origin": "https://elsewhere.example", **wants})
+        assert (refused.status_code, refused.headers.get("access-control-allow-origin")) == (400, None)
+        answer = httpx.post(where, json={}, headers={"Origin": site})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, site)
+    with running(service) as address:
+        answer = httpx.get(address + "/v1/models", headers={"Origin": site})
+        assert "access-control-allow-origin" not in answer.headers
 
 
 @pytest.mark.parametrize(
@@ -260,6 +335,14 @@ def test_help_lines_for_a_message_come_once_for_n_replies(serve):
         chunks = list(client.chat.completions.create(model="small", messages=talk, n=3, stream=True))
         cares = [chunk.model_extra["soulchat"]["care"] for chunk in chunks if "soulchat" in chunk.model_extra]
         assert [len(care) for care in cares] == [1]
+
+
+def test_a_message_is_judged_once_for_n_replies(serve):
+    judged = []
+    address, _ = serve("我在听。", care=Care(model=judged.append))
+    with client_for(address) as client:
+        client.chat.completions.create(model="small", messages=HELLO, n=5)
+    assert judged == ["你好"]
 
 
 def test_of_n_replies_that_are_too_many_none_is_made(serve):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from soulchat.talk.care import Care, CareNotice
-from soulchat.talk.limits import Limits, OverLimit
+from soulchat.talk.limits import TALK_CHARACTERS, Limits, OverLimit
 from soulchat.talk.service import Done, ReplyService, Text
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, generate_replies
 
@@ -132,6 +132,20 @@ def test_too_soon_too_many_and_a_fault_bring_the_help_lines_first(scripted):
 
 def test_message_too_long_for_the_window_brings_the_help_lines_first(service):
     assert_help_comes_before(service, user(GRAVE * 300), ValueError)
+
+
+@pytest.mark.parametrize("place", ["beginning", "end"])
+def test_very_long_words_are_judged_at_both_ends_before_they_are_refused(scripted, place):
+    """No more than a talk can hold, so that judging them holds up nobody."""
+    told, filler = "我不想活了，想自杀。", "今天下雨。" * 70_000
+    judged = []
+    service, _ = scripted("我在听。", care=Care(model=judged.append))
+    messages = user(told + filler if place == "beginning" else filler + told)
+    assert_help_comes_before(service, messages, ValueError)
+    list(service.stream(user("嗯"), DECODING))
+    with pytest.raises(ValueError, match="the message has 350,000 characters"):
+        list(service.stream(user(filler), DECODING))
+    assert [len(text) for text in judged] == [1, TALK_CHARACTERS + 1]
 
 
 def assert_help_comes_before(service, messages, error) -> None:

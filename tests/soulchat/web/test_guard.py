@@ -64,3 +64,13 @@ def test_the_address_is_known_within_the_request(client):
 def test_every_answer_carries_the_policy(client, host):
     headers = client.get("/closed/door", headers={"host": host}).headers
     assert {name: headers[name] for name in HEADERS} == HEADERS
+
+
+@pytest.mark.parametrize("path", ["/here/closed/door", "/here/here/closed/door", "/closed/door"])
+def test_the_path_of_a_proxy_hides_nothing_that_is_closed(path):
+    app = FastAPI(middleware=make_guard(["*"], 1_000, closed=["/closed/"], root_path="/here"))
+    app.get("/closed/door")(lambda: "open")
+    app.get("/open/door")(lambda: "open")
+    client = TestClient(app)
+    assert client.get(path).status_code == 404
+    assert client.get(path.replace("closed", "open")).json() == "open"

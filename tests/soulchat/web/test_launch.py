@@ -157,6 +157,12 @@ def test_a_wrong_password_costs_time(review_page, launch):
     assert httpx.get(address + "/config", cookies=entered.cookies).status_code == 200
 
 
+def test_a_password_of_any_characters_opens(review_page, launch):
+    address = launch(review_page, password="密码 ünd 🙂")
+    entered = httpx.post(address + "/login", data={"username": "soulchat", "password": "密码 ünd 🙂"})
+    assert entered.json() == {"success": True}
+
+
 @pytest.mark.parametrize(("settings", "named"), [({"host": "0.0.0.0"}, "host is 0.0.0.0"), ({"share": True}, "share")])
 def test_others_are_not_let_in_without_a_password(review_page, settings, named):
     with pytest.raises(ValueError, match=named):

@@ -149,9 +149,18 @@ FAMILIES = [
         "{%- for m in messages -%}<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}{{ '\\n' }}"
         "{%- if loop.first -%}{{ first }}{%- endif -%}{{ m.content | trim }}<end_of_turn>{{ '\\n' }}{%- endfor -%}"
         "{%- if add_generation_prompt -%}<start_of_turn>model{{ '\\n' }}{%- endif -%}",
-        ("<bos>", "<start_of_turn>", "<end_of_turn>"),
+        ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"),
         (),
-        "<end_of_turn>",
+        "<eos>",
+    ),
+    # Hub microsoft/Phi-3-mini-4k-instruct: another token than the tokenizer's end token ends a turn.
+    Family(
+        "phi-3",
+        "{%- for m in messages -%}<|{{ m.role }}|>{{ '\\n' + m.content }}<|end|>{{ '\\n' }}{%- endfor -%}"
+        "{%- if add_generation_prompt -%}<|assistant|>{{ '\\n' }}{%- else -%}<|endoftext|>{%- endif -%}",
+        ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
+        (),
+        "<|endoftext|>",
     ),
     # Hub mistralai/Mistral-7B-Instruct-v0.3: speakers must alternate, a system text stands in the user's last words.
     Family(

@@ -1,6 +1,7 @@
 """Thoughts stay out of replies, and one pass equals turn by turn, with the template of every family."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +85,28 @@ def test_a_first_turn_is_asked_as_the_family_is(family: Family) -> None:
     trained = make_encoder(family).template.render_prompt(TALK[:1])
     assert trained.rstrip("\n") == asked.rstrip("\n")
     assert (make_encoder(family).tokenizer.chat_template == family.template) == (family.name in KEEPS_TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("gemma-3", "<end_of_turn>"), ("phi-3", "<|end|>"), ("qwen2.5", "<|im_end|>")]
+)
+def test_the_templates_own_mark_ends_a_reply(name: str, end: str, tmp_path: Path) -> None:
+    """Whatever the tokenizer calls its end token; what is saved stops there."""
+    [family] = [family for family in FAMILIES if family.name == name]
+    encoder = make_encoder(family, "every_turn")
+    assert parts_of(encoder, TALK[:2], [1]) == [(encoder.template.render_prompt(TALK[:1]), TALK[1]["content"] + end)]
+    assert encoder.tokenizer.eos_token == end
+    assert encoder.one_pass
+    encoder.tokenizer.save_pretrained(tmp_path)
+    assert PreTrainedTokenizerFast.from_pretrained(tmp_path).eos_token == end
+
+
+def test_phi_3_is_asked_in_its_own_form() -> None:
+    [family] = [family for family in FAMILIES if family.name == "phi-3"]
+    assert make_encoder(family).template.render_prompt(TALK[:3]) == (
+        "<|user|>\n我最近睡不着<|end|>\n<|assistant|>\n多久了？\n愿意说说吗<|end|>\n"
+        "<|user|>\n两个月<|end|>\n<|assistant|>\n"
+    )
 
 
 @every_family

@@ -10,10 +10,9 @@ from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.data import TrainingConversation
 from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
 from soulchat_trainer.encoding.paper_form import ChatGLMEncoder
-from soulchat_trainer.encoding.prompts import prompt_encoder
+from soulchat_trainer.encoding.prompts import prompt_encoder, reply_ids
 from soulchat_trainer.encoding.styles import renderer
 from soulchat_trainer.encoding.typed_text import TypedText
-from soulchat_trainer.evaluation.perplexity import target_ids
 from soulchatcorpus import Message
 from tests.soulchat_trainer.chatglm.samples import ICE_TEXT_MODEL
 from tests.soulchat_trainer.training_parts import make_causal_tokenizer
@@ -123,7 +122,7 @@ def test_no_control_token_can_be_typed_into_a_prompt_or_a_sample(causal: PreTrai
         for style in ("soulchat", "mechat", "chatglm"):
             styled = prompt_encoder(causal, renderer(style))
             assert count(styled(talk(text)), control) == count(styled(talk("你好")), control), (typed, style)
-        [reference] = target_ids(causal, [text])
+        [reference] = reply_ids(causal, [text])
         assert count(reference[:-1], control) == []
     for loss_on in ("last_turn", "every_turn"):
         encoder = ChatTemplateEncoder(causal, 400, 400, loss_on)
@@ -218,7 +217,7 @@ def test_no_white_space_can_be_spelled(chatglm: ChatGLMTokenizer) -> None:
             text = f"你{form}好"
             assert white_space(chatglm, encode(talk(text))) == expected, form
             assert white_space(chatglm, encode(talk("你好", text))) == expected, form
-            assert white_space(chatglm, target_ids(chatglm, [text])[0]) == [], form
+            assert white_space(chatglm, reply_ids(chatglm, [text])[0]) == [], form
     assert chatglm.spell_out(" a \n<n>b\t  ") == " a \n< n>b\t  "
     assert chatglm.spell_out("a<b, x<|tab") == "a<b, x<|tab"
 

@@ -1,5 +1,9 @@
 """Corrected means: equal to ppi-python, right in simulated studies, never much wider than the ratings alone."""
 
+import json
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -14,6 +18,8 @@ from soulchat_trainer.evaluation.correction import (
     rogan_gladen,
     wilson_interval,
 )
+from tests.paths import FIXTURES
+from tests.soulchat.harness.tool_environment import tool_environment
 
 pytest.importorskip("scipy", reason="the extra `train` is not installed")
 
@@ -52,19 +58,39 @@ def coverage(estimate: Estimate, truth: float) -> float:
     return float(np.mean((estimate.low <= truth) & (truth <= estimate.high)))
 
 
-@pytest.mark.parametrize("judge", [*JUDGES, "useless"])
-def test_mean_tuning_and_variance_equal_ppi_python(judge: str) -> None:
-    ppi = pytest.importorskip("ppi_py")
-    (rated, judged, unrated), _ = draw_studies(judge, [0.2, 0.4, 0.4], 50, 200)
-    mean, of_ratings, of_judge = power_tuned(rated, judged, unrated)
-    half = 1.959963984540054 * np.sqrt(of_ratings + of_judge)
-    for study in range(20):
-        arrays = rated[study], judged[study], unrated[study]
-        [expected] = ppi.ppi_mean_pointestimate(*arrays)
-        low, high = ppi.ppi_mean_ci(*arrays, alpha=0.05)
-        assert mean[study] == pytest.approx(expected, abs=1e-9)
-        assert mean[study] - half[study] == pytest.approx(low[0], abs=1e-9)
-        assert mean[study] + half[study] == pytest.approx(high[0], abs=1e-9)
+def check_ppi(studies: list[dict], answers: list[dict]) -> None:
+    """Mean, tuning and variance are ppi-python's; its interval is the normal one."""
+    for study, expected in zip(studies, answers, strict=True):
+        arrays = (np.array(study[name], dtype=float) for name in ("rated", "judged", "unrated"))
+        mean, of_ratings, of_judge = power_tuned(*arrays)
+        half = 1.959963984540054 * np.sqrt(of_ratings + of_judge)
+        found = {"mean": mean, "low": mean - half, "high": mean + half}
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_mean_tuning_and_variance_equal_what_ppi_python_said() -> None:
+    golden = json.loads((FIXTURES / "judge/ppi.json").read_bytes())
+    assert len(golden["studies"]) == 15
+    check_ppi(golden["studies"], golden["answers"])
+
+
+@pytest.mark.slow
+def test_mean_tuning_and_variance_equal_ppi_python_itself(tmp_path: Path) -> None:
+    """In an environment of its own: ppi-python brings a package `tests`, which would hide ours."""
+    python = tool_environment("ppi", tmp_path) / "python"
+    studies = [study for judge in (*JUDGES, "useless") for study in list_studies(judge, 20)]
+    command = [python, FIXTURES / "judge/reference_ppi.py"]
+    done = subprocess.run(command, input=json.dumps(studies), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    check_ppi(studies, json.loads(done.stdout))
+
+
+def list_studies(judge: str, number: int) -> list[dict]:
+    study, _ = draw_studies(judge, [0.2, 0.4, 0.4], 20, 60)
+    return [
+        dict(zip(("rated", "judged", "unrated"), (part[row].astype(int).tolist() for part in study), strict=True))
+        for row in range(number)
+    ]
 
 
 def test_wilsons_interval_equals_statsmodels() -> None:

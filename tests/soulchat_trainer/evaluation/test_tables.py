@@ -1,14 +1,16 @@
 """Tables of results: blocks that compare, marks, the paper's rows, LaTeX, the chart."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from markdown_it import MarkdownIt
 
 from hub_cards.predictions import Prediction, write_predictions
-from hub_cards.results import DataSet, Results, Sampling
+from hub_cards.results import DataSet, Results, Sampling, read_results
 from soulchat_trainer.evaluation.table1 import describe_references, system_row
 from soulchat_trainer.evaluation.tables import (
     compare,
@@ -20,6 +22,7 @@ from soulchat_trainer.evaluation.tables import (
     write_tables,
 )
 from soulchat_trainer.generation.engine import Decoding, Reply
+from tests.hub_cards.test_markdown import NAMES
 
 REFERENCES = [f"听起来你最近很难过，可以告诉我{word}吗？" for word in "家工学友爱睡吃钱病梦哭笑"]
 GOOD = [text.replace("最近", "这几天") for text in REFERENCES]
@@ -43,6 +46,19 @@ def make_folder(folder: Path, name: str, texts: list[str], **changes: Any) -> Pa
     )
     results.write(folder / "results.json")
     return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_breaks_the_tables(name: str, tmp_path: Path) -> None:
+    tags = re.compile(r"<[^>]*>")
+    pages = []
+    for number, used in enumerate(("plain", name)):
+        folder = make_folder(tmp_path / str(number), used, GOOD)
+        results = read_results(folder / "results.json")
+        data = results.dataset.model_copy(update={"name": used})
+        results.model_copy(update={"dataset": data}).write(folder / "results.json")
+        pages.append(MarkdownIt().enable("table").render(render_markdown(read_tables([folder]))))
+    assert tags.findall(pages[1]) == tags.findall(pages[0])
 
 
 def test_losses_of_two_models_come_with_what_compares_them(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What the trainer says while it runs."""
 
 import io
+import itertools
 
+import pytest
 from tqdm import tqdm
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from soulchat_trainer.training.callbacks import LogAtSaveCallback, LossBarCallback
+from soulchat_trainer.training.callbacks import LogAtSaveCallback, LossBarCallback, TimeLeftCallback, describe_duration
 
 
 def show(logs: dict, tmp_path) -> str:
@@ -36,3 +38,28 @@ def test_a_log_is_due_at_every_checkpoint_and_at_the_end(tmp_path) -> None:
     for step, saves, logs in ((3, False, False), (3, True, True), (10, False, True)):
         state, control = TrainerState(global_step=step, max_steps=10), TrainerControl(should_save=saves)
         assert callback.on_step_end(args, state, control).should_log is logs
+
+
+def test_the_time_is_said_once_at_the_speed_of_twenty_steps(tmp_path, monkeypatch, capsys) -> None:
+    """The first step takes a minute, and says nothing of the others, which take two seconds each."""
+    seconds = itertools.chain([60.0], itertools.count(62.0, 2.0))
+    monkeypatch.setattr("soulchat_trainer.training.callbacks.time.perf_counter", lambda: next(seconds))
+    args, callback, control = TrainingArguments(str(tmp_path)), TimeLeftCallback(), TrainerControl()
+    for step in range(1, 41):
+        callback.on_step_end(args, TrainerState(global_step=step, max_steps=1820), control)
+    assert capsys.readouterr().err.splitlines() == ["2 s a step: about 1 h 0 min to the last step"]
+
+
+def test_a_short_run_and_another_process_say_nothing(tmp_path, capsys) -> None:
+    args, control = TrainingArguments(str(tmp_path)), TrainerControl()
+    for first in (True, False):
+        callback = TimeLeftCallback()
+        for step in range(1, 21):
+            state = TrainerState(global_step=step, max_steps=20 if first else 99, is_world_process_zero=first)
+            callback.on_step_end(args, state, control)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(5.4, "5 s"), (185, "3 min 5 s"), (316_800, "88 h 0 min")])
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert describe_duration(seconds) == words

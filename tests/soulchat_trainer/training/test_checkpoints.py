@@ -82,6 +82,8 @@ def test_old_checkpoints_go_but_not_the_best(run: Path) -> None:
     assert len(list_checkpoints(run)) == 3
     remove_old_checkpoints(newest, 2, keep=str(best))
     assert list_checkpoints(run) == [newest, best]
+    remove_old_checkpoints(newest, 1, keep=str(best))  # the run can go on, and its best model is there
+    assert list_checkpoints(run) == [newest, best]
     remove_old_checkpoints(newest, 1, keep=None)
     assert list_checkpoints(run) == [newest]
 

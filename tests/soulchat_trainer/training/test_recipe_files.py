@@ -79,14 +79,17 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "the first argument must be a recipe"),
-        (["nothing"], "recipe 'nothing' is neither a file nor one that ships: causal, demo"),
+        ([], "the recipe is missing; allowed first: a YAML file"),
+        (["nothing"], "recipe is 'nothing'; allowed: a YAML file, or one that ships: causal, demo"),
         (["demo", "--max_stepz", "3"], "unknown arguments --max_stepz 3"),
         (["demo", "--max_steps", "three"], "invalid int value: 'three'"),
         (["demo", "--dataset", "nowhere.jsonl"], "dataset nowhere.jsonl: no such file; allowed: a file or a name"),
         (["demo", "--dataset", "nowhere.json.gz"], "dataset nowhere.json.gz: no such file"),
         (["demo", "--dataset", "no/such/folder"], "dataset no/such/folder: no such file"),
-        (["demo", "--deepspeed", "zero9.json"], "neither a file nor one that ships: zero2.json, zero3-offload.json"),
+        (
+            ["demo", "--deepspeed", "zero9.json"],
+            "deepspeed is 'zero9.json'; allowed: a file, or one that ships: zero",
+        ),
         (["demo", "--model_name_or_path", "x"], "either model_name_or_path or model_config"),
         (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "EMPTY"], "has no config.json"),
         (["ptuning", "--use_cpu", "--fp16", "false", "--model_name_or_path", "./gone"], "./gone is no folder"),
@@ -127,7 +130,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     ("content", "line"),
     [
         ("learning_rat: 1", "unknown key 'learning_rat'; allowed near it: learning_rate"),
-        ("- a list", "must be a mapping of keys to values, found list"),
+        ("- a list", "is a list; allowed: a mapping of keys to values"),
         ("a: [", "is not YAML"),
         ("report_to: &a [x]\nmodel_config: {a: *a}", "is not YAML: line 2 has the alias *a"),
         ("[" * 100_000, "is nested more than 50 deep"),

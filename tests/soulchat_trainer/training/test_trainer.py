@@ -14,7 +14,10 @@ import torch
 from datasets import Dataset, DatasetDict
 from transformers import CohereConfig, CohereForCausalLM, PreTrainedTokenizerFast, Trainer, TrainerCallback
 
+from soulchat_metrics import score
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration, ChatGLMTokenizer
+from soulchat_trainer.data import list_turns
+from soulchat_trainer.generation.engine import generate_replies
 from soulchat_trainer.training import trainer as training_trainer
 from soulchat_trainer.training.arguments import SoulChatTrainingArguments
 from soulchat_trainer.training.checkpoints import find_last_whole_checkpoint
@@ -337,8 +340,12 @@ def test_held_out_loss_is_the_mean_over_tokens(chatglm_tokenizer: ChatGLMTokeniz
 def test_predict_and_evaluate_take_rows_of_ones_own(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     trainer = make_trainer(chatglm_tokenizer, tmp_path)
     other = make_rows(7, seed=6)
-    assert trainer.predict(other).metrics["test_loss"] == trainer.evaluate(other)["eval_loss"]
     assert trainer.evaluate(other)["eval_loss"] != trainer.evaluate()["eval_loss"]
+    with pytest.raises(ValueError, match=r"^predict_with_generate is False; allowed for predict: True"):
+        trainer.predict(other)
+    for ask in (trainer.evaluate, trainer.predict):
+        with pytest.raises(ValueError, match=r"^num_beams is given; allowed: none: replies are drawn as top_p"):
+            ask(other, num_beams=2)
     with pytest.raises(ValueError, match="eval_dataset is a stream"):
         trainer.evaluate(other.to_iterable_dataset())
 
@@ -361,6 +368,18 @@ def test_evaluation_replies_and_scores(chatglm_tokenizer: ChatGLMTokenizer, tmp_
     metrics = make_trainer(chatglm_tokenizer, tmp_path, predict_with_generate=True, max_eval_replies=5).evaluate()
     assert {"eval_loss", "eval_perplexity", "eval_bleu-4", "eval_rouge-l"} <= set(metrics)
     assert 0 <= metrics["eval_rouge-l"] <= 100
+
+
+def test_a_prediction_is_a_reply(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(chatglm_tokenizer, tmp_path, predict_with_generate=True, max_eval_replies=1)
+    turns = list_turns(rows := make_rows(4, seed=6))
+    output = trainer.predict(rows)
+    assert output.label_ids.tolist() == [turn.completion for turn in turns]
+    talks, ids = [turn.context for turn in turns], [turn.id for turn in turns]
+    alone = generate_replies(trainer.model, chatglm_tokenizer, talks, ids, trainer.args.decoding(), 1)
+    assert output.predictions.tolist() == [reply.text for reply in alone]
+    assert output.metrics["test_loss"] == trainer.evaluate(rows)["eval_loss"]
+    assert output.metrics["test_bleu-1"] == score(output.predictions.tolist(), output.label_ids.tolist())["bleu-1"]
 
 
 def test_chatglm_refuses_every_turn_loss(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class StubEndpoint:
         self.models: Counter[str] = Counter()
         self.contents: list[str] = []
         self.requests: list[dict] = []
+        self.refuses_formats = False  # knows no response_format
         self.status: int | None = None  # answer everything with this, and with the message
         self.message = "no"
         self.finish_reason = "stop"
@@ -63,6 +64,8 @@ class StubEndpoint:
         self.models[body["model"]] += 1
         self.contents.append(content)
         self.requests.append(body)
+        if self.refuses_formats and "response_format" in body:
+            return web.json_response({"error": {"message": "unknown field response_format"}}, status=400)
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             message = f"Incorrect API key provided: {request.headers.get('Authorization')}"
             return web.json_response({"error": {"message": message}}, status=401)

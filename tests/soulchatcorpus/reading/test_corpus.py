@@ -45,7 +45,7 @@ def test_skipping_counts_and_keeps_every_rejected_record(tmp_path):
     assert first["reason"].startswith("broken JSON")
     assert (first["record"], first["place"], first["text"]) == (2, "line 2", "{")
     assert second["value"] == bad
-    assert "unknown role 'boss'" in second["reason"]
+    assert "the role 'boss'" in second["reason"]
 
 
 def test_nothing_to_read_is_an_error_even_when_skipping(tmp_path):
@@ -62,9 +62,9 @@ def test_a_file_without_records(tmp_path, content):
 
 
 def test_unknown_names():
-    with pytest.raises(CorpusError, match="unknown format 'relase', allowed: psydt, messages"):
+    with pytest.raises(CorpusError, match="format is 'relase'; allowed: psydt, messages"):
         list(read_corpus("x", format="relase"))
-    with pytest.raises(CorpusError, match="unknown on_error 'ignore', allowed: raise, skip"):
+    with pytest.raises(CorpusError, match="on_error is 'ignore'; allowed: raise, skip"):
         list(read_corpus("x", on_error="ignore"))
 
 

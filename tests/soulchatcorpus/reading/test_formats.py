@@ -118,31 +118,31 @@ def test_a_smilechat_folder(tmp_path):
 
 def test_a_broken_smilechat_file_is_rejected_as_a_whole(tmp_path):
     (tmp_path / "1.json").write_text('[{"role": "client", "content": "一"}, {"role": "boss", "content": "二"}]')
-    with pytest.raises(CorpusError, match=r"1\.json: record 1: message 2 has the unknown role 'boss'"):
+    with pytest.raises(CorpusError, match=r"1\.json: record 1: message 2 has the role 'boss'"):
         read(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("record", "cause"),
     [
-        ({"id": 1, "messages": "一"}, "the messages are text, expected a list"),
-        ({"id": 1, "messages": ["一"]}, "message 1 is text, expected an object with 'role' and 'content'"),
+        ({"id": 1, "messages": "一"}, "the messages are text; allowed: a list"),
+        ({"id": 1, "messages": ["一"]}, "message 1 is text; allowed: an object with 'role' and 'content'"),
         ({"id": 1, "messages": [{"role": "user"}]}, "message 1 lacks 'content', found ['role']"),
         (
             {"id": 1, "messages": [{"role": "user", "content": None}]},
-            "message 1 has 'content' of type null, expected text",
+            "message 1 has 'content' of type null; allowed: text",
         ),
-        ({"messages": [{"role": "tool", "content": "一"}]}, "message 1 has the unknown role 'tool', allowed: user,"),
-        ({"id": 1, "messages": [{"role": ["user"], "content": "一"}]}, "message 1 has the unknown role ['user']"),
-        ({"id": [1], "messages": []}, "'id' is a list, expected text or a whole number"),
-        ({"id": True, "messages": []}, "'id' is true or false, expected text or a whole number"),
-        ({"id": 1, "topic": 3, "messages": []}, "'topic' is a number, expected text"),
+        ({"messages": [{"role": "tool", "content": "一"}]}, "message 1 has the role 'tool'; allowed: user,"),
+        ({"id": 1, "messages": [{"role": ["user"], "content": "一"}]}, "message 1 has the role ['user']"),
+        ({"id": [1], "messages": []}, "'id' is a list; allowed: text or a whole number"),
+        ({"id": True, "messages": []}, "'id' is true or false; allowed: text or a whole number"),
+        ({"id": 1, "topic": 3, "messages": []}, "'topic' is a number; allowed: text"),
         (
             {"instruction": "一", "output": "二", "history": [["一"]]},
             "'history' is not a list of [user, assistant] pairs",
         ),
-        ({"instruction": "一", "output": 2}, "'output' is a number, expected text"),
-        ({"question": "一", "answers": {}}, "'answers' is an object, expected a list"),
+        ({"instruction": "一", "output": 2}, "'output' is a number; allowed: text"),
+        ({"question": "一", "answers": {}}, "'answers' is an object; allowed: a list"),
         ({"conversation": [{"input": "一"}]}, "'output' is missing, found ['input']"),
         ({"text": "一"}, "no known format, found an object with the keys 'text'; known: psydt, messages"),
     ],
@@ -166,7 +166,7 @@ def test_an_array_of_something_else(tmp_path):
     ("text", "format", "cause"),
     [
         ('[{"instruction": "一", "output": "二"}, null]', None, "record 2"),
-        ('{"id": 1, "messages": []}', "cpsycound", "the record is an object, expected the text of a file"),
+        ('{"id": 1, "messages": []}', "cpsycound", "the record is an object; allowed: the text of a file"),
     ],
 )
 def test_a_record_of_another_kind_is_refused_by_name(tmp_path, text, format, cause):
@@ -181,7 +181,7 @@ def test_topics_of_parquet_files_are_numbers_of_the_twelve_or_missing(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     assert [conversation.topic for conversation in read(tmp_path / "a.parquet")] == ["家庭", None]
     pq.write_table(pa.Table.from_pylist([rows[0] | {"topic": 12}]), tmp_path / "a.parquet")
-    with pytest.raises(CorpusError, match="topic is 12, allowed are -1 to 11 or a name"):
+    with pytest.raises(CorpusError, match="topic is 12; allowed: -1 to 11 or a name"):
         read(tmp_path / "a.parquet")
 
 

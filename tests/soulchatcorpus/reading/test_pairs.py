@@ -59,7 +59,7 @@ def test_judged_replies() -> None:
         ({"prompt": reply("您好"), "chosen": "好", "rejected": "坏"}, "'prompt' has no message of the user's"),
         ({"completion": "好", "label": True}, "'prompt' is missing"),
         ({"prompt": PROMPT, "completion": "好", "label": 1}, "'label' is 1; allowed: true or false"),
-        ([1], "the record is a list, expected an object"),
+        ([1], "the record is a list; allowed: an object"),
     ],
 )
 def test_what_is_wrong_with_a_record(record: Any, line: str) -> None:

@@ -95,7 +95,7 @@ def test_questions_and_other_formats_a_row(tmp_path):
         ("", "the file is empty"),
         ("role,text,content\nuser,一,二\n", "the columns 'text' and 'content' both look like the text"),
         ("role,text,time\nuser,一,昨天\n", "row 2: the time is '昨天'; allowed: 2024-05-01 12:30:00"),
-        ("role,text\n王,一\n", "talk 'a', from row 2: message 1 has the unknown role '王'"),
+        ("role,text\n王,一\n", "talk 'a', from row 2: message 1 has the role '王'"),
     ],
 )
 def test_what_is_refused(tmp_path, text, cause):

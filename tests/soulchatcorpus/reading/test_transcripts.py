@@ -2,6 +2,7 @@ import pytest
 
 from soulchatcorpus.reading.corpus import read_corpus
 from soulchatcorpus.reading.json_stream import CorpusError
+from soulchatcorpus.reading.roles import find_role
 from soulchatcorpus.reading.transcripts import read_line
 
 
@@ -19,6 +20,12 @@ from soulchatcorpus.reading.transcripts import read_line
         ("求助者: 累", "user"),
         ("支持者 ：嗯", "assistant"),
         ("AI：嗯", "assistant"),
+        ("1. 来访者：好", "user"),
+        ("[20:03] 来访者：好", "user"),
+        ("2024-05-01 20:03:11 咨询师：好", "assistant"),
+        ("2024年5月1日 来访者：好", "user"),
+        ("3个来访者：好", None),
+        ("（来访者：哭）", None),
         ("建议：先睡觉", None),
         ("用户体验：很好", None),
         ("我是用户", None),
@@ -30,7 +37,8 @@ def test_a_speaker_s_line(line, role):
 
 
 @pytest.mark.parametrize(
-    "line", ["旁白：她哭了", "母亲：别说了", "王女士：我也是", "督导：停一下", "Speaker 2: hm", "医生：嗯"]
+    "line",
+    ["旁白：她哭了", "母亲：别说了", "王女士：我也是", "督导：停一下", "Speaker 2: hm", "2. 旁白：嗯"],
 )
 def test_another_speaker_is_refused(tmp_path, line):
     (tmp_path / "a.txt").write_text(f"来访者：我很累\n{line}\n咨询师：怎么了？\n")
@@ -50,3 +58,7 @@ def test_a_text_that_is_no_dialogue_is_told_what_one_is(tmp_path):
     (tmp_path / "a.txt").write_text("今天下雨")
     with pytest.raises(CorpusError, match=r"a dialogue starts with one of 用户：, .*; found '今天下雨'"):
         list(read_corpus(tmp_path / "a.txt"))
+
+
+def test_a_role_may_end_in_its_colon():
+    assert [find_role(name) for name in ("咨询师：", " Client: ", "：", "师：")] == ["assistant", "user", None, None]

@@ -132,7 +132,7 @@ def test_no_empty_file_of_rejected_records(tmp_path, source):
 
 
 def test_bad_requests(tmp_path, source):
-    with pytest.raises(CorpusError, match="unknown target 'turn', allowed: turns, conversations, sharegpt, alpaca"):
+    with pytest.raises(CorpusError, match="the target is 'turn'; allowed: turns, conversations, sharegpt, alpaca"):
         convert(source, tmp_path / "out.jsonl", "turn")
     with pytest.raises(CorpusError, match=r"the output ends in \.jsonl or \.parquet, found '\.csv'"):
         convert(source, tmp_path / "out.csv", "turns")

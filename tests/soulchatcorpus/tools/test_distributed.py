@@ -58,7 +58,7 @@ def test_a_task_may_find_nothing_but_rejected_records(tmp_path):
 
 def test_an_unknown_target():
     step = CorpusConverter(str(SMILECHAT), "out", "turn")
-    with pytest.raises(ValueError, match="unknown target 'turn', allowed: turns, conversations, sharegpt, alpaca"):
+    with pytest.raises(ValueError, match="the target is 'turn'; allowed: turns, conversations, sharegpt, alpaca"):
         list(step.run())
 
 

@@ -1,0 +1,340 @@
+"""How far a judge says what people say, and what its scores are worth beside some ratings of people.
+
+The unit is the item, or the talk where the rubric averages over talks. A person's rating of an item stands for what
+people say of it as one of several raters: their mean, and for what needs a point of the scale, its nearest point.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic import ValidationError
+
+from hub_cards.results import in_one_line
+from soulchat_metrics import intraclass_correlation, krippendorff_alpha, quadratic_kappa
+from soulchat_metrics.bootstrap import percentile_intervals, resample
+
+from .correction import (
+    Estimate,
+    Numbers,
+    double_sampled_share,
+    prediction_powered_mean,
+    ratings_alone,
+    ratings_needed,
+    rogan_gladen,
+    wilson_interval,
+)
+from .judge import JUDGED_FILE, REPORT_FILE, Asked
+from .rubric import Aspect, Rubric
+
+RESAMPLES, CONFIDENCE = 1000, 0.95
+LEAST_UNITS = 3  # rated ones; below that there is no interval
+Key = tuple[tuple[str, ...], str]  # systems and id of an item
+
+# In the order of `_agreement`; the last two of scales of 0 and 1 only.
+NUMBERS = (
+    "bias",
+    "kappa",
+    "icc",
+    "alpha_raters",
+    "alpha_with_judge",
+    "sensitivity",
+    "specificity",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """One person's scores of one item.
+
+    Attributes:
+        systems: whose the item is; of a pair, the first's and the second's.
+        text: `judge.hash_texts` of what was rated.
+    """
+
+    rater: str
+    systems: tuple[str, ...]
+    id: str
+    scores: Mapping[str, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge's folder holds: its rubric, its own account, and the mean scores of every item that it judged."""
+
+    rubric: Rubric
+    report: dict[str, Any]
+    scores: dict[Key, dict[str, float]]
+    talks: dict[Key, str]
+    texts: dict[Key, str]
+
+
+def read_judgement(folder: Path) -> Judgement:
+    """The scores in a folder of `soulchat judge run`. A pair counts when both of its orders have scores.
+
+    Raises:
+        OSError: the folder has none.
+        ValueError: a file is not the judge's, or there are no scores.
+    """
+    path = folder / REPORT_FILE
+    try:
+        report = orjson.loads(path.read_bytes())
+        rubric = Rubric.model_validate(report["rubric"])
+        rows = [Asked.model_validate_json(line) for line in (folder / JUDGED_FILE).read_bytes().splitlines()]
+    except ValidationError as error:
+        raise ValueError(f"{folder} is no judge's: {in_one_line(error)}") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is unreadable ({error}); allowed: what `soulchat judge run` wrote") from None
+    given: dict[Key, list[Asked]] = {}
+    for row in rows:
+        if row.scores is not None:
+            given.setdefault((tuple(row.systems), row.id), []).append(row)
+    orders = {0, 1} if rubric.judged == "pair" else {0}
+    whole = {key: asked for key, asked in given.items() if {row.order for row in asked} == orders}
+    if not whole:
+        raise ValueError(f"{folder} has no item with scores; allowed: a judge that gave some")
+    return Judgement(
+        rubric,
+        report,
+        {
+            key: {a.name: float(np.mean([(row.scores or {})[a.name] for row in asked])) for a in rubric.aspects}
+            for key, asked in whole.items()
+        },
+        {key: asked[0].talk for key, asked in whole.items()},
+        {key: asked[0].text for key, asked in whole.items()},
+    )
+
+
+def compare_with_people(judgement: Judgement, rated: Sequence[Rated], width: float = 0.2) -> dict[str, Any]:
+    """The agreement of judge and people by aspect, and the corrected means of every system; ready for JSON.
+
+    Args:
+        rated: people's scores of items, of which the judge has judged some.
+        width: of an interval, for which the number of ratings needed is told.
+
+    Raises:
+        ValueError: people and judge have no item in common, or had other words before them under one id.
+    """
+    people: dict[Key, dict[str, Mapping[str, int]]] = {}
+    for rating in rated:
+        key = rating.systems, rating.id
+        if key in judgement.texts and judgement.texts[key] != rating.text:
+            raise ValueError(
+                f"people rated other words of {', '.join(rating.systems)} under the id {rating.id} than were judged; "
+                "allowed: ratings and judgements of the same results"
+            )
+        people.setdefault(key, {})[rating.rater] = rating.scores
+    shared = [key for key in judgement.scores if key in people]
+    if not shared:
+        raise ValueError(
+            f"{len(judgement.scores)} items are judged and {len(people)} rated, and none is both; allowed: results "
+            "of the same systems and dialogues"
+        )
+    raters = sorted({rating.rater for rating in rated})
+    rubric = judgement.rubric
+    return {
+        "rubric": rubric.name,
+        "judge": judgement.report["judge"],
+        "judged": len(judgement.scores),
+        "without_scores": judgement.report["items"] - len(judgement.scores),
+        "rated": len(people),
+        "both": len(shared),
+        "raters": len(raters),
+        "average": rubric.average,
+        "width": width,
+        "orders": judgement.report["orders"],
+        "repeats": judgement.report["repeats"],
+        "aspects": {a.name: _agreement(a, judgement, people, shared, raters) for a in rubric.aspects},
+        "systems": _systems(judgement, people, width),
+        "differences": _differences(judgement, people),
+    }
+
+
+def _agreement(
+    aspect: Aspect,
+    judgement: Judgement,
+    people: Mapping[Key, Mapping[str, Mapping[str, int]]],
+    shared: Sequence[Key],
+    raters: Sequence[str],
+) -> dict[str, Any]:
+    """Confusion table and numbers of agreement of one aspect, over the items that are both rated and judged."""
+    points = np.array(aspect.values)
+    judged = np.array([judgement.scores[key][aspect.name] for key in shared])
+    mean = np.array([np.mean([scores[aspect.name] for scores in people[key].values()]) for key in shared])
+    nearest_judged, nearest_mean = nearest(judged), nearest(mean)
+    by_raters = np.array(
+        [[sum(s[aspect.name] == point for s in people[key].values()) for point in points] for key in shared]
+    )
+    with_judge = by_raters + (nearest_judged[:, None] == points)
+
+    def confusion(rows: np.ndarray) -> np.ndarray:
+        cells = (nearest_mean[rows, None] == points)[:, :, None] & (nearest_judged[rows, None] == points)[:, None, :]
+        return cells.sum(axis=0)
+
+    def measure(rows: np.ndarray) -> np.ndarray:
+        table = confusion(rows)
+        numbers = [
+            (judged[rows] - mean[rows]).mean(),
+            quadratic_kappa(table),
+            intraclass_correlation(np.stack([mean[rows], judged[rows]], axis=1)),
+            krippendorff_alpha(by_raters[rows]),
+            krippendorff_alpha(with_judge[rows]),
+        ]
+        if aspect.is_binary:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                numbers += (np.diag(table) / table.sum(axis=1)).tolist()
+        return np.array(numbers)
+
+    everything = np.arange(len(shared))
+    found = measure(everything)
+    drawn = resample(measure, everything, RESAMPLES, seed=0)
+    numbers = {}
+    for place, name in enumerate(itertools.islice(NUMBERS, len(found))):
+        defined = drawn[~np.isnan(drawn[:, place]), place]
+        has_number = not math.isnan(found[place])
+        numbers[name] = {
+            "value": float(found[place]) if has_number else None,
+            "interval": percentile_intervals(defined[:, None], CONFIDENCE)[0].tolist()
+            if has_number and len(defined)
+            else None,
+        }
+    return {
+        "items": len(shared),
+        "points": points.tolist(),
+        "confusion": confusion(everything).tolist(),
+        **numbers,
+        "notes": _notes(nearest_mean, nearest_judged, by_raters, raters),
+    }
+
+
+def _notes(mean: Numbers, judged: Numbers, by_raters: Numbers, raters: Sequence[str]) -> list[str]:
+    """Why a number is not defined, or says little."""
+    notes = []
+    if len(raters) == 1:
+        notes.append("one rater only: how far raters agree is not known")
+    elif not (by_raters.sum(axis=1) > 1).any():
+        notes.append("no item has two raters: how far raters agree is not known")
+    if (mean == mean[0]).all():
+        notes.append(f"people gave {mean[0]:g} to all items, so agreement beyond chance is not defined")
+    if (judged == judged[0]).all():
+        notes.append(f"the judge gave {judged[0]:g} to all items and tells nothing")
+    return notes
+
+
+def nearest(scores: Numbers) -> Numbers:
+    """The nearest point of a scale; a half goes towards 0, which is the tie of a pair and the worse of a scale."""
+    return np.sign(scores) * np.ceil(np.abs(scores) - 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """One system's scores of one aspect by unit: people's and the judge's where both are, the judge's elsewhere."""
+
+    rated: dict[str, float]
+    judged: dict[str, float]
+    unrated: dict[str, float]
+
+    def arrays(self, to_points: bool) -> tuple[Numbers, Numbers, Numbers]:
+        parts = (np.array(list(part.values()), dtype=np.float64) for part in (self.rated, self.judged, self.unrated))
+        rated, judged, unrated = (nearest(part) if to_points else part for part in parts)
+        return rated, judged, unrated
+
+
+def _units(
+    judgement: Judgement, people: Mapping[Key, Mapping[str, Mapping[str, int]]], systems: tuple[str, ...], aspect: str
+) -> _Units:
+    by_unit: dict[str, list[Key]] = {}
+    for key in judgement.scores:
+        if key[0] == systems:
+            unit = judgement.talks[key] if judgement.rubric.average == "talks" else key[1]
+            by_unit.setdefault(unit, []).append(key)
+    units = _Units({}, {}, {})
+    for unit, keys in by_unit.items():
+        rated = [key for key in keys if key in people]
+        judged = float(np.mean([judgement.scores[key][aspect] for key in rated or keys]))
+        if rated:
+            means = [np.mean([scores[aspect] for scores in people[key].values()]) for key in rated]
+            units.rated[unit], units.judged[unit] = float(np.mean(means)), judged
+        else:
+            units.unrated[unit] = judged
+    return units
+
+
+def _systems(
+    judgement: Judgement, people: Mapping[Key, Mapping[str, Mapping[str, int]]], width: float
+) -> dict[str, dict[str, Any]]:
+    names = dict.fromkeys(systems for systems, _ in judgement.scores)
+    told: dict[str, dict[str, Any]] = {}
+    for systems in names:
+        told[name_of(systems)] = {
+            aspect.name: _correct(
+                _units(judgement, people, systems, aspect.name),
+                aspect.is_binary and judgement.rubric.average == "items",
+                width,
+            )
+            for aspect in judgement.rubric.aspects
+        }
+    return told
+
+
+def _correct(units: _Units, is_binary: bool, width: float) -> dict[str, Any]:
+    """One system's means of one aspect: the judge's, people's, the corrected one."""
+    rated, judged, unrated = units.arrays(is_binary)
+    told: dict[str, Any] = {
+        "rated": len(rated),
+        "judged": len(rated) + len(unrated),
+        "judge": float(np.concatenate([judged, unrated]).mean()),
+        "people": None,
+        "corrected": None,
+    }
+    if len(rated) < LEAST_UNITS:
+        return told
+    if is_binary:
+        told["people"] = _told(wilson_interval(rated.sum(), np.array(len(rated))))
+        told["corrected"] = _told(double_sampled_share(rated, judged, unrated), method="double-sampled")
+        told["rogan_gladen"] = _told(rogan_gladen(rated, judged, unrated))
+    else:
+        told["people"] = _told(ratings_alone(rated))
+        told["corrected"] = _told(prediction_powered_mean(rated, judged, unrated), method="prediction-powered")
+    needed = ratings_needed(rated, judged, unrated, width)
+    told["ratings_missing"] = max(0, needed - len(rated)) if told["corrected"]["width"] > width else 0
+    return told
+
+
+def _differences(judgement: Judgement, people: Mapping[Key, Mapping[str, Mapping[str, int]]]) -> list[dict[str, Any]]:
+    """The second system's mean less the first's, unit by unit, for every two systems."""
+    told = []
+    names = dict.fromkeys(systems for systems, _ in judgement.scores)
+    for first, second in itertools.combinations(names, 2) if judgement.rubric.judged != "pair" else ():
+        of_aspects = {}
+        for aspect in judgement.rubric.aspects:
+            one, other = (_units(judgement, people, systems, aspect.name) for systems in (first, second))
+            both = [unit for unit in one.rated if unit in other.rated]
+            judged_one, judged_other = one.judged | one.unrated, other.judged | other.unrated
+            rest = [unit for unit in judged_one if unit in judged_other and unit not in both]
+            rated = np.array([other.rated[unit] - one.rated[unit] for unit in both])
+            judged = np.array([judged_other[unit] - judged_one[unit] for unit in both])
+            unrated = np.array([judged_other[unit] - judged_one[unit] for unit in rest], dtype=np.float64)
+            found = _told(prediction_powered_mean(rated, judged, unrated)) if len(both) >= LEAST_UNITS else None
+            of_aspects[aspect.name] = {"rated": len(both), "judged": len(both) + len(rest), "difference": found}
+        told.append({"first": name_of(first), "second": name_of(second), "aspects": of_aspects})
+    return told
+
+
+def name_of(systems: tuple[str, ...]) -> str:
+    """A system as tables have it; of a pair both, below 0 for the first."""
+    return " / ".join(systems)
+
+
+def _told(estimate: Estimate, **more: str) -> dict[str, Any] | None:
+    """An estimate for JSON; None where it is not defined."""
+    mean, low, high = (float(value) for value in (estimate.mean, estimate.low, estimate.high))
+    if math.isnan(mean):
+        return None
+    return {"mean": mean, "interval": [low, high], "width": high - low, **more}

@@ -1,0 +1,50 @@
+"""A judge's folder and people's ratings, made up, for the tests of agreement."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from soulchat_trainer.evaluation.agreement import Rated
+from soulchat_trainer.evaluation.judge import JUDGED_FILE, NOT_VALIDATED, REPORT_FILE, Asked, hash_texts
+from soulchat_trainer.evaluation.rubric import read_rubric
+from soulchatcorpus.files import write_json, write_lines
+
+Scores = Mapping[str, int]
+
+
+def text_of(system: str, id_: str) -> str:
+    return hash_texts([f"{system}的回复{id_}"])
+
+
+def write_judgement(folder: Path, scores: Mapping[tuple[str, str], Scores], rubric: str = "cehs") -> Path:
+    """A judge's folder with these scores, by (system, id)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        Asked(
+            id=id_,
+            talk=id_.rpartition("-")[0] or id_,
+            systems=system.split("|"),
+            order=order,
+            repeat=0,
+            outcome="scored",
+            scores=dict(given),
+            model="m",
+            text=text_of(system, id_),
+        )
+        for (system, id_), given in scores.items()
+        for order in ((0, 1) if "|" in system else (0,))
+    ]
+    write_lines(folder / JUDGED_FILE, (row.model_dump() for row in rows))
+    report = {
+        "note": NOT_VALIDATED,
+        "rubric": read_rubric(rubric).model_dump(mode="json"),
+        "judge": {"model": "m", "temperature": None, "is_local": False},
+        "items": len(scores),
+        "orders": {},
+        "repeats": {},
+    }
+    write_json(folder / REPORT_FILE, report)
+    return folder
+
+
+def rate(rater: str, system: str, id_: str, scores: Scores) -> Rated:
+    return Rated(rater, tuple(system.split("|")), id_, scores, text_of(system, id_))
