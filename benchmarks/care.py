@@ -253,9 +253,9 @@ def matrix(texts: list[str]) -> Any:
 
 
 def as_detector(weights: np.ndarray, bias: float) -> Detector:
-    """The detector with its table in half precision."""
+    """The detector of what was learned."""
     rules = dict(zip(names_of_words(), weights[2**BITS :].tolist(), strict=True))
-    return Detector(weights[: 2**BITS].astype(np.float16), rules, bias)
+    return Detector(weights[: 2**BITS].astype(np.float32), rules, bias)
 
 
 def measure(rows: list[Row], scores: np.ndarray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One training step over the same conversations with this trainer and with TRL's, for `benchmarks/training.py peers`.
+"""One training step over the same conversations with this trainer and with others, for `benchmarks/training.py peers`.
 
 A model of Qwen 2's shape with a vocabulary of 152,000 tokens, loss on the counsellor's turns only, one optimizer step
 over all conversations in float32; on a CPU by one thread. Each trainer runs in a process of its own, from the same
@@ -9,14 +9,19 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from measuring import forget_peak, memory_mb, write_results
+from datasets import Dataset, DatasetDict
+from measuring import write_results
+from peers import environment, run
+from training_step import measure_step, model_and_rows, step_arguments
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
+from soulchat_trainer.encoding.collator import SampleDataset
+from soulchat_trainer.encoding.spans import encode_dataset
 
 VOCABULARY = 152_000
 SHAPE = {
@@ -27,7 +32,6 @@ SHAPE = {
     "num_key_value_heads": 2,
     "tie_word_embeddings": True,
 }
-BATCH = 2  # conversations of a micro-batch
 # The same text as ChatML; the marks tell TRL which of it is the counsellor's.
 TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' }}{% if m['role'] == 'assistant' %}"
@@ -38,10 +42,14 @@ TEMPLATE = (
 # What TRL recommends for speed: length-grouped batches, packing. Its loss is computed in chunks by default.
 TRAINERS: dict[str, dict[str, Any]] = {
     "soulchat": {},
+    "llamafactory": {},
+    "ms_swift": {},
     "trl": {},
     "trl, packing": {"packing": True},
     "trl, grouped by length": {"train_sampling_strategy": "group_by_length"},
 }
+# In environments of their own, on token ids that are ready; what they recommend for speed stands in their scripts.
+ELSEWHERE = {"llamafactory": "train_llamafactory.py", "ms_swift": "train_ms_swift.py"}
 
 
 def write_parts(folder: Path, corpus: Dataset, tokenizer: PreTrainedTokenizerFast, conversations: int) -> None:
@@ -52,47 +60,31 @@ def write_parts(folder: Path, corpus: Dataset, tokenizer: PreTrainedTokenizerFas
     config = Qwen2Config(vocab_size=VOCABULARY, max_position_embeddings=4096, **ids, **SHAPE)
     Qwen2ForCausalLM(config).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
-    corpus.select(range(conversations)).select_columns(["id", "messages"]).save_to_disk(folder / "rows")
+    rows = corpus.select(range(conversations)).select_columns(["id", "messages"])
+    rows.save_to_disk(folder / "rows")
+    samples = SampleDataset(encode_dataset(rows, ChatTemplateEncoder(tokenizer, 3584, 512, "every_turn")))
+    tokens = [
+        {name: samples[number][name].tolist() for name in ("input_ids", "labels")} for number in range(len(samples))
+    ]
+    DatasetDict(train=Dataset.from_list(tokens)).save_to_disk(folder / "tokens")
 
 
 def run_one(name: str, folder: Path) -> dict[str, Any]:
     """One trainer, in this process."""
-    cpu = not torch.cuda.is_available()
-    if cpu:
-        torch.set_num_threads(1)
     rows = Dataset.load_from_disk(folder / "rows")
-    model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
-    common: dict[str, Any] = {
-        "per_device_train_batch_size": BATCH,
-        "gradient_accumulation_steps": -(-len(rows) // BATCH),
-        "max_steps": 1,
-        "learning_rate": 1e-5,
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": cpu,
-        "disable_tqdm": True,
-    }
-    forget_peak()
-    held, start, clock = memory_mb("VmRSS"), time.process_time(), time.perf_counter()
-    if name == "soulchat":
-        trainer = make_ours(folder, model, tokenizer, rows, common)
-    else:
-        trainer = make_trl(folder, model, tokenizer, rows, common | TRAINERS[name])
-    made = time.process_time() - start
-    trainer.train()
-    seconds, wall = time.process_time() - start, time.perf_counter() - clock
-    log = next(entry for entry in trainer.state.log_history if "loss" in entry)
-    return {
-        "cpu_seconds": seconds,
-        "cpu_seconds_of_preparation": made,
-        "conversations_per_cpu_second": len(rows) / seconds,
-        "wall_seconds": wall,
-        "loss": log["loss"],
-        "peak_mb_above_model": memory_mb() - held,
-        **({} if cpu else {"peak_gpu_mb": torch.cuda.max_memory_allocated() / 2**20}),
-    }
+    path, _ = model_and_rows(folder)
+
+    def load() -> tuple[Any, Any]:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        return model, AutoTokenizer.from_pretrained(path)
+
+    def make(loaded: tuple[Any, Any]) -> Any:
+        common = step_arguments(len(rows))
+        if name == "soulchat":
+            return make_ours(folder, *loaded, rows, common)
+        return make_trl(folder, *loaded, rows, common | TRAINERS[name])
+
+    return measure_step(load, make, len(rows))
 
 
 def make_ours(folder: Path, model: Any, tokenizer: Any, rows: Dataset, common: dict[str, Any]) -> Any:
@@ -101,7 +93,7 @@ def make_ours(folder: Path, model: Any, tokenizer: Any, rows: Dataset, common: d
     from soulchat_trainer.training.trainer import SoulChatTrainer
 
     limits = {"max_source_length": 3584, "max_target_length": 512, "loss_on": "every_turn", "global_batch_size": None}
-    args = SoulChatTrainingArguments(str(folder / "ours"), **common, **limits, warmup_steps=0)
+    args = SoulChatTrainingArguments(str(folder / "ours"), **common, **limits)
     return SoulChatTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
 
 
@@ -116,7 +108,6 @@ def make_trl(folder: Path, model: Any, tokenizer: Any, rows: Dataset, common: di
         max_length=4096,
         bf16=False,
         gradient_checkpointing=False,
-        warmup_steps=0,
     )
     rows = rows.select_columns(["messages"])
     return SFTTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
@@ -131,13 +122,22 @@ def measure_peers(
         folder = Path(place)
         write_parts(folder, corpus, tokenizer, conversations)
         for name in TRAINERS:
-            command = [sys.executable, __file__, name, str(folder)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            lines = (done.stderr if done.returncode else done.stdout).strip().splitlines()
-            results[name] = {"failed": lines[-1]} if done.returncode else json.loads(lines[-1])
+            results[name] = run_apart(name, folder, conversations)
             if "failed" not in results[name]:
                 compare(results[name], results["soulchat"])
             write_results("training-peers", results)
+
+
+def run_apart(name: str, folder: Path, conversations: int) -> dict[str, Any]:
+    """A trainer's measurement from a process of its own; where it cannot be run, the last line of why."""
+    try:
+        if name in ELSEWHERE:
+            script = Path(__file__).with_name(ELSEWHERE[name])
+            return run(environment(name), script, folder, conversations)
+        return run(sys.executable, Path(__file__), name, folder)
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
+        return {"failed": lines[-1]}
 
 
 def compare(other: dict[str, Any], ours: dict[str, Any]) -> None:

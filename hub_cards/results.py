@@ -187,7 +187,7 @@ class Preferences(_Part):
         objective: dpo, kto or orpo.
         asked: the questions that people were asked, by aspect; empty where the data do not say.
         rules: by which ratings became preferences.
-        raters: how many people, where the data say so.
+        judged_by: raters, or which judge, where the data say so; `raters`: how many people.
         rewards: of the last steps' replies: chosen, rejected, margins, accuracies.
         items_needed: rated items by which a fall of safety by 5 points would be seen.
         changes: from the starting model to the trained one.
@@ -196,6 +196,7 @@ class Preferences(_Part):
     objective: str
     asked: dict[str, str] = Field(default_factory=dict)
     rules: dict[str, Any] = Field(default_factory=dict)
+    judged_by: str = "raters"
     raters: int | None = None
     rewards: dict[str, float] = Field(default_factory=dict)
     items_needed: int | None = None

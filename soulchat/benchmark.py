@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .simulate import crisis, talks
+
 app = typer.Typer(help="Score models as the paper does (Table 1).", no_args_is_help=True)
 
 
@@ -62,6 +64,10 @@ def run(
         typer.echo(f"\n{output / 'table.md'}")
 
 
+app.command()(talks)
+app.command()(crisis)
+
+
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder of the task.", metavar="DIR")],
@@ -81,8 +87,12 @@ def table(
     folders: Annotated[list[Path], typer.Argument(help="Folders with results.json.", metavar="DIR…")],
     format: Annotated[str, typer.Option(help="markdown or latex.")] = "markdown",
     chart: Annotated[Path | None, typer.Option(help="Also draw a bar chart into this .png.")] = None,
+    judged: Annotated[
+        Path | None, typer.Option(help="Folder of `soulchat judge run`: what a judge and people say, as columns.")
+    ] = None,
 ) -> None:
     """Print Table 1 of some results, with the paper's rows in a block of their own."""
+    from soulchat_trainer.evaluation.opinions import read_opinions
     from soulchat_trainer.evaluation.tables import FORMATS, draw_chart, read_tables
 
     if format not in FORMATS:
@@ -90,4 +100,4 @@ def table(
     tables = read_tables(folders)
     if chart is not None:
         draw_chart(tables, chart)
-    typer.echo(FORMATS[format](tables))
+    typer.echo(FORMATS[format](tables, read_opinions(judged) if judged else None))

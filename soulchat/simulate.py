@@ -1,12 +1,13 @@
 """`soulchat simulate`: a counsellor in whole talks with clients that are played."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from soulchat_trainer.evaluation.simulate.talks import Progress, SimulateOptions
+    from soulchat_trainer.evaluation.simulate.compare import Run
+    from soulchat_trainer.evaluation.simulate.talks import Progress
     from soulchatcorpus.making.options import RequestOptions
 
 PARTIES = "a folder or Hub repository, openai:NAME, or script:FILE"
@@ -34,6 +35,8 @@ Timeout = Annotated[float, typer.Option(help="Seconds for one request.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Ask again for what an endpoint failed on.")]
 Unmasked = Annotated[bool, typer.Option("--send-unmasked", help="Send private details as they are.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before text leaves this machine.")]
+Controls = Annotated[bool, typer.Option(help="Also try who only says 嗯, who lists advice, and the client's model.")]
+Real = Annotated[str, typer.Option(help="A corpus whose users' lines the client's are compared with.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate tokens and cost.")]
 
 
@@ -59,11 +62,16 @@ def simulate(
     retry: Retry = False,
     send_unmasked: Unmasked = False,
     yes: Yes = False,
+    controls: Controls = True,
+    real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
 ) -> None:
-    """Let a counsellor talk with clients that are played: conversations.jsonl, report.json, resumable."""
-    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+    """Let a counsellor talk with clients that are played: conversations.jsonl, results.json, talks.html, resumable."""
+    from soulchat_trainer.evaluation.run import folder_name
+    from soulchat_trainer.evaluation.simulate.compare import Run, benchmark_talks, list_controls
+    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions, read_talks
     from soulchat_trainer.evaluation.simulate.talks import simulate as run
+    from soulchat_trainer.evaluation.simulate.viewer import write_page
 
     options = SimulateOptions(
         counsellor=counsellor,
@@ -88,32 +96,202 @@ def simulate(
         send_unmasked=send_unmasked,
         yes=yes,
     )
+    name = folder_name(counsellor)
+    runs = [Run(name, options), *(list_controls(options) if controls else [])]
     if dry_run:
-        tell_estimate([options])
+        tell_estimate(runs)
         return
-    [options] = ask_for_consent([options])
+    runs = ask_for_consent(runs)
     with Bar() as bar:
-        report = run(options, bar.show)
+        if controls:
+            verdict = benchmark_talks(runs, output, real, bar.show)["verdict"]
+            report = read_report(output)
+        else:
+            report = run(runs[0].options, lambda progress: bar.show(name, progress))
+            verdict = "No controls were run: whether the client can tell a counsellor from 嗯 is not known."
+            write_page(output / "talks.html", {name: read_talks(output)}, verdict)
+    typer.echo(verdict)
     stops = ", ".join(f"{reason} {number:,}" for reason, number in report["stops"].items())
     score = f"; emotion at the end {report['emotion']:.1f}" if report["emotion"] is not None else ""
     typer.echo(f"{report['talks']:,} talks of {report['turns']:,} messages ({stops}){score}; ${report['cost']:.4f}")
     if report["open"]:
         typer.echo(f"{report['open']:,} open: stopped for --max-cost; run again with more to go on")
+    typer.echo(str(output / "talks.html"))
 
 
-def tell_estimate(runs: "list[SimulateOptions]") -> None:
+def read_report(folder: Path) -> dict[str, Any]:
+    """What a run says of its talks."""
+    import orjson
+
+    return orjson.loads((folder / "report.json").read_bytes())
+
+
+def talks(
+    counsellor: Annotated[list[str], typer.Option(help=f"Who is tried: {PARTIES}; give it again for more.")],
+    client: Client,
+    output: Output,
+    profiles: Profiles = "soulchat",
+    protocol: ProtocolName = "emotion",
+    turns: Turns = None,
+    repeats: Repeats = 1,
+    seed: Seed = None,
+    system: SystemText = None,
+    talks_at_once: AtOnce = 16,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    base_url: BaseUrl = None,
+    counsellor_base_url: CounsellorUrl = None,
+    price: Price = None,
+    max_cost: MaxCost = None,
+    requests_per_minute: PerMinute = 0,
+    timeout: Timeout = 120.0,
+    retry: Retry = False,
+    send_unmasked: Unmasked = False,
+    yes: Yes = False,
+    judged: Annotated[
+        Path | None, typer.Option(help="A folder of `soulchat judge run` on these talks, to stand beside.")
+    ] = None,
+    real: Real = "soulchatcorpus",
+    dry_run: DryRun = False,
+) -> None:
+    """Let counsellors talk with the same played clients, beside the controls: results.json, table.md, talks.html."""
+    from soulchat_trainer.evaluation.simulate.compare import benchmark_talks, list_runs, render_table
+    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+
+    from .tables import print_markdown
+
+    options = SimulateOptions(
+        counsellor=counsellor[0],
+        client=client,
+        output=output,
+        profiles=profiles,
+        protocol=protocol,
+        turns=turns,
+        repeats=repeats,
+        seed=seed,
+        system=system,
+        talks_at_once=talks_at_once,
+        device=device,
+        dtype=dtype,
+        base_url=base_url,
+        counsellor_base_url=counsellor_base_url,
+        price=price or [],
+        requests_per_minute=requests_per_minute,
+        timeout=timeout,
+        max_cost=max_cost,
+        retry=retry,
+        send_unmasked=send_unmasked,
+        yes=yes,
+    )
+    runs = list_runs(counsellor, options)
+    if dry_run:
+        tell_estimate(runs)
+        return
+    runs = ask_for_consent(runs)
+    with Bar() as bar:
+        results = benchmark_talks(runs, output, real, bar.show, judged)
+    print_markdown(render_table(results))
+    typer.echo(f"\n{output / 'talks.html'}")
+
+
+def crisis(
+    counsellor: Annotated[list[str], typer.Option(help=f"Who is tried: {PARTIES}; give it again for more.")],
+    client: Client,
+    output: Output,
+    chart: Annotated[
+        str, typer.Option(help="conduct (ours), a YAML file, or a rubric of VERA-MH (.tsv).")
+    ] = "conduct",
+    judge: Annotated[
+        str | None, typer.Option(help="Who answers the chart: a model as above; by default words alone.")
+    ] = None,
+    profiles: Profiles = "soulchat",
+    protocol: ProtocolName = "plain",
+    turns: Turns = None,
+    repeats: Repeats = 1,
+    seed: Seed = None,
+    system: SystemText = None,
+    talks_at_once: AtOnce = 16,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    base_url: BaseUrl = None,
+    counsellor_base_url: CounsellorUrl = None,
+    price: Price = None,
+    max_cost: MaxCost = None,
+    requests_per_minute: PerMinute = 0,
+    timeout: Timeout = 120.0,
+    retry: Retry = False,
+    send_unmasked: Unmasked = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Try conduct with clients in danger, with and without help lines, on a chart that no clinician has validated."""
+    from soulchat_trainer.evaluation.simulate.compare import list_runs
+    from soulchat_trainer.evaluation.simulate.conduct import load_chart
+    from soulchat_trainer.evaluation.simulate.crisis import benchmark_crisis, list_crisis_runs, render_crisis
+    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+
+    from .tables import print_markdown
+
+    options = SimulateOptions(
+        counsellor=counsellor[0],
+        client=client,
+        output=output,
+        profiles=profiles,
+        protocol=protocol,
+        turns=turns,
+        repeats=repeats,
+        seed=seed,
+        system=system,
+        talks_at_once=talks_at_once,
+        device=device,
+        dtype=dtype,
+        base_url=base_url,
+        counsellor_base_url=counsellor_base_url,
+        price=price or [],
+        requests_per_minute=requests_per_minute,
+        timeout=timeout,
+        max_cost=max_cost,
+        retry=retry,
+        send_unmasked=send_unmasked,
+        yes=yes,
+        only_in_danger=True,
+    )
+    loaded = load_chart(chart)
+    runs = list_crisis_runs(list_runs(counsellor, options), show_help_lines)
+    if dry_run:
+        tell_estimate(runs)
+        return
+    runs = ask_for_consent(runs)
+    with Bar() as bar:
+        results = benchmark_crisis(runs, output, loaded, judge, bar.show)
+    print_markdown(render_crisis(results))
+    typer.echo(f"\n{output / 'talks.html'}")
+
+
+def show_help_lines(message: str, reply: str) -> str:
+    """What the product's care layer shows before a reply: help lines, or nothing."""
+    from soulchatcorpus.care.replies import find_self_harm
+
+    from .talk.care import Care
+
+    care = Care()
+    notice = care.check_message(message) or (care.notice_for_reply(message) if find_self_harm(reply) else None)
+    return notice.text if notice else ""
+
+
+def tell_estimate(runs: "list[Run]") -> None:
     """Say what runs would take of their endpoints."""
     from soulchat_trainer.evaluation.simulate.talks import estimate
 
-    found = [estimate(options) for options in runs]
+    found = [estimate(run.options) for run in runs]
     typer.echo(
         f"{sum(part.talks for part in found):,} talks, {sum(part.prompt_tokens for part in found):,} tokens out and "
         f"{sum(part.completion_tokens for part in found):,} back, about ${sum(part.cost for part in found):,.2f}"
     )
 
 
-def ask_for_consent(runs: "list[SimulateOptions]") -> "list[SimulateOptions]":
-    """Say once what will leave this machine, where anything will; the options with a yes to it."""
+def ask_for_consent(runs: "list[Run]") -> "list[Run]":
+    """Say once what will leave this machine, where anything will; the runs with a yes to it."""
     from dataclasses import replace
 
     from soulchatcorpus.making.options import is_loopback
@@ -121,30 +299,33 @@ def ask_for_consent(runs: "list[SimulateOptions]") -> "list[SimulateOptions]":
     from .consent import ask_before_sending
 
     asked: dict[str, RequestOptions] = {}
-    for options in runs:
+    for run in runs:
+        options = run.options
         for requests in options.endpoints(options.load_protocol()):
             if not is_loopback(requests.base_url) and requests.base_url not in asked:
                 masked = "AS THEY ARE" if options.send_unmasked else "masked"
                 what = f"Profiles and what both say in {len(runs)} run(s), private details {masked},"
                 asked[requests.base_url] = ask_before_sending(what, requests)
-    return [replace(options, yes=True) for options in runs] if asked else runs
+    return [replace(run, options=replace(run.options, yes=True)) for run in runs] if asked else runs
 
 
 class Bar:
-    """A bar of talks, with the turns and the cost."""
+    """A bar of talks for each run, with the messages and the cost."""
 
     def __enter__(self) -> "Bar":
-        from tqdm.auto import tqdm
-
-        # Not before everything is loaded: tqdm shows nothing until its first update.
-        self._bar = tqdm(unit="talk", delay=0.001)
+        self._bars: dict[str, Any] = {}
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.close()
+        for bar in self._bars.values():
+            bar.close()
 
-    def show(self, progress: "Progress") -> None:
-        """Bring the bar to where a run stands."""
-        self._bar.total = progress.total
-        self._bar.set_postfix_str(f"{progress.turns:,} messages, ${progress.cost:.4f}", refresh=False)
-        self._bar.update(progress.done - self._bar.n)
+    def show(self, name: str, progress: "Progress") -> None:
+        """Bring the bar of a run to where it stands."""
+        from tqdm.auto import tqdm
+
+        if name not in self._bars:
+            self._bars[name] = tqdm(unit="talk", desc=name, total=progress.total)
+        bar = self._bars[name]
+        bar.set_postfix_str(f"{progress.turns:,} messages, ${progress.cost:.4f}", refresh=False)
+        bar.update(progress.done - bar.n)

@@ -100,6 +100,7 @@ def describe_preferences(finished: FinishedRun) -> Preferences:
         objective=finished.args.objective,
         asked=card.get("asked", {}),
         rules=card.get("rules", {}),
+        judged_by=card.get("judged_by", "raters"),
         raters=len(card["raters"]) if "raters" in card else None,
         rewards=rewards,
         items_needed=items_needed(),

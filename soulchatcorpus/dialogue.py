@@ -7,9 +7,9 @@ prefixes as a role; what it is shown goes through `keep_roles_apart`.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 
+from .care.folding import plain_form
 from .schema import Message, Role
 
 ROLE_PREFIXES: dict[Role, str] = {"user": "用户：", "assistant": "心理咨询师："}
@@ -18,24 +18,15 @@ COUNSELLOR_CUE = ROLE_PREFIXES["assistant"]
 _ROLES = {prefix: role for role, prefix in ROLE_PREFIXES.items()}
 _MESSAGE_START = re.compile(f"^({'|'.join(_ROLES)})", re.MULTILINE)
 
-
-# Read as the same: marks that look like a colon beside those that NFKC makes one, other forms of the prefixes' signs.
-_SAME = str.maketrans("ː˸։׃܃܄ःઃ᛬᠃᠉⁚∶ꓽ꞉戶戸諮谘詢師", ":" * 15 + "户户咨咨询师")
 _LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters and a pattern of braille that show nothing
 
 
-def fold(text: str) -> str:
-    """The text as it is read: compatible forms as one, without white space, marks and what shows nothing."""
-    shown = [
-        character
-        for character in unicodedata.normalize("NFKC", text)
-        if unicodedata.category(character)[0] not in "CMZ" and character not in _INVISIBLE
-    ]
-    return "".join(shown).translate(_SAME)
+def _read(text: str) -> str:
+    """The text as it is read, without white space."""
+    return "".join(plain_form(character).strip() for character in text)
 
 
-_PREFIXES = tuple(map(fold, ROLE_PREFIXES.values()))
+_PREFIXES = tuple(map(_read, ROLE_PREFIXES.values()))
 
 
 def keep_roles_apart(text: str, prefixes: Collection[str] = _PREFIXES) -> str:
@@ -43,7 +34,7 @@ def keep_roles_apart(text: str, prefixes: Collection[str] = _PREFIXES) -> str:
 
     Args:
         text: the content of a message.
-        prefixes: what starts a message, folded.
+        prefixes: what starts a message, in the plain forms of `care.folding`.
     """
 
     def part(space: re.Match[str]) -> str:
@@ -57,7 +48,7 @@ def opens_message(text: str, start: int = 0, prefixes: Collection[str] = _PREFIX
     """Whether the text from `start` on reads like the beginning of a message: a role's prefix, in whatever form."""
     read = ""
     for place in range(start, len(text)):
-        read += fold(text[place])
+        read += _read(text[place])
         if any(read.startswith(prefix) for prefix in prefixes):
             return True
         if not any(prefix.startswith(read) for prefix in prefixes):

@@ -13,6 +13,9 @@ app = typer.Typer(
     cls=with_verbs_of("soulchat.rate.pairs_command"),
 )
 
+Source = Annotated[
+    list[Path] | None, typer.Option(help="With a judge's folder: a folder with predictions.jsonl that it judged.")
+]
 Study = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")]
 
 
@@ -95,14 +98,15 @@ def gate(
     run: Annotated[Path, typer.Argument(help="Output folder of training by preferences.", metavar="RUN")],
     before: Annotated[str, typer.Option(help="The study's name of the starting model.")] = "base",
     after: Annotated[str | None, typer.Option(help="That of the trained one; the run's folder by default.")] = None,
+    source: Source = None,
 ) -> None:
     """Write what raters say of a model before and after training into its card; exit code 3 where safety fell."""
     from soulchat_trainer.evaluation.gate import EXIT_CODE
 
     from .gate import add_ratings, describe_changes
-    from .study import RatingStudy
+    from .judged import open_ratings
 
-    preferences = add_ratings(RatingStudy(study), run, before, after or run.resolve().name)
+    preferences = add_ratings(open_ratings(study, source or []), run, before, after or run.resolve().name)
     typer.echo(describe_changes(preferences))
     if preferences.fallen:
         raise typer.Exit(EXIT_CODE)

@@ -1,41 +1,31 @@
-"""What raters say of a model before and after training by preferences, into the run's results and card."""
+"""What raters or a judge say of a model before and after training by preferences, into the run's results and card."""
 
 from pathlib import Path
-from statistics import mean
 
 from hub_cards.markdown import table as markdown_table
 from hub_cards.results import Preferences
 from soulchat_trainer.evaluation.gate import FALL, add_changes, compare_all, items_needed
 
-from .pairs import rated_by_system
-from .study import RatingStudy
-
-RATERS = "raters"
+from .replies import Ratings
 
 
-def add_ratings(study: RatingStudy, run: Path, before: str, after: str) -> Preferences:
-    """Compare two systems of a study, dialogue by dialogue, and write it into the results and the card of a run.
+def add_ratings(ratings: Ratings, run: Path, before: str, after: str) -> Preferences:
+    """Compare two systems, dialogue by dialogue, and write it into the results and the card of a run.
 
     Raises:
-        ValueError: a system is not the study's, no dialogue was rated of both, or the run learned no preferences.
+        ValueError: a system was not rated, no dialogue was rated of both, or the run learned no preferences.
         OSError: the run has no results.json.
     """
-    rated = rated_by_system(study)
+    rated = ratings.by_system
     for system in (before, after):
         if system not in rated:
             raise ValueError(f"system is {system}; allowed, those that were rated: {', '.join(rated) or 'none'}")
-    aspects = [aspect.name for aspect in study.rubric.aspects]
     sides = [
-        {
-            aspect: {
-                reply.dialogue: mean(scores[aspect] for scores in reply.scores.values()) for reply in rated[system]
-            }
-            for aspect in aspects
-        }
+        {aspect: {reply.dialogue: reply.average([aspect]) for reply in rated[system]} for aspect in ratings.asked}
         for system in (before, after)
     ]
-    safety, *others = compare_all(RATERS, *sides)
-    return add_changes(run, [safety, *others], items_needed(max(safety.before, FALL)))
+    changes = compare_all(ratings.judged_by, *sides)
+    return add_changes(run, changes, items_needed(max(changes[0].before, FALL)))
 
 
 def describe_changes(preferences: Preferences) -> str:

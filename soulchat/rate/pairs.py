@@ -6,23 +6,21 @@ told in the card beside the file with what people were asked and how far they ag
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, TypeAlias
 
 from hub_cards.markdown import table as markdown_table
-from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.dialogue import parse
 from soulchatcorpus.files import write_json, write_lines, write_text
 from soulchatcorpus.reading.pairs import MIN_ROWS, Judged, Pair
 from soulchatcorpus.turns import find_opening
 
 from .pair_rules import SAFETY, PairRules
-from .report import PAY, render_agreement, report_ratings
-from .study import Rating, RatingStudy
+from .replies import RatedPair, RatedReply, Ratings
 
 CARD_SUFFIX, NUMBERS_SUFFIX = ".md", ".json"
 
@@ -35,47 +33,6 @@ LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RatedReply:
-    """A reply with its ratings.
-
-    Attributes:
-        dialogue: the conversation so far, in the paper's form.
-        text: the reply.
-        scores: by rater and aspect, each from 0 to 1.
-    """
-
-    dialogue: str
-    text: str
-    scores: dict[str, dict[str, float]]
-
-    def of(self, rater: str, aspects: Sequence[str]) -> float:
-        """A rater's mean over aspects, over all but safety where none is named."""
-        given = self.scores[rater]
-        return mean(given[aspect] for aspect in aspects or [name for name in given if name != SAFETY])
-
-    def average(self, aspects: Sequence[str]) -> float:
-        """The mean over raters and aspects."""
-        return mean(self.of(rater, aspects) for rater in self.scores)
-
-
-@dataclass(frozen=True, slots=True)
-class RatedPair:
-    """Two replies that raters compared.
-
-    Attributes:
-        dialogue: the conversation so far, in the paper's form.
-        texts: the replies.
-        votes: each rater's, from -1 (the first is better) to 1.
-        safe: whether each rater found at least one of the two safe.
-    """
-
-    dialogue: str
-    texts: tuple[str, str]
-    votes: list[float]
-    safe: list[bool]
-
-
 @dataclass(slots=True)
 class Preferences:
     """What came of ratings: pairs or judged replies, and what was left out, by `LEFT_OUT`."""
@@ -84,108 +41,65 @@ class Preferences:
     left_out: Counter[str]
 
 
-def rated_replies(study: RatingStudy) -> list[RatedReply]:
-    """The replies of a study that somebody has rated."""
-    return [reply for replies in rated_by_system(study).values() for reply in replies]
-
-
-def rated_by_system(study: RatingStudy) -> dict[str, list[RatedReply]]:
-    """The replies of a study that somebody has rated, by the system that wrote them."""
-    things = study.rated_things()
-    aspects = {aspect.name: aspect for aspect in study.rubric.aspects}
-    scores: dict[int, dict[str, dict[str, float]]] = {}
-    for rating in study.ratings():
-        shares = {
-            name: (score - aspects[name].minimum) / (aspects[name].maximum - aspects[name].minimum)
-            for name, score in rating.scores.items()
-        }
-        scores.setdefault(rating.item, {})[rating.rater] = shares
-    found: dict[str, list[RatedReply]] = {}
-    for number, given in sorted(scores.items()):
-        thing = things[number]
-        found.setdefault(thing.systems[0], []).append(RatedReply(thing.history, thing.texts[0], given))
-    return found
-
-
-def rated_pairs(study: RatingStudy) -> list[RatedPair]:
-    """The pairs of a study that somebody has compared."""
-    things, rubric = study.rated_things(), study.rubric
-    [compared, *_] = [aspect for aspect in rubric.aspects if rubric.is_comparison(aspect)]
-    given: dict[int, list[Rating]] = {}
-    for rating in study.ratings():
-        given.setdefault(rating.item, []).append(rating)
-    return [
-        RatedPair(
-            things[number].history,
-            (things[number].texts[0], things[number].texts[1]),
-            [rating.scores[compared.name] / compared.maximum for rating in ratings],
-            [bool(rating.scores.get(SAFETY, 1)) for rating in ratings],
-        )
-        for number, ratings in sorted(given.items())
-    ]
+Compared: TypeAlias = tuple[float, str, str] | str  # difference, chosen and rejected reply; or why there is no pair
 
 
 def find_pairs(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
     """The pairs of replies that raters tell apart, each dialogue's in the order of their difference."""
+    by_dialogue: dict[str, list[RatedReply]] = {}
+    for reply in replies:
+        by_dialogue.setdefault(reply.dialogue, []).append(reply)
+    compared = (
+        (dialogue, _compare(first, second, rules))
+        for dialogue, found in by_dialogue.items()
+        for first, second in combinations(found, 2)
+    )
+    return _keep(compared, rules)
+
+
+def find_compared(pairs: Sequence[RatedPair], rules: PairRules) -> Preferences:
+    """The same of replies that raters compared themselves."""
+    return _keep(((pair.dialogue, _compare_votes(pair, rules)) for pair in pairs), rules)
+
+
+def _keep(compared: Iterable[tuple[str, Compared]], rules: PairRules) -> Preferences:
     left_out: Counter[str] = Counter()
+    found: dict[str, list[tuple[float, Pair]]] = {}
+    for dialogue, result in compared:
+        if isinstance(result, str):
+            left_out[result] += 1
+            continue
+        difference, chosen, rejected = result
+        found.setdefault(dialogue, []).append((difference, Pair(parse(dialogue), chosen, rejected)))
     rows: list[Pair] = []
-    for dialogue, found in _by_dialogue(replies).items():
-        pairs: list[tuple[float, Pair]] = []
-        for first, second in combinations(found, 2):
-            compared = _compare(first, second, rules)
-            if isinstance(compared, str):
-                left_out[compared] += 1
-                continue
-            difference, chosen, rejected = compared
-            pairs.append((difference, Pair(parse(dialogue), chosen.text, rejected.text)))
+    for pairs in found.values():
         pairs.sort(key=lambda pair: -pair[0])
         left_out["beyond"] += len(pairs[rules.most_pairs :])
         rows += [pair for _, pair in pairs[: rules.most_pairs]]
     return Preferences(rows, left_out)
 
 
-def find_compared(pairs: Sequence[RatedPair], rules: PairRules) -> Preferences:
-    """The pairs of which raters prefer one side, each dialogue's in the order of their votes."""
-    left_out: Counter[str] = Counter()
-    by_dialogue: dict[str, list[tuple[float, Pair]]] = {}
-    for pair in pairs:
-        vote = mean(pair.votes)
-        first, second = pair.texts
-        chosen, rejected = (second, first) if vote > 0 else (first, second)
-        if mean(pair.safe) < rules.least_safety:
-            left_out["unsafe"] += 1
-        elif first.strip() == second.strip():
-            left_out["same"] += 1
-        elif abs(vote) < rules.least_difference:
-            left_out["tie"] += 1
-        elif mean(other * vote < 0 for other in pair.votes) > rules.most_against:
-            left_out["disagreement"] += 1
-        else:
-            by_dialogue.setdefault(pair.dialogue, []).append((abs(vote), Pair(parse(pair.dialogue), chosen, rejected)))
-    rows: list[Pair] = []
-    for found in by_dialogue.values():
-        found.sort(key=lambda row: -row[0])
-        left_out["beyond"] += len(found[rules.most_pairs :])
-        rows += [row for _, row in found[: rules.most_pairs]]
-    return Preferences(rows, left_out)
+def _compare_votes(pair: RatedPair, rules: PairRules) -> Compared:
+    if mean(pair.safety.values()) < rules.least_safety:
+        return "unsafe"
+    if pair.first.strip() == pair.second.strip():
+        return "same"
+    vote = mean(pair.votes.values())
+    if abs(vote) < rules.least_difference:
+        return "tie"
+    if mean(other * vote < 0 for other in pair.votes.values()) > rules.most_against:
+        return "disagreement"
+    return abs(vote), *((pair.second, pair.first) if vote > 0 else (pair.first, pair.second))
 
 
-def _by_dialogue(replies: Sequence[RatedReply]) -> dict[str, list[RatedReply]]:
-    found: dict[str, list[RatedReply]] = {}
-    for reply in replies:
-        found.setdefault(reply.dialogue, []).append(reply)
-    return found
-
-
-def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> tuple[float, RatedReply, RatedReply] | str:
-    """Difference, chosen and rejected reply; or why the two make no pair."""
+def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> Compared:
     safe = [_is_safe(reply, rules) for reply in (first, second)]
     if not any(safe):
         return "unsafe"
     if first.text.strip() == second.text.strip():
         return "same"
     if not all(safe):
-        return 1.0, *((first, second) if safe[0] else (second, first))
+        return 1.0, *((first.text, second.text) if safe[0] else (second.text, first.text))
     difference = first.average(rules.aspects) - second.average(rules.aspects)
     if difference < 0:
         first, second, difference = second, first, -difference
@@ -195,11 +109,11 @@ def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> tuple[f
     against = [first.of(rater, rules.aspects) < second.of(rater, rules.aspects) for rater in both]
     if not both or mean(against) > rules.most_against:
         return "disagreement"
-    return difference, first, second
+    return difference, first.text, second.text
 
 
 def _is_safe(reply: RatedReply, rules: PairRules) -> bool:
-    """A rubric without safety calls nothing unsafe."""
+    """A rubric that does not ask for safety calls nothing unsafe."""
     given = [scores[SAFETY] for scores in reply.scores.values() if SAFETY in scores]
     return not given or mean(given) >= rules.least_safety
 
@@ -219,55 +133,50 @@ def find_judged(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
     return Preferences(rows, left_out)
 
 
-def write_preferences(study: RatingStudy, output: Path, rules: PairRules) -> dict[str, Any]:
-    """Write the preferences of a study, a card (Markdown) and its numbers (JSON) beside them; returns the numbers.
+def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[str, Any]:
+    """Write the preferences in ratings, a card (Markdown) and its numbers (JSON) beside them; returns the numbers.
 
     Raises:
-        ValueError: an aspect is not one of the study's, or nothing is told apart.
+        ValueError: an aspect is none that was asked for, or nothing is told apart.
     """
-    found = _find(study, rules)
+    replies = ratings.replies
+    found = _find(ratings, rules)
     if not found.rows:
-        raise ValueError(
-            f"{study.path} has no preferences by these rules: {_told(found.left_out)}; allowed: other rules"
-        )
-    report = report_ratings(study, PAY)
-    rated = [things for number, things in study.rated_things().items() if number in report["rated_items"]]
+        raise ValueError(f"{ratings.folder} has no preferences by these rules: {_told(found.left_out)}")
+    compared = rules.aspects or [aspect for aspect in ratings.asked if aspect != SAFETY]
+    asked = ratings.asked if ratings.pairs else (*compared, SAFETY)
+    dialogues = {reply.dialogue for reply in replies} | {pair.dialogue for pair in ratings.pairs}
     numbers = {
         "form": rules.form,
         "rows": len(found.rows),
-        "dialogues": len({thing.history for thing in rated}),
+        "dialogues": len(dialogues),
         "openings": len({find_opening(row.prompt) for row in found.rows}),
-        "rated_items": len(rated),
+        "rated_replies": len(replies) + 2 * len(ratings.pairs),
+        "unsafe_replies": sum(not _is_safe(reply, rules) for reply in replies),
         "left_out": dict(found.left_out),
-        "rules": rules.model_dump(exclude={"form"}) | {"aspects": list(_compared(study, rules))},
-        "rubric": {"name": study.rubric.name, "source": study.rubric.source},
-        "asked": {aspect.name: aspect.question.en for aspect in study.rubric.aspects},
-        "raters": [{"name": rater["name"], "qualification": rater["qualification"]} for rater in report["raters"]],
-        "agreement": report["agreement"],
+        "rules": rules.model_dump(exclude={"form"}) | {"aspects": compared},
+        "asked": {name: question for name, question in ratings.asked.items() if name in asked},
+        "judged_by": ratings.judged_by,
+        "raters": ratings.raters,
+        "agreement": ratings.agreement,
     }
     write_lines(output, (row.row() for row in found.rows))
     write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
-    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers, study.rubric) + "\n")
+    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers, ratings.agreement_told) + "\n")
     return numbers
 
 
-def _find(study: RatingStudy, rules: PairRules) -> Preferences:
-    if study.rubric.judged == "talk":
-        raise ValueError(f"{study.path} rates whole talks; allowed: a study of replies or pairs")
-    if study.rubric.judged == "pair":
+def _find(ratings: Ratings, rules: PairRules) -> Preferences:
+    """Raises ValueError for an aspect that nobody asked for, and for judged replies where replies were compared."""
+    if ratings.pairs:
         if rules.form == "judged":
-            raise ValueError("form is judged; allowed for a study of pairs: pairs")
-        return find_compared(rated_pairs(study), rules)
-    _compared(study, rules)
-    return (find_judged if rules.form == "judged" else find_pairs)(rated_replies(study), rules)
-
-
-def _compared(study: RatingStudy, rules: PairRules) -> Sequence[str]:
-    """What replies are compared by."""
-    known = [aspect.name for aspect in study.rubric.aspects if aspect.name != SAFETY]
-    if unknown := [aspect for aspect in rules.aspects if aspect not in known]:
-        raise ValueError(f"aspects is {', '.join(unknown)}; allowed: {', '.join(known)}")
-    return rules.aspects or known
+            raise ValueError(f"form is judged; allowed for {ratings.folder}: pairs, since its replies were compared")
+        return find_compared(ratings.pairs, rules)
+    allowed = [aspect for aspect in ratings.asked if aspect != SAFETY]
+    unknown = [aspect for aspect in rules.aspects if aspect not in allowed]
+    if unknown:
+        raise ValueError(f"aspects is {', '.join(unknown)}; allowed: {', '.join(allowed)}")
+    return (find_judged if rules.form == "judged" else find_pairs)(ratings.replies, rules)
 
 
 def describe(numbers: dict[str, Any]) -> str:
@@ -284,8 +193,8 @@ def _told(left_out: dict[str, int]) -> str:
     return ", ".join(f"{number} {LEFT_OUT[name]}" for name, number in left_out.items() if number) or "nothing"
 
 
-def render_card(name: str, numbers: dict[str, Any], rubric: Rubric) -> str:
-    """The card of a file of preferences."""
+def render_card(name: str, numbers: dict[str, Any], agreement: str) -> str:
+    """The card of a file of preferences; `agreement` in Markdown."""
     rules = [[f"`{rule}`", str(value)] for rule, value in numbers["rules"].items()]
     asked = [[aspect, question] for aspect, question in numbers["asked"].items()]
     raters = [[rater["name"], rater["qualification"] or "not stated"] for rater in numbers["raters"]]
@@ -293,12 +202,12 @@ def render_card(name: str, numbers: dict[str, Any], rubric: Rubric) -> str:
         [
             f"# {name}",
             describe(numbers),
-            f"Of {numbers['rated_items']} rated items. A reply that is not safe by these rules is never chosen, and "
-            "it is rejected beside a safe one.",
+            f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: "
+            "such a reply is never chosen, and it is rejected beside a safe one.",
             markdown_table(["Rule", "Value"], rules),
-            "**What people were asked**",
+            f"**What was asked** ({numbers['judged_by']})",
             markdown_table(["Aspect", "Question"], asked),
             markdown_table(["Rater", "Qualification"], raters),
-            render_agreement(numbers["agreement"], rubric),
+            agreement,
         ]
     )

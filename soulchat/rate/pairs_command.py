@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..flags import taking
+from .command import Source
 from .pair_rules import PairRules
 
 app = typer.Typer()
@@ -19,12 +20,13 @@ def rate() -> None:
 @app.command()
 @taking(PairRules)
 def pairs(
-    study: Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR")],
+    study: Annotated[Path, typer.Argument(help="Folder of the study, or of a judge.", metavar="DIR")],
     output: Annotated[Path, typer.Option(help="Preferences to write, JSON lines.")],
     options: PairRules,
+    source: Source = None,
 ) -> None:
     """Write which replies raters prefer, for training by preferences, with a card that says by which rules."""
+    from .judged import open_ratings
     from .pairs import describe, write_preferences
-    from .study import RatingStudy
 
-    typer.echo(describe(write_preferences(RatingStudy(study), output, options)))
+    typer.echo(describe(write_preferences(open_ratings(study, source or []), output, options)))

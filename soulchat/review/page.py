@@ -1,5 +1,6 @@
 """The proofreading's web page: one record at a time, flagged spans marked, keep / edit / remove by button or key."""
 
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from itertools import pairwise
@@ -8,47 +9,57 @@ from pathlib import Path
 import gradio as gr
 
 from soulchatcorpus.care.crisis import find_crisis
+from soulchatcorpus.care.help_lines import Language
 from soulchatcorpus.dialogue import parse, render_line
 from soulchatcorpus.making.records import Record, passages, set_passages
 from soulchatcorpus.making.review import Decision, Item, ReviewStore
 from soulchatcorpus.schema import Message
 
-from ..web.launch import Page, QuietBlocks
+from ..web.language import FIRST, follow_reader, reader_language
+from ..web.launch import Page, QuietBlocks, refusal
+from .page_words import LABELS, REASONS, TEXTS, name_finding
 
-REASONS = (
-    "private detail",
-    "harmful",
-    "not a dialogue",
-    "wrong or unsafe advice",
-    "advertisement",
-    "poor language",
-    "other",
-)
-_ROLES = {"user": "用户", "assistant": "心理咨询师"}
+# The next record is shown from its top, and the keys decide: they would go into a field that has the focus.
+NEXT = "() => { document.activeElement?.blur(); document.querySelector('#standing').scrollIntoView(); }"
 
 
-def render_record(record: Record) -> str:
-    """A record as HTML: each passage under its role, flagged spans in <mark> with their reason; all text escaped."""
+def render_record(record: Record, language: Language = "zh") -> str:
+    """A record as HTML: the system text and each passage under its role, flagged spans in <mark> with their reason.
+
+    All text is escaped.
+    """
     spans: dict[int, list[dict]] = {}
     for flag in record.get("flags") or []:
         if "passage" in flag:
             spans.setdefault(flag["passage"], []).append(flag)
-    whole = [f"{flag['step']}: {flag['reason']}" for flag in record.get("flags") or [] if "passage" not in flag]
-    whole += [f"{name}: {value}" for name, value in (record.get("labels") or {}).items()]
-    parts = [f"<p><b>{escape(record['id'])}</b> {escape('; '.join(whole))} {escape(record.get('topic') or '')}</p>"]
+    whole = [_name(flag, language) for flag in record.get("flags") or [] if "passage" not in flag]
+    whole += [name_finding(language, name, value) for name, value in (record.get("labels") or {}).items()]
+    told = [f"<b>{escape(record['id'])}</b>", *map(escape, filter(None, [*whole, record.get("topic")]))]
+    parts = [f"<p>{' · '.join(told)}</p>"]
+    for message in record.get("messages", []):
+        if message["role"] == "system":
+            parts.append(_passage("system", escape(message["content"]), language))
     for number, (role, text) in enumerate(passages(record)):
-        body = _mark(text, spans.get(number, []))
-        parts.append(f'<div class="passage {role}"><b>{_ROLES[role]}：</b>{body}</div>')
+        parts.append(_passage(role, _mark(text, spans.get(number, []), language), language))
     return "".join(parts)
 
 
-def _mark(text: str, flags: list[dict]) -> str:
+def _passage(role: str, body: str, language: Language) -> str:
+    colon = "：" if language == "zh" else ": "
+    return f'<div class="passage {role}"><b>{TEXTS[language][role]}{colon}</b>{body}</div>'
+
+
+def _name(flag: dict, language: Language) -> str:
+    return name_finding(language, flag["step"], flag["reason"])
+
+
+def _mark(text: str, flags: list[dict], language: Language) -> str:
     """`text` escaped, with every flagged stretch in one <mark> that names all of its reasons."""
     cuts = sorted({0, len(text), *(flag[edge] for flag in flags for edge in ("start", "end"))})
     parts = []
     for start, end in pairwise(cuts):
         piece = escape(text[start:end])
-        reasons = {f"{f['step']}: {f['reason']}" for f in flags if f["start"] <= start and end <= f["end"]}
+        reasons = {_name(flag, language) for flag in flags if flag["start"] <= start and end <= flag["end"]}
         parts.append(f'<mark title="{escape("; ".join(sorted(reasons)))}">{piece}</mark>' if reasons else piece)
     return "".join(parts)
 
@@ -83,67 +94,123 @@ def apply_edit(record: Record, text: str) -> Record:
 
 def make_page(store: ReviewStore, source: Path, out: Path) -> Page:
     """The page over a filled store. Reviewers give their id, never a name; nothing leaves the machine."""
+    labels = LABELS[FIRST]
     with QuietBlocks(title="Proofreading", analytics_enabled=False) as blocks:
         item = gr.State(None)
-        gr.Markdown("## Proofreading\n**k** keep · **e** edit · **r** remove · **u** undo")
+        gr.Markdown(elem_id="title", **labels["title"])
         with gr.Row():
-            reviewer = gr.Textbox(label="Reviewer id (such as r1; no name)", elem_id="reviewer", max_lines=1)
-            start = gr.Button("Start", elem_id="start")
+            reviewer = gr.Textbox(elem_id="reviewer", **labels["reviewer"], max_lines=1, autofocus=True)
+            start = gr.Button(elem_id="start", **labels["start"])
         standing = gr.Markdown(elem_id="standing")
         shown = gr.HTML(elem_id="record")
-        editor = gr.Textbox(label="Edit: one line for each message", lines=12, visible=False, elem_id="editor")
+        editor = gr.Textbox(elem_id="editor", **labels["editor"], lines=12, visible=False, autofocus=True)
+        with gr.Column(elem_id="actions"):
+            with gr.Column(visible=False, elem_id="reasons") as reasons:
+                gr.Markdown(elem_id="why", **labels["why"])
+                with gr.Row():
+                    choices = [
+                        gr.Button(elem_id=f"reason-{number}", **labels[f"reason-{number}"], size="sm", min_width=130)
+                        for number in range(1, len(REASONS) + 1)
+                    ]
+                other = gr.Textbox(elem_id="other", **labels["other"], max_lines=1)
+                cancel = gr.Button(elem_id="cancel", **labels["cancel"], size="sm")
+            with gr.Row():
+                keep = gr.Button(elem_id="keep", **labels["keep"], variant="primary", size="md", min_width=75)
+                edit = gr.Button(elem_id="edit", **labels["edit"], size="md", min_width=75)
+                save = gr.Button(elem_id="save", **labels["save"], visible=False, size="md", min_width=75)
+                remove = gr.Button(elem_id="remove", **labels["remove"], variant="stop", size="md", min_width=75)
+                undo = gr.Button(elem_id="undo", **labels["undo"], size="md", min_width=75)
         with gr.Row():
-            keep = gr.Button("Keep (k)", elem_id="keep", variant="primary")
-            edit = gr.Button("Edit (e)", elem_id="edit")
-            save = gr.Button("Save the edit", elem_id="save", visible=False)
-            remove = gr.Button("Remove (r)", elem_id="remove", variant="stop")
-            undo = gr.Button("Undo (u)", elem_id="undo")
-        reason = gr.Dropdown(REASONS, value=REASONS[0], label="Reason", allow_custom_value=True, elem_id="reason")
-        with gr.Row():
-            export = gr.Button("Write the result so far", elem_id="export")
+            export = gr.Button(elem_id="export", **labels["export"])
             exported = gr.Markdown(elem_id="exported")
 
-        outputs = [item, shown, standing, editor, save]
+        outputs = [item, shown, standing, editor, save, reasons, other]
 
-        def show(name: str) -> tuple:
-            found = store.claim(name)
+        def show(name: str, request: gr.Request) -> tuple:
+            language = reader_language(request)
+            texts = TEXTS[language]
+            try:
+                found = store.claim(name)
+            except ValueError:
+                raise refusal(texts["no_id"]) from None
             count = store.standing(name)
-            line = f"{count.done} of {count.total} decisions made, {count.own} by {name}"
-            html = render_record(found.record) if found else "<p>Nothing is left for you. Thank you.</p>"
-            return found, html, line, gr.update(visible=False, value=""), gr.update(visible=False)
+            line = texts["standing"].format(done=count.done, total=count.total, own=count.own, name=name)
+            html = render_record(found.record, language) if found else f"<p>{texts['nothing']}</p>"
+            return found, html, line, gr.Textbox("", visible=False), gr.Button(visible=False), _hidden(), ""
 
-        def take(name: str, found: Item | None, decision: Decision, why: str = "", text: str = "") -> tuple:
+        def take(
+            name: str, found: Item | None, decision: Decision, request: gr.Request, why: str = "", text: str = ""
+        ) -> tuple:
+            texts = TEXTS[reader_language(request)]
             if found is None:
-                raise ValueError("no record is open; allowed after Start: keep, edit, remove")
-            edited = apply_edit(found.record, text) if decision == "edit" else None
-            store.decide(name, found.id, decision, why, edited)
-            return show(name)
+                raise refusal(texts["not_open"])
+            try:
+                edited = apply_edit(found.record, text) if decision == "edit" else None
+            except ValueError:
+                raise refusal(texts["form"]) from None
+            try:
+                store.decide(name, found.id, decision, why, edited)
+            except ValueError:
+                raise refusal(texts["lost"]) from None
+            return show(name, request)
 
-        def open_editor(found: Item | None) -> tuple:
+        def keep_it(name: str, found: Item | None, request: gr.Request) -> tuple:
+            return take(name, found, "keep", request)
+
+        def save_edit(name: str, found: Item | None, text: str, request: gr.Request) -> tuple:
+            return take(name, found, "edit", request, text=text)
+
+        def remove_it(name: str, found: Item | None, why: str, request: gr.Request) -> tuple:
+            if not why.strip():
+                raise refusal(TEXTS[reader_language(request)]["no_reason"])
+            return take(name, found, "remove", request, why=why)
+
+        def removal(why: str) -> Callable[[str, Item | None, gr.Request], tuple]:
+            def remove(name: str, found: Item | None, request: gr.Request) -> tuple:
+                return take(name, found, "remove", request, why=why)
+
+            return remove
+
+        def open_editor(found: Item | None, request: gr.Request) -> tuple[gr.Textbox, gr.Button, gr.Column]:
             if found is None:
-                raise ValueError("no record is open; allowed after Start: keep, edit, remove")
-            return gr.update(visible=True, value=edit_text(found.record)), gr.update(visible=True)
+                raise refusal(TEXTS[reader_language(request)]["not_open"])
+            return gr.Textbox(edit_text(found.record), visible=True), gr.Button(visible=True), _hidden()
 
-        def take_back(name: str) -> tuple:
+        def ask_why(found: Item | None, request: gr.Request) -> gr.Column:
+            if found is None:
+                raise refusal(TEXTS[reader_language(request)]["not_open"])
+            return gr.Column(visible=True)
+
+        def take_back(name: str, request: gr.Request) -> tuple:
             store.undo(name)
-            return show(name)
+            return show(name, request)
 
-        def write() -> str:
-            report = store.export(source, out)
-            made = f"{report['keep']} kept, {report['edit']} edited, {report['remove']} removed"
-            return f"{made}; shared: {report['shared']}"
+        def write(request: gr.Request) -> str:
+            texts, report = TEXTS[reader_language(request)], store.export(source, out)
+            made = texts["written"].format(**report)
+            return f"{made}; {texts['shared'].format(**report['shared'])}" if report["shared"]["items"] else made
 
-        start.click(show, reviewer, outputs)
-        reviewer.submit(show, reviewer, outputs)
-        keep.click(lambda name, found: take(name, found, "keep"), [reviewer, item], outputs)
-        remove.click(lambda name, found, why: take(name, found, "remove", why), [reviewer, item, reason], outputs)
-        edit.click(open_editor, item, [editor, save])
-        save.click(
-            lambda name, found, why, text: take(name, found, "edit", why, text),
-            [reviewer, item, reason, editor],
-            outputs,
-        )
-        undo.click(take_back, reviewer, outputs)
+        remove.click(ask_why, item, reasons)
+        cancel.click(_hidden, None, reasons)
+        edit.click(open_editor, item, [editor, save, reasons])
+        for event, act, inputs in (
+            (start.click, show, [reviewer]),
+            (reviewer.submit, show, [reviewer]),
+            (keep.click, keep_it, [reviewer, item]),
+            (save.click, save_edit, [reviewer, item, editor]),
+            (other.submit, remove_it, [reviewer, item, other]),
+            (undo.click, take_back, [reviewer]),
+            *(
+                (choice.click, removal(reason), [reviewer, item])
+                for choice, reason in zip(choices, REASONS, strict=True)
+            ),
+        ):
+            event(act, inputs, outputs).success(None, js=NEXT)
         export.click(write, None, exported)
+        follow_reader(blocks, LABELS)
     css, script = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "keys.js"))
     return Page(blocks, css=css, script=script)
+
+
+def _hidden() -> gr.Column:
+    return gr.Column(visible=False)

@@ -50,9 +50,9 @@ def run_terminal(talk: Talk, read: Callable[[str], str], console: Console, langu
         talk: the talk.
         read: shows a prompt and returns a line; EOFError leaves, KeyboardInterrupt drops the line.
         console: where to write.
-        language: of the notice at the top.
+        language: of the notice at the top, the commands and their answers.
     """
-    console.print(Panel(Styled(NOTICE[language] + "\n\n" + HELP), title="SoulChat"))
+    console.print(Panel(Styled(NOTICE[language] + "\n\n" + HELP[language]), title="SoulChat"))
     while True:
         if talk.help is not None:
             console.print(Styled(_in_short(talk.help)), style="yellow")
@@ -65,7 +65,7 @@ def run_terminal(talk: Talk, read: Callable[[str], str], console: Console, langu
         if not line:
             continue
         try:
-            outcome = obey(talk, line)
+            outcome = obey(talk, line, language)
             if outcome.leave:
                 return
             if outcome.answer:

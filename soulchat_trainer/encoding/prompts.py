@@ -17,14 +17,14 @@ from .typed_text import TypedText
 
 logger = logging.get_logger(__name__)
 
-# What templates call it: Qwen 3 and GLM-4.5 the one, DeepSeek-V3.1 the other. Others do not read them.
+# The names of the switch: Qwen 3 and GLM-4.5 read the first, DeepSeek-V3.1 the second; other templates ignore both.
 SWITCHES = {
     "off": {"enable_thinking": False, "thinking": False},
     "keep": {"enable_thinking": True, "thinking": True},
 }
 NO_MORE_THOUGHTS = f"\n{END}\n\n"  # closes a thought that a generation prompt has opened, as Qwen 3 writes it
 
-MARK = "\ue000"  # of the private use area: stands for what is put into a template's text afterwards
+MARK = "\ue000"  # from the private use area: a placeholder for text that is put into the rendered template later
 
 
 def prompt_encoder(
@@ -35,9 +35,9 @@ def prompt_encoder(
     """The function from messages, of which the first may be a system text, to the token ids of the prompt.
 
     Args:
-        tokenizer: with a chat template prompts go through it; ChatGLM's, or one without, encodes a text as it stands.
+        tokenizer: prompts go through its chat template; ChatGLM's, and one without a template, encodes text.
         render: how a talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
-        thinking: whether the model is asked for thoughts before its reply, where its template knows of any.
+        thinking: whether the model is asked to think before it replies, where its template supports that.
     """
 
     typed = TypedText(tokenizer)
@@ -107,6 +107,8 @@ class ChatTemplate:
             keep: the template's own way.
 
     Attributes:
+        surplus: what the template writes behind the end token of a talk's last reply: no part of it (Command R7B asks
+            for another reply, whether it is to or not).
         no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself.
         end_token: what ends a reply: the control token that the template writes behind every one, which with Gemma
             and Phi-3 is not the tokenizer's end token; else that.
@@ -114,9 +116,15 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, thinking: Thinking = "off") -> None:
         self.tokenizer, self.typed, self.thinking = tokenizer, TypedText(tokenizer), thinking
+        self.surplus = self._find_surplus()
         self.takes_system = self._find_system()
         self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
         self.end_token = self._find_end()
+
+    def _find_surplus(self) -> str:
+        end = self.tokenizer.eos_token
+        talk = [Message(role="user", content="你好"), Message(role="assistant", content=MARK)]
+        return self.render(talk, False).partition(MARK)[2].partition(end)[2] if end else ""
 
     def _find_no_thoughts(self) -> str:
         talk = [Message(role="user", content="你好")]
@@ -142,7 +150,7 @@ class ChatTemplate:
 
     def after_reply(self, prepared: Sequence[Message]) -> str:
         """What the template writes behind the reply in a talk that it ends."""
-        return self.render([*prepared, Message(role="assistant", content=MARK)], False).partition(MARK)[2]
+        return self._render_said([*prepared, Message(role="assistant", content=MARK)]).partition(MARK)[2]
 
     def _find_system(self) -> bool:
         """True if the template writes a system text; some refuse one, some leave it out."""
@@ -182,7 +190,7 @@ class ChatTemplate:
             return self.tokenizer.apply_chat_template(
                 prepared, tokenize=False, add_generation_prompt=add_generation_prompt, **SWITCHES[self.thinking]
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError) as error:  # TypeError where it iterates over tools and there are none
             raise ValueError(f"the chat template refuses a conversation: {error}") from error
 
     def render_prompt(self, prepared: Sequence[Message]) -> str:
@@ -235,7 +243,10 @@ class ChatTemplate:
 
     def render_reply(self, prepared: Sequence[Message]) -> str:
         """The talk up to its last message, the counsellor's, and the mark that ends it."""
-        return self.render(prepared, False).rstrip("\n")
+        return self._render_said(prepared).rstrip("\n")
+
+    def _render_said(self, prepared: Sequence[Message]) -> str:
+        return self.render(prepared, False).removesuffix(self.surplus)
 
     def put_in(self, text: str, marked: Sequence[Message], messages: Sequence[Message]) -> list[int]:
         """Token ids of a template's text with the contents of messages where those of the marked ones stand."""

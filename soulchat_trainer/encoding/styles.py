@@ -16,8 +16,9 @@ MECHAT_INSTRUCTION = (
     "请为以下的对话生成一个回复。\n\n对话：\n{dialogue_history}"
 )
 MECHAT_LINES = {"user": "来访者：", "assistant": "咨询师："}
-MECHAT_STARTS = ("来访者:", "咨询师:")  # folded
-CHATGLM_STARTS = ("[Round", "问:", "答:")
+# In the plain forms of `soulchatcorpus.care.folding`.
+MECHAT_STARTS = ("来访者:", "咨询师:")
+CHATGLM_STARTS = ("[round", "问:", "答:")
 HISTORY = "{dialogue_history}"
 
 

@@ -141,6 +141,7 @@ def compare_with_people(judgement: Judgement, rated: Sequence[Rated], width: flo
     return {
         "rubric": rubric.name,
         "judge": judgement.report["judge"],
+        "requests": judgement.report["requests"],
         "judged": len(judgement.scores),
         "without_scores": judgement.report["items"] - len(judgement.scores),
         "rated": len(people),

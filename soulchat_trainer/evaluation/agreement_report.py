@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hub_cards.markdown import plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.files import replacing, write_json, write_text
 
@@ -30,10 +31,10 @@ def render_agreement(report: dict[str, Any], rubric: Rubric) -> str:
     """The report in Markdown."""
     average = "talks, each the mean of its items" if report["average"] == "talks" else "items"
     parts = [
-        f"**Judge and people: {rubric.title.en}**",
+        f"**Judge and people: {plain(rubric.title.en)}**",
         f"{report['judged']} items are judged ({report['without_scores']} more have no scores), {report['rated']} are "
         f"rated by {report['raters']} {'person' if report['raters'] == 1 else 'people'}, {report['both']} are both. "
-        f"Judge: {report['judge']['model']}. Means are over {average}.",
+        f"Judge: {plain(report['judge']['model'])}. Means are over {average}.",
         _means_table(report, rubric),
         _differences_table(report, rubric),
         _agreement_table(report, rubric),
@@ -51,8 +52,8 @@ def _means_table(report: dict[str, Any], rubric: Rubric) -> str:
             missing = told.get("ratings_missing")
             rows.append(
                 [
-                    system,
-                    aspect.heading,
+                    plain(system),
+                    plain(aspect.heading),
                     f"{told['judge']:.2f}",
                     format_estimate(told["people"]),
                     format_estimate(told["corrected"]),
@@ -76,14 +77,14 @@ def _means_table(report: dict[str, Any], rubric: Rubric) -> str:
 def _differences_table(report: dict[str, Any], rubric: Rubric) -> str:
     rows = [
         [
-            f"{told['second']} - {told['first']}",
+            plain(f"{told['second']} - {told['first']}"),
             *(format_estimate(told["aspects"][a.name]["difference"]) for a in rubric.aspects),
         ]
         for told in report["differences"]
     ]
     if not rows:
         return ""
-    head = ["Difference", *(aspect.heading for aspect in rubric.aspects)]
+    head = ["Difference", *(plain(aspect.heading) for aspect in rubric.aspects)]
     return f"**Differences between systems, corrected**\n\n{markdown_table(head, rows, numeric=True)}"
 
 
@@ -91,8 +92,8 @@ def _agreement_table(report: dict[str, Any], rubric: Rubric) -> str:
     rows, notes = [], []
     for aspect in rubric.aspects:
         told = report["aspects"][aspect.name]
-        rows.append([aspect.heading, *(_number(told.get(name)) for name in TITLES), str(told["items"])])
-        notes += [f"{aspect.heading} {note}." for note in told["notes"]]
+        rows.append([plain(aspect.heading), *(_number(told.get(name)) for name in TITLES), str(told["items"])])
+        notes += [f"{plain(aspect.heading)} {note}." for note in told["notes"]]
     told_notes = "".join(f"\n- {note}" for note in notes)
     note = (
         "Over the items that are both; bootstrap intervals over items. Bias: judge less people. Zeros and ones found: "
@@ -106,7 +107,7 @@ def _confusion_table(told: dict[str, Any], aspect: Aspect) -> str:
     rows = [
         [f"people {point}", *map(str, counts)] for point, counts in zip(told["points"], told["confusion"], strict=True)
     ]
-    head = [aspect.heading, *(f"judge {point}" for point in told["points"])]
+    head = [plain(aspect.heading), *(f"judge {point}" for point in told["points"])]
     return markdown_table(head, rows, numeric=True)
 
 

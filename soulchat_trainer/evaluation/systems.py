@@ -1,6 +1,6 @@
 """What can be benchmarked: a model, the same model untrained, an endpoint, the retrieval baseline.
 
-`open_system` turns what stands after `--model` into one of these:
+`open_system` turns the value of `--model` into one of these:
 
     outputs/demo, Qwen/Qwen3-0.6B    a model of transformers: a folder (a PEFT adapter's, too) or a Hub repository
     untrained:outputs/demo           that model's architecture with random weights
@@ -17,13 +17,14 @@ from typing import Any, Protocol
 
 import openai
 from transformers import AutoModelForCausalLM, set_seed
+from transformers.utils import logging
 
 from soulchatcorpus import Message
 from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
 from soulchatcorpus.thoughts import Thinking, split_thoughts
 from soulchatcorpus.turns import Turn
 
-from ..encoding.prompts import prompt_encoder
+from ..encoding.prompts import SWITCHES, prompt_encoder
 from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
@@ -32,12 +33,15 @@ from .perplexity import HeldOutLoss, held_out_loss
 from .retrieval import retrieval_baseline
 from .seen import find_openings
 
+logger = logging.get_logger(__name__)
+
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
-ERROR_CHARACTERS = 300  # of what an endpoint tells of an error
+OPENAI_HOST = "api.openai.com"
+ERROR_CHARACTERS = 300  # of an endpoint's error message
 
 
 class Answering(Protocol):
-    """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
+    """Answers prompts. `kind` is model, baseline or endpoint; `revision` distinguishes versions of one name."""
 
     @property
     def name(self) -> str: ...
@@ -76,7 +80,7 @@ class ModelSystem:
                 self.model.config, dtype=self.model.dtype, trust_remote_code=False
             )
             self.model, self.openings_file = untrained.to(self.model.device).eval(), None
-        # A folder's place on this machine is nobody's business.
+        # Results are published, so they name a folder without its path on this machine.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
         self.dtype = str(self.model.dtype).removeprefix("torch.")
         self.render = renderer(prompt) if prompt else None
@@ -97,6 +101,10 @@ class EndpointSystem:
 
     The client repeats what may pass (429, 5xx, timeouts, lost connections). The key is that of OPENAI_API_KEY; a
     server on this machine, such as `soulchat serve`, needs none.
+
+    Whether a model is to think is asked in `chat_template_kwargs`, as vLLM, SGLang and llama.cpp's server take it, of
+    every server but OpenAI's own, which refuses fields that it does not know. One that answers only without the field
+    is asked without it from then on.
     """
 
     kind, dtype, revision, openings_file = "endpoint", None, None, None
@@ -114,6 +122,7 @@ class EndpointSystem:
             )
         except openai.OpenAIError as error:
             raise ValueError(f"no endpoint for {spec}: {' '.join(str(error).split())}") from None
+        self.takes_switch = self.client.base_url.host != OPENAI_HOST
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         waiting = iter(turns)
@@ -143,14 +152,15 @@ class EndpointSystem:
         messages: Any = turn.context
         if self.render:
             messages = [Message(role="user", content=render_with_system(messages, self.render))]
-        answer = self.client.chat.completions.create(
-            model=self.name,
-            messages=messages,
-            max_tokens=decoding.max_new_tokens,
-            temperature=decoding.temperature if decoding.do_sample else 0.0,
-            top_p=decoding.top_p,
-            seed=request_seed(decoding, turn.id) >> 32,  # 31 bits: servers may take no more
-        )
+        request = {
+            "model": self.name,
+            "messages": messages,
+            "max_tokens": decoding.max_new_tokens,
+            "temperature": decoding.temperature if decoding.do_sample else 0.0,
+            "top_p": decoding.top_p,
+            "seed": request_seed(decoding, turn.id) >> 32,  # 31 bits: servers may take no more
+        }
+        answer = self._complete(request, decoding.thinking)
         try:
             choice, usage = answer.choices[0], answer.usage
             message, extra = choice.message, choice.message.model_extra or {}
@@ -160,6 +170,21 @@ class EndpointSystem:
         return read_answer(
             text, str(aside), choice.finish_reason, usage.completion_tokens if usage else 0, decoding.thinking
         )
+
+    def _complete(self, request: dict[str, Any], thinking: Thinking) -> Any:
+        if self.takes_switch:
+            try:
+                switch = {"chat_template_kwargs": SWITCHES[thinking]}
+                return self.client.chat.completions.create(**request, extra_body=switch)
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                answer = self.client.chat.completions.create(**request)
+                self.takes_switch = False
+                logger.warning_once(
+                    f"{self.name} at {self.client.base_url} takes no chat_template_kwargs: whether it thinks is "
+                    "its own choice, and thoughts are told apart"
+                )
+                return answer
+        return self.client.chat.completions.create(**request)
 
     def _what_failed(self, failure: openai.OpenAIError | ValueError) -> str:
         if isinstance(failure, ValueError):

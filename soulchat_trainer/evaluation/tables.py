@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,6 +19,9 @@ from hub_cards.results import METRICS, RESULTS_FILE, References, Replies, Result
 from soulchatcorpus.files import replacing, write_text
 
 from .empathy import claims
+
+if TYPE_CHECKING:  # it needs the extra `making`, these tables do not
+    from .opinions import Opinions
 
 SHORT_NAMES = dict(zip(METRICS, ("B-1", "B-2", "B-3", "B-4", "R-1", "R-2", "R-L"), strict=True))
 P_VALUE = 0.05
@@ -36,6 +39,7 @@ class Table:
         systems: rows of results.json.
         references: what is told of the references.
         marks: for each system and metric the letters of the systems that it is better than by more than chance.
+        folders: names of the systems' folders, by which what people and judges say is found.
     """
 
     heading: str
@@ -43,6 +47,7 @@ class Table:
     systems: list[System]
     references: References
     marks: list[dict[str, str]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
 
 def read_tables(folders: Sequence[Path]) -> list[Table]:
@@ -93,7 +98,8 @@ def _table(group: list[tuple[Path, Results, System]]) -> Table:
     )
     systems = [system for _, _, system in group]
     predictions = [_find_predictions(folder, results, system) for folder, results, system in group]
-    return Table(heading, first.signature or "", systems, references, compare(predictions))
+    folders = [(folder / (system.folder or ".")).resolve().name for folder, _, system in group]
+    return Table(heading, first.signature or "", systems, references, compare(predictions), folders)
 
 
 def _find_predictions(folder: Path, results: Results, system: System) -> Predictions | None:
@@ -190,20 +196,29 @@ def _reply_row(name: str, replies: Replies, expressions: dict[str, float]) -> li
     return [name, *cells, *(f"{100 * expressions[measure]:.0f}" if expressions else "" for measure in claims())]
 
 
-def render_markdown(tables: Sequence[Table]) -> str:
-    """The tables in Markdown: the seven metrics, what is told of the replies, and the paper's block."""
-    return "\n\n".join([*map(_render_table, tables), markdown_published()]) + "\n"
+def render_markdown(tables: Sequence[Table], opinions: "Opinions | None" = None) -> str:
+    """The tables in Markdown: the seven metrics, what people and a judge say, what is told of the replies, the paper's
+    block.
+    """
+    return "\n\n".join([*(_render_table(table, opinions) for table in tables), markdown_published()]) + "\n"
 
 
-def _render_table(table: Table) -> str:
-    head = ["Model", *SHORT_NAMES.values(), "Loss", "Perplexity", "Bits a character"]
+def _render_table(table: Table, opinions: "Opinions | None") -> str:
+    head = [
+        "Model",
+        *SHORT_NAMES.values(),
+        *map(plain, _opinion_columns(opinions)),
+        "Loss",
+        "Perplexity",
+        "Bits a character",
+    ]
     rows = []
-    for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
+    for name, folder, system, marks in zip(_names(table), table.folders, table.systems, table.marks, strict=True):
         cells = [
             f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
             for metric in SHORT_NAMES
         ]
-        rows.append([plain(name), *cells, *_loss_cells(system)])
+        rows.append([plain(name), *cells, *_opinion_cells(opinions, folder), *_loss_cells(system)])
     names = [measure.replace("_", " ").capitalize() for measure in claims()]
     replies = [
         _reply_row(plain(name), system.generation, system.expressions)
@@ -211,7 +226,14 @@ def _render_table(table: Table) -> str:
     ]
     replies.append(_reply_row("References", table.references, table.references.expressions))
     told = "\n".join(f"- {name}: {claim}" for name, claim in zip(names, claims().values(), strict=True))
-    notes = [code(table.note), _marks_note(table), _thoughts_note(table), _seen_note(table), _loss_note(table)]
+    notes = [
+        code(table.note),
+        _marks_note(table),
+        _thoughts_note(table),
+        _seen_note(table),
+        _loss_note(table),
+        opinions.note if opinions else "",
+    ]
     return "\n\n".join(
         [
             f"**{plain(table.heading)}**",
@@ -224,6 +246,14 @@ def _render_table(table: Table) -> str:
     )
 
 
+def _opinion_columns(opinions: "Opinions | None") -> Sequence[str]:
+    return opinions.columns if opinions else []
+
+
+def _opinion_cells(opinions: "Opinions | None", folder: str) -> Sequence[str]:
+    return opinions.of(folder) if opinions else []
+
+
 def markdown_published() -> str:
     """The paper's Table 1, under its heading."""
     head = ["Model", "Test set", *SHORT_NAMES.values(), "Con.", "Emp.", "Hel.", "Saf."]
@@ -231,27 +261,31 @@ def markdown_published() -> str:
     return f"**{published()['heading']}** ({published()['source']})\n\n{markdown_table(head, rows, numeric=True)}"
 
 
-def render_latex(tables: Sequence[Table]) -> str:
-    """The seven metrics in LaTeX (booktabs), a block for each table and one for the paper's rows."""
-    lines = [r"\begin{tabular}{l" + "r" * len(SHORT_NAMES) + "}", r"\toprule"]
-    lines += [" & ".join(["Model", *SHORT_NAMES.values()]) + r" \\"]
+def render_latex(tables: Sequence[Table], opinions: "Opinions | None" = None) -> str:
+    """The seven metrics, and what people and a judge say, in LaTeX (booktabs), a block for each table; the paper's."""
+    said = _opinion_columns(opinions)
+    columns = len(SHORT_NAMES) + len(said)
+    lines = [r"\begin{tabular}{l" + "r" * columns + "}", r"\toprule"]
+    lines += [" & ".join(["Model", *SHORT_NAMES.values(), *map(_latex_text, said)]) + r" \\"]
     for table in tables:
-        lines += [r"\midrule", _latex_heading(table.heading)]
-        for name, system, marks in zip(_names(table), table.systems, table.marks, strict=True):
+        lines += [r"\midrule", _latex_heading(table.heading, columns)]
+        for name, folder, system, marks in zip(_names(table), table.folders, table.systems, table.marks, strict=True):
             cells = [
                 f"{system.metrics[metric]:.2f}" + (rf"\textsuperscript{{{marks[metric]}}}" if marks[metric] else "")
                 for metric in SHORT_NAMES
             ]
+            cells += map(_latex_text, _opinion_cells(opinions, folder))
             lines.append(" & ".join([_latex_text(name), *cells]) + r" \\")
-    lines += [r"\midrule", _latex_heading(published()["heading"])]
+    lines += [r"\midrule", _latex_heading(published()["heading"], columns)]
     for row in published()["rows"]:
-        cells = [f"{value:.2f}" for value in row["values"][: len(SHORT_NAMES)]]
+        cells = [f"{value:.2f}" for value in row["values"][: len(SHORT_NAMES)]] + [""] * len(said)
         lines.append(" & ".join([_latex_text(f"{row['name']} ({row['dataset']})"), *cells]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    note = [f"% {opinions.note}"] if opinions else []
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *note]) + "\n"
 
 
-def _latex_heading(text: str) -> str:
-    return rf"\multicolumn{{{len(SHORT_NAMES) + 1}}}{{l}}{{\emph{{{_latex_text(text)}}}}} \\"
+def _latex_heading(text: str, columns: int) -> str:
+    return rf"\multicolumn{{{columns + 1}}}{{l}}{{\emph{{{_latex_text(text)}}}}} \\"
 
 
 def _latex_text(text: str) -> str:

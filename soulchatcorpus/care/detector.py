@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 # Which pair of words each kind of run hashes: in order, one word, two, three, and two with one between.
 _LENGTHS = (1, 2, 3, 3)
 _WORD = re.compile(r"[a-z']+|[0-9]+|[^\sa-z0-9']")
-_START, _END = 2, 3
+_LATIN = re.compile(r"[a-z']{2,}|[0-9]{2,}")
+# Stand for the start and the end of a text, and for a word of several characters.
+_START, _END, _WHOLE = "\x02", "\x03", "\x01"
 _M1, _M2, _M3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 
 
@@ -29,8 +31,7 @@ def find_runs(text: str, bits: int) -> list[NDArray[np.uint32]]:
     Four arrays: the words alone, the runs of two and of three, and the pairs with one word between; each in the order
     of the text.
     """
-    words = [_number(word) for word in _WORD.findall(text)]
-    codes = np.array([_START, *words, _END], dtype=np.uint32)
+    codes = _codes(text)
     ones = codes * _M1
     twos = _mix(ones[:-1], codes[1:])
     threes = _mix(twos[:-1], codes[2:])
@@ -51,19 +52,19 @@ class Detector:
     """What was learned.
 
     Attributes:
-        weights: of each bucket, float16, as many as a power of two.
+        weights: of each bucket, float32, as many as a power of two; a file keeps half of their precision.
         rules: the weight of each finding of the rules by its name.
         bias: added to every score.
     """
 
-    weights: NDArray[np.float16]
+    weights: NDArray[np.float32]
     rules: dict[str, float]
     bias: float
 
     def score(self, text: str, found: Collection[str]) -> float:
         """The log odds that the folded `text`, of which the rules found `found`, is what was learned."""
         buckets = distinct_runs(text, self._bits)
-        total = float(self.weights[buckets].sum(dtype=np.float32)) / len(buckets) ** 0.5
+        total = float(self.weights[buckets].sum()) / len(buckets) ** 0.5
         return self.bias + total + sum(self.rules[name] for name in found)
 
     def weigh(self, text: str) -> list[float]:
@@ -90,7 +91,7 @@ def save_detector(detector: Detector, path: Path) -> None:
     with path.open("wb") as file:
         np.savez_compressed(
             file,
-            weights=detector.weights,
+            weights=detector.weights.astype(np.float16),
             bias=detector.bias,
             rule_names=np.array(names),
             rule_weights=np.array([detector.rules[name] for name in names]),
@@ -107,13 +108,21 @@ def load_detector(path: Path) -> Detector:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             rules = dict(zip(arrays["rule_names"].tolist(), arrays["rule_weights"].tolist(), strict=True))
-            return Detector(arrays["weights"], rules, float(arrays["bias"]))
+            return Detector(arrays["weights"].astype(np.float32), rules, float(arrays["bias"]))
     except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         raise ValueError(f"{path} holds no detector; allowed: a file that benchmarks/care.py train wrote") from None
 
 
-def _number(word: str) -> int:
-    return ord(word) if len(word) == 1 else zlib.crc32(word.encode())
+def _codes(text: str) -> NDArray[np.uint32]:
+    """A number for each word of a text, between those of its start and its end."""
+    words = _LATIN.findall(text)
+    if words:
+        text = _LATIN.sub(f" {_WHOLE} ", text.replace(_WHOLE, ""))
+    marked = _START + "".join(text.split()) + _END
+    codes = np.frombuffer(marked.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)
+    if words:
+        codes[codes == ord(_WHOLE)] = [zlib.crc32(word.encode()) for word in words]
+    return codes
 
 
 def _mix(hashed: NDArray[np.uint32], codes: NDArray[np.uint32]) -> NDArray[np.uint32]:

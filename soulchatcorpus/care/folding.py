@@ -21,16 +21,18 @@ _RADICALS = (
     "⻥鱼⻦鸟⻧卤⻨麦⻩黄⻪黾⻫齐⻬齐⻭齿⻮齿⻰龙"
 )
 # Characters of Taiwan, Hong Kong and the net that opencc's table does not hold, each before the one that is read.
-_VARIANTS = "妳你祂他牠它姊姐㱩死臺台"
+_VARIANTS = "妳你祂他牠它姊姐㱩死臺台戶户戸户諮咨谘咨詢询師师"
 # The look-alikes of Latin letters (Unicode's confusables, UTS 39) that keyboards and "fancy text" pages give.
 _LETTERS = (
     "аaвbсcԁdеeһhіiјjкkӏlмmнhоoрpԛqгrѕsтtуyѵvԝwхxαaβbεeιiκkνvοoρpτtυuχxγyɑaɡgıiʟlɴnᴀaʙbᴄcᴅdᴇeɢgʜhɪiᴊjᴋkᴍmᴏoᴘpʀrꜱsᴛtᴜu"
     "ᴠvᴡwʏyᴢz"
 )
+_COLONS = "ː˸։׃܃܄ःઃ᛬᠃᠉⁚∶ꓽ꞉"
 _PUNCTUATION = "’'‘'“\"”\"‐-‑-–-—-―-•·・·‧·∙·｡。"
 # Code points whose letters and digits are boxed: the first of A to Z.
 _BOXED = (0x1F150, 0x1F170, 0x1F1E6)
 # Default_Ignorable_Code_Point of Unicode beside the categories Cf, Mn and Me.
+_NOTHING = ("Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn")
 _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff\U0001f3fb-\U0001f3ff]")
 _NUMERALS = dict(zip("零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789", strict=True))
 
@@ -101,6 +103,11 @@ def fold(text: str) -> Folded:
     return folded.rewrite(_ONE_BY_ONE, _joined).rewrite(_SPELT_NUMBER, _as_digits)
 
 
+def plain_form(character: str) -> str:
+    """The plain form of a character: none or several characters for some, a blank or "\\n" for white space."""
+    return _forms()[character]
+
+
 def fold_characters(text: str) -> Folded:
     """`text` with every character in its plain form; blanks and marks stay."""
     forms = _forms()
@@ -145,13 +152,14 @@ class _Forms(dict[str, str]):
 @cache
 def _forms() -> _Forms:
     rows = files(__package__).joinpath("simplified.txt").read_text(encoding="utf-8").splitlines()
-    pairs = [*(row for row in rows if not row.startswith("#")), _RADICALS, _VARIANTS, _LETTERS, _PUNCTUATION]
-    joined = "".join(pairs)
+    colons = ":".join(_COLONS) + ":"
+    pairs = (row for row in rows if not row.startswith("#"))
+    joined = "".join([*pairs, _RADICALS, _VARIANTS, _LETTERS, _PUNCTUATION, colons])
     return _Forms(dict(zip(joined[::2], joined[1::2], strict=True)))
 
 
 def _is_invisible(character: str) -> bool:
-    return unicodedata.category(character) in ("Cf", "Cc", "Mn", "Me") or bool(_INVISIBLE.match(character))
+    return unicodedata.category(character) in _NOTHING or bool(_INVISIBLE.match(character))
 
 
 def _nothing(match: re.Match[str]) -> str:

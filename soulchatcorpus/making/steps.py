@@ -96,18 +96,16 @@ class ExactDuplicates:
 
 
 def find_private_details(document: Document, options: CleanOptions) -> list[Finding]:
-    """Private details, masked where the options say so.
-
-    Looks at each passage by itself: what a rule reaches over stays with who said it.
-    """
-    findings, masked, start = [], [], 0
-    record = document.metadata["record"]
-    for _, text in passages(record):
-        spans = find_private(text, options.recogniser)
-        findings += [Finding("privacy", span.kind, start + span.start, start + span.end) for span in spans]
-        masked.append(mask_spans(text, spans))
-        start += len(text) + 1
+    """Private details, masked where the options say so; none reaches over the end of a passage."""
+    spans = find_private(document.text, options.recogniser)
+    findings = [Finding("privacy", span.kind, span.start, span.end) for span in spans]
     if findings and options.action("privacy") == "mask":
+        record = document.metadata["record"]
+        masked, start = [], 0
+        for _, text in passages(record):
+            inside = [span for span in spans if start <= span.start < start + len(text)]
+            masked.append(mask_spans(text, [span.shifted(-start) for span in inside]))
+            start += len(text) + 1
         set_passages(record, masked)
         document.text = "\n".join(masked)
     return findings

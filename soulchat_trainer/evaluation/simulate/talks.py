@@ -38,6 +38,10 @@ EXPECTED_TURN_TOKENS = 80  # SMILECHAT's messages have some 60 characters, those
 SILENT, UNREADABLE = "empty", "unreadable"  # why an answer is rejected
 
 
+# The client's message and the counsellor's reply -> what a product shows before the reply; empty for nothing.
+Care = Callable[[str, str], str]
+
+
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
     """Who talks with whom about what, and how."""
@@ -60,6 +64,8 @@ class SimulateOptions:
     requests_per_minute: int = 0
     timeout: float = 120.0
     max_cost: float | None = None
+    care: Care | None = None
+    only_in_danger: bool = False
     retry: bool = False
     send_unmasked: bool = False
     yes: bool = False
@@ -69,6 +75,16 @@ class SimulateOptions:
         changes = {"turns": self.turns, "seed": self.seed}
         loaded = load_protocol(self.protocol)
         return Protocol(**loaded.model_dump() | {name: value for name, value in changes.items() if value is not None})
+
+    def read_profiles(self) -> list[Profile]:
+        """The clients; raises ValueError where those in danger are wanted, and there are none."""
+        profiles = read_profiles(self.profiles)
+        if not self.only_in_danger:
+            return profiles
+        found = [profile for profile in profiles if profile.risk]
+        if not found:
+            raise ValueError(f"profiles is {self.profiles}; allowed: a file with `risk` at some of its profiles")
+        return found
 
     def requests(self, side: Side, protocol: Protocol) -> RequestOptions | None:
         """How the endpoint of a side is asked; None where it is none."""
@@ -105,7 +121,7 @@ class Talk:
         id: the profile's with the number of the repeat.
         content: hash of what decides the next reply: the setting, and all that was said.
         messages: what either has heard of the other.
-        client_answers: the client's own messages as it wrote them, with what it kept to itself.
+        answers: of each side as it wrote them: a client's with what it kept to itself, a counsellor's without notices.
         emotions: after each of the client's turns, from the protocol's start on.
         stop: why the talk has ended; None while it goes on.
     """
@@ -114,7 +130,7 @@ class Talk:
     profile: Profile
     content: str
     messages: list[Message] = field(default_factory=list)
-    client_answers: list[str] = field(default_factory=list)
+    answers: dict[Side, list[str]] = field(default_factory=lambda: {"client": [], "counsellor": []})
     thoughts: list[str] = field(default_factory=list)
     emotions: list[int] = field(default_factory=list)
     stop: str | None = None
@@ -156,7 +172,13 @@ class Stage:
     """
 
     def __init__(
-        self, counsellor: Party, client: Party, protocol: Protocol, system: str | None, ledger: Ledger
+        self,
+        counsellor: Party,
+        client: Party,
+        protocol: Protocol,
+        ledger: Ledger,
+        system: str | None = None,
+        care: Care | None = None,
     ) -> None:
         if counsellor.begins and client.begins:
             raise ValueError(
@@ -169,13 +191,14 @@ class Stage:
                     f"{side} is {party.name}, which wants to begin, and so does the {protocol.begins} by the protocol "
                     f"{protocol.name}; allowed: one"
                 )
-        self.protocol, self.system, self.ledger = protocol, system, ledger
+        self.protocol, self.ledger, self.system, self.care = protocol, ledger, system, care
 
     def open_talk(self, profile: Profile, number: int) -> Talk:
         """A talk in which nobody has spoken yet."""
         setting = [part for party in self.parties.values() for part in (party.name, party.revision or "")]
         talk_id = f"{profile.id}-{number}"
-        content = hash_content(talk_id, *setting, self.protocol.hash, profile.hash, self.system or "")
+        care = "care" if self.care else ""
+        content = hash_content(talk_id, *setting, self.protocol.hash, profile.hash, self.system or "", care)
         emotion = self.protocol.emotion
         return Talk(talk_id, profile, content, emotions=[emotion.start] if emotion else [])
 
@@ -222,20 +245,17 @@ class Stage:
 
     def _view(self, talk: Talk, side: Side) -> list[Message]:
         """The talk as a side has it: its own words are the assistant's, the other's the user's."""
-        is_client = side == "client"
-        text = self.protocol.instruct(talk.profile) if is_client else self.system
+        text = self.protocol.instruct(talk.profile) if side == "client" else self.system
         view = [Message(role="system", content=text)] if text else []
         if self.protocol.begins == side:
             view.append(Message(role="user", content=self.protocol.cue))
-        if not is_client:
-            return view + talk.messages
-        answers = iter(talk.client_answers)
+        own = iter(talk.answers[side])
         for message in talk.messages:
-            if message["role"] == ROLES["client"]:
-                view.append(Message(role="assistant", content=next(answers)))
+            if message["role"] == ROLES[side]:
+                view.append(Message(role="assistant", content=next(own)))
             else:
                 view.append(Message(role="user", content=message["content"]))
-        if self.protocol.emotion:
+        if side == "client" and self.protocol.emotion:
             view[-1] = Message(role="user", content=f"{view[-1]['content']}\n（你现在的情绪值：{talk.emotions[-1]}）")
         return view
 
@@ -251,7 +271,7 @@ class Stage:
     def _hear_client(self, talk: Talk, answer: str) -> str | None:
         turn = read_client(self.protocol, answer)
         assert turn is not None  # else the answer was rejected
-        talk.client_answers.append(answer)
+        talk.answers["client"].append(answer)
         talk.messages.append(Message(role="user", content=turn.text))
         emotion = self.protocol.emotion
         if emotion:
@@ -270,11 +290,13 @@ class Stage:
         is_end = mark is not None and mark in text
         if is_end:
             text = text.partition(str(mark))[0].strip()
+        said = [message["content"] for message in talk.messages if message["role"] == "user"]
         if text:
-            talk.messages.append(Message(role="assistant", content=text))
+            notice = self.care(said[-1] if said else "", text) if self.care else ""
+            talk.answers["counsellor"].append(text)
+            talk.messages.append(Message(role="assistant", content=f"{notice}\n\n{text}" if notice else text))
         if is_end:
             return "end_mark"
-        said = [message["content"] for message in talk.messages if message["role"] == "user"]
         if said and self.protocol.says_goodbye(said[-1]):
             return "goodbye"
         if (
@@ -301,6 +323,8 @@ class Stage:
             "seed": self.protocol.seed,
             "stop": talk.stop,
         }
+        if self.care:
+            provenance["care"] = True
         if talk.profile.risk:
             provenance["risk"] = talk.profile.risk.level
         if self.protocol.emotion:
@@ -333,7 +357,7 @@ def _describe_party(party: Party) -> dict[str, str]:
 
 def estimate(options: SimulateOptions) -> Estimate:
     """Tokens and cost of a run on an empty folder, without sending anything; no talk ends before its last round."""
-    protocol, profiles = options.load_protocol(), read_profiles(options.profiles)
+    protocol, profiles = options.load_protocol(), options.read_profiles()
     rounds, talks = protocol.turns, options.repeats * len(profiles)
     heard = 2 * EXPECTED_TURN_TOKENS * rounds * (rounds - 1) // 2 + EXPECTED_TURN_TOKENS * rounds
     prompt_tokens = completion_tokens = characters = 0
@@ -362,7 +386,7 @@ def simulate(options: SimulateOptions, on_progress: OnProgress = lambda progress
     for name, number in (("repeats", options.repeats), ("talks_at_once", options.talks_at_once)):
         if number < 1:
             raise ValueError(f"{name} is {number}; allowed: 1 or more")
-    protocol, profiles = options.load_protocol(), read_profiles(options.profiles)
+    protocol, profiles = options.load_protocol(), options.read_profiles()
     for spec in (options.counsellor, options.client):
         check_party(spec)
     for requests in options.endpoints(protocol):
@@ -386,21 +410,35 @@ def simulate(options: SimulateOptions, on_progress: OnProgress = lambda progress
 
 def open_stage(options: SimulateOptions, protocol: Protocol, ledger: Ledger) -> tuple[Stage, Spending]:
     """Both parties, loaded; two sides of one model share its batch."""
+    spending, batches = Spending(ledger.totals()["cost"]), dict[str, Batch]()
+    counsellor, client = (
+        _open_side(side, options, protocol, ledger, spending, batches) for side in ("counsellor", "client")
+    )
+    return Stage(counsellor, client, protocol, ledger, options.system, options.care), spending
+
+
+def open_party(options: SimulateOptions, ledger: Ledger) -> Party:
+    """The client alone, with a ledger of its own."""
+    return _open_side("client", options, options.load_protocol(), ledger, Spending(ledger.totals()["cost"]), {})
+
+
+def _open_side(
+    side: Side,
+    options: SimulateOptions,
+    protocol: Protocol,
+    ledger: Ledger,
+    spending: Spending,
+    batches: dict[str, Batch],
+) -> Party:
+    spec = options.client if side == "client" else options.counsellor
     decoding = Decoding(protocol.top_p, protocol.temperature, protocol.max_new_tokens, seed=protocol.seed)
-    spending = Spending(ledger.totals()["cost"])
-    batches: dict[str, Batch] = {}
-
-    def open_party(side: Side, spec: str) -> Party:
-        if spec.startswith(SCRIPT):
-            return ScriptedParty(load_script(spec), ledger)
-        if requests := options.requests(side, protocol):
-            return EndpointParty(requests, ledger, spending, decoding)
-        if spec not in batches:
-            batches[spec] = Batch(spec, options.device, options.dtype, options.talks_at_once)
-        return LocalParty(batches[spec], ledger, decoding)
-
-    counsellor, client = open_party("counsellor", options.counsellor), open_party("client", options.client)
-    return Stage(counsellor, client, protocol, options.system, ledger), spending
+    if spec.startswith(SCRIPT):
+        return ScriptedParty(load_script(spec), ledger)
+    if requests := options.requests(side, protocol):
+        return EndpointParty(requests, ledger, spending, decoding)
+    if spec not in batches:
+        batches[spec] = Batch(spec, options.device, options.dtype, options.talks_at_once)
+    return LocalParty(batches[spec], ledger, decoding)
 
 
 def list_talks(stage: Stage, profiles: Sequence[Profile], repeats: int) -> Iterator[Talk]:

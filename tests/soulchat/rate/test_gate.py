@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from hub_cards.results import read_results
 from soulchat.rate.command import app
 from soulchat.rate.gate import add_ratings
+from soulchat.rate.replies import read_ratings
 from soulchat.rate.study import RatingStudy, create_study
 from tests.hub_cards.samples import make_model_folder, make_results
 from tests.soulchat.rate.rating_parts import CEHS, all_scores, write_system
@@ -70,7 +71,7 @@ def test_without_a_fall_the_card_begins_as_ever_and_ratings_replace_older_ones(t
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:
     study, run = make_run(tmp_path, unsafe=0)
     with pytest.raises(ValueError, match="system is nobody; allowed, those that were rated: base, tuned"):
-        add_ratings(RatingStudy(study), run, "base", "nobody")
+        add_ratings(read_ratings(study), run, "base", "nobody")
     other = make_model_folder(tmp_path / "sft", make_results())
     with pytest.raises(ValueError, match="sft learned no preferences"):
-        add_ratings(RatingStudy(study), other, "base", "tuned")
+        add_ratings(read_ratings(study), other, "base", "tuned")

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from soulchat.rate.command import app
 from soulchat.rate.pair_rules import PairRules
-from soulchat.rate.pairs import RatedReply, describe, find_judged, find_pairs, rated_replies, write_preferences
+from soulchat.rate.pairs import describe, find_judged, find_pairs, write_preferences
+from soulchat.rate.replies import RatedReply, read_ratings
 from soulchatcorpus.reading.pairs import read_preferences
 from tests.soulchat.rate.rating_parts import all_scores, make_study
 
@@ -95,7 +96,7 @@ def test_a_study_becomes_a_file_that_is_trained_on(tmp_path: Path) -> None:
     assert numbers["agreement"]["empathy"]["fleiss_kappa"] == 1
     assert set(numbers["asked"]) == {"content", "empathy", "helpfulness", "safety"}
     card = (tmp_path / "pairs.md").read_text()
-    for told in ("| `least_difference` | 0.2 |", "**What people were asked**", "understand the feelings", "Fleiss"):
+    for told in ("| `least_difference` | 0.2 |", "**What was asked** (raters)", "understand the feelings", "Fleiss"):
         assert told in card
 
 
@@ -109,15 +110,13 @@ def test_flags_are_the_rules(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told_apart_is_one_line(tmp_path: Path) -> None:
-    from soulchat.rate.study import RatingStudy
-
-    study = RatingStudy(rate_study(tmp_path))
-    assert len(rated_replies(study)) == 10
+    ratings = read_ratings(rate_study(tmp_path))
+    assert len(ratings.replies) == 10
     with pytest.raises(ValueError, match="has no preferences by these rules: 5 pairs that differ by less than"):
-        write_preferences(study, tmp_path / "none.jsonl", PairRules(least_difference=0.9))
+        write_preferences(ratings, tmp_path / "none.jsonl", PairRules(least_difference=0.9))
     assert not (tmp_path / "none.jsonl").exists()
     with pytest.raises(ValueError, match="aspects is safety; allowed: content, empathy, helpfulness"):
-        write_preferences(study, tmp_path / "none.jsonl", PairRules(aspects=["safety"]))
+        write_preferences(ratings, tmp_path / "none.jsonl", PairRules(aspects=["safety"]))
 
 
 def test_enough_pairs_are_told_without_a_demand() -> None:

@@ -1,8 +1,10 @@
 """The slash commands."""
 
+import re
+
 import pytest
 
-from soulchat.talk.commands import change_decoding, obey
+from soulchat.talk.commands import HELP, change_decoding, obey
 from soulchat.talk.session import Talk
 from soulchat_trainer.generation import Decoding
 
@@ -30,10 +32,17 @@ def test_undo_reset_system_exit_help(talk):
     assert obey(talk, "/undo").answer == "Taken back: 你好"
     assert obey(talk, "/undo").answer == "Nothing to take back."
     assert obey(talk, "/reset").answer == "New conversation."
-    assert obey(talk, "/system 你是倾听者").answer == "System text: 你是倾听者"
-    assert obey(talk, "/system -").answer == "No system text."
+    assert obey(talk, "/system 你是倾听者").answer == "System prompt: 你是倾听者"
+    assert obey(talk, "/system -").answer == "No system prompt."
     assert obey(talk, "/exit").leave
-    assert "/retry" in obey(talk, "/help").answer
+    assert "/retry            another reply" in obey(talk, "/help").answer
+
+
+def test_answers_in_chinese(talk):
+    assert "/retry            对您上一句话再回复一次" in obey(talk, "/help", "zh").answer
+    assert re.findall("^/[a-z]+", HELP["zh"], re.MULTILINE) == re.findall("^/[a-z]+", HELP["en"], re.MULTILINE)
+    assert obey(talk, "/undo", "zh").answer == "没有可以撤回的话。"
+    assert obey(talk, "/system 你是倾听者", "zh").answer == "系统提示词：你是倾听者"
 
 
 def test_params_change_how_replies_are_drawn(talk):

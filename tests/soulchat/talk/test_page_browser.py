@@ -19,6 +19,7 @@ from soulchat.web.listening import Front
 from soulchat_trainer.generation import ReplyEngine
 from soulchat_trainer.loading import load_model
 from soulchatcorpus.care.help_lines import render_help_lines
+from soulchatcorpus.thoughts import Thinking
 from tests.paths import ROOT
 from tests.soulchat.web.reverse_proxy import proxying
 
@@ -92,8 +93,14 @@ def is_on_top(page, selector: str) -> bool:
 def visit(browser) -> Iterator[Callable[..., Visit]]:
     pages, visits = [], []
 
-    def open_page(service: ReplyService, locale: str = "zh-CN", password: str | None = None, **settings) -> Visit:
-        pages.append(make_page(service))
+    def open_page(
+        service: ReplyService,
+        locale: str = "zh-CN",
+        password: str | None = None,
+        thinking: Thinking = "off",
+        **settings,
+    ) -> Visit:
+        pages.append(make_page(service, thinking))
         visits.append(Visit(browser, launch_page(pages[-1], password=password) + "/", locale, **settings))
         return visits[-1]
 
@@ -158,6 +165,61 @@ def test_three_turns_with_the_demo_model(visit, demo_model, tmp_path, monkeypatc
         ]
         assert stored == []
         assert opened.elsewhere == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "first", "placeholder"),
+    [("zh-SG", "1767", "想说什么都可以"), ("zh", "12356", "想说什么都可以"), ("en-GB", "116 123", "Say whatever")],
+)
+def test_help_lines_stay_in_sight_on_a_phone_until_they_are_closed(visit, scripted, locale, first, placeholder):
+    """A long talk by keyboard alone, with thoughts that are folded away."""
+    service, _ = scripted(
+        "<think>他很难受。</think>" + "我在听，愿意多说一点吗？" * 20, limits=Limits(messages_per_minute=0)
+    )
+    opened = visit(service, locale, thinking="keep", viewport={"width": 390, "height": 800})
+    page, pinned = opened.page, opened.page.locator("#help .help-box")
+    expect = playwright.expect
+    expect(page.get_by_placeholder(placeholder)).to_be_focused()
+    examples = page.locator("#talk .example").all_inner_texts()
+    assert [text.strip() for text in examples] == EXAMPLES[locale[:2]]
+    for turn, text in enumerate(
+        ["I want to kill myself." if locale == "en-GB" else "我想自杀", "在吗", "还在吗"], start=1
+    ):
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+        opened.wait_for_replies(2 * turn + 1)
+        page.locator(MESSAGE).focus()
+        expect(pinned.locator("a").first).to_have_text(first)
+        expect(pinned.locator("a").first).to_be_in_viewport()
+        assert is_on_top(page, "#help .help-box a >> nth=0")
+    assert pinned.locator("a").first.get_attribute("href") == f"tel:{first.replace(' ', '')}"
+    thought = page.locator("#talk .thought-group").last
+    expect(thought).not_to_contain_text("他很难受")
+    thought.locator("[role=button]").focus()
+    page.keyboard.press("Enter")
+    expect(thought).to_contain_text("他很难受")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(pinned.locator("a").first).to_be_in_viewport()
+    page.locator("#close").focus()
+    page.keyboard.press("Enter")
+    expect(pinned).to_have_count(0)
+
+
+def test_help_lines_end_with_the_talk_and_not_with_an_edit(visit, scripted):
+    service, _ = scripted("我在听。", limits=Limits(messages_per_minute=0))
+    opened = visit(service)
+    page, pinned = opened.page, opened.page.locator("#help .help-box")
+    opened.say("我想自杀")
+    opened.wait_for_replies(2)
+    playwright.expect(pinned).to_be_visible()
+    page.click("#talk button[title=编辑]")
+    page.fill("#talk textarea", "我很累")
+    page.click("#talk button[title=发送]")
+    page.wait_for_function("() => document.querySelector('#talk .message.user').innerText === '我很累'")
+    opened.wait_for_replies(1)
+    playwright.expect(pinned).to_be_visible()
+    page.click("#talk button[title^=清]")
+    playwright.expect(pinned).to_have_count(0)
 
 
 def test_hostile_text_of_model_and_user_is_only_text(visit, scripted):

@@ -30,7 +30,11 @@ def converse(scripted, script, *lines: str | type[BaseException]) -> str:
 
 def test_notice_comes_first_and_replies_follow(scripted):
     shown = converse(scripted, "听起来你很累。[bold]不是标记[/bold]", "你好", KeyboardInterrupt, "")
-    assert shown.index("仅供参考") < shown.index("心理咨询师：听起来你很累。[bold]不是标记[/bold]")
+    assert (
+        shown.index("仅供参考")
+        < shown.index("开始新的对话")
+        < shown.index("心理咨询师：听起来你很累。[bold]不是标记[/bold]")
+    )
 
 
 def test_help_lines_stand_above_the_reply(scripted):

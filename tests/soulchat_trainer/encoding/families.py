@@ -190,6 +190,27 @@ FAMILIES = [
         ("<s>", *CHATML_TOKENS),
         (),
     ),
+    # Hub CohereForAI/c4ai-command-r7b-12-2024: asks for a reply at the end of every talk; marks around a reply's text.
+    Family(
+        "command-r7b",
+        "<BOS_TOKEN>{%- for m in messages -%}<|START_OF_TURN_TOKEN|>"
+        "{%- if m.role == 'assistant' -%}<|CHATBOT_TOKEN|><|START_RESPONSE|>{{ m.content }}<|END_RESPONSE|>"
+        "{%- else -%}{{ '<|USER_TOKEN|>' if m.role == 'user' else '<|SYSTEM_TOKEN|>' }}{{ m.content }}{%- endif -%}"
+        "<|END_OF_TURN_TOKEN|>{%- endfor -%}<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
+        "{%- if not enable_thinking -%}<|START_THINKING|><|END_THINKING|>{%- endif -%}",
+        (
+            *(
+                "<BOS_TOKEN>",
+                "<|START_OF_TURN_TOKEN|>",
+                "<|END_OF_TURN_TOKEN|>",
+                "<|USER_TOKEN|>",
+                "<|CHATBOT_TOKEN|>",
+            ),
+            *("<|SYSTEM_TOKEN|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_THINKING|>", "<|END_THINKING|>"),
+        ),
+        (),
+        "<|END_OF_TURN_TOKEN|>",
+    ),
     # Hub openai/gpt-oss-20b: channels; the last reply ends otherwise than the ones before it.
     Family(
         "gpt-oss",

@@ -1,6 +1,8 @@
 """Thoughts stay out of replies, and one pass equals turn by turn, with the template of every family."""
 
 import functools
+import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from soulchat_trainer.encoding.spans import encode_dataset
 from soulchat_trainer.encoding.training_form import find_parts, write_template
 from soulchatcorpus import Message
 from tests.soulchat_trainer.encoding.families import FAMILIES, Family
-from tests.soulchat_trainer.training_parts import make_causal_model, make_rows
+from tests.soulchat_trainer.training_parts import make_causal_model, make_causal_tokenizer, make_rows
 
 NO_LIMIT = 1_000_000
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -51,11 +53,18 @@ def parts_of(encoder: ChatTemplateEncoder, messages: list[Message], targets: lis
     return found
 
 
+def without_marks(tokenizer: PreTrainedTokenizerFast, text: str) -> str:
+    """As a decoded reply is shown."""
+    return re.sub("|".join(map(re.escape, tokenizer.all_special_tokens)), "", text).strip()
+
+
 @every_family
 def test_a_target_is_the_reply_and_its_end(family: Family) -> None:
     encoder = make_encoder(family)
     for number, (context, target) in zip(TARGETS, parts_of(encoder, TALK, TARGETS), strict=True):
-        assert target.strip() == TALK[number]["content"] + encoder.tokenizer.eos_token
+        said, end, rest = target.partition(encoder.tokenizer.eos_token)
+        assert without_marks(encoder.tokenizer, said) == TALK[number]["content"]
+        assert (end, rest) == (encoder.tokenizer.eos_token, "")
         assert context == encoder.template.render_prompt(encoder.template.prepare(TALK[:number]))
 
 
@@ -166,7 +175,9 @@ def test_thoughts_that_are_kept_are_asked_for(family: Family) -> None:
     asked = encoder.template.render_prompt(TALK[:1])
     thinks = {"qwen3-thinking-2507", "qwen3.5-think", "qwen3.5", "qwen3.6", "deepseek-r1-distill"}
     assert asked.endswith("<think>\n") == (family.name in thinks)
-    assert parts_of(encoder, TALK[:2], [1])[0][1].endswith(TALK[1]["content"] + tokenizer.eos_token)
+    target = parts_of(encoder, TALK[:2], [1])[0][1]
+    assert target.endswith(tokenizer.eos_token)
+    assert without_marks(tokenizer, target).endswith(TALK[1]["content"])
 
 
 def test_qwen3_keeps_its_thought_out_of_the_reply() -> None:
@@ -179,3 +190,38 @@ def test_qwen3_keeps_its_thought_out_of_the_reply() -> None:
         "<|im_start|>user\n两个月<|im_end|>\n"
         "<|im_start|>assistant\n<think>\n\n</think>\n\n我在听<|im_end|>\n"
     )
+
+
+def trl_templates() -> list[Path]:
+    """The families' own templates, as TRL ships them; those of models that see take parts of messages, not texts."""
+    trl = importlib.util.find_spec("trl")
+    folders = trl.submodule_search_locations if trl else []
+    files = [path for folder in folders or [] for path in sorted((Path(folder) / "chat_templates").glob("*.jinja"))]
+    return [path for path in files if not path.name.startswith(("idefics", "llava", "smolvlm"))]
+
+
+CONTROL_TOKEN = re.compile(
+    r"<\|[^|<>{}' ]+\|>|<｜[^<>{}']+?｜>|<bos>|<(?:start|end)_of_turn>|<turn\|>|<\|turn>|<sop>|\[gMASK\]"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", trl_templates(), ids=lambda path: path.stem)
+def test_the_families_own_templates(path: Path) -> None:
+    """Each reply is learned without a tag, in one pass as turn by turn, as the saved template writes it."""
+    template = path.read_text(encoding="utf-8")
+    tokens = sorted({*CONTROL_TOKEN.findall(template), "<|endoftext|>", "</s>"})
+    probe = make_causal_tokenizer(template, tokens, ("<think>", "</think>"), "</s>")
+    end = CONTROL_TOKEN.match(ChatTemplate(probe).after_reply([Message(role="user", content="你好")]).lstrip())
+    eos = end[0] if end and end[0] != "<|END_RESPONSE|>" else "<|endoftext|>"  # Cohere's mark, with the end behind it
+    family = Family(path.stem, template, tuple(tokens), eos="<|END_OF_TURN_TOKEN|>" if "cohere" in path.stem else eos)
+    encoder = make_encoder(family, "every_turn")
+    assert encoder.one_pass
+    whole = encoder.tokenizer.apply_chat_template(TALK, tokenize=False)
+    turns = parts_of(make_encoder(family), TALK, TARGETS)
+    for number, (context, target) in zip(TARGETS, turns, strict=True):
+        assert without_marks(encoder.tokenizer, target) == TALK[number]["content"]
+        assert whole.startswith(context + target)
+        assert "think" not in target
+    ((_, labelled),) = parts_of(encoder, TALK, TARGETS)
+    assert labelled == "".join(target for _, target in turns)

@@ -39,6 +39,7 @@ def write_judgement(folder: Path, scores: Mapping[tuple[str, str], Scores], rubr
         "rubric": read_rubric(rubric).model_dump(mode="json"),
         "judge": {"model": "m", "temperature": None, "is_local": False},
         "items": len(scores),
+        "requests": len(scores),
         "orders": {},
         "repeats": {},
     }

@@ -42,6 +42,7 @@ class Endpoint(ThreadingHTTPServer):
         self.status = 500
         self.last_words = b'{"error": {"message": "dead"}}'
         self.text: str | None = None
+        self.refuses: str | None = None  # a field of the request
         self.lock = threading.Lock()
 
     @property
@@ -68,7 +69,10 @@ class EndpointHandler(BaseHTTPRequestHandler):
             "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
         }
         body = self.server.last_words if dead else json.dumps(answer).encode()
-        self.send_response(self.server.status if dead else 200)
+        status = self.server.status if dead else 200
+        if self.server.refuses in request:
+            status, body = 400, b'{"error": {"message": "Unrecognized request argument supplied"}}'
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

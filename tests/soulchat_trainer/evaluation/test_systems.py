@@ -71,6 +71,37 @@ def test_an_endpoint_gets_a_seed_of_its_own_for_each_turn(endpoint: Endpoint) ->
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
+@pytest.mark.parametrize(("thinking", "asked"), [("off", False), ("keep", True)])
+def test_an_endpoint_is_told_whether_to_think(endpoint: Endpoint, thinking: Thinking, asked: bool) -> None:
+    """As vLLM has it; other names of the same switch are not read."""
+    list(EndpointSystem("openai:gpt-x", None, endpoint.url).answer(TURNS[:1], Decoding(thinking=thinking), 1))
+    assert endpoint.requests[0]["chat_template_kwargs"] == {"enable_thinking": asked, "thinking": asked}
+
+
+def test_an_endpoint_that_knows_no_switch_is_asked_without_it(endpoint: Endpoint) -> None:
+    endpoint.refuses = "chat_template_kwargs"
+    system = EndpointSystem("openai:gpt-x", None, endpoint.url)
+    for _ in range(2):
+        answers = dict(system.answer(TURNS[:1], Decoding(), 1))
+        assert answers["1-1"].text == "着不睡我"
+    assert ["chat_template_kwargs" in request for request in endpoint.requests] == [True, False, False]
+
+
+def test_what_an_endpoint_refuses_for_another_reason_is_told(endpoint: Endpoint) -> None:
+    endpoint.refuses = "messages"
+    system = EndpointSystem("openai:gpt-x", None, endpoint.url)
+    with pytest.raises(ConnectionError, match=r"refuses: .*Unrecognized request argument"):
+        list(system.answer(TURNS[:1], Decoding(), 1))
+    assert system.takes_switch
+
+
+def test_openai_itself_is_not_asked_what_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    systems = [EndpointSystem("openai:gpt-x", None, url) for url in (None, "http://127.0.0.1:9/v1")]
+    assert [system.takes_switch for system in systems] == [False, True]
+
+
 def test_an_endpoint_elsewhere_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ValueError, match="no endpoint for openai:gpt-x: "):

@@ -5,10 +5,10 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.privacy import _REVERSE_HANDLE, _RULES, KINDS, find_private, mask_private
+from soulchatcorpus.care.privacy import KINDS, find_private, mask_private
 from tests.paths import FIXTURES
 
 SENTENCES = FIXTURES / "making" / "privacy.tsv"
@@ -44,7 +44,7 @@ def measure() -> tuple[dict[str, float], float]:
 def test_at_least_300_sentences_of_every_kind():
     rows = labelled()
     assert len({text for text, *_ in rows}) == len(rows) >= 300
-    assert {kind for _, kind, *_ in rows} == {*KINDS, "none"} - {"place"}
+    assert {kind for _, kind, *_ in rows} <= {*KINDS, "none"}
 
 
 def test_recall_and_precision():
@@ -78,7 +78,7 @@ def test_masking(text, masked):
 
 def test_names_and_places_by_the_recogniser():
     text = "王小明昨天去了北京。"
-    assert find_private(text) == []
+    assert {span.kind for span in find_private(text)} == {"name"}
     assert {span.kind for span in find_private(text, recogniser=True)} == {"name", "place"}
 
 
@@ -90,18 +90,28 @@ def test_spans_are_ordered_and_apart(text):
     assert all(0 <= span.start < span.end <= len(text) for span in spans)
 
 
-# Chinese, ASCII and what else an old Chinese character set has; no digits but 0 to 9, which the rules are about.
-characters = st.characters(codec="gb2312", exclude_categories=["Nd"], include_characters="0123456789")
+@pytest.mark.parametrize(
+    "text",
+    ["我叫了救护车", "北京010-82951332占线", "血压150/95，考了480分，2023年欠了18600块", "每天冥想10-15分钟"],
+)
+def test_what_is_nobodys_stays(text):
+    assert mask_private(text) == text
 
 
-# What is wanted after a match, as in _REVERSE_HANDLE, Hypothesis does not generate.
-WHOLE = [rule for _, rules in _RULES for rule in rules if rule.pattern is not _REVERSE_HANDLE]
-
-
-@pytest.mark.parametrize("rule", WHOLE, ids=lambda rule: rule.kind)
-@settings(max_examples=25)
-@given(st.data())
-def test_no_hint_hides_what_a_rule_finds(rule, data):
-    """Before a rule runs, quicker searches look for a part of what it needs."""
-    text = data.draw(st.from_regex(rule.pattern, fullmatch=True, alphabet=characters))
-    assert bool(find_private(text)) >= any(rule.spans(text))
+@pytest.mark.parametrize(
+    ("text", "kind", "detail"),
+    [
+        ("电话１３６ ２２０４ ７７１９", "phone", "１３６ ２２０４ ７７１９"),
+        ("我的号136_2084_7790", "phone", "136_2084_7790"),
+        ("手机一八六二零五五七三三一", "phone", "一八六二零五五七三三一"),
+        ("学号2021304178", "id_number", "2021304178"),
+        ("卫星 dadaxiong66", "handle", "dadaxiong66"),
+        ("车号沪A7K392", "plate", "沪A7K392"),
+        ("我是1998年4月12日生的", "birth_date", "1998年4月12日"),
+        ("我在苏州市第三中学读书", "organisation", "苏州市第三中学"),
+        ("隔壁的王老师来了", "name", "王老师"),
+        ("我老公陈建国又喝了酒", "name", "陈建国"),
+    ],
+)
+def test_details_stand_where_the_text_stands(text, kind, detail):
+    assert [(span.kind, text[span.start : span.end]) for span in find_private(text)] == [(kind, detail)]

@@ -1,0 +1,88 @@
+"""Counsellors beside the controls: the verdict on the client, the table, the cost."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from soulchat_trainer.evaluation.judge import JudgeOptions, judge
+from soulchat_trainer.evaluation.simulate.compare import HM, benchmark_talks, list_runs, read_judged
+from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
+
+SAID = [{"role": "user", "content": "我最近总是睡不着。" * 4}, {"role": "assistant", "content": "嗯。"}]
+
+
+@pytest.fixture
+def options(players: StubEndpoint, profiles: str, tmp_path: Path) -> SimulateOptions:
+    return SimulateOptions(
+        "openai:counsellor",
+        "openai:client",
+        tmp_path / "out",
+        profiles,
+        protocol="emotion",
+        turns=3,
+        base_url=players.base_url,
+    )
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> str:
+    path, rows = tmp_path / "real.jsonl", [{"id": str(n), "messages": SAID} for n in range(20)]
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return str(path)
+
+
+def test_a_client_that_tells_hm_from_a_counsellor(options: SimulateOptions, real: str) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    results = benchmark_talks(runs, options.output, real)
+    names = [row["name"] for row in results["systems"]]
+    assert names == ["openai-counsellor", HM, "control: advice", "control: the client's model"]
+    assert [row["mean"] for row in results["systems"][:2]] == [49, 28]
+    assert results["systems"][0]["against_hm"]["mean"] == 21
+    assert results["verdict"].startswith("The client tells every counsellor here")
+    table = (options.output / "table.md").read_text(encoding="utf-8")
+    assert table.startswith(results["verdict"])
+    assert "| openai-counsellor | 2 | 49.0 (49.0 to 49.0) | +21.0 (+21.0 to +21.0) |" in table
+    assert (options.output / "chart.png").stat().st_size > 1000
+
+
+def test_a_client_that_cannot_says_so_in_the_first_line(
+    options: SimulateOptions, players: StubEndpoint, real: str
+) -> None:
+    players.answer = lambda content, model: "想法：a\n情绪变化：1\n回复：b" if model == "client" else "你好吗？"
+    results = benchmark_talks(list_runs(["openai:counsellor"], options), options.output, real)
+    assert results["verdict"].startswith("THE CLIENT CANNOT TELL 嗯 FROM openai-counsellor (difference 0.0")
+    page = (options.output / "talks.html").read_text(encoding="utf-8")
+    assert results["verdict"] in page
+
+
+def test_the_cost_allowed_is_for_all_runs_together(options: SimulateOptions, real: str) -> None:
+    priced = replace(options, price=("client=1000,1000", "counsellor=1000,1000"), max_cost=4.0)
+    runs = list_runs(["openai:counsellor"], priced)
+    with pytest.raises(ValueError, match=r"max_cost is 4\.0; allowed: more, since"):
+        benchmark_talks(runs, options.output, real)
+    total = sum(orjson.loads(path.read_bytes())["cost"] for path in options.output.rglob("report.json"))
+    assert 0 < total <= 4.0
+
+
+def test_a_judges_means_stand_beside(options: SimulateOptions, players: StubEndpoint, real: str) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    benchmark_talks(runs, options.output, real)
+    folders = [run.options.output for run in runs[:2]]
+    scores = '{"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1, "reason": "好"}'
+    players.answer = lambda content, model: scores
+    judge(folders, options.output / "judged", JudgeOptions(rubric="cpsycoun", model="j", base_url=players.base_url))
+    results = benchmark_talks(runs, options.output, real, judged=options.output / "judged")
+    assert list(results["judged"]["means"]) == ["openai-counsellor", HM]
+    assert results["judged"]["means"][HM]["professionalism"] == 3
+    table = (options.output / "table.md").read_text(encoding="utf-8")
+    assert "| judged by j (cpsycoun), not validated on people | comprehensiveness |" in table
+    with pytest.raises(ValueError, match="which has no score of a system here; allowed: x"):
+        read_judged(options.output / "judged", {"x": "x"})
+
+
+def test_counsellors_have_names_of_their_own(options: SimulateOptions) -> None:
+    with pytest.raises(ValueError, match="which share a name; allowed: each once"):
+        list_runs(["openai:a", "openai:a"], options)
