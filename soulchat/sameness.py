@@ -7,7 +7,7 @@ sample, and two corpora are compared on samples of one size.
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,25 +54,26 @@ class Reply(NamedTuple):
 def write_sameness(source: Path, out: Path, compare: Path | None, seed: int) -> dict:
     """Measure the sameness of `source`, beside that of `compare`, into `out`/sameness.json; what stands there.
 
+    A corpus of fewer than two replies has no measures.
+
     Raises:
-        ValueError: fewer than two replies in a corpus.
         OSError: another run is at work in `out`.
     """
     replies = sample_replies(source, seed)
-    found = describe_sameness(replies, seed) | {"seed": seed}
+    found = {"seed": seed, "replies": len(replies), "measures": {}}
+    if len(replies) > 1:
+        found |= describe_sameness(replies, seed)
     if compare is not None:
-        found["compared"] = compare_sameness(replies, sample_replies(compare, seed), seed)
+        others = sample_replies(compare, seed)
+        if min(len(replies), len(others)) > 1:
+            found["compared"] = compare_sameness(replies, others, seed)
     with working_in(out, "soulchat corpus stats"):
         write_json(out / "sameness.json", found)
     return found
 
 
 def sample_replies(source: Path, seed: int, size: int = SAMPLE) -> list[Reply]:
-    """So many replies of a corpus, each as likely as any other, in an order of chance; all where there are fewer.
-
-    Raises:
-        ValueError: there are fewer than two.
-    """
+    """So many replies of a corpus, each as likely as any other, in an order of chance; all where there are fewer."""
     drawn, chosen, read = random.Random(seed), list[Reply](), 0
     for number, replies in enumerate(read_replies(source)):
         for text in replies:
@@ -81,8 +82,6 @@ def sample_replies(source: Path, seed: int, size: int = SAMPLE) -> list[Reply]:
                 chosen.append(Reply(number, text))
             elif (place := drawn.randrange(read)) < size:
                 chosen[place] = Reply(number, text)
-    if len(chosen) < 2:
-        raise ValueError(f"{source} has {len(chosen)} replies; allowed: 2 or more, to compare them with each other")
     drawn.shuffle(chosen)
     return chosen
 
@@ -134,16 +133,27 @@ def compare_sameness(this: Sequence[Reply], other: Sequence[Reply], seed: int) -
     return {
         "replies": size,
         "measures": {
-            name: {
-                "this": float(a),
-                "other": float(b),
-                "difference": float(b - a),
-                "low": float(low),
-                "high": float(high),
-            }
-            for name, a, b, (low, high) in zip(MEASURES, *values, intervals, strict=True)
+            name: {"this": a, "other": b, "difference": b - a, "low": low, "high": high}
+            for name, a, b, (low, high) in zip(
+                MEASURES, *(side.tolist() for side in values), intervals.tolist(), strict=True
+            )
         },
     }
+
+
+def tell_sameness(found: dict) -> Iterator[str]:
+    """What `write_sameness` found, line by line."""
+    compared = found.get("compared", {})
+    yield f"sameness of {found['replies']:,} replies, with 95 % intervals"
+    if not found["measures"]:
+        yield "  not measured: a reply is compared with the others, and there are fewer than two"
+    for name, one in found["measures"].items():
+        yield f"  {name}: {one['value']:.3g} ({one['low']:.3g} to {one['high']:.3g})"
+    if compared:
+        yield f"compared on {compared['replies']:,} replies of each: this, other, difference with 95 % interval"
+    for name, two in compared.get("measures", {}).items():
+        ends = f"{two['low']:+.3g} to {two['high']:+.3g}"
+        yield f"  {name}: {two['this']:.3g}, {two['other']:.3g}, {two['difference']:+.3g} ({ends})"
 
 
 class _Corpus:

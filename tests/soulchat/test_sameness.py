@@ -17,6 +17,8 @@ from soulchat.sameness import (
     find_opening,
     measure,
     sample_replies,
+    tell_sameness,
+    write_sameness,
 )
 from soulchatcorpus.files import write_lines
 
@@ -49,7 +51,7 @@ def test_counted_by_hand():
 
 
 @pytest.mark.parametrize(
-    "text, opening, closing",
+    ("text", "opening", "closing"),
     [
         ("我理解，你辛苦了。", "我理解", "你辛苦了"),
         ("嗯", "嗯", "嗯"),
@@ -87,8 +89,6 @@ def test_a_sample_is_the_same_for_a_seed_and_fair(tmp_path):
     times = [drawn.count(f"回复{number}") for number in range(20)]
     assert sum(times) == 2000
     assert max(abs(number - 100) for number in times) < 4 * math.sqrt(400 * 0.25 * 0.75)
-    with pytest.raises(ValueError, match="has 1 replies; allowed: 2 or more"):
-        sample_replies(write_corpus(tmp_path / "one.jsonl", ["嗯"]), 0)
 
 
 def test_planted_sameness_is_found_and_equal_corpora_do_not_differ():
@@ -116,11 +116,19 @@ def test_replies_of_one_talk_are_drawn_together():
 def test_the_command_writes_and_tells(tmp_path, monkeypatch):
     monkeypatch.setattr("soulchatcorpus.making.figures.find_chinese_font", lambda: None)
     this = write_corpus(tmp_path / "this.jsonl", REPLIES)
-    other = write_corpus(tmp_path / "other.jsonl", REPLIES[::-1] + ["好。"])
+    other = write_corpus(tmp_path / "other.jsonl", [*REPLIES[::-1], "好。"])
     out = tmp_path / "out"
     done = CliRunner().invoke(app, ["corpus", "stats", str(this), "--out", str(out), "--compare", str(other)])
     assert done.exit_code == 0, done.output
     assert "repeated openings: 0.5 (" in done.output
+    assert "compared on 4 replies of each" in done.output
     written = orjson.loads((out / "sameness.json").read_bytes())
     assert list(written["measures"]) == list(sameness.MEASURES)
     assert written["compared"]["replies"] == 4
+
+
+def test_one_reply_is_told_and_not_measured(tmp_path):
+    one = write_corpus(tmp_path / "one.jsonl", ["嗯"])
+    found = write_sameness(one, tmp_path / "out", one, 0)
+    assert found == {"seed": 0, "replies": 1, "measures": {}}
+    assert "not measured" in "".join(tell_sameness(found))
