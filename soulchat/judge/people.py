@@ -10,7 +10,7 @@ from ..rate.study import RatingStudy
 
 def read_ratings(study: RatingStudy, rubric: Rubric) -> list[Rated]:
     """All ratings of a study. Raises ValueError where it has none, or asked for something else than the judge."""
-    asked = {aspect.name: (0, aspect.maximum) for aspect in ASPECTS}
+    asked = {aspect.name: (aspect.minimum, aspect.maximum) for aspect in ASPECTS}
     judged = {aspect.name: (aspect.minimum, aspect.maximum) for aspect in rubric.aspects}
     if asked != judged:
         raise ValueError(

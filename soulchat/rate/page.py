@@ -121,7 +121,9 @@ def _scrolling(dialogue: str) -> str:
 
 
 def _unanswered(language: Language, names: list[str]) -> str:
-    questions = [aspect.chinese if language == "zh" else aspect.english for aspect in ASPECTS if aspect.name in names]
+    questions = [
+        aspect.title.zh if language == "zh" else aspect.title.en for aspect in ASPECTS if aspect.name in names
+    ]
     return TEXTS[language]["unanswered"].format(questions=("、" if language == "zh" else ", ").join(questions))
 
 

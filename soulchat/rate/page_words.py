@@ -29,7 +29,7 @@ LABELS: dict[Language, dict[str, dict[str, Any]]] = {
         "back": {"value": "返回上一条"},
         "save": {"value": "保存并继续"},
         "keys": {"value": "按键：0、1、2 回答下一个未答的问题；回车保存并继续；← 返回上一条。"},
-        **{a.name: {"label": f"{a.chinese}（0–{a.maximum}）", "info": a.asks_in_chinese} for a in ASPECTS},
+        **{a.name: {"label": f"{a.title.zh}（0–{a.maximum}）", "info": a.question.zh} for a in ASPECTS},
     },
     "en": {
         "title": {"value": "# Ratings of replies"},
@@ -43,7 +43,7 @@ LABELS: dict[Language, dict[str, dict[str, Any]]] = {
         "back": {"value": "Back"},
         "save": {"value": "Save and continue"},
         "keys": {"value": "Keys: 0, 1, 2 answer the next open question; Enter saves and continues; ← goes back."},
-        **{a.name: {"label": f"{a.english} (0–{a.maximum})", "info": a.asks} for a in ASPECTS},
+        **{a.name: {"label": f"{a.title.en} (0–{a.maximum})", "info": a.question.en} for a in ASPECTS},
     },
 }
 TEXTS: dict[Language, dict[str, str]] = {

@@ -95,7 +95,7 @@ def read_ratings(folder: Path) -> Ratings:
     return Ratings(
         folder,
         _by_system(study),
-        {aspect.name: aspect.asks for aspect in ASPECTS},
+        {aspect.name: aspect.question.en for aspect in ASPECTS},
         RATERS,
         [{"name": rater["name"], "qualification": rater["qualification"]} for rater in report["raters"]],
         report["agreement"],

@@ -10,9 +10,10 @@ from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from hub_cards.results import METRICS
 from soulchat_metrics import agreement_interval, fleiss_kappa, percent_agreement
+from soulchat_trainer.evaluation.rubric import Aspect
 from soulchat_trainer.evaluation.tables import SHORT_NAMES, markdown_published
 
-from .questions import ASPECTS, Aspect
+from .questions import ASPECTS
 from .study import Rating, RatingStudy
 
 PAY = 8.36  # US dollars an hour: paper, ethics statement
@@ -107,7 +108,7 @@ def render_report(report: dict[str, Any]) -> str:
 
 
 def _table_1(systems: list[dict[str, Any]]) -> str:
-    head = ["Model", *SHORT_NAMES.values(), *(aspect.abbreviation for aspect in ASPECTS), "Ratings"]
+    head = ["Model", *SHORT_NAMES.values(), *(aspect.heading for aspect in ASPECTS), "Ratings"]
     rows = [
         [
             plain(system["name"]),
@@ -118,7 +119,7 @@ def _table_1(systems: list[dict[str, Any]]) -> str:
         for system in systems
     ]
     samples, signature = systems[0]["automatic"]["samples"], systems[0]["automatic"]["signature"]
-    scales = ", ".join(f"{aspect.abbreviation} 0-{aspect.maximum}" for aspect in ASPECTS)
+    scales = ", ".join(f"{aspect.heading} 0-{aspect.maximum}" for aspect in ASPECTS)
     note = f"Automatic scores: {samples} replies a system, {code(signature)}. Ratings: means; {scales}."
     return f"**Table 1**\n\n{markdown_table(head, rows, numeric=True)}\n\n{note}"
 
@@ -131,7 +132,7 @@ def render_agreement(agreement: dict[str, dict[str, Any]]) -> str:
         interval = measured["interval"]
         rows.append(
             [
-                aspect.english,
+                aspect.title.en,
                 _number(measured["fleiss_kappa"], 3),
                 "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
                 _number(measured["percent_agreement"], 3),

@@ -6,7 +6,7 @@ GOOD = {"content": 2, "empathy": 0, "helpfulness": 1, "safety": 1}
 
 
 def test_the_papers_four_aspects_and_ranges():
-    assert [(aspect.abbreviation, aspect.maximum) for aspect in ASPECTS] == [
+    assert [(aspect.heading, aspect.maximum) for aspect in ASPECTS] == [
         ("Con.", 2),
         ("Emp.", 2),
         ("Hel.", 2),
