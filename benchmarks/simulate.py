@@ -116,10 +116,10 @@ def measure_store(folder: Path, talks: int, rounds: int) -> dict[str, Any]:
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     return {
         "talks": report["talks"],
-        "turns": report["turns"],
+        "turns": report["messages"],
         "seconds": round(seconds, 1),
         "cpu_seconds": round(cpu, 1),
-        "turns_per_second": round(report["turns"] / seconds),
+        "turns_per_second": round(report["messages"] / seconds),
         "memory_before_mb": round(before),
         "peak_memory_mb": round(memory_mb()),
         "files_mb": round(sum(path.stat().st_size for path in output.iterdir()) / 2**20),

@@ -184,6 +184,10 @@ def _prompt(row: Prediction) -> str:
 
 def _read_answers(folder: Path) -> dict[str, Prediction]:
     path, results = folder / PREDICTIONS_FILE, folder / RESULTS_FILE
+    if not path.is_file():
+        within = sorted(str(inner.parent) for inner in folder.glob(f"*/{PREDICTIONS_FILE}"))
+        allowed = ", ".join(within) or "a folder of one system's replies, as soulchat benchmark run leaves it"
+        raise FileNotFoundError(f"{folder} has no {PREDICTIONS_FILE}; allowed: {allowed}")
     rows = {row.id: row for row in read_predictions(path)}
     if results.is_file():
         samples = max((system.samples or 0 for system in read_results(results).systems), default=0)

@@ -103,7 +103,7 @@ def hold_runs(
     for run in runs:
         options = run.options
         if options.max_cost is not None:
-            elsewhere = sum(_spent(other.options.output) for other in runs if other is not run)
+            elsewhere = sum(spent_in(other.options.output) for other in runs if other is not run)
             options = replace(options, max_cost=max(0.0, options.max_cost - elsewhere))
         simulate(options, lambda progress, name=run.name: on_progress(name, progress))  # type: ignore[misc]
         talks[run.name] = read_talks(options.output)
@@ -114,7 +114,8 @@ def hold_runs(
     return talks
 
 
-def _spent(folder: Path) -> float:
+def spent_in(folder: Path) -> float:
+    """US dollars that a run in a folder has paid so far."""
     path = folder / LEDGER_FILE
     if not path.exists():
         return 0.0

@@ -220,3 +220,13 @@ def test_a_renewed_token_closes_the_old_window_for_reading_and_saving(tmp_path):
     with pytest.raises(ValueError, match="this window is closed"):
         study.save_from_window(rater, window, number, all_scores(), 1.0)
     assert study.items_in_window(*study.open_window(renewed, ""))[0].scores is None
+
+
+def test_a_folder_of_several_systems_names_theirs(tmp_path):
+    for name in ("base", "retrieval"):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "predictions.jsonl").write_text("")
+    with pytest.raises(
+        FileNotFoundError, match=r"results has no predictions\.jsonl; allowed: .*results/base, .*/retr"
+    ):
+        create_study([tmp_path / "results"], 2, 2, 0, tmp_path / "study")
