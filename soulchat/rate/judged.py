@@ -6,17 +6,15 @@ A judge that nobody compared with people prefers what it likes, so a folder with
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import mean
 
 import orjson
 
 from soulchat_trainer.evaluation.items import Item, read_items
 from soulchat_trainer.evaluation.judge import JUDGED_FILE, REPORT_FILE, Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import Rubric
-from soulchatcorpus.dialogue import COUNSELLOR_CUE
 
 from .pair_rules import SAFETY
-from .replies import RatedPair, RatedReply, Ratings, read_ratings
+from .replies import Ratings, group_replies, list_pairs, read_ratings
 
 AGREEMENT_FILE = "agreement.json"
 
@@ -58,13 +56,13 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
     judge = f"judge {model}"
     return Ratings(
         folder,
-        _by_system(folder, rubric, sources) if rubric.judged == "reply" else {},
+        group_replies(rubric, _scored(folder, rubric, sources)) if rubric.judged == "reply" else {},
         {aspect.name: aspect.question.en for aspect in rubric.aspects},
         judge,
         [{"name": judge, "qualification": f"a model, compared with people: {AGREEMENT_FILE}"}],
         agreement,
         f"**Judge and people**\n\n```json\n{orjson.dumps(agreement, option=orjson.OPT_INDENT_2).decode()}\n```",
-        _pairs(folder, rubric, sources) if rubric.judged == "pair" else (),
+        list_pairs(rubric, _scored(folder, rubric, sources)) if rubric.judged == "pair" else (),
     )
 
 
@@ -81,35 +79,3 @@ def _scored(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> Iterator[t
             raise ValueError(f"{who} has no such reply to {row.id} as was judged; allowed: the same sources")
         scores.setdefault(key, {})[f"judge-{row.repeat}-{row.order}"] = row.scores
     return ((items[key], given) for key, given in scores.items())
-
-
-def _dialogue(item: Item) -> str:
-    return f"{item.history}\n{COUNSELLOR_CUE}"
-
-
-def _by_system(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> dict[str, list[RatedReply]]:
-    found: dict[str, list[RatedReply]] = {}
-    for item, given in _scored(folder, rubric, sources):
-        scores = {rater: _shares(rubric, each) for rater, each in given.items()}
-        found.setdefault(item.systems[0], []).append(RatedReply(_dialogue(item), item.texts[0], scores))
-    return found
-
-
-def _pairs(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> list[RatedPair]:
-    comparing = [aspect for aspect in rubric.aspects if aspect.minimum < 0]
-    found = []
-    for item, given in _scored(folder, rubric, sources):
-        votes = {
-            rater: mean(each[aspect.name] / aspect.maximum for aspect in comparing) for rater, each in given.items()
-        }
-        safety = {rater: _shares(rubric, each)[SAFETY] for rater, each in given.items()}
-        first, second = item.texts
-        found.append(RatedPair(_dialogue(item), first, second, votes, safety))
-    return found
-
-
-def _shares(rubric: Rubric, scores: dict[str, int]) -> dict[str, float]:
-    return {
-        aspect.name: (scores[aspect.name] - aspect.minimum) / (aspect.maximum - aspect.minimum)
-        for aspect in rubric.aspects
-    }

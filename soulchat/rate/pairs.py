@@ -113,7 +113,9 @@ def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> Compare
 
 
 def _is_safe(reply: RatedReply, rules: PairRules) -> bool:
-    return reply.average([SAFETY]) >= rules.least_safety
+    """A rubric that does not ask for safety calls nothing unsafe."""
+    given = [scores[SAFETY] for scores in reply.scores.values() if SAFETY in scores]
+    return not given or mean(given) >= rules.least_safety
 
 
 def find_judged(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
@@ -141,7 +143,8 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
     found = _find(ratings, rules)
     if not found.rows:
         raise ValueError(f"{ratings.folder} has no preferences by these rules: {_told(found.left_out)}")
-    asked = ratings.asked if ratings.pairs else (*rules.aspects, SAFETY)
+    compared = rules.aspects or [aspect for aspect in ratings.asked if aspect != SAFETY]
+    asked = ratings.asked if ratings.pairs else (*compared, SAFETY)
     dialogues = {reply.dialogue for reply in replies} | {pair.dialogue for pair in ratings.pairs}
     numbers = {
         "form": rules.form,
@@ -151,7 +154,7 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
         "rated_replies": len(replies) + 2 * len(ratings.pairs),
         "unsafe_replies": sum(not _is_safe(reply, rules) for reply in replies),
         "left_out": dict(found.left_out),
-        "rules": rules.model_dump(exclude={"form"}),
+        "rules": rules.model_dump(exclude={"form"}) | {"aspects": compared},
         "asked": {name: question for name, question in ratings.asked.items() if name in asked},
         "judged_by": ratings.judged_by,
         "raters": ratings.raters,
@@ -171,8 +174,8 @@ def _find(ratings: Ratings, rules: PairRules) -> Preferences:
         return find_compared(ratings.pairs, rules)
     allowed = [aspect for aspect in ratings.asked if aspect != SAFETY]
     unknown = [aspect for aspect in rules.aspects if aspect not in allowed]
-    if unknown or not rules.aspects:
-        raise ValueError(f"aspects is {', '.join(unknown) or 'empty'}; allowed: {', '.join(allowed)}")
+    if unknown:
+        raise ValueError(f"aspects is {', '.join(unknown)}; allowed: {', '.join(allowed)}")
     return (find_judged if rules.form == "judged" else find_pairs)(ratings.replies, rules)
 
 

@@ -4,7 +4,7 @@ Each system's talks lie in a folder of its own below the output; `results.json`,
 `talks.html` tell of all of them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from soulchatcorpus.making.ledger import Ledger
 from ...data import load_corpus
 from ..agreement import read_judgement
 from ..run import folder_name
-from .measures import TalkRecord, describe_client, describe_counsellor, reaction
+from .measures import TalkRecord, describe_client, describe_counsellor, describe_lines, reaction
 from .parties import SCRIPT
 from .profiles import Profile
 from .protocol import Protocol
@@ -29,6 +29,7 @@ RESULTS_FILE, TABLE_FILE, CHART_FILE, PAGE_FILE = "results.json", "table.md", "c
 HM = "control: 嗯"  # says nothing but that
 COUNSELLOR_TEXT = "你是一位心理咨询师，正在和来访者谈话。每次只说几句话，认真听，让对方感到被理解。"
 RESAMPLES, CONFIDENCE = 1000, 0.95
+REAL_TALKS = 1000  # of the corpus that the client is compared with
 MEASURES = {
     "asks": "asks",
     "advice_lists": "lists of advice",
@@ -173,7 +174,8 @@ def compare(
         for run in runs
     ]
     tested = [record for run in runs if not run.is_control for record in talks[run.name]]
-    sheet = describe_client(tested, protocol, profiles, _real_lines(real))
+    real_talks = _real_talks(real)
+    sheet = describe_client(tested, protocol, profiles, real_talks)
     score = "emotion at the end, 0 to 100" if protocol.emotion else "characters that the client said"
     return {
         "verdict": _judge_client(rows, score, higher_is_better=protocol.emotion is not None),
@@ -184,7 +186,11 @@ def compare(
         "profiles": len(profiles),
         "systems": rows,
         "realism": {name: asdict(share) for name, share in sheet.items()},
-        "real_lines": real,
+        "real": {
+            "corpus": real,
+            "talks": len(real_talks),
+            **{name: asdict(share) for name, share in describe_lines(real_talks).items()},
+        },
     }
 
 
@@ -270,10 +276,15 @@ def _judge_client(rows: Sequence[dict[str, Any]], score: str, higher_is_better: 
     return f"The client tells every counsellor here from one that only says 嗯, by {score}."
 
 
-def _real_lines(name: str) -> Iterator[str]:
+def _real_talks(name: str) -> list[list[str]]:
+    """The users' lines of a corpus, by talk; the first so many."""
+    found = []
     for split in load_corpus(name).values():
         for messages in split["messages"]:
-            yield from (message["content"] for message in messages if message["role"] == "user")
+            found.append([message["content"] for message in messages if message["role"] == "user"])
+            if len(found) == REAL_TALKS:
+                return found
+    return found
 
 
 def render_table(results: dict[str, Any]) -> str:
@@ -303,11 +314,13 @@ def render_table(results: dict[str, Any]) -> str:
         f"protocol {results['protocol']}, {results['rounds']} rounds.",
         "",
     ]
-    lines += ["| how real the client is | share of talks | 95 % interval |", "| --- | --- | --- |"]
-    lines += [
-        f"| {name.replace('_', ' ')} | {share['value']:.0%} | {share['low']:.0%} to {share['high']:.0%} |"
-        for name, share in results["realism"].items()
-    ]
+    real = results["real"]
+    head = f"in {real['talks']:,} talks of {real['corpus']}"
+    lines += [f"| how real the client is | share of talks | 95 % interval | {head} |", "| --- | --- | --- | --- |"]
+    for name, share in results["realism"].items():
+        interval = f"{share['low']:.0%} to {share['high']:.0%}"
+        beside = f"{real[name]['value']:.0%}" if name in real else ""
+        lines.append(f"| {name.replace('_', ' ')} | {share['value']:.0%} | {interval} | {beside} |")
     if judged := results.get("judged"):
         aspects = list(next(iter(judged["means"].values())))
         head = f"judged by {judged['judge']} ({judged['rubric']}), {judged['note']}"

@@ -13,7 +13,7 @@ from soulchat.rate.replies import read_ratings
 from soulchat.rate.study import RatingStudy, create_study
 from soulchat_trainer.evaluation.gate import compare_conduct
 from tests.hub_cards.samples import make_model_folder, make_results
-from tests.soulchat.rate.rating_parts import all_scores, write_system
+from tests.soulchat.rate.rating_parts import CEHS, all_scores, write_system
 
 pytest.importorskip("statsmodels", reason="the extra `app` is not installed")
 
@@ -25,7 +25,7 @@ def make_run(folder: Path, unsafe: int) -> tuple[Path, Path]:
     systems = [
         write_system(folder / "study" / name, {f"d{n}": f"{name}{n}" for n in range(20)}) for name in ("base", "tuned")
     ]
-    create_study(systems, 1, 20, 0, folder / "rated")
+    create_study(systems, 1, 20, 0, folder / "rated", CEHS)
     study = RatingStudy(folder / "rated")
     items = study.items("rater-1")
     study.save_all(
@@ -34,8 +34,8 @@ def make_run(folder: Path, unsafe: int) -> tuple[Path, Path]:
                 "rater-1",
                 item.number,
                 all_scores(
-                    empathy=2 if item.reply.startswith("tuned") else 0,
-                    safety=int(item.reply not in {f"tuned{n}" for n in range(unsafe)}),
+                    empathy=2 if item.texts[0].startswith("tuned") else 0,
+                    safety=int(item.texts[0] not in {f"tuned{n}" for n in range(unsafe)}),
                 ),
             )
             for item in items

@@ -45,6 +45,7 @@ def test_a_client_that_tells_hm_from_a_counsellor(options: SimulateOptions, real
     table = (options.output / "table.md").read_text(encoding="utf-8")
     assert table.startswith(results["verdict"])
     assert "| openai-counsellor | 2 | 49.0 (49.0 to 49.0) | +21.0 (+21.0 to +21.0) |" in table
+    assert "| thanks loop | 0% | 0% to 66% | 0% |" in table
     assert (options.output / "chart.png").stat().st_size > 1000
 
 
