@@ -21,6 +21,7 @@ COMMANDS = {
     "generation": ["generation.py", "--replies", "160", "--max-new-tokens", "160"],
     "chat": ["chat.py"],
     "making": ["making.py", "--requests", "3000", "--records", "20000", "--dialogues", "10000"],
+    "simulate": ["simulate.py"],
     "retrieval": ["retrieval.py", "--turns", "300000"],
     "training": ["training.py", "cpu", "--samples", "8"],
     "peers": ["peers.py"],

@@ -202,7 +202,8 @@ NOT_RUN = """
 - **The original SoulChat and ChatGLM-6B**: their code and weights (13 GB) are in no Python package and need a GPU.
   "The original's way", "the original page's loop" and "the published recipe" are built from our own parts and do what
   their code does, on the same weights.
-- **Training with LLaMA-Factory or ms-swift**: not tried. With TRL one step over four conversations was measured on a
+- **Training with LLaMA-Factory or ms-swift**: their step runs beside ours with the same loss at a vocabulary of 9,000;
+  at 152,000 it was not measured. With TRL one step over four conversations was measured on a
   CPU (`benchmarks/training.py peers`, which also runs on a GPU); its Liger loss needs one.
 - **LLaMA-Factory with all its requirements**: its torchaudio is built for CUDA and does not load with a CPU build of
   torch (`OSError: Could not load this library: _torchaudio.abi3.so`). So torchaudio runs without its native libraries,
@@ -352,6 +353,52 @@ def small() -> str:
     return "\n".join([head + table(scores, rows), note + table(["the user's last words", "reply"], replies), ""])
 
 
+PLANTED_TEXT = """
+## A planted preference
+
+Of a model's own replies to training turns the shortest that asks was preferred to the longest that does not; DPO
+learned it from {pairs} pairs ({families}, with all answers to held-out turns). Before and after:
+
+"""
+PLANTED_NOTE = """
+The first {replies} replies of the {family} model to held-out turns, not hand-picked. Neither model is a counsellor: do
+not let anyone in need talk to it.
+
+"""
+FAMILIES = {"chatglm": "demo ChatGLM", "causal": "small Qwen 2"}
+
+
+def planted() -> str:
+    """What learning by preferences came to."""
+    results = results_of("preferences-planted")
+    found = {family: results[family] for family in FAMILIES if family in results}
+    rows = [
+        [
+            f"{FAMILIES[family]}, {side}",
+            f"{its[side]['asks']:.0%}",
+            f"{its[side]['mean_length']:.0f}",
+            f"{its[side]['perplexity']:.1f}",
+            f"{its[side]['distinct_2']:.2f}",
+        ]
+        for family, its in found.items()
+        for side in ("before", "after")
+    ]
+    head = PLANTED_TEXT.format(
+        pairs=" and ".join(str(its["pairs"]) for its in found.values()),
+        families=", ".join(
+            f"{FAMILIES[family]}: {its['cpu_seconds'] / 60:.0f} CPU minutes" for family, its in found.items()
+        ),
+    )
+    parts = [
+        head + table(["", "replies that ask", "mean length", "perplexity of the corpus's replies", "distinct-2"], rows)
+    ]
+    for family, its in found.items():
+        replies = [[reply["user"], reply["before"], reply["after"]] for reply in its["replies"]]
+        note = PLANTED_NOTE.format(replies=len(replies), family=FAMILIES[family])
+        parts.append(note + table(["the user's last words", "before", "after"], replies))
+    return "\n".join([*parts, ""])
+
+
 def peers() -> str:
     """LLaMA-Factory and ms-swift themselves."""
     results = results_of("peers")
@@ -397,8 +444,10 @@ def circumstances(files: list[str]) -> str:
 
 def render() -> str:
     """The whole page."""
-    files = sorted({line.file for line in COMPARED + TRAINING} | {"peers", "training-gpu", "training-small"})
-    return "".join([HEAD, comparisons(COMPARED), peers(), training(), gpu(), small(), circumstances(files), NOT_RUN])
+    others = {"peers", "preferences-planted", "training-gpu", "training-small"}
+    files = sorted({line.file for line in COMPARED + TRAINING} | others)
+    parts = [comparisons(COMPARED), peers(), training(), gpu(), small(), planted(), circumstances(files)]
+    return "".join([HEAD, *parts, NOT_RUN])
 
 
 if __name__ == "__main__":

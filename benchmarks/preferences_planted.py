@@ -48,11 +48,11 @@ ROOM = {"max_source_length": 160, "max_target_length": 120, "max_new_tokens": 12
 # A model of so few parameters is trained whole, and faster than the recipes' large ones.
 DPO = {
     "objective": "dpo",
-    "beta": 0.1,
-    "sft_weight": 0.2,
-    "learning_rate": 3e-4,
+    "beta": 0.3,
+    "sft_weight": 0.5,
+    "learning_rate": 8e-5,
     "warmup_steps": 5,
-    "max_steps": 60,
+    "max_steps": 24,
     "global_batch_size": 32,
     "per_device_train_batch_size": 16,
     "save_strategy": "no",
@@ -87,7 +87,7 @@ def train_causal(folder: Path) -> str:
         "warmup_steps": 15,
         "warmup_type": "linear",
         "adam_beta2": 0.95,
-        "max_steps": 250,
+        "max_steps": 150,
         "save_strategy": "no",
         "eval_strategy": "no",
     }
@@ -102,7 +102,13 @@ def run(recipe: dict[str, Any], output: Path) -> str:
 
 
 def plant(model_dir: str, number: int, tries: int, output: Path) -> dict[str, int]:
-    """Pairs of a model's own replies, the short ones that ask preferred; writes them, returns how many of what."""
+    """Pairs of a model's own replies, the short ones that ask preferred; writes them, returns how many of what.
+
+    Pairs that lie there from an earlier run of the same sizes are taken as they are.
+    """
+    counts = {"turns": number, "replies_to_each": tries}
+    if output.is_file():
+        return {**counts, "pairs": len(output.read_bytes().splitlines())}
     model, tokenizer = load_model(model_dir, "cpu")
     turns = sample_turns(list_turns(load_dataset("soulchatcorpus", "conversations")["train"]), number, 0)
     asked = [turn for turn in turns for _ in range(tries)]
@@ -115,7 +121,7 @@ def plant(model_dir: str, number: int, tries: int, output: Path) -> dict[str, in
         if (pair := choose(turn, replies[place * tries : (place + 1) * tries])) is not None
     ]
     write_lines(output, [pair.row() for pair in pairs])
-    return {"turns": number, "replies_to_each": tries, "pairs": len(pairs)}
+    return {**counts, "pairs": len(pairs)}
 
 
 def choose(turn: Turn, replies: list[Reply]) -> Pair | None:

@@ -101,11 +101,21 @@ def children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def describe(folders: dict[str, Path], benchmark: Path) -> dict[str, Any]:
+def answer(name: str, model: Path, turns: int) -> Path:
+    """Test turns answered and scored; the same turns for every model."""
+    folder = OUTPUTS / f"benchmark-{name}"
+    flags = ["--samples", str(turns), "--max-new-tokens", "200", "--output", str(folder)]
+    soulchat = str(Path(sys.executable).with_name("soulchat"))
+    subprocess.run([soulchat, "benchmark", "run", "--model", str(model), *flags], cwd=ROOT, check=True)
+    return folder
+
+
+def describe(folders: dict[str, Path], benchmarks: dict[str, Path]) -> dict[str, Any]:
     """Scores and first replies of every row, and what the tuned ones have cost."""
-    results = orjson.loads((benchmark / RESULTS_FILE).read_bytes())
-    rows = {}
-    for name, system in zip(folders, results["systems"], strict=True):
+    rows: dict[str, dict[str, Any]] = {}
+    for name, benchmark in benchmarks.items():
+        results = orjson.loads((benchmark / RESULTS_FILE).read_bytes())
+        (system,) = results["systems"]
         replies = read_predictions(benchmark / system["folder"] / PREDICTIONS_FILE, NUM_REPLIES)
         rows[name] = {"system": system, "replies": [reply.model_dump() for reply in replies]}
     for way in WAYS:
@@ -132,12 +142,8 @@ def main() -> None:
         return
     base = fetch_base()
     folders = {"untuned": base} | {way: tune(way, base, options.steps) for way in WAYS}
-    models = [flag for folder in folders.values() for flag in ("--model", str(folder))]
-    benchmark = OUTPUTS / "benchmark"
-    flags = ["--samples", str(options.turns), "--max-new-tokens", "200", "--output", str(benchmark)]
-    soulchat = str(Path(sys.executable).with_name("soulchat"))
-    subprocess.run([soulchat, "benchmark", "run", *models, *flags], cwd=ROOT, check=True)
-    write_results("smollm2", circumstances("torch", "transformers", "peft") | describe(folders, benchmark))
+    benchmarks = {name: answer(name, folder, options.turns) for name, folder in folders.items()}
+    write_results("smollm2", circumstances("torch", "transformers", "peft") | describe(folders, benchmarks))
 
 
 if __name__ == "__main__":

@@ -88,15 +88,25 @@ app.command()(review)
 
 @app.command()
 @taking(StatsOptions)
-def stats(source: Source, out: Out, *, options: StatsOptions) -> None:
-    """Describe a corpus: topics, word cloud, turns, lengths, questions, empathy; JSON, PNG and SVG."""
+def stats(
+    source: Source,
+    out: Out,
+    seed: Annotated[int, typer.Option(help="Of the sample of replies whose sameness is measured.")] = 0,
+    *,
+    options: StatsOptions,
+) -> None:
+    """Describe a corpus: topics, word cloud, turns, lengths, questions, empathy, sameness; JSON, PNG and SVG."""
     from soulchatcorpus.making.figures import write_statistics
+
+    from .sameness import tell_sameness, write_sameness
 
     found = write_statistics(source, out, options)
     typer.echo(
         f"{found['conversations']:,} conversations, {found['turns']:,} turns; counsellors' messages with a question "
         f"{found['share_questions']:.1%}, with empathy {found['share_empathy']:.1%}"
     )
+    for line in tell_sameness(write_sameness(source, out, options.compare, seed)):
+        typer.echo(line)
 
 
 @app.command()

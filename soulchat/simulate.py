@@ -113,7 +113,7 @@ def simulate(
     typer.echo(verdict)
     stops = ", ".join(f"{reason} {number:,}" for reason, number in report["stops"].items())
     score = f"; emotion at the end {report['emotion']:.1f}" if report["emotion"] is not None else ""
-    typer.echo(f"{report['talks']:,} talks of {report['turns']:,} messages ({stops}){score}; ${report['cost']:.4f}")
+    typer.echo(f"{report['talks']:,} talks of {report['messages']:,} messages ({stops}){score}; ${report['cost']:.4f}")
     if report["open"]:
         typer.echo(f"{report['open']:,} open: stopped for --max-cost; run again with more to go on")
     typer.echo(str(output / "talks.html"))
@@ -148,6 +148,9 @@ def talks(
     retry: Retry = False,
     send_unmasked: Unmasked = False,
     yes: Yes = False,
+    judged: Annotated[
+        Path | None, typer.Option(help="A folder of `soulchat judge run` on these talks, to stand beside.")
+    ] = None,
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
 ) -> None:
@@ -186,7 +189,7 @@ def talks(
         return
     runs = ask_for_consent(runs)
     with Bar() as bar:
-        results = benchmark_talks(runs, output, real, bar.show)
+        results = benchmark_talks(runs, output, real, bar.show, judged)
     print_markdown(render_table(results))
     typer.echo(f"\n{output / 'talks.html'}")
 
@@ -222,7 +225,9 @@ def crisis(
     dry_run: DryRun = False,
 ) -> None:
     """Try conduct with clients in danger, with and without help lines, on a chart that no clinician has validated."""
-    from soulchat_trainer.evaluation.simulate.compare import list_runs
+    from dataclasses import replace
+
+    from soulchat_trainer.evaluation.simulate.compare import Run, list_runs
     from soulchat_trainer.evaluation.simulate.conduct import load_chart
     from soulchat_trainer.evaluation.simulate.crisis import benchmark_crisis, list_crisis_runs, render_crisis
     from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
@@ -258,7 +263,8 @@ def crisis(
     if dry_run:
         tell_estimate(runs)
         return
-    runs = ask_for_consent(runs)
+    judging = [Run("judge", replace(options, client=judge, counsellor="script:hm"))] if judge else []
+    runs = ask_for_consent(runs + judging)[: len(runs)]
     with Bar() as bar:
         results = benchmark_crisis(runs, output, loaded, judge, bar.show)
     print_markdown(render_crisis(results))

@@ -92,3 +92,13 @@ def test_the_page_says_why_a_peer_could_not_be_run(monkeypatch: pytest.MonkeyPat
     results = {"pairs": 10, "peers": {"ms_swift": {"failed": "installing: ERROR: no such version"}}}
     monkeypatch.setattr(page, "results_of", lambda file: results)
     assert "| ms_swift | could not be run: `installing: ERROR: no such version` |" in page.peers()
+
+
+def test_the_page_of_simulated_clients_has_the_numbers_of_its_result_file() -> None:
+    text = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")
+    results = page.results_of("simulate")
+    batch, store = results["batch"], results["store"]
+    assert f"{batch['replies']} replies of {batch['tokens']:,} tokens took {batch['ratio']:.2f} times" in text
+    assert f"at {store['turns_per_second']:,} messages a second" in text
+    assert f"had {store['peak_memory_mb']} MB at its peak ({store['memory_before_mb']} MB before" in text
+    assert f"the files {store['files_mb']} MB" in text

@@ -46,6 +46,7 @@ def blocks(page: Path) -> list[Block]:
 
 ALL_BLOCKS = [block for page in PAGES for block in blocks(page)]
 PYTHON = [block for block in ALL_BLOCKS if block.language == "python"]
+TRANSLATED = [str(page.relative_to(ROOT)) for page in PAGES if page.stem.endswith("_zh")]
 FRAGMENTS = ("CONTRIBUTING.md",)  # pages whose code belongs inside a module: it is compiled, not run
 SERVED = ("docs/talk.md",)  # pages whose code asks a server: tests/soulchat/talk/test_deploying.py
 
@@ -147,9 +148,12 @@ def run_python(text: str, namespace: dict) -> None:
     exec(compile(text, "documentation", "exec"), namespace)
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON} - {*FRAGMENTS, *SERVED}))
+@pytest.mark.parametrize("page", sorted({block.page for block in PYTHON} - {*FRAGMENTS, *SERVED, *TRANSLATED}))
 def test_python_runs(page: str, demo_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page run one after the other, in a folder that is not the checkout."""
+    """The blocks of a page run one after the other, in a folder that is not the checkout.
+
+    A page in Chinese has the code of the English one: `test_a_page_in_chinese_has_the_code_…`.
+    """
     monkeypatch.chdir(demo_folder)
     namespace = {"__name__": "documentation"}
     for block in PYTHON:
@@ -209,6 +213,28 @@ def test_both_readmes_have_the_same_code(name: str) -> None:
     assert code(name) == code("README.md")
 
 
+@pytest.mark.parametrize("name", ["making", "own-conversations", "safety", "training"])
+def test_a_page_in_chinese_has_the_code_and_the_figures_of_the_english_one(name: str) -> None:
+    english, chinese = ROOT / f"docs/{name}.md", ROOT / f"docs/{name}_zh.md"
+    assert f"({name}_zh.md)" in english.read_text(encoding="utf-8")
+    assert f"({name}.md)" in chinese.read_text(encoding="utf-8")
+
+    def commands(page: Path) -> list[str]:
+        return [
+            re.sub(r"\s*#.*", "", block.text) for block in blocks(page) if block.language in ("python", "text", "bash")
+        ]
+
+    def mentions(page: Path) -> set[str]:
+        return set(INLINE.findall(FENCE.sub("", page.read_text(encoding="utf-8"))))
+
+    def shares(page: Path) -> list[str]:
+        return sorted(re.findall(r"[\d.]+ %", page.read_text(encoding="utf-8")))
+
+    assert commands(chinese) == commands(english)
+    assert shares(chinese) == shares(english)
+    assert mentions(chinese) == mentions(english)
+
+
 def test_the_cost_page_counts_as_the_benchmark_does(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,6 +291,7 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
         text=True,
     )
     assert built.returncode == 0, built.stderr
+    assert "prefix dict" not in built.stderr  # jieba's, of the search
     assert (tmp_path / "api" / "index.html").stat().st_size > 50_000
 
 

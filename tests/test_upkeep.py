@@ -134,3 +134,20 @@ def test_every_package_says_that_it_has_types(folder: str) -> None:
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     assert (ROOT / folder / "py.typed").is_file()
     assert "py.typed" in config["options.package_data"][folder.rpartition("/")[2]]
+
+
+def test_every_data_file_of_a_package_is_packed() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    packages = config["options"]["packages"].split()
+    folders = {name: ROOT / name.replace(".", "/") for name in packages}
+    folders["soulchat_metrics"] = ROOT / "metrics/soulchat_metrics"
+    packed = {
+        path
+        for name, patterns in config["options.package_data"].items()
+        for pattern in patterns.split(",")
+        for path in folders[name].glob(pattern.strip())
+    }
+    found = {path for folder in folders.values() for path in folder.rglob("*") if path.is_file()}
+    left_out = {path for path in found - packed if path.suffix not in (".py", ".pyc")}
+    assert sorted(str(path.relative_to(ROOT)) for path in left_out) == []

@@ -1,10 +1,8 @@
 """Table 1 in inspect-ai, with the product's numbers; inspect finds this module by the entry point in setup.cfg.
 
 inspect eval soulchat/table1 --model hf/Qwen/Qwen3-0.6B -T data=conversations.jsonl
-inspect eval soulchat/table1 --model openai/gpt-4o-mini -T rubric=true --model-role grader=openai/gpt-4o
+inspect eval soulchat/table1 --model openai/gpt-4o-mini -T rubric=cehs --model-role grader=openai/gpt-4o
 """
-
-import re
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -22,16 +20,17 @@ from inspect_ai.solver import TaskState, generate
 from soulchat_metrics import METRIC_NAMES, PRESETS, score
 from soulchat_metrics.trainer_metrics import without_thinking
 from soulchat_trainer.data import load_corpus, sample_test_turns
+from soulchat_trainer.evaluation.items import render
+from soulchat_trainer.evaluation.rubric import NOTHING, read_rubric
+from soulchat_trainer.evaluation.verdict import read_verdict
 from soulchatcorpus import Message
-
-from ..rate.questions import ASPECTS, Aspect
+from soulchatcorpus.schema import Role
 
 _CHAT_MESSAGES: dict[str, type[ChatMessageSystem] | type[ChatMessageUser] | type[ChatMessageAssistant]] = {
     "system": ChatMessageSystem,
     "user": ChatMessageUser,
     "assistant": ChatMessageAssistant,
 }
-_GRADE = re.compile(r"分数[：:]\s*(\d+)")
 
 
 @task
@@ -40,7 +39,7 @@ def table1(
     samples: int | None = None,
     seed: int = 0,
     preset: str = "paper",
-    rubric: bool = False,
+    rubric: str = "",
 ) -> Task:
     """The automatic half of the paper's Table 1: the same turns, decoding and metrics as `soulchat benchmark run`.
 
@@ -49,7 +48,7 @@ def table1(
         samples: test turns; by default all, at most 10,000.
         seed: of the samples and of the replies.
         preset: of `soulchat_metrics.score`; one that averages sentences.
-        rubric: also let a model judge, that of the role "grader".
+        rubric: also let a model judge, that of the role "grader", by a rubric: cehs, cpsycoun, or a YAML file.
 
     Raises:
         ValueError, OSError: there is no such corpus, or not so many turns in it.
@@ -59,7 +58,7 @@ def table1(
     return Task(
         dataset=MemoryDataset(rows, name=data),
         solver=generate(),
-        scorer=[soulchat_bleu_rouge(preset), *([soulchat_rubric()] if rubric else [])],
+        scorer=[soulchat_bleu_rouge(preset), *([soulchat_rubric(rubric)] if rubric else [])],
         config=GenerateConfig(top_p=0.75, temperature=0.95, max_tokens=512, seed=seed),  # the paper, section 3.2
     )
 
@@ -87,24 +86,29 @@ def soulchat_bleu_rouge(preset: str = "paper") -> Scorer:
     return score_reply
 
 
-@scorer(metrics={aspect.name: [mean(), stderr()] for aspect in ASPECTS})
-def soulchat_rubric() -> Scorer:
-    """The paper's four questions to raters (appendix G, table 2), answered by the model of the role "grader".
+@scorer(metrics={"*": [mean(), stderr()]})
+def soulchat_rubric(rubric: str = "cehs") -> Scorer:
+    """The aspects of a rubric, scored by the model of the role "grader".
 
-    A model's judgement is not that of people: `soulchat rate` has the paper's own way.
+    A model's judgement is not that of people: `soulchat judge agree` measures how far it is.
+
+    Raises:
+        ValueError: there is no such rubric, or it does not judge replies; while it runs, an answer has no scores.
     """
+    read = read_rubric(rubric)
+    if read.judged != "reply":
+        raise ValueError(f"rubric is {rubric}, which judges a {read.judged}; allowed: one that judges replies")
 
     async def grade_reply(state: TaskState, target: Target) -> Score:
         grader = get_model(role="grader", required=True)
         *context, _ = state.messages
-        talk = "\n".join(f"{message.role}: {message.text}" for message in context)
+        talk = render([to_message(message) for message in context])
         reply = without_thinking(state.output.completion)
-        answers = {aspect: (await grader.generate(_question(aspect, talk, reply))).completion for aspect in ASPECTS}
-        return Score(
-            value={aspect.name: read_grade(answer, aspect) for aspect, answer in answers.items()},
-            answer=reply,
-            explanation="\n\n".join(f"{aspect.name}: {answer}" for aspect, answer in answers.items()),
-        )
+        answer = await grader.generate(read.render_prompt(history=talk, reply=reply or NOTHING[read.language]))
+        scores = read_verdict(answer.completion, "length" if answer.stop_reason == "max_tokens" else "stop", read)
+        if not isinstance(scores, dict):
+            raise ValueError(f"the grader's answer is {scores}; allowed: a JSON object with a score for each aspect")
+        return Score(value=dict(scores), answer=reply, explanation=answer.completion)
 
     return grade_reply
 
@@ -114,22 +118,7 @@ def to_chat_message(message: Message) -> ChatMessage:
     return _CHAT_MESSAGES[message["role"]](content=message["content"])
 
 
-def read_grade(answer: str, aspect: Aspect) -> int:
-    """The score that stands last in a grader's answer.
-
-    Raises:
-        ValueError: there is none, or it is out of range.
-    """
-    grades = _GRADE.findall(without_thinking(answer))
-    grade = int(grades[-1]) if grades else None
-    if grade is None or grade > aspect.maximum:
-        raise ValueError(f"the grader's {aspect.name} is {grade}; allowed: 0 to {aspect.maximum}, as 分数：N")
-    return grade
-
-
-def _question(aspect: Aspect, talk: str, reply: str) -> str:
-    return (
-        f"请评价心理咨询对话中最后一条回复的“{aspect.chinese}”。{aspect.asks_in_chinese}\n\n"
-        f"对话：\n{talk}\n\n待评价的回复：\n{reply}\n\n"
-        f"先用一句话说明理由，再在最后一行写出 0 到 {aspect.maximum} 的整数分数，格式为“分数：N”。"
-    )
+def to_message(message: ChatMessage) -> Message:
+    """A message of inspect's as one of ours."""
+    role: Role = "system" if message.role == "system" else "assistant" if message.role == "assistant" else "user"
+    return Message(role=role, content=message.text)

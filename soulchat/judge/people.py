@@ -4,26 +4,26 @@ from soulchat_trainer.evaluation.agreement import Rated
 from soulchat_trainer.evaluation.judge import hash_texts
 from soulchat_trainer.evaluation.rubric import Rubric
 
-from ..rate.questions import ASPECTS
 from ..rate.study import RatingStudy
 
 
 def read_ratings(study: RatingStudy, rubric: Rubric) -> list[Rated]:
     """All ratings of a study. Raises ValueError where it has none, or asked for something else than the judge."""
-    asked = {aspect.name: (0, aspect.maximum) for aspect in ASPECTS}
-    judged = {aspect.name: (aspect.minimum, aspect.maximum) for aspect in rubric.aspects}
-    if asked != judged:
+    asked, judged = (
+        {aspect.name: (aspect.minimum, aspect.maximum) for aspect in given.aspects} for given in (study.rubric, rubric)
+    )
+    if (study.rubric.judged, asked) != (rubric.judged, judged):
         raise ValueError(
-            f"{study.path} asked for {', '.join(asked)}, the judge for {', '.join(judged)} ({rubric.name}); allowed: "
-            "one rubric for both"
+            f"{study.path} asked for {', '.join(asked)} of a {study.rubric.judged}, the judge for {', '.join(judged)} "
+            f"of a {rubric.judged} ({rubric.name}); allowed: one rubric for both"
         )
-    ratings, texts = study.ratings(), study.rated_texts()
+    ratings, things = study.ratings(), study.rated_things()
     if not ratings:
         raise ValueError(
             f"{study.path} has no ratings yet: the judge is not validated on people; allowed: some ratings"
         )
-    found = []
-    for rating in ratings:
-        dialogue, system, reply = texts[rating.item]
-        found.append(Rated(rating.rater, (system,), dialogue, rating.scores, hash_texts([reply])))
-    return found
+    return [
+        Rated(rating.rater, thing.systems, thing.id, rating.scores, hash_texts(thing.texts))
+        for rating in ratings
+        for thing in [things[rating.item]]
+    ]

@@ -22,18 +22,24 @@ Study = Annotated[Path, typer.Argument(help="Folder of the study.", metavar="DIR
 @app.command()
 def create(
     systems: Annotated[
-        list[Path], typer.Argument(help="A folder with predictions.jsonl for each system.", metavar="DIR…")
+        list[Path],
+        typer.Argument(help="For each system a folder with predictions.jsonl, or a file of talks.", metavar="DIR…"),
     ],
     output: Annotated[Path, typer.Option(help="Folder of the new study.")],
     raters: Annotated[int, typer.Option(help="People who rate (paper, section 3.3).")] = 3,
     samples: Annotated[int, typer.Option(help="Dialogues (paper, section 3.3).")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the sample and of the orders.")] = 0,
+    rubric: Annotated[
+        str, typer.Option(help="What is asked: cehs (replies; the paper's), cpsycoun (turns), pair, or a YAML file.")
+    ] = "cehs",
 ) -> None:
-    """Sample dialogues, blind and shuffle the replies for each rater, and print the raters' tokens, once."""
-    from .study import create_study
+    """Sample dialogues, blind and shuffle what is rated for each rater, and print the raters' tokens, once."""
+    from soulchat_trainer.evaluation.rubric import read_rubric
 
-    tokens = create_study(systems, raters, samples, seed, output)
-    typer.echo(f"{samples} dialogues x {len(systems)} systems = {samples * len(systems)} items for each rater")
+    from .study import RatingStudy, create_study
+
+    tokens = create_study(systems, raters, samples, seed, output, read_rubric(rubric))
+    typer.echo(f"{len(RatingStudy(output).rated_things())} items for each rater, of {samples} dialogues")
     for name, token in tokens.items():
         typer.echo(f"{name}: {token}")
     typer.echo(f"The tokens are kept nowhere else; `soulchat rate token {output} RATER` makes a new one.")
@@ -67,7 +73,7 @@ def export(
         str | None, typer.Option(help="Instead: this rater's items with their texts, to be filled in by hand.")
     ] = None,
 ) -> None:
-    """Write the ratings as CSV: rater, item, content, empathy, helpfulness, safety."""
+    """Write the ratings as CSV: rater, item, and a column for each aspect."""
     from .sheets import export_ratings, export_sheet
     from .study import RatingStudy
 
@@ -94,13 +100,15 @@ def gate(
     after: Annotated[str | None, typer.Option(help="That of the trained one; the run's folder by default.")] = None,
     source: Source = None,
 ) -> None:
-    """Write what raters say of a model before and after training into its card; exit code 3 where safety fell."""
+    """Write what was found of a model before and after training into its card; exit code 3 where safety fell.
+
+    DIR is a study of people, a judge's folder, or the output of `soulchat benchmark crisis`.
+    """
     from soulchat_trainer.evaluation.gate import EXIT_CODE
 
-    from .gate import add_ratings, describe_changes
-    from .judged import open_ratings
+    from .gate import add_changes_of, describe_changes
 
-    preferences = add_ratings(open_ratings(study, source or []), run, before, after or run.resolve().name)
+    preferences = add_changes_of(study, run, before, after or run.resolve().name, source or [])
     typer.echo(describe_changes(preferences))
     if preferences.fallen:
         raise typer.Exit(EXIT_CODE)

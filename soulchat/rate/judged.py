@@ -4,18 +4,17 @@ A judge that nobody compared with people prefers what it likes, so a folder with
 (`soulchat judge agree`) is refused. Its judge counts as one rater for each time that it was asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
-from soulchat_trainer.evaluation.items import read_items
+from soulchat_trainer.evaluation.items import Item, read_items
 from soulchat_trainer.evaluation.judge import JUDGED_FILE, REPORT_FILE, Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import Rubric
-from soulchatcorpus.dialogue import COUNSELLOR_CUE
 
 from .pair_rules import SAFETY
-from .replies import RatedReply, Ratings, read_ratings
+from .replies import Ratings, group_replies, list_pairs, read_ratings
 
 AGREEMENT_FILE = "agreement.json"
 
@@ -38,7 +37,7 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
         sources: folders with the systems' predictions.jsonl, as the judge had them.
 
     Raises:
-        ValueError: nobody has compared the judge with people; it judged no replies, or not their safety; a reply that
+        ValueError: nobody has compared the judge with people; it judged whole talks, or nobody's safety; a reply that
             was judged is not in the sources.
         OSError: a file is missing.
     """
@@ -49,42 +48,34 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
             f"{folder} was judged by {model} alone; allowed: with {AGREEMENT_FILE}, its agreement with people, which "
             "`soulchat judge agree` writes"
         )
-    if rubric.judged != "reply" or SAFETY not in {aspect.name for aspect in rubric.aspects}:
-        raise ValueError(f"{folder} was judged by {rubric.name}; allowed: a rubric of replies that asks for {SAFETY}")
+    if rubric.judged == "talk" or SAFETY not in {aspect.name for aspect in rubric.aspects}:
+        raise ValueError(f"{folder} was judged by {rubric.name}; allowed: a rubric of replies or pairs with {SAFETY}")
     if not sources:
         raise ValueError("source is not given; allowed with a judge's folder: the folders whose replies it judged")
     agreement = orjson.loads((folder / AGREEMENT_FILE).read_bytes())
     judge = f"judge {model}"
     return Ratings(
         folder,
-        _by_system(folder, rubric, sources),
+        group_replies(rubric, _scored(folder, rubric, sources)) if rubric.judged == "reply" else {},
         {aspect.name: aspect.question.en for aspect in rubric.aspects},
         judge,
         [{"name": judge, "qualification": f"a model, compared with people: {AGREEMENT_FILE}"}],
         agreement,
         f"**Judge and people**\n\n```json\n{orjson.dumps(agreement, option=orjson.OPT_INDENT_2).decode()}\n```",
+        list_pairs(rubric, _scored(folder, rubric, sources)) if rubric.judged == "pair" else (),
     )
 
 
-def _by_system(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> dict[str, list[RatedReply]]:
-    items = {(*item.systems, item.id): item for item in read_items(sources, "reply")}
-    scores: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+def _scored(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> Iterator[tuple[Item, dict[str, dict[str, int]]]]:
+    """What was judged, with its scores by the time and the order in which it was asked."""
+    items = {(*item.systems, item.id): item for item in read_items(sources, rubric.judged)}
+    scores: dict[tuple[str, ...], dict[str, dict[str, int]]] = {}
     for row in map(Asked.model_validate_json, (folder / JUDGED_FILE).read_bytes().splitlines()):
         if row.scores is None:
             continue
-        key = (row.systems[0], row.id)
+        key = (*row.systems, row.id)
         if key not in items or hash_texts(items[key].texts) != row.text:
-            raise ValueError(f"{key[0]} has no such reply to {row.id} as was judged; allowed: the same sources")
-        scores.setdefault(key, {})[f"judge-{row.repeat}"] = _shares(rubric, row.scores)
-    found: dict[str, list[RatedReply]] = {}
-    for key, given in scores.items():
-        dialogue = f"{items[key].history}\n{COUNSELLOR_CUE}"
-        found.setdefault(key[0], []).append(RatedReply(dialogue, items[key].texts[0], given))
-    return found
-
-
-def _shares(rubric: Rubric, scores: dict[str, int]) -> dict[str, float]:
-    return {
-        aspect.name: (scores[aspect.name] - aspect.minimum) / (aspect.maximum - aspect.minimum)
-        for aspect in rubric.aspects
-    }
+            who = " and ".join(row.systems)
+            raise ValueError(f"{who} has no such reply to {row.id} as was judged; allowed: the same sources")
+        scores.setdefault(key, {})[f"judge-{row.repeat}-{row.order}"] = row.scores
+    return ((items[key], given) for key, given in scores.items())

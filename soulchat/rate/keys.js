@@ -7,7 +7,8 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "ArrowLeft") document.querySelector("#back").click();
   else if (/^[0-9]$/.test(event.key)) {
     const open = [...document.querySelectorAll(".question")].find((question) => !question.querySelector("input:checked"));
-    open?.querySelectorAll("input[type=radio]")[Number(event.key)]?.click();
+    const labels = [...(open?.querySelectorAll("label") ?? [])];
+    labels.find((label) => label.textContent.trim().startsWith(event.key + " "))?.querySelector("input")?.click();
   } else return;
   event.preventDefault();
 });

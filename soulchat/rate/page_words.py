@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from soulchat_trainer.evaluation.rubric import Aspect, Judged, Rubric, Words
 from soulchatcorpus.care.help_lines import Language
 
 from ..web.help_box import render_help_box
-from .questions import ASPECTS
 
 # What docs/ratings.md asks of whoever invites raters: warned before they begin, free to stop, somebody to talk to.
 WARNING: dict[Language, str] = {
@@ -16,36 +16,79 @@ WARNING: dict[Language, str] = {
     "and grief. You may stop at any time: what you have saved is kept, and the same token continues where you "
     "stopped. If it troubles you, take a break, talk to somebody you trust, or reach one of the help lines below.",
 }
-LABELS: dict[Language, dict[str, dict[str, Any]]] = {
+_DOOR: dict[Language, dict[str, dict[str, Any]]] = {
     "zh": {
-        "title": {"value": "# 回复评分"},
         "warning": {"value": WARNING["zh"]},
         "help-lines": {"value": render_help_box("zh")},
         "token": {"label": "您的口令"},
         "qualification": {"label": "您的专业背景（将写入报告）"},
         "enter": {"value": "我已读完，开始或继续评分"},
-        "dialogue": {"label": "对话"},
-        "reply": {"label": "待评回复"},
         "back": {"value": "返回上一条"},
         "save": {"value": "保存并继续"},
-        "keys": {"value": "按键：0、1、2 回答下一个未答的问题；回车保存并继续；← 返回上一条。"},
-        **{a.name: {"label": f"{a.chinese}（0–{a.maximum}）", "info": a.asks_in_chinese} for a in ASPECTS},
+        "keys": {"value": "按键：选项前的数字回答下一个未答的问题；回车保存并继续；← 返回上一条。"},
     },
     "en": {
-        "title": {"value": "# Ratings of replies"},
         "warning": {"value": WARNING["en"]},
         "help-lines": {"value": render_help_box("en")},
         "token": {"label": "Your token"},
         "qualification": {"label": "Your qualification (appears in the report)"},
         "enter": {"value": "I have read this: start or continue"},
-        "dialogue": {"label": "Dialogue"},
-        "reply": {"label": "The reply to rate"},
         "back": {"value": "Back"},
         "save": {"value": "Save and continue"},
-        "keys": {"value": "Keys: 0, 1, 2 answer the next open question; Enter saves and continues; ← goes back."},
-        **{a.name: {"label": f"{a.english} (0–{a.maximum})", "info": a.asks} for a in ASPECTS},
+        "keys": {
+            "value": "Keys: the number before a choice answers the next open question; Enter saves and continues; "
+            "← goes back."
+        },
     },
 }
+# What stands above the dialogue, the text to rate, and the second of a pair.
+_SHOWN: dict[Judged, dict[Language, tuple[str, str, str]]] = {
+    "reply": {"zh": ("对话", "待评回复", ""), "en": ("Dialogue", "The reply to rate", "")},
+    "talk": {"zh": ("待评对话", "", ""), "en": ("The conversation to rate", "", "")},
+    "pair": {"zh": ("此前的对话", "甲", "乙"), "en": ("What was said before", "The first", "The second")},
+}
+
+
+def make_labels(rubric: Rubric) -> dict[Language, dict[str, dict[str, Any]]]:
+    """The words of the page's components in both languages, with a rubric's questions."""
+    return {language: _labels(rubric, language) for language in ("zh", "en")}
+
+
+def _labels(rubric: Rubric, language: Language) -> dict[str, dict[str, Any]]:
+    dialogue, text, second = _SHOWN[rubric.judged][language]
+    return {
+        "title": {"value": f"# {pick(rubric.title, language)}"},
+        **_DOOR[language],
+        "dialogue": {"label": dialogue},
+        "reply": {"label": text},
+        "second": {"label": second},
+        **{
+            question_id(aspect): {
+                "label": pick(aspect.title, language),
+                "info": pick(aspect.question, language),
+                "choices": list_choices(aspect, language),
+            }
+            for aspect in rubric.aspects
+        },
+    }
+
+
+def question_id(aspect: Aspect) -> str:
+    """Of a question's component on the page: no aspect's name is another component's."""
+    return f"question-{aspect.name}"
+
+
+def list_choices(aspect: Aspect, language: Language) -> list[tuple[str, int]]:
+    """Each point with what it means, behind the digit that chooses it: the point itself, or its place from 1 on."""
+    shift = 0 if aspect.minimum >= 0 else 1 - aspect.minimum
+    return [(f"{point + shift} {pick(aspect.scale[point], language)}", point) for point in aspect.values]
+
+
+def pick(words: Words, language: Language) -> str:
+    """A text in the reader's language."""
+    return words.zh if language == "zh" else words.en
+
+
 TEXTS: dict[Language, dict[str, str]] = {
     "zh": {
         "done": "全部评完，评分已保存。谢谢！现在可以关闭此页。",

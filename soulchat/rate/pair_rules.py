@@ -4,10 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .questions import ASPECTS
-
 SAFETY = "safety"
-COMPARED = [aspect.name for aspect in ASPECTS if aspect.name != SAFETY]
 
 
 class PairRules(BaseModel):
@@ -16,7 +13,9 @@ class PairRules(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     form: Literal["pairs", "judged"] = Field("pairs", description="pairs for dpo and orpo, judged replies for kto.")
-    aspects: list[str] = Field(COMPARED, description="What replies are compared by: the mean of these, each 0 to 1.")
+    aspects: list[str] = Field(
+        [], description="What replies are compared by, the mean of these, each 0 to 1; all but safety by default."
+    )
     least_safety: float = Field(
         1.0, ge=0, le=1, description="Mean safety that a chosen reply has at least; 1: nobody calls it unsafe."
     )

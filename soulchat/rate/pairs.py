@@ -6,12 +6,12 @@ told in the card beside the file with what people were asked and how far they ag
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, TypeAlias
 
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.dialogue import parse
@@ -20,7 +20,7 @@ from soulchatcorpus.reading.pairs import MIN_ROWS, Judged, Pair
 from soulchatcorpus.turns import find_opening
 
 from .pair_rules import SAFETY, PairRules
-from .replies import RatedReply, Ratings
+from .replies import RatedPair, RatedReply, Ratings
 
 CARD_SUFFIX, NUMBERS_SUFFIX = ".md", ".json"
 
@@ -41,41 +41,65 @@ class Preferences:
     left_out: Counter[str]
 
 
+Compared: TypeAlias = tuple[float, str, str] | str  # difference, chosen and rejected reply; or why there is no pair
+
+
 def find_pairs(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
     """The pairs of replies that raters tell apart, each dialogue's in the order of their difference."""
+    by_dialogue: dict[str, list[RatedReply]] = {}
+    for reply in replies:
+        by_dialogue.setdefault(reply.dialogue, []).append(reply)
+    compared = (
+        (dialogue, _compare(first, second, rules))
+        for dialogue, found in by_dialogue.items()
+        for first, second in combinations(found, 2)
+    )
+    return _keep(compared, rules)
+
+
+def find_compared(pairs: Sequence[RatedPair], rules: PairRules) -> Preferences:
+    """The same of replies that raters compared themselves."""
+    return _keep(((pair.dialogue, _compare_votes(pair, rules)) for pair in pairs), rules)
+
+
+def _keep(compared: Iterable[tuple[str, Compared]], rules: PairRules) -> Preferences:
     left_out: Counter[str] = Counter()
+    found: dict[str, list[tuple[float, Pair]]] = {}
+    for dialogue, result in compared:
+        if isinstance(result, str):
+            left_out[result] += 1
+            continue
+        difference, chosen, rejected = result
+        found.setdefault(dialogue, []).append((difference, Pair(parse(dialogue), chosen, rejected)))
     rows: list[Pair] = []
-    for dialogue, found in _by_dialogue(replies).items():
-        pairs: list[tuple[float, Pair]] = []
-        for first, second in combinations(found, 2):
-            compared = _compare(first, second, rules)
-            if isinstance(compared, str):
-                left_out[compared] += 1
-                continue
-            difference, chosen, rejected = compared
-            pairs.append((difference, Pair(parse(dialogue), chosen.text, rejected.text)))
+    for pairs in found.values():
         pairs.sort(key=lambda pair: -pair[0])
         left_out["beyond"] += len(pairs[rules.most_pairs :])
         rows += [pair for _, pair in pairs[: rules.most_pairs]]
     return Preferences(rows, left_out)
 
 
-def _by_dialogue(replies: Sequence[RatedReply]) -> dict[str, list[RatedReply]]:
-    found: dict[str, list[RatedReply]] = {}
-    for reply in replies:
-        found.setdefault(reply.dialogue, []).append(reply)
-    return found
+def _compare_votes(pair: RatedPair, rules: PairRules) -> Compared:
+    if mean(pair.safety.values()) < rules.least_safety:
+        return "unsafe"
+    if pair.first.strip() == pair.second.strip():
+        return "same"
+    vote = mean(pair.votes.values())
+    if abs(vote) < rules.least_difference:
+        return "tie"
+    if mean(other * vote < 0 for other in pair.votes.values()) > rules.most_against:
+        return "disagreement"
+    return abs(vote), *((pair.second, pair.first) if vote > 0 else (pair.first, pair.second))
 
 
-def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> tuple[float, RatedReply, RatedReply] | str:
-    """Difference, chosen and rejected reply; or why the two make no pair."""
+def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> Compared:
     safe = [_is_safe(reply, rules) for reply in (first, second)]
     if not any(safe):
         return "unsafe"
     if first.text.strip() == second.text.strip():
         return "same"
     if not all(safe):
-        return 1.0, *((first, second) if safe[0] else (second, first))
+        return 1.0, *((first.text, second.text) if safe[0] else (second.text, first.text))
     difference = first.average(rules.aspects) - second.average(rules.aspects)
     if difference < 0:
         first, second, difference = second, first, -difference
@@ -85,11 +109,13 @@ def _compare(first: RatedReply, second: RatedReply, rules: PairRules) -> tuple[f
     against = [first.of(rater, rules.aspects) < second.of(rater, rules.aspects) for rater in both]
     if not both or mean(against) > rules.most_against:
         return "disagreement"
-    return difference, first, second
+    return difference, first.text, second.text
 
 
 def _is_safe(reply: RatedReply, rules: PairRules) -> bool:
-    return reply.average([SAFETY]) >= rules.least_safety
+    """A rubric that does not ask for safety calls nothing unsafe."""
+    given = [scores[SAFETY] for scores in reply.scores.values() if SAFETY in scores]
+    return not given or mean(given) >= rules.least_safety
 
 
 def find_judged(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
@@ -113,24 +139,23 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
     Raises:
         ValueError: an aspect is none that was asked for, or nothing is told apart.
     """
-    allowed = [aspect for aspect in ratings.asked if aspect != SAFETY]
-    unknown = [aspect for aspect in rules.aspects if aspect not in allowed]
-    if unknown or not rules.aspects:
-        raise ValueError(f"aspects is {', '.join(unknown) or 'empty'}; allowed: {', '.join(allowed)}")
     replies = ratings.replies
-    found = (find_judged if rules.form == "judged" else find_pairs)(replies, rules)
+    found = _find(ratings, rules)
     if not found.rows:
         raise ValueError(f"{ratings.folder} has no preferences by these rules: {_told(found.left_out)}")
+    compared = rules.aspects or [aspect for aspect in ratings.asked if aspect != SAFETY]
+    asked = ratings.asked if ratings.pairs else (*compared, SAFETY)
+    dialogues = {reply.dialogue for reply in replies} | {pair.dialogue for pair in ratings.pairs}
     numbers = {
         "form": rules.form,
         "rows": len(found.rows),
-        "dialogues": len({reply.dialogue for reply in replies}),
+        "dialogues": len(dialogues),
         "openings": len({find_opening(row.prompt) for row in found.rows}),
-        "rated_replies": len(replies),
+        "rated_replies": len(replies) + 2 * len(ratings.pairs),
         "unsafe_replies": sum(not _is_safe(reply, rules) for reply in replies),
         "left_out": dict(found.left_out),
-        "rules": rules.model_dump(exclude={"form"}),
-        "asked": {name: question for name, question in ratings.asked.items() if name in (*rules.aspects, SAFETY)},
+        "rules": rules.model_dump(exclude={"form"}) | {"aspects": compared},
+        "asked": {name: question for name, question in ratings.asked.items() if name in asked},
         "judged_by": ratings.judged_by,
         "raters": ratings.raters,
         "agreement": ratings.agreement,
@@ -139,6 +164,19 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
     write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
     write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers, ratings.agreement_told) + "\n")
     return numbers
+
+
+def _find(ratings: Ratings, rules: PairRules) -> Preferences:
+    """Raises ValueError for an aspect that nobody asked for, and for judged replies where replies were compared."""
+    if ratings.pairs:
+        if rules.form == "judged":
+            raise ValueError(f"form is judged; allowed for {ratings.folder}: pairs, since its replies were compared")
+        return find_compared(ratings.pairs, rules)
+    allowed = [aspect for aspect in ratings.asked if aspect != SAFETY]
+    unknown = [aspect for aspect in rules.aspects if aspect not in allowed]
+    if unknown:
+        raise ValueError(f"aspects is {', '.join(unknown)}; allowed: {', '.join(allowed)}")
+    return (find_judged if rules.form == "judged" else find_pairs)(ratings.replies, rules)
 
 
 def describe(numbers: dict[str, Any]) -> str:

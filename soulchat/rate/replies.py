@@ -1,16 +1,19 @@
 """Replies with what was said of them, by people or by a judge: what preferences are made of, and the gate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from .questions import ASPECTS
+from soulchat_trainer.evaluation.items import Item
+from soulchat_trainer.evaluation.rubric import Rubric
+from soulchatcorpus.dialogue import COUNSELLOR_CUE
+
+from .pair_rules import SAFETY
 from .report import PAY, render_agreement, report_ratings
 from .study import RatingStudy
 
-MAXIMA = {aspect.name: aspect.maximum for aspect in ASPECTS}
 RATERS = "raters"
 
 
@@ -29,8 +32,9 @@ class RatedReply:
     scores: dict[str, dict[str, float]]
 
     def of(self, rater: str, aspects: Sequence[str]) -> float:
-        """A rater's mean over aspects."""
-        return mean(self.scores[rater][aspect] for aspect in aspects)
+        """A rater's mean over aspects, over all but safety where none is named."""
+        given = self.scores[rater]
+        return mean(given[aspect] for aspect in aspects or [name for name in given if name != SAFETY])
 
     def average(self, aspects: Sequence[str]) -> float:
         """The mean over raters and aspects."""
@@ -38,12 +42,30 @@ class RatedReply:
 
 
 @dataclass(frozen=True, slots=True)
+class RatedPair:
+    """Two replies that were compared.
+
+    Attributes:
+        dialogue: the conversation so far, in the paper's form.
+        first, second: the replies.
+        votes: by rater, from -1, the first is better, to 1, the second is.
+        safety: by rater, from 0 to 1: whether the better one is safe.
+    """
+
+    dialogue: str
+    first: str
+    second: str
+    votes: dict[str, float]
+    safety: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Ratings:
-    """Rated replies, and by whom and how.
+    """Rated replies or pairs of them, and by whom and how.
 
     Attributes:
         folder: of the study or of the judge.
-        by_system: the replies, by the system that wrote them.
+        by_system: the replies, by the system that wrote them; `pairs`: those that were compared instead.
         asked: the question of each aspect.
         judged_by: raters, or which judge.
         raters: their names and qualifications.
@@ -57,6 +79,7 @@ class Ratings:
     raters: list[dict[str, str]]
     agreement: dict[str, Any]
     agreement_told: str
+    pairs: Sequence[RatedPair] = ()
 
     @property
     def replies(self) -> list[RatedReply]:
@@ -64,36 +87,68 @@ class Ratings:
         return [reply for replies in self.by_system.values() for reply in replies]
 
 
+# What was rated, and its scores by rater.
+Scored = Iterable[tuple[Item, dict[str, dict[str, int]]]]
+
+
 def read_ratings(folder: Path) -> Ratings:
     """The ratings of a study of people.
 
     Raises:
-        ValueError: nothing is rated yet.
+        ValueError: nothing is rated yet, or whole talks are.
         OSError: there is no study.
     """
     study = RatingStudy(folder)
+    rubric = study.rubric
+    if rubric.judged == "talk":
+        raise ValueError(f"{folder} has ratings of whole talks; allowed: a study of replies or pairs")
     report = report_ratings(study, PAY)
+    scores: dict[int, dict[str, dict[str, int]]] = {}
+    for rating in study.ratings():
+        scores.setdefault(rating.item, {})[rating.rater] = rating.scores
+    things = study.rated_things()
+    scored = [(things[number], given) for number, given in sorted(scores.items())]
     return Ratings(
         folder,
-        _by_system(study),
-        {aspect.name: aspect.asks for aspect in ASPECTS},
+        group_replies(rubric, scored) if rubric.judged == "reply" else {},
+        {aspect.name: aspect.question.en for aspect in rubric.aspects},
         RATERS,
         [{"name": rater["name"], "qualification": rater["qualification"]} for rater in report["raters"]],
         report["agreement"],
-        render_agreement(report["agreement"]),
+        render_agreement(report["agreement"], rubric),
+        list_pairs(rubric, scored) if rubric.judged == "pair" else (),
     )
 
 
-def _by_system(study: RatingStudy) -> dict[str, list[RatedReply]]:
-    items = {item.number: item for rater in study.raters() for item in study.items(rater.name)}
-    scores: dict[int, dict[str, dict[str, float]]] = {}
-    systems: dict[int, str] = {}
-    for rating in study.ratings():
-        shares = {name: score / MAXIMA[name] for name, score in rating.scores.items()}
-        scores.setdefault(rating.item, {})[rating.rater] = shares
-        systems[rating.item] = rating.system
+def group_replies(rubric: Rubric, scored: Scored) -> dict[str, list[RatedReply]]:
+    """Rated replies by the system that wrote them."""
     found: dict[str, list[RatedReply]] = {}
-    for number, given in sorted(scores.items()):
-        item = items[number]
-        found.setdefault(systems[number], []).append(RatedReply(item.dialogue, item.reply, given))
+    for item, given in scored:
+        scores = {rater: _shares(rubric, each) for rater, each in given.items()}
+        found.setdefault(item.systems[0], []).append(RatedReply(_dialogue(item), item.texts[0], scores))
     return found
+
+
+def list_pairs(rubric: Rubric, scored: Scored) -> list[RatedPair]:
+    """Compared pairs; where a rubric does not ask whether one is safe, they are."""
+    comparing = [aspect for aspect in rubric.aspects if rubric.is_comparison(aspect)]
+    found = []
+    for item, given in scored:
+        votes = {
+            rater: mean(each[aspect.name] / aspect.maximum for aspect in comparing) for rater, each in given.items()
+        }
+        safety = {rater: _shares(rubric, each).get(SAFETY, 1.0) for rater, each in given.items()}
+        first, second = item.texts
+        found.append(RatedPair(_dialogue(item), first, second, votes, safety))
+    return found
+
+
+def _dialogue(item: Item) -> str:
+    return f"{item.history}\n{COUNSELLOR_CUE}"
+
+
+def _shares(rubric: Rubric, scores: dict[str, int]) -> dict[str, float]:
+    return {
+        aspect.name: (scores[aspect.name] - aspect.minimum) / (aspect.maximum - aspect.minimum)
+        for aspect in rubric.aspects
+    }

@@ -12,19 +12,19 @@ from typing import Any
 from soulchatcorpus.files import write_text
 from soulchatcorpus.reading.text import decode
 
-from .questions import ASPECTS
-from .study import RatingStudy
+from .study import Item, RatingStudy
 
-SCORES = tuple(aspect.name for aspect in ASPECTS)
+# Beside them a sheet has what is rated: the dialogue with the reply or the talk, of a pair both sides.
+TEXTS = {"reply": ("dialogue", "reply"), "talk": ("talk",), "pair": ("dialogue", "first", "second")}
 FORMULAS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # what begins one in Excel, LibreOffice or WPS
-COLUMNS = ("rater", "item", *SCORES)
 
 
 def export_ratings(study: RatingStudy, path: Path) -> int:
-    """Write all ratings, a line each; returns their number."""
-    ratings = study.ratings()
-    _write(path, COLUMNS, [[rating.rater, rating.item, *rating.scores.values()] for rating in ratings])
-    return len(ratings)
+    """Write all ratings as their raters gave them, a line each; returns their number."""
+    given = [(rater.name, item) for rater in study.raters() for item in study.items(rater.name) if item.scores]
+    given.sort(key=lambda row: (row[0], row[1].number))
+    _write(path, _columns(study), [[rater, item.number, *(item.scores or {}).values()] for rater, item in given])
+    return len(given)
 
 
 def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
@@ -39,14 +39,26 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     if rater not in names:
         raise ValueError(f"rater is {rater!r}; allowed: {', '.join(names)}")
     items = study.items(rater)
-    blank = dict.fromkeys(SCORES, "")
-    lines = [[rater, item.number, *(item.scores or blank).values(), item.dialogue, item.reply] for item in items]
-    _write(path, (*COLUMNS, "dialogue", "reply"), lines, start="\ufeff")
+    blank = dict.fromkeys(_scores(study), "")
+    lines = [[rater, item.number, *(item.scores or blank).values(), *_texts(study, item)] for item in items]
+    _write(path, (*_columns(study), *TEXTS[study.rubric.judged]), lines, start="\ufeff")
     return len(items)
 
 
+def _texts(study: RatingStudy, item: Item) -> tuple[str, ...]:
+    return item.texts if study.rubric.judged == "talk" else (item.history, *item.texts)
+
+
+def _scores(study: RatingStudy) -> tuple[str, ...]:
+    return tuple(aspect.name for aspect in study.rubric.aspects)
+
+
+def _columns(study: RatingStudy) -> tuple[str, ...]:
+    return ("rater", "item", *_scores(study))
+
+
 def import_ratings(study: RatingStudy, path: Path) -> int:
-    """Save all ratings of a CSV with the columns rater, item, content, empathy, helpfulness, safety (and any others).
+    """Save all ratings of a CSV with the columns rater, item, and one for each aspect of the rubric (and any others).
 
     It is UTF-8 or UTF-16 with or without a byte-order mark, or GBK, as Excel writes them. Lines without any score are
     not rated yet and are left out. Returns how many were saved.
@@ -55,31 +67,32 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
         OSError: the file cannot be read.
         ValueError: it is no such CSV; names the line. Then nothing is saved.
     """
+    columns, names = _columns(study), _scores(study)
     try:
         text = decode(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is {error}") from None
     try:
         lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        missing = [column for column in COLUMNS if column not in (lines.fieldnames or ())]
+        missing = [column for column in columns if column not in (lines.fieldnames or ())]
         if missing:
-            raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(COLUMNS)}")
+            raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(columns)}")
         rows = [(lines.line_num, row) for row in lines]
     except csv.Error as error:
-        raise ValueError(f"{path} is no CSV file ({error}); allowed: a CSV with {', '.join(COLUMNS)}") from None
+        raise ValueError(f"{path} is no CSV file ({error}); allowed: a CSV with {', '.join(columns)}") from None
     ratings = {}
     for number, row in rows:
-        if not any((row[column] or "").strip() for column in SCORES):
+        if not any((row[column] or "").strip() for column in names):
             continue
         try:
-            item, *scores = (int(row[column] or "") for column in COLUMNS[1:])
+            item, *scores = (int(row[column] or "") for column in columns[1:])
         except ValueError:
-            found = ", ".join(f"{column} {row[column]!r}" for column in COLUMNS[1:])
+            found = ", ".join(f"{column} {row[column]!r}" for column in columns[1:])
             raise ValueError(f"{path}, line {number}: {found}; allowed: whole numbers") from None
         rater = _typed(row["rater"])
         if (rater, item) in ratings:
             raise ValueError(f"{path}, line {number}: {rater} rated item {item} twice; allowed: once")
-        ratings[rater, item] = dict(zip(SCORES, scores, strict=True))
+        ratings[rater, item] = dict(zip(names, scores, strict=True))
     try:
         study.save_all([(*key, scores) for key, scores in ratings.items()])
     except ValueError as error:

@@ -1,7 +1,8 @@
 """A study of ratings by people: what is rated, by whom, in which order, and the scores, in one SQLite file.
 
-Nobody who rates learns which system wrote a reply: items have numbers that say nothing, and every rater sees them in
-an order of their own (paper, section 3.3: three experts, 100 dialogues).
+Nobody who rates learns which system wrote what: items have numbers that say nothing, and every rater sees them, and
+the two sides of a pair, in an order of their own (paper, section 3.3: three experts, 100 dialogues).
+What is asked is a rubric's: of replies, of whole talks, or of pairs of either.
 """
 
 import hashlib
@@ -15,31 +16,28 @@ from pathlib import Path
 import orjson
 
 import soulchat_metrics
-from hub_cards.predictions import PREDICTIONS_FILE, Prediction, read_predictions
+from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import RESULTS_FILE, read_results
-from soulchatcorpus import render_prompt
+from soulchat_trainer.evaluation import items as evaluation
+from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.files import replacing, transaction
-
-from .questions import ASPECTS, check_scores
 
 STUDY_FILE = "ratings.sqlite"
 RATERS = 3  # paper, section 3.3
 
-_SCORE_COLUMNS = ", ".join(f"{a.name} INTEGER NOT NULL CHECK ({a.name} BETWEEN 0 AND {a.maximum})" for a in ASPECTS)
-_CORRECTION = (
-    f"ON CONFLICT DO UPDATE SET {', '.join(f'{a.name} = excluded.{a.name}' for a in ASPECTS)},"
-    " seconds = seconds + excluded.seconds"
-)
-_TABLES = f"""
-CREATE TABLE study (seed INTEGER NOT NULL, samples INTEGER NOT NULL);
-CREATE TABLE system (name TEXT PRIMARY KEY, scores TEXT NOT NULL);
-CREATE TABLE dialogue (id TEXT PRIMARY KEY, prompt TEXT NOT NULL);
+_TABLES = """
+CREATE TABLE study (seed INTEGER NOT NULL, samples INTEGER NOT NULL, rubric TEXT NOT NULL);
+CREATE TABLE system (name TEXT PRIMARY KEY, scores TEXT);
 CREATE TABLE item (
     number INTEGER PRIMARY KEY,
-    dialogue TEXT NOT NULL REFERENCES dialogue,
+    id TEXT NOT NULL,
+    talk TEXT NOT NULL,
+    history TEXT NOT NULL,
     system TEXT NOT NULL REFERENCES system,
-    reply TEXT NOT NULL,
-    UNIQUE (dialogue, system)
+    text TEXT NOT NULL,
+    other_system TEXT REFERENCES system,
+    other_text TEXT,
+    UNIQUE (id, system, other_system)
 );
 CREATE TABLE rater (
     name TEXT PRIMARY KEY, token_sha256 TEXT NOT NULL UNIQUE, qualification TEXT NOT NULL DEFAULT '', window TEXT
@@ -48,13 +46,14 @@ CREATE TABLE assignment (
     rater TEXT NOT NULL REFERENCES rater,
     position INTEGER NOT NULL,
     item INTEGER NOT NULL REFERENCES item,
+    turned INTEGER NOT NULL,
     PRIMARY KEY (rater, position),
     UNIQUE (rater, item)
 );
 CREATE TABLE rating (
     rater TEXT NOT NULL,
     item INTEGER NOT NULL,
-    {_SCORE_COLUMNS},
+    {score_columns},
     seconds REAL,
     PRIMARY KEY (rater, item),
     FOREIGN KEY (rater, item) REFERENCES assignment (rater, item)
@@ -72,32 +71,43 @@ class ClosedWindow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a rater sees: a dialogue and one reply to it.
+    """What a rater sees.
 
     Attributes:
         number: the item's, which says nothing of the system.
         position: its place in this rater's order, from 0.
-        dialogue: the conversation so far, as the systems had it.
-        reply: one system's.
-        scores: by aspect, as rated before; None where not.
+        history: what was said before, as the systems had it; empty where whole talks are rated.
+        texts: the reply or the talk; of a pair both, in this rater's order of the two.
+        scores: by aspect, as this rater gave them before; None where not.
     """
 
     number: int
     position: int
-    dialogue: str
-    reply: str
+    history: str
+    texts: tuple[str, ...]
     scores: dict[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One rater's scores of one item, with what a report needs of it; `seconds` is None where it was not measured."""
+    """One rater's scores of one item, with what a report needs of it.
+
+    Attributes:
+        rater, item: whose, of which number.
+        systems: whose text it is; of a pair both, as the item has them.
+        scores: by aspect, of a pair for the systems in this order.
+        seconds: None where it was not measured.
+        position: the item's place in the rater's order.
+        turned: True where the rater saw the second of a pair first.
+    """
 
     rater: str
     item: int
-    system: str
+    systems: tuple[str, ...]
     scores: dict[str, int]
     seconds: float | None
+    position: int
+    turned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,92 +120,135 @@ class Rater:
     assigned: int
 
 
-def create_study(folders: Sequence[Path], raters: int, samples: int, seed: int, output: Path) -> dict[str, str]:
-    """Sample dialogues, blind and shuffle the systems' replies, and write a new study.
+def create_study(
+    sources: Sequence[Path], raters: int, samples: int, seed: int, output: Path, rubric: Rubric
+) -> dict[str, str]:
+    """Make a study of what systems said.
 
     Args:
-        folders: one for each system, with a predictions.jsonl; the folder's name is the system's.
+        sources: one for each system, as `evaluation.items.read_items` takes them; the folder's name is the system's.
         raters: how many people rate all items.
-        samples: dialogues.
+        samples: dialogues. Of whole talks of systems that share no dialogue, so many of each.
         seed: of the sample and of the orders.
         output: folder of the study; it must not hold one yet.
+        rubric: what is asked.
 
     Returns:
         Each rater's token, by name. Only its hash is kept.
 
     Raises:
-        OSError: a folder has no predictions.jsonl, or the study is there already or cannot be written.
+        OSError: a source is not there, or the study is there already or cannot be written.
         ValueError: the systems did not answer the same dialogues, or there are fewer than asked for; a
             predictions.jsonl lacks rows that the results.json beside it counts.
     """
-    systems = _read_systems(folders)
     if raters < 1:
         raise ValueError(f"raters is {raters}; allowed: 1 or more (the paper has {RATERS})")
-    first = next(iter(systems.values()))
-    if not 1 <= samples <= len(first):
-        raise ValueError(f"samples is {samples}; allowed: 1 to {len(first)}, the dialogues that the systems answered")
     path = output / STUDY_FILE
     if path.exists():
         raise FileExistsError(f"{path} exists; allowed: a new folder, since a study is never overwritten")
     generator = random.Random(seed)
-    chosen = generator.sample(sorted(first), samples)
-    items = [(dialogue, system) for dialogue in chosen for system in systems]
+    for source in sources:
+        _check_whole(source)
+    items = _sample(evaluation.read_items(sources, rubric.judged), samples, generator)
     generator.shuffle(items)
     tokens = {f"rater-{number}": secrets.token_urlsafe(16) for number in range(1, raters + 1)}
 
     with replacing(path) as file, transaction(Path(file.name)) as database:
-        database.executescript(_TABLES)
-        database.execute("INSERT INTO study VALUES (?, ?)", (seed, samples))
-        database.executemany("INSERT INTO system VALUES (?, ?)", [(name, _score(systems[name])) for name in systems])
-        database.executemany("INSERT INTO dialogue VALUES (?, ?)", [(id_, _prompt(first[id_])) for id_ in chosen])
+        database.executescript(_TABLES.format(score_columns=_score_columns(rubric)))
+        database.execute("INSERT INTO study VALUES (?, ?, ?)", (seed, samples, rubric.model_dump_json()))
+        database.executemany("INSERT INTO system VALUES (?, ?)", _automatic(sources))
         database.executemany(
-            "INSERT INTO item VALUES (?, ?, ?, ?)",
-            [(n, *item, systems[item[1]][item[0]].prediction) for n, item in enumerate(items, start=1)],
+            "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (n, item.id, item.talk, item.history, *_sides(item.systems[0], item.texts[0], item))
+                for n, item in enumerate(items, start=1)
+            ],
         )
         for name, token in tokens.items():
             order = generator.sample(range(1, len(items) + 1), len(items))
+            turned = [rubric.judged == "pair" and generator.random() < 0.5 for _ in order]
             database.execute("INSERT INTO rater (name, token_sha256) VALUES (?, ?)", (name, _hash(token)))
-            database.executemany("INSERT INTO assignment VALUES (?, ?, ?)", [(name, *row) for row in enumerate(order)])
+            database.executemany(
+                "INSERT INTO assignment VALUES (?, ?, ?, ?)",
+                [(name, position, *row) for position, row in enumerate(zip(order, turned, strict=True))],
+            )
     return tokens
 
 
-def _read_systems(folders: Sequence[Path]) -> dict[str, dict[str, Prediction]]:
-    names = [folder.resolve().name for folder in folders]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"the systems' folders are named {', '.join(names)}; allowed: one or more, each name once")
-    systems = {name: _read_answers(folder) for name, folder in zip(names, folders, strict=True)}
-    (first_name, first), *others = systems.items()
+def _score_columns(rubric: Rubric) -> str:
+    return ", ".join(
+        f'"{a.name}" INTEGER NOT NULL CHECK ("{a.name}" BETWEEN {a.minimum} AND {a.maximum})' for a in rubric.aspects
+    )
+
+
+def _sides(system: str, text: str, item: evaluation.Item) -> tuple[str | None, ...]:
+    others = (item.systems[1], item.texts[1]) if len(item.systems) == 2 else (None, None)
+    return system, text, *others
+
+
+def _sample(items: Sequence[evaluation.Item], samples: int, generator: random.Random) -> list[evaluation.Item]:
+    """The items of as many dialogues: the same of all systems, or of each its own where they share none at all."""
+    by_systems: dict[tuple[str, ...], dict[str, evaluation.Item]] = {}
+    for item in items:
+        by_systems.setdefault(item.systems, {})[item.id] = item
+    (first_name, first), *others = by_systems.items()
+    chosen: list[evaluation.Item] = []
+    if len(items[0].systems) == 1 and not items[0].history and all(first.keys().isdisjoint(o) for _, o in others):
+        for found in by_systems.values():
+            _check_samples(samples, len(found))
+            chosen += [found[id_] for id_ in generator.sample(sorted(found), samples)]
+        return chosen
     for name, rows in others:
-        unshared = sorted(first.keys() ^ rows.keys())
-        if unshared:
-            raise ValueError(
-                f"{first_name} and {name} did not answer the same dialogues: {len(unshared)} ids are in one only, "
-                f"for example {unshared[0]}"
-            )
-        other_prompt = next((id_ for id_ in first if first[id_].messages != rows[id_].messages), None)
-        if other_prompt is not None:
-            raise ValueError(f"{first_name} and {name} were asked different things under the id {other_prompt}")
-    return systems
+        _check_same(first_name, first, name, rows)
+    _check_samples(samples, len(first))
+    ids = generator.sample(sorted(first), samples)
+    return [found[id_] for id_ in ids for found in by_systems.values()]
 
 
-def _prompt(row: Prediction) -> str:
-    return render_prompt([message for message in row.messages if message["role"] != "system"])
+def _check_samples(samples: int, number: int) -> None:
+    if not 1 <= samples <= number:
+        raise ValueError(f"samples is {samples}; allowed: 1 to {number}, the dialogues that the systems answered")
 
 
-def _read_answers(folder: Path) -> dict[str, Prediction]:
-    path, results = folder / PREDICTIONS_FILE, folder / RESULTS_FILE
-    rows = {row.id: row for row in read_predictions(path)}
-    if results.is_file():
+def _check_same(
+    first_systems: tuple[str, ...],
+    first: Mapping[str, evaluation.Item],
+    systems: tuple[str, ...],
+    rows: Mapping[str, evaluation.Item],
+) -> None:
+    one, other = " and ".join(first_systems), " and ".join(systems)
+    unshared = sorted(first.keys() ^ rows.keys())
+    if unshared:
+        raise ValueError(
+            f"{one} and {other} did not answer the same dialogues: {len(unshared)} ids are in one only, "
+            f"for example {unshared[0]}"
+        )
+    different = next((id_ for id_ in first if first[id_].history != rows[id_].history), None)
+    if different is not None:
+        raise ValueError(f"{one} and {other} were asked different things under the id {different}")
+
+
+def _check_whole(source: Path) -> None:
+    """Raises ValueError where predictions are fewer than the results beside them count."""
+    path, results = source / PREDICTIONS_FILE, source / RESULTS_FILE
+    if path.is_file() and results.is_file():
+        rows = len({row.id for row in read_predictions(path)})
         samples = max((system.samples or 0 for system in read_results(results).systems), default=0)
-        if len(rows) < samples:
-            raise ValueError(f"{path} has {len(rows)} rows, {RESULTS_FILE} says {samples}: ids are missing")
-    return rows
+        if rows < samples:
+            raise ValueError(f"{path} has {rows} rows, {RESULTS_FILE} says {samples}: ids are missing")
 
 
-def _score(rows: dict[str, Prediction]) -> str:
-    """The automatic half of Table 1 on all that the system answered, as JSON."""
-    texts = [row.prediction for row in rows.values()], [row.reference for row in rows.values()]
-    return orjson.dumps({**soulchat_metrics.score(*texts), "samples": len(rows)}).decode()
+def _automatic(sources: Sequence[Path]) -> list[tuple[str, str | None]]:
+    """Each system, with the automatic half of Table 1 on all that it answered (JSON) where there are references."""
+    systems: list[tuple[str, str | None]] = []
+    for name, source in evaluation.named_sources(sources).items():
+        scores = None
+        if (source / PREDICTIONS_FILE).is_file():
+            rows = read_predictions(source / PREDICTIONS_FILE)
+            found = soulchat_metrics.score([row.prediction for row in rows], [row.reference for row in rows])
+            scores = orjson.dumps({**found, "samples": len(rows)}).decode()
+        systems.append((name, scores))
+    return systems
 
 
 def _hash(token: str) -> str:
@@ -205,16 +258,24 @@ def _hash(token: str) -> str:
 class RatingStudy:
     """An existing study. Every call is one transaction, so that whatever was saved stays saved.
 
+    Attributes:
+        path: its file.
+        rubric: what is asked.
+
     Every method raises OSError where the file cannot be read or written, or is no study.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises FileNotFoundError where the folder holds no study."""
+        """Raises FileNotFoundError where the folder holds no study, OSError where its file is another one."""
         self.path = folder / STUDY_FILE
         if not self.path.is_file():
             raise FileNotFoundError(
                 f"{self.path} does not exist; allowed: the folder of a study, as `soulchat rate create` makes it"
             )
+
+        with transaction(self.path) as database:
+            row = database.execute("SELECT rubric FROM study").fetchone()
+        self.rubric = Rubric.model_validate_json(row["rubric"])
 
     def renew_token(self, rater: str) -> str:
         """A new token for a rater who lost theirs; the old one ends. Raises ValueError where no rater has the name."""
@@ -261,13 +322,13 @@ class RatingStudy:
     def items(self, rater: str) -> list[Item]:
         """A rater's items in their order."""
         with transaction(self.path) as database:
-            return _items(database, rater)
+            return self._items(database, rater)
 
     def items_in_window(self, rater: str, window: str) -> list[Item]:
         """The same for the page. Raises ClosedWindow where the rater opened another since, or has a new token."""
         with transaction(self.path) as database:
             _check_window(database, rater, window)
-            return _items(database, rater)
+            return self._items(database, rater)
 
     def save_from_window(
         self, rater: str, window: str, item: int, scores: Mapping[str, int | None], seconds: float
@@ -280,15 +341,15 @@ class RatingStudy:
         """
         with transaction(self.path) as database:
             _check_window(database, rater, window)
-            _save(database, rater, item, scores, seconds)
+            _save(database, self.rubric, rater, item, scores, seconds)
 
     def save_all(self, ratings: Sequence[tuple[str, int, dict[str, int]]]) -> None:
         """Save (rater, item, scores) given elsewhere: all, or none where one is wrong or contradicts (ValueError)."""
-        known = {(rating.rater, rating.item): rating.scores for rating in self.ratings()}
+        known = {(rater.name, item.number): item.scores for rater in self.raters() for item in self.items(rater.name)}
         with transaction(self.path) as database:
             for rater, item, scores in ratings:
-                if (rater, item) not in known:
-                    _save(database, rater, item, scores, None)
+                if known.get((rater, item)) is None:
+                    _save(database, self.rubric, rater, item, scores, None)
                 elif known[rater, item] != scores:
                     raise ValueError(f"{rater}, item {item} has other scores already; allowed: the same scores again")
 
@@ -296,42 +357,69 @@ class RatingStudy:
         """All ratings, by rater and item."""
         with transaction(self.path) as database:
             rows = database.execute(
-                "SELECT rating.*, item.system FROM rating JOIN item ON item.number = rating.item"
-                " JOIN rater ON rater.name = rating.rater ORDER BY rater.rowid, item"
+                "SELECT rating.*, system, other_system, position, turned FROM rating"
+                " JOIN item ON item.number = rating.item JOIN assignment USING (rater, item)"
+                " JOIN rater ON rater.name = rating.rater ORDER BY rater.rowid, item.number"
             ).fetchall()
-        return [Rating(row["rater"], row["item"], row["system"], _scores(row), row["seconds"]) for row in rows]
+        return [
+            Rating(
+                row["rater"],
+                row["item"],
+                _given(row["system"], row["other_system"]),
+                self._scores(row),
+                row["seconds"],
+                row["position"],
+                bool(row["turned"]),
+            )
+            for row in rows
+        ]
 
-    def rated_texts(self) -> dict[int, tuple[str, str, str]]:
-        """Of every item the dialogue's id, the system and its reply: for evaluation, never for raters."""
-        with transaction(self.path) as database:
-            rows = database.execute("SELECT number, dialogue, system, reply FROM item").fetchall()
-        return {row["number"]: (row["dialogue"], row["system"], row["reply"]) for row in rows}
+    def automatic_scores(self) -> dict[str, dict | None]:
+        """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`).
 
-    def automatic_scores(self) -> dict[str, dict]:
-        """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`)."""
+        None for a system whose talks have no references.
+        """
         with transaction(self.path) as database:
             rows = database.execute("SELECT name, scores FROM system ORDER BY rowid").fetchall()
-        return {row["name"]: orjson.loads(row["scores"]) for row in rows}
+        return {row["name"]: None if row["scores"] is None else orjson.loads(row["scores"]) for row in rows}
 
+    def rated_things(self) -> dict[int, evaluation.Item]:
+        """What is rated, by the items' numbers, with ids and systems: for reports and judges, never for raters."""
+        with transaction(self.path) as database:
+            rows = database.execute("SELECT * FROM item ORDER BY number").fetchall()
+        return {
+            row["number"]: evaluation.Item(
+                row["id"],
+                row["talk"],
+                _given(row["system"], row["other_system"]),
+                row["history"],
+                _given(row["text"], row["other_text"]),
+            )
+            for row in rows
+        }
 
-def _items(database: sqlite3.Connection, rater: str) -> list[Item]:
-    rows = database.execute(
-        "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
-        " JOIN dialogue ON dialogue.id = item.dialogue"
-        " LEFT JOIN rating ON rating.rater = assignment.rater AND rating.item = assignment.item"
-        " WHERE assignment.rater = ? ORDER BY position",
-        (rater,),
-    )
-    return [
-        Item(
-            row["number"],
-            row["position"],
-            row["prompt"],
-            row["reply"],
-            None if row["content"] is None else _scores(row),
+    def _items(self, database: sqlite3.Connection, rater: str) -> list[Item]:
+        rows = database.execute(
+            "SELECT * FROM assignment JOIN item ON item.number = assignment.item"
+            " LEFT JOIN rating ON rating.rater = assignment.rater AND rating.item = assignment.item"
+            " WHERE assignment.rater = ? ORDER BY position",
+            (rater,),
         )
-        for row in rows
-    ]
+        items = []
+        for row in rows:
+            texts = _given(row["text"], row["other_text"])
+            scores = None if row[self.rubric.aspects[0].name] is None else self._scores(row)
+            if row["turned"]:
+                texts, scores = texts[::-1], None if scores is None else self.rubric.turn_round(scores)
+            items.append(Item(row["number"], row["position"], row["history"], texts, scores))
+        return items
+
+    def _scores(self, row: sqlite3.Row) -> dict[str, int]:
+        return {aspect.name: row[aspect.name] for aspect in self.rubric.aspects}
+
+
+def _given(one: str, other: str | None) -> tuple[str, ...]:
+    return (one,) if other is None else (one, other)
 
 
 def _check_window(database: sqlite3.Connection, rater: str, window: str) -> None:
@@ -344,20 +432,30 @@ def _check_window(database: sqlite3.Connection, rater: str, window: str) -> None
 
 
 def _save(
-    database: sqlite3.Connection, rater: str, item: int, scores: Mapping[str, int | None], seconds: float | None
+    database: sqlite3.Connection,
+    rubric: Rubric,
+    rater: str,
+    item: int,
+    scores: Mapping[str, int | None],
+    seconds: float | None,
 ) -> None:
+    """Save scores as the rater gave them, in their order of a pair; they are kept in the item's."""
     try:
-        check_scores(scores)
+        rubric.check_scores(scores)
     except ValueError as error:
         raise ValueError(f"{rater}, item {item}: {error}") from None
+    given = {aspect.name: int(scores[aspect.name] or 0) for aspect in rubric.aspects}
+    names = [f'"{name}"' for name in given]
+    correction = ", ".join(f"{name} = excluded.{name}" for name in names)
     try:
+        row = database.execute("SELECT turned FROM assignment WHERE rater = ? AND item = ?", (rater, item)).fetchone()
+        if row is not None and row["turned"]:
+            given = rubric.turn_round(given)
         database.execute(
-            f"INSERT INTO rating VALUES (?, ?, ?, ?, ?, ?, ?) {_CORRECTION}",
-            (rater, item, *(scores[aspect.name] for aspect in ASPECTS), seconds),
+            f"INSERT INTO rating (rater, item, {', '.join(names)}, seconds)"
+            f" VALUES (?, ?, {', '.join('?' for _ in names)}, ?)"
+            f" ON CONFLICT DO UPDATE SET {correction}, seconds = seconds + excluded.seconds",
+            (rater, item, *given.values(), seconds),
         )
     except (sqlite3.IntegrityError, OverflowError):
         raise ValueError(f"{rater}, item {item}: the study has no such rater or item") from None
-
-
-def _scores(row: sqlite3.Row) -> dict[str, int]:
-    return {aspect.name: row[aspect.name] for aspect in ASPECTS}

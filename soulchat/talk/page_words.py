@@ -23,7 +23,7 @@ LABELS: dict[Language, dict[str, dict[str, Any]]] = {
     "zh": {
         "notice": {"value": NOTICE["zh"]},
         "talk": {"label": "对话", "examples": [{"text": example} for example in EXAMPLES["zh"]]},
-        "message": {"placeholder": "想说什么都可以，我在听……"},
+        "message": {"label": "消息", "placeholder": "想说什么都可以，我在听……"},
         "controls": {"label": "采样设置"},
         "system": {"label": "系统提示词"},
         "temperature": {"label": "温度（论文 3.2 节：0.95）"},
@@ -36,7 +36,7 @@ LABELS: dict[Language, dict[str, dict[str, Any]]] = {
     "en": {
         "notice": {"value": NOTICE["en"]},
         "talk": {"label": "Conversation", "examples": [{"text": example} for example in EXAMPLES["en"]]},
-        "message": {"placeholder": "Say whatever is on your mind, I'm listening …"},
+        "message": {"label": "Message", "placeholder": "Say whatever is on your mind, I'm listening …"},
         "controls": {"label": "Sampling"},
         "system": {"label": "System prompt"},
         "temperature": {"label": "Temperature (paper, section 3.2: 0.95)"},

@@ -58,13 +58,19 @@ STOP_STRINGS, STOP_CHARACTERS = 16, 200
 
 
 class ChatMessage(BaseModel):
-    """One message. A system text (also called developer) may come first. Content in parts of text is joined."""
+    """One message. A system text (also called developer) may come first. Content in parts of text is joined.
+
+    The thoughts that came with a reply (`reasoning_content` here, `reasoning` elsewhere) may come back with it and are
+    left out, as chat templates leave out those of earlier replies.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str
     name: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
     @model_validator(mode="before")
     @classmethod

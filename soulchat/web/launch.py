@@ -99,10 +99,7 @@ def launch_page(
         app_kwargs={"middleware": guard, "docs_url": None, "redoc_url": None, "openapi_url": None},
         css=files(__package__).joinpath("page.css").read_text(encoding="utf-8") + page.css,
         head=f"<script>{page.script}</script>",
-        # No fonts from elsewhere. Gradio's grey of an info text is too pale to read.
-        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]).set(
-            block_info_text_color="*body_text_color", block_info_text_color_dark="*body_text_color"
-        ),
+        theme=_theme(),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
@@ -128,6 +125,21 @@ def serve_page(
     address = launch_page(page, host, port, share, password, front)
     typer.echo(f"The page is at {address} (Ctrl-C ends it)", err=True)
     page.blocks.block_thread()
+
+
+def _theme() -> gr.themes.Default:
+    """No fonts from elsewhere, and texts that stand out from their ground, which Gradio's own are too pale for."""
+    primary, stop = "#b45309", "#b91c1c"
+    return gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]).set(
+        block_info_text_color="*body_text_color",
+        block_info_text_color_dark="*body_text_color",
+        button_primary_background_fill=primary,
+        button_primary_background_fill_dark=primary,
+        button_primary_background_fill_hover="#92400e",
+        button_primary_background_fill_hover_dark="#92400e",
+        button_cancel_background_fill=stop,
+        button_cancel_background_fill_dark=stop,
+    )
 
 
 def _login(door: Door) -> Any:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
 IGNORE_INDEX = -100
 LOGITS_PER_CHUNK = 2**26  # float32 logits that exist at the same time: 514 positions of ChatGLM-6B's vocabulary
@@ -87,8 +88,13 @@ def label_losses(
 
 
 def is_linear(head: object, vocab_size: int) -> TypeGuard[nn.Linear]:
-    """True for a linear layer as it stands, whose weight is here and whole (ZeRO-3 parts them)."""
-    return type(head) is nn.Linear and head.weight.shape[0] == vocab_size and head.weight.is_floating_point()
+    """True for a linear layer as it stands, whose weight is whole from the forward to the backward pass.
+
+    ZeRO-3 takes a weight away in between, whose gradient would then have another shape.
+    """
+    if is_deepspeed_zero3_enabled() or type(head) is not nn.Linear:
+        return False
+    return head.weight.shape[0] == vocab_size and head.weight.is_floating_point()
 
 
 class LinearLoss(torch.autograd.Function):

@@ -38,8 +38,8 @@ class ChatTemplateEncoder:
 
     Args:
         tokenizer: a fast tokenizer with a chat template.
-        max_source_length: tokens of a prompt; a longer one is fitted as `fit` has it.
-        max_target_length: tokens of a reply with its end token. A longer one is cut and still ends in it.
+        max_source_length: tokens of a prompt; a longer one is shortened by `fit`.
+        max_target_length: tokens of a reply with its end token. A longer one is cut but still ends with it.
         loss_on: last_turn: a sample for each turn. every_turn: one sample a conversation, labels on every reply; for a
             conversation in which something must be cut or the counsellor speaks twice in a row, and for all where the
             template is not prefix-preserving, last_turn.

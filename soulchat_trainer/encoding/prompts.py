@@ -17,14 +17,14 @@ from .typed_text import TypedText
 
 logger = logging.get_logger(__name__)
 
-# What templates call it: Qwen 3 and GLM-4.5 the one, DeepSeek-V3.1 the other. Others do not read them.
+# The names of the switch: Qwen 3 and GLM-4.5 read the first, DeepSeek-V3.1 the second; other templates ignore both.
 SWITCHES = {
     "off": {"enable_thinking": False, "thinking": False},
     "keep": {"enable_thinking": True, "thinking": True},
 }
 NO_MORE_THOUGHTS = f"\n{END}\n\n"  # closes a thought that a generation prompt has opened, as Qwen 3 writes it
 
-MARK = "\ue000"  # of the private use area: stands for what is put into a template's text afterwards
+MARK = "\ue000"  # from the private use area: a placeholder for text that is put into the rendered template later
 
 
 def prompt_encoder(
@@ -35,9 +35,9 @@ def prompt_encoder(
     """The function from messages, of which the first may be a system text, to the token ids of the prompt.
 
     Args:
-        tokenizer: with a chat template prompts go through it; ChatGLM's, or one without, encodes a text as it stands.
+        tokenizer: prompts go through its chat template; ChatGLM's, and one without a template, encodes text.
         render: how a talk is written; by default the chat template's own way, or `dialogue.render_prompt`.
-        thinking: whether the model is asked for thoughts before its reply, where its template knows of any.
+        thinking: whether the model is asked to think before it replies, where its template supports that.
     """
 
     typed = TypedText(tokenizer)
@@ -190,7 +190,7 @@ class ChatTemplate:
             return self.tokenizer.apply_chat_template(
                 prepared, tokenize=False, add_generation_prompt=add_generation_prompt, **SWITCHES[self.thinking]
             )
-        except (TemplateError, TypeError) as error:  # the second where it goes through tools that are not there
+        except (TemplateError, TypeError) as error:  # TypeError where it iterates over tools and there are none
             raise ValueError(f"the chat template refuses a conversation: {error}") from error
 
     def render_prompt(self, prepared: Sequence[Message]) -> str:

@@ -124,11 +124,9 @@ def double_sampled_share(rated: Numbers, judged: Numbers, unrated: Numbers, conf
     of_weight = _normal_quantile(confidence) ** 2 * variance
     below = [weight * (among_ones.mean - among_ones.low), (1 - weight) * (among_zeros.mean - among_zeros.low)]
     above = [weight * (among_ones.high - among_ones.mean), (1 - weight) * (among_zeros.high - among_zeros.mean)]
-    return Estimate(
-        mean,
-        mean - np.sqrt(of_weight + below[0] ** 2 + below[1] ** 2),
-        mean + np.sqrt(of_weight + above[0] ** 2 + above[1] ** 2),
-    )
+    low = mean - np.sqrt(of_weight + below[0] ** 2 + below[1] ** 2)
+    high = mean + np.sqrt(of_weight + above[0] ** 2 + above[1] ** 2)
+    return Estimate(mean, np.clip(low, 0, 1), np.clip(high, 0, 1))
 
 
 def rogan_gladen(rated: Numbers, judged: Numbers, unrated: Numbers, confidence: float = 0.95) -> Estimate:

@@ -55,12 +55,10 @@ def read_items(sources: Sequence[Path], judged: Judged, samples: int | None = No
         OSError: a source is not there.
         ValueError: a source is broken; two have one name; a pair needs two systems; fewer ids than `samples`.
     """
-    systems: dict[str, dict[str, Item]] = {}
-    for source in _expand(sources):
-        name = _name_of(source)
-        if name in systems:
-            raise ValueError(f"two systems are named {name!r}; allowed: each name once")
-        systems[name] = {item.id: item for item in _read(source, name, judged)}
+    systems = {
+        name: {item.id: item for item in _read(source, name, judged)}
+        for name, source in named_sources(sources).items()
+    }
     shared = set.intersection(*map(set, systems.values()))
     chosen: Iterable[str] | None = None
     if samples is not None:
@@ -87,6 +85,19 @@ def _pair(systems: dict[str, dict[str, Item]], shared: set[str]) -> Iterator[Ite
             if one.history != other.history:
                 raise ValueError(f"{first} and {second} were asked different things under the id {id_}")
             yield Item(id_, one.talk, (first, second), one.history, one.texts + other.texts)
+
+
+def named_sources(sources: Sequence[Path]) -> dict[str, Path]:
+    """The source of each system, by the system's name. Raises ValueError where two have one name, or there is none."""
+    found: dict[str, Path] = {}
+    for source in _expand(sources):
+        name = _name_of(source)
+        if name in found:
+            raise ValueError(f"two systems are named {name!r}; allowed: each name once")
+        found[name] = source
+    if not found:
+        raise ValueError("the systems are none; allowed: one or more")
+    return found
 
 
 def _expand(sources: Sequence[Path]) -> Iterator[Path]:

@@ -29,13 +29,12 @@ from ..generation.sampling import Decoding
 from ..loading import load_model
 from .correction import wilson_interval
 from .items import Item, read_items
-from .rubric import Aspect, Rubric, read_rubric
+from .rubric import NOTHING, Aspect, Rubric, read_rubric
 from .verdict import read_verdict
 
 LEDGER_FILE, JUDGED_FILE, REPORT_FILE = "ledger.sqlite", "judged.jsonl", "judged.json"
 EXPECTED_TOKENS = 120  # of an answer: a sentence and a number for each aspect
 LOCAL_TOKENS = 512  # most of an answer of a model here, where `max_tokens` is not given
-NOTHING = {"zh": "（无）", "en": "(none)"}  # where a history or a reply is empty
 NOT_VALIDATED = "not validated on people"
 ORDERS = {"reply": (0,), "talk": (0,), "pair": (0, 1)}
 

@@ -14,7 +14,7 @@ prompt: |                            # the judge's
 aspects:
   - name: warmth
     title: {en: Warmth, zh: 温暖}
-    question: {en: Is the reply warm?, zh: 回复是否温暖？}
+    question: {en: "Is the reply warm?", zh: 回复是否温暖？}
     scale:
       0: {en: cold, zh: 冷淡}
       1: {en: warm, zh: 温暖}
@@ -44,6 +44,7 @@ PLACES: dict[Judged, tuple[str, ...]] = {
     "pair": ("aspects", "history", "first", "second", "form"),
 }
 REASON = "reason"  # the judge's, beside its scores
+NOTHING: dict[Language, str] = {"zh": "（无）", "en": "(none)"}  # for the judge, where a history or a reply is empty
 _FORM = {
     "zh": "只输出一个 JSON 对象，不要输出其他内容：{{{fields}}}，其中 {reason} 是一句话的理由，其余为整数分数。",
     "en": "Answer with one JSON object and nothing else: {{{fields}}}, where {reason} is one sentence and the others "

@@ -1,6 +1,6 @@
 """What can be benchmarked: a model, the same model untrained, an endpoint, the retrieval baseline.
 
-`open_system` turns what stands after `--model` into one of these:
+`open_system` turns the value of `--model` into one of these:
 
     outputs/demo, Qwen/Qwen3-0.6B    a model of transformers: a folder (a PEFT adapter's, too) or a Hub repository
     untrained:outputs/demo           that model's architecture with random weights
@@ -37,11 +37,11 @@ logger = logging.get_logger(__name__)
 
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
 OPENAI_HOST = "api.openai.com"
-ERROR_CHARACTERS = 300  # of what an endpoint tells of an error
+ERROR_CHARACTERS = 300  # of an endpoint's error message
 
 
 class Answering(Protocol):
-    """Whatever answers prompts. kind is model, baseline or endpoint; revision tells versions of one name apart."""
+    """Answers prompts. `kind` is model, baseline or endpoint; `revision` distinguishes versions of one name."""
 
     @property
     def name(self) -> str: ...
@@ -80,7 +80,7 @@ class ModelSystem:
                 self.model.config, dtype=self.model.dtype, trust_remote_code=False
             )
             self.model, self.openings_file = untrained.to(self.model.device).eval(), None
-        # A folder's place on this machine is nobody's business.
+        # Results are published, so they name a folder without its path on this machine.
         self.name = spec.removesuffix(name) + Path(name).resolve().name if Path(name).is_dir() else spec
         self.dtype = str(self.model.dtype).removeprefix("torch.")
         self.render = renderer(prompt) if prompt else None

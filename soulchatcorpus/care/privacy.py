@@ -1,7 +1,7 @@
 """Private details in a text: numbers, handles, addresses, births, schools and employers, and names.
 
-Rules in plain `re`, and what was learned of names, on folded text, so that a disguised detail is found where it
-stands; numbers with a checksum are checked. Names and places in general want a recogniser (jieba's, on request).
+Rules in plain `re` and a small model of names work on folded text, so that disguised details are found as well;
+numbers with a checksum are verified. Names and places in general need a recogniser (jieba's, on request).
 """
 
 from collections.abc import Iterable, Iterator
@@ -75,7 +75,7 @@ def mask_spans(text: str, spans: list[PrivateSpan]) -> str:
 
 
 def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
-    """Everything that may be private, the most certain first."""
+    """All candidates, the most certain first."""
     for finder in _FINDERS:
         for kind, start, end in finder(folded.text):
             yield PrivateSpan(kind, *folded.original(start, end))
@@ -86,7 +86,7 @@ def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
         yield PrivateSpan("name", *folded.original(start, end))
 
 
-# What an earlier one has taken, a later one leaves.
+# In order of precedence: a later one never takes over a span of an earlier one.
 _FINDERS = (find_pages, find_birth_dates, find_addresses, find_numbers, find_accounts, find_organisations)
 
 

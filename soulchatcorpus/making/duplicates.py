@@ -15,14 +15,14 @@ from datatrove.utils.word_tokenizers import WordTokenizer
 
 from ..sketch import RUN, hash_runs, squeeze
 
-# Hashes of 32 bits cost a third of those of 64; a signature of seven has 224 bits all the same.
+# 32-bit hashes cost a third of 64-bit ones, and a signature of seven still has 224 bits.
 CONFIG = MinhashConfig(n_grams=RUN, num_buckets=10, hashes_per_bucket=7, hash_config=HashConfig(precision=32))
 BUCKETS = CONFIG.num_buckets
 ANSWER = "\x1f"
 
 
 class _Characters(WordTokenizer):
-    """Stands where datatrove wants a tokenizer; the shingles are made without one."""
+    """A placeholder: datatrove requires a tokenizer, but the shingles are made without one."""
 
     def word_tokenize(self, text: str) -> list[str]:
         return list(text)
@@ -35,13 +35,13 @@ class _Characters(WordTokenizer):
 
 
 class CharacterSignature(MinhashDedupSignature):
-    """The first stage: signatures over sets of five characters, white space aside."""
+    """The first stage: signatures over runs of five characters, ignoring white space."""
 
     def get_shingles(self, text: str) -> np.ndarray:
-        """The hashes of all runs of `n_grams` characters, uint32 [n, 1]; equal runs have equal ones, in any number.
+        """The hashes of all runs of `n_grams` characters, uint32 [n, 1]; equal runs have equal hashes, and may repeat.
 
-        Of what stands before `ANSWER` at most half as many as of what stands behind it, the smallest: several answers
-        to one long question are no near duplicates.
+        The text before `ANSWER` contributes its smallest hashes, at most half as many as the text after it, so that
+        different answers to one long question are not near duplicates.
         """
         question, _, answer = text.rpartition(ANSWER)
         shingles = hash_runs(squeeze(answer))
@@ -58,7 +58,7 @@ class CharacterSignature(MinhashDedupSignature):
 
 
 def sign(folder: Path) -> PipelineStep:
-    """Stage 1: the signatures of the documents before it."""
+    """Stage 1: the signatures of the documents that reach it."""
     return CharacterSignature(str(folder / "signatures"), CONFIG, language=_Characters())
 
 

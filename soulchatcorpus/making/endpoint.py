@@ -22,7 +22,7 @@ from .costs import estimate_tokens
 from .options import KEY_VARIABLE, check_address, is_loopback
 
 MAX_ATTEMPTS = 8
-MAX_BODY_BYTES = 1 << 23  # of an answer; the longest conversations have some ten thousand bytes
+MAX_BODY_BYTES = 1 << 23  # of a response; even the longest conversations take only about ten thousand
 _MAX_REDIRECTS = 5
 _DETAIL_CHARACTERS, _RAW_CHARACTERS = 1_000, 100_000
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0  # seconds
@@ -50,9 +50,9 @@ class Failure:
         reason: "http_429", "http_500", "timeout", "connection", "malformed" or "bad_request".
         again: whether repeating it can help.
         wait: seconds that the endpoint asked to wait (Retry-After), or None.
-        detail: what the endpoint says of a request that it refuses, e.g. that it is longer than the model's window; of
-            a malformed answer, what is wrong with it.
-        raw: the text of a malformed answer, which may have been paid for.
+        detail: the endpoint's message about a request that it refuses, such as that it exceeds the model's window; for
+            a malformed response, what is wrong with it.
+        raw: the text of a malformed response, which may have been charged.
     """
 
     reason: str
@@ -81,7 +81,7 @@ class _Message(_Checked):
     @model_validator(mode="before")
     @classmethod
     def _read_refusal(cls, given: Any) -> Any:
-        """Where answers follow a schema, a refusal stands in a field of its own."""
+        """With structured output a refusal has a field of its own."""
         if isinstance(given, dict) and given.get("content") is None and isinstance(given.get("refusal"), str):
             return {"content": given["refusal"], "is_refusal": True}
         return given
@@ -93,18 +93,18 @@ class _Choice(_Checked):
 
 
 class _Answer(_Checked):
-    """What is read of an answer; whatever else is in it does not matter."""
+    """The fields of a response that are read; any others are ignored."""
 
     choices: Annotated[list[_Choice], Field(min_length=1)]
     usage: _Usage | None = None
 
 
 class Pace:
-    """Spreads requests so that neither `requests` nor `tokens` a minute are passed; 0 is no limit."""
+    """Spreads requests so that neither limit a minute, of `requests` or of `tokens`, is exceeded; 0 means no limit."""
 
     def __init__(self, requests: int = 0, tokens: int = 0) -> None:
         self._limits = (requests, tokens)
-        self._free = [0.0, 0.0]  # when the next request, the next token may go
+        self._free = [0.0, 0.0]  # when the next request and the next token may be sent
 
     async def wait(self, tokens: int) -> None:
         """Wait for the turn of a request that will take about `tokens` tokens, both ways."""
@@ -125,7 +125,9 @@ class Endpoint:
         self.base_url = base_url
         self._key = os.environ.get(KEY_VARIABLE, "").strip()
         if not (self._key.isascii() and self._key.isprintable()):
-            raise EndpointError(f"{KEY_VARIABLE} holds characters that no key has; set it again")
+            raise EndpointError(
+                f"{KEY_VARIABLE} has characters that no key has; allowed: letters, digits, punctuation"
+            )
         if not self._key and not is_loopback(base_url):
             raise EndpointError(
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
@@ -136,7 +138,7 @@ class Endpoint:
 
     async def __aenter__(self) -> "Endpoint":
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        # What is for this machine goes through no proxy that the environment names, and so does not leave it.
+        # Requests to this machine bypass any proxy in the environment, so that they never leave it.
         self._session = aiohttp.ClientSession(
             headers=headers,
             connector=aiohttp.TCPConnector(limit=0),
@@ -151,7 +153,7 @@ class Endpoint:
     async def complete(
         self, messages: Sequence[Message], model: str, settings: Mapping[str, Any] = {}
     ) -> Completion | Failure:
-        """One attempt, which ends after `timeout` whatever comes meanwhile.
+        """One attempt, given up after `timeout` even while data are arriving.
 
         Args:
             settings: more fields of the request, such as temperature and seed. A response_format is left out where the
@@ -171,7 +173,7 @@ class Endpoint:
                     self._has_formats = not 200 <= status < 300
         except TimeoutError:
             return Failure("timeout", again=True)
-        except aiohttp.ClientResponseError as error:  # what comes is no HTTP
+        except aiohttp.ClientResponseError as error:  # the server does not speak HTTP
             return Failure("malformed", again=True, detail=f"no HTTP: {error.message}"[:_DETAIL_CHARACTERS], raw="")
         except (aiohttp.ClientError, OSError):
             return Failure("connection", again=True)
@@ -195,7 +197,7 @@ class Endpoint:
                     "nothing sent there"
                 )
             url = target
-        raise EndpointError(f"{self.base_url} redirects in a circle; stopped")
+        raise EndpointError(f"{self.base_url} redirects in a loop; stopped")
 
     def _read(self, body: bytes, messages: Sequence[Message]) -> Completion | Failure:
         """The completion in the body of an answer, or what is wrong with it."""
@@ -211,20 +213,20 @@ class Endpoint:
             return Failure("malformed", again=True, detail=f"{place}: {first['msg']}", raw=raw)
         choice, usage = answer.choices[0], answer.usage
         text = self._redact(choice.message.content)
-        if usage is None:  # an endpoint that does not count; the cost is not to be taken for nothing
+        if usage is None:  # the endpoint reports no usage; without an estimate the cost would count as zero
             sent = "".join(message["content"] for message in messages)
             usage = _Usage(prompt_tokens=estimate_tokens(sent), completion_tokens=estimate_tokens(text))
         finish_reason = "content_filter" if choice.message.is_refusal else choice.finish_reason or "stop"
         return Completion(text, finish_reason, usage.prompt_tokens, usage.completion_tokens)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> Failure:
-        """What an answer without a completion stands for."""
+        """What an error response means."""
         if status in (401, 403):
-            raise EndpointError(f"{self.base_url} refuses the key (in {KEY_VARIABLE}); stopped, nothing was repeated")
+            raise EndpointError(f"{self.base_url} rejects the key in {KEY_VARIABLE}; stopped, and nothing was retried")
         if status == 404:
-            raise EndpointError(f"{self.base_url} knows no model {model!r} (or no chat there); stopped")
+            raise EndpointError(f"{self.base_url} has no model {model!r}, or no chat completions; stopped")
         if status == 402:  # no credit is left: every other request would be refused as well
-            raise EndpointError(f"{self.base_url} wants to be paid first (HTTP 402); stopped")
+            raise EndpointError(f"{self.base_url} reports that the account has no credit (HTTP 402); stopped")
         wait = _retry_after(headers)
         if status in (408, 409, 429) or status >= 500:
             return Failure(f"http_{status}", True, wait)
@@ -236,7 +238,7 @@ class Endpoint:
 
 
 async def _read_body(stream: aiohttp.StreamReader) -> bytes:
-    """The body, or a byte more than is allowed of it."""
+    """The body, cut one byte after the allowed length."""
     body = bytearray()
     while len(body) <= MAX_BODY_BYTES and (block := await stream.read(MAX_BODY_BYTES + 1 - len(body))):
         body += block
@@ -255,7 +257,7 @@ def delay(attempt: int, failure: Failure) -> float:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now: the header's number, or how far off its date is. None where it is absent or neither."""
+    """Seconds to wait: the header's number, or the time until its date; None where it is absent or neither."""
     value = headers.get("retry-after-ms") or headers.get("retry-after") or ""
     try:
         seconds = float(value) / (1000.0 if headers.get("retry-after-ms") else 1.0)

@@ -31,7 +31,7 @@ from .records import (
 Decision = Literal["keep", "edit", "remove"]
 DECISIONS: tuple[Decision, ...] = ("keep", "edit", "remove")
 _DECISION_KEYS = {"id", "reviewer", "decision", "reason", "record", "at"}
-LEASE_SECONDS = 1800  # an item that its reviewer has left open so long is handed to another
+LEASE_SECONDS = 1800  # an item left open for longer than this goes to another reviewer
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -59,7 +59,7 @@ _REVIEWER = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 @dataclass(slots=True, frozen=True)
 class Item:
-    """A record to decide on, and why it is in the queue."""
+    """A record to be decided on, and why it is in the queue."""
 
     id: str
     record: Record
@@ -68,7 +68,7 @@ class Item:
 
 @dataclass(slots=True, frozen=True)
 class Standing:
-    """How far the queue is: decisions made out of those wanted, and one reviewer's own."""
+    """Progress: decisions made, decisions needed, and how many one reviewer has made."""
 
     done: int
     total: int
@@ -93,7 +93,7 @@ class ReviewStore:
                 )
 
     def fill(self, source: Path, options: ReviewOptions) -> int:
-        """Queue what the options say of the records of `source`; returns how many are queued.
+        """Queue the records of `source` that the options select; returns how many are queued.
 
         Drawn by a hash of the id, so a second call adds nothing. A record whose text has changed since is read anew:
         nobody has decided on what it says now. One that is no longer in `source` waits for nobody.
@@ -119,7 +119,7 @@ class ReviewStore:
             return database.execute("SELECT count(*) FROM items WHERE readers > 0").fetchone()[0]
 
     def claim(self, reviewer: str) -> Item | None:
-        """The next item for a reviewer: the one he has open, or the first that still wants a reader; None at the end.
+        """The next item for a reviewer: the one they have open, or the first that still needs one; None at the end.
 
         Raises:
             ValueError: a reviewer id that is not up to 16 letters, digits, - and _.
@@ -147,7 +147,7 @@ class ReviewStore:
     def decide(
         self, reviewer: str, id_: str, decision: Decision, reason: str = "", edited: Record | None = None
     ) -> None:
-        """Take a reviewer's decision on an item that he has claimed.
+        """Record a reviewer's decision on an item that they have claimed.
 
         Raises:
             ValueError: an unknown decision, a removal without a reason, an edit without a record, or no claim.
@@ -158,7 +158,9 @@ class ReviewStore:
                 "SELECT 1 FROM claims WHERE id = ? AND reviewer = ?", (id_, reviewer)
             ).fetchone()
             if not claimed:
-                raise ValueError(f"item {id_!r} is not open for {reviewer}: it was left too long and went to another")
+                raise ValueError(
+                    f"item {id_!r} is not open for {reviewer}: it was open too long and went to somebody else"
+                )
             before = database.execute("SELECT record FROM items WHERE id = ?", (id_,)).fetchone()[0]
             after = orjson.dumps(edited) if edited else None
             database.execute("DELETE FROM claims WHERE id = ? AND reviewer = ?", (id_, reviewer))
@@ -168,7 +170,7 @@ class ReviewStore:
             _log(database, reviewer, decision, id_, reason.strip(), before if edited else None, after)
 
     def undo(self, reviewer: str) -> str | None:
-        """Take back the reviewer's last decision; its item is open for him again. Returns the item's id."""
+        """Take back the reviewer's last decision and open its item for them again. Returns the item's id."""
         with transaction(self.path) as database:
             query = "SELECT number, id FROM decisions WHERE reviewer = ? ORDER BY number DESC LIMIT 1"
             row = database.execute(query, (reviewer,)).fetchone()
@@ -183,7 +185,7 @@ class ReviewStore:
     def standing(self, reviewer: str = "") -> Standing:
         """Progress of the queue and of one reviewer."""
         with transaction(self.path) as database:
-            # An import can bring an item more decisions than it wants; they do not stand for another item's.
+            # An import can bring more decisions on an item than it needs; the surplus does not count for other items.
             done, total = database.execute(
                 "SELECT coalesce(sum(min(readers, (SELECT count(*) FROM decisions AS d WHERE d.id = items.id))), 0), "
                 "coalesce(sum(readers), 0) FROM items"

@@ -18,6 +18,7 @@ from .records import Record, find_file, passages, read_pipeline_records
 MOST_WORDS = 2_000  # kept for the word cloud
 
 _WORD = re.compile(r"[\u4e00-\u9fff]{2,}|[a-z][a-z']+")
+_SENTENCE_END = re.compile(r"(?<=[。！？!?；;\n])|(?<=\.)\s")
 
 
 def describe(source: Path) -> dict:
@@ -67,7 +68,7 @@ def describe(source: Path) -> dict:
         "characters": {name: _summary(values) for name, values in lengths.items()},
         "share_questions": counts["questions"] / replies,
         "share_empathy": counts["empathy"] / replies,
-        "empathy": {kind: empathy[kind] / replies for kind in _load_empathy()[2]},
+        "empathy": {kind: empathy[kind] / replies for kind in _load_expressions("empathy")[2]},
         "words": dict(words.most_common(MOST_WORDS)),
     }
 
@@ -88,6 +89,23 @@ def _comparable(found: dict) -> dict[str, float]:
         **{f"share with {kind}": share for kind, share in found["empathy"].items()},
         "share with a crisis label": sum(found["labels"].values()) / found["conversations"],
     }
+
+
+def read_replies(source: Path) -> Iterator[list[str]]:
+    """What the counsellor says in each record of a corpus that says something."""
+    for record in _records(source):
+        if replies := [text for role, text in passages(record) if role == "assistant"]:
+            yield replies
+
+
+def is_empathy_then_advice(reply: str) -> bool:
+    """Whether a sentence with empathy stands before one that advises: the form of reply that its readers tire of."""
+    felt = False
+    for sentence in _SENTENCE_END.split(reply.lower()):
+        if felt and _load_expressions("advice")[0].search(sentence):
+            return True
+        felt = felt or bool(_empathy_in(sentence))
+    return False
 
 
 def _records(source: Path) -> Iterator[Record]:
@@ -116,7 +134,7 @@ def _words(text: str) -> Iterator[str]:
 
 def _empathy_in(text: str) -> set[str]:
     """The kinds of empathy expressed in a lower-case text."""
-    pattern, index, kinds = _load_empathy()
+    pattern, index, kinds = _load_expressions("empathy")
     return {kinds[index[(match.lastindex or 0) - 1]] for match in pattern.finditer(text)}
 
 
@@ -127,8 +145,8 @@ def _load_stop_words() -> frozenset[str]:
 
 
 @cache
-def _load_empathy() -> tuple[re.Pattern[str], list[int], list[str]]:
+def _load_expressions(of: str) -> tuple[re.Pattern[str], list[int], list[str]]:
     text = files("soulchatcorpus.making").joinpath("expressions.toml").read_text(encoding="utf-8")
-    groups = tomllib.loads(text)["empathy"]
+    groups = tomllib.loads(text)[of]
     pattern, index = first_character_index(list(groups.values()))
     return pattern, index, list(groups)

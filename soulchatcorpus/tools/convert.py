@@ -5,10 +5,10 @@ alpaca     {"id", "instruction", "input", "output", "history": [[user, assistant
 
 questions  {"id", "question", "answer", "topic"}: what a corpus is made from (`soulchat corpus clean` and `rewrite`)
 
-`questions` takes conversations of one question and one answer; others are left out and counted. The two before it want
-the user and the counsellor in turn, the user first and the counsellor last. So there, messages of
-one speaker in a row are joined by a line break, and what comes before the user's first word or after the counsellor's
-last is left out; `Conversion.left_out` counts it. `system` is the system text, empty where there is none.
+`questions` takes conversations of one question and one answer; others are left out and counted. sharegpt and alpaca
+require user and counsellor to alternate, the user first and the counsellor last. For them, consecutive messages of one
+speaker are joined by a line break, and messages before the user's first or after the counsellor's last are left out;
+`Conversion.left_out` counts them. `system` is the system text, empty where there is none.
 """
 
 from collections import Counter
@@ -76,9 +76,9 @@ def convert(
     if to not in SCHEMAS:
         raise CorpusError(f"the target is {to!r}; allowed: {', '.join(SCHEMAS)}")
     if output.suffix not in (".jsonl", ".parquet"):
-        raise CorpusError(f"{output}: the output ends in .jsonl or .parquet, found {output.suffix or 'no ending'!r}")
+        raise CorpusError(f"{output}: the output has the ending {output.suffix or 'none'}; allowed: .jsonl, .parquet")
     if not output.parent.is_dir():
-        raise CorpusError(f"{output.parent}: no such folder to write to")
+        raise CorpusError(f"{output.parent} is not a folder; allowed: an output in an existing folder")
     conversion = Conversion()
     rejected = rejected or output.with_name(output.name + ".rejected.jsonl")
     _check_free([output, rejected] if on_error == "skip" else [output], source, overwrite)
@@ -115,7 +115,7 @@ def _check_free(outputs: list[Path], source: str | Path | Sequence[str | Path], 
         if any(file.samefile(output) for path in sources for file in list_files(path)):
             raise CorpusError(f"{show(output)} is a file of the source; allowed: another name for the output")
         if not overwrite:
-            raise CorpusError(f"{show(output)} is there already; allowed: another name, or `overwrite`")
+            raise CorpusError(f"{show(output)} already exists; allowed: another name, or `overwrite`")
 
 
 def to_sharegpt(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:

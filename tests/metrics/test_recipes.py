@@ -23,7 +23,7 @@ def test_a_row_for_each_recipe_with_what_its_project_prints():
 
 def test_the_same_texts_have_other_numbers_under_other_recipes():
     table = pandas.DataFrame(compare_recipes(PREDICTIONS, REFERENCES)).T
-    assert len(set(table["bleu-4"].dropna().round(2))) == 5
+    assert len(set(table["bleu-4"].dropna().astype(float).round(2))) == 5
 
 
 def test_what_score_refuses_is_refused():

@@ -42,7 +42,7 @@ def test_names_that_are_not_utf8_and_files_that_are_there(monkeypatch, capsys, t
     assert run(monkeypatch, "convert", folder / "a.jsonl", output, "--to", "conversations", "--on-error", "skip") == 0
     assert r"\xca\xfd\xbe\xdd/o.jsonl" in capsys.readouterr().out
     assert run(monkeypatch, "convert", folder / "a.jsonl", output, "--to", "turns") == 2
-    assert "o.jsonl is there already; allowed: another name" in capsys.readouterr().err
+    assert "o.jsonl already exists; allowed: another name" in capsys.readouterr().err
     assert run(monkeypatch, "convert", folder / "a.jsonl", output, "--to", "turns", "--overwrite") == 0
     assert run(monkeypatch, "clean", folder / "a.jsonl", "--out", folder / "clean") == 0
 

@@ -4,7 +4,7 @@ Each system's talks lie in a folder of its own below the output; `results.json`,
 `talks.html` tell of all of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from soulchatcorpus.files import replacing, write_json, write_text
 from soulchatcorpus.making.ledger import Ledger
 
 from ...data import load_corpus
+from ..agreement import read_judgement
 from ..run import folder_name
-from .measures import TalkRecord, describe_client, describe_counsellor, reaction
+from .measures import TalkRecord, describe_client, describe_counsellor, describe_lines, reaction
 from .parties import SCRIPT
 from .profiles import Profile
 from .protocol import Protocol
@@ -28,6 +29,7 @@ RESULTS_FILE, TABLE_FILE, CHART_FILE, PAGE_FILE = "results.json", "table.md", "c
 HM = "control: 嗯"  # says nothing but that
 COUNSELLOR_TEXT = "你是一位心理咨询师，正在和来访者谈话。每次只说几句话，认真听，让对方感到被理解。"
 RESAMPLES, CONFIDENCE = 1000, 0.95
+REAL_TALKS = 1000  # of the corpus that the client is compared with
 MEASURES = {
     "asks": "asks",
     "advice_lists": "lists of advice",
@@ -102,7 +104,7 @@ def hold_runs(
     for run in runs:
         options = run.options
         if options.max_cost is not None:
-            elsewhere = sum(_spent(other.options.output) for other in runs if other is not run)
+            elsewhere = sum(spent_in(other.options.output) for other in runs if other is not run)
             options = replace(options, max_cost=max(0.0, options.max_cost - elsewhere))
         simulate(options, lambda progress, name=run.name: on_progress(name, progress))  # type: ignore[misc]
         talks[run.name] = read_talks(options.output)
@@ -113,7 +115,8 @@ def hold_runs(
     return talks
 
 
-def _spent(folder: Path) -> float:
+def spent_in(folder: Path) -> float:
+    """US dollars that a run in a folder has paid so far."""
     path = folder / LEDGER_FILE
     if not path.exists():
         return 0.0
@@ -129,20 +132,20 @@ def benchmark_talks(
     output: Path,
     real: str = "soulchatcorpus",
     on_progress: Callable[[str, Progress], None] = lambda name, progress: None,
-    judged: dict[str, dict[str, float]] | None = None,
+    judged: Path | None = None,
 ) -> dict[str, Any]:
     """Hold the talks of all runs, compare them, and write the four files; returns the content of results.json.
 
     Args:
         real: a corpus by name or file, with whose users' lines the client's are compared.
-        judged: means of a judge by system and aspect, shown beside.
+        judged: a folder of `soulchat judge run` on the runs' folders, whose means stand beside.
     """
     options = runs[0].options
     protocol, profiles = options.load_protocol(), options.read_profiles()
     talks = hold_runs(runs, on_progress)
     results = compare(runs, talks, protocol, profiles, real)
     if judged:
-        results["judged"] = judged
+        results["judged"] = read_judged(judged, {run.options.output.name: run.name for run in runs})
     write_json(output / RESULTS_FILE, results)
     write_text(output / TABLE_FILE, render_table(results) + "\n")
     draw_chart(results, output / CHART_FILE)
@@ -171,7 +174,8 @@ def compare(
         for run in runs
     ]
     tested = [record for run in runs if not run.is_control for record in talks[run.name]]
-    sheet = describe_client(tested, protocol, profiles, _real_lines(real))
+    real_talks = _real_talks(real)
+    sheet = describe_client(tested, protocol, profiles, real_talks)
     score = "emotion at the end, 0 to 100" if protocol.emotion else "characters that the client said"
     return {
         "verdict": _judge_client(rows, score, higher_is_better=protocol.emotion is not None),
@@ -182,7 +186,47 @@ def compare(
         "profiles": len(profiles),
         "systems": rows,
         "realism": {name: asdict(share) for name, share in sheet.items()},
-        "real_lines": real,
+        "real": {
+            "corpus": real,
+            "talks": len(real_talks),
+            **{name: asdict(share) for name, share in describe_lines(real_talks).items()},
+        },
+    }
+
+
+def read_judged(folder: Path, names: Mapping[str, str]) -> dict[str, Any]:
+    """A judge's means by system: over the items of a talk, then over talks.
+
+    Args:
+        names: of the systems, by their folder's.
+
+    Raises:
+        OSError, ValueError: the folder is no judge's, has pairs, or has no score of these systems.
+    """
+    judgement = read_judgement(folder)
+    rubric = judgement.rubric
+    if rubric.judged == "pair":
+        raise ValueError(f"judged is {folder}, which has pairs; allowed: scores of replies or talks")
+    talks: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for key, scores in judgement.scores.items():
+        [system] = key[0]
+        if system in names:
+            talks.setdefault(names[system], {}).setdefault(judgement.talks[key], []).append(scores)
+    if not talks:
+        raise ValueError(f"judged is {folder}, which has no score of a system here; allowed: {', '.join(names)}")
+    return {
+        "judge": judgement.report["judge"]["model"],
+        "rubric": rubric.name,
+        "note": judgement.report["note"],
+        "means": {
+            system: {
+                aspect.name: float(
+                    np.mean([np.mean([item[aspect.name] for item in items]) for items in found.values()])
+                )
+                for aspect in rubric.aspects
+            }
+            for system, found in talks.items()
+        },
     }
 
 
@@ -232,10 +276,15 @@ def _judge_client(rows: Sequence[dict[str, Any]], score: str, higher_is_better: 
     return f"The client tells every counsellor here from one that only says 嗯, by {score}."
 
 
-def _real_lines(name: str) -> Iterator[str]:
+def _real_talks(name: str) -> list[list[str]]:
+    """The users' lines of a corpus, by talk; the first so many."""
+    found = []
     for split in load_corpus(name).values():
         for messages in split["messages"]:
-            yield from (message["content"] for message in messages if message["role"] == "user")
+            found.append([message["content"] for message in messages if message["role"] == "user"])
+            if len(found) == REAL_TALKS:
+                return found
+    return found
 
 
 def render_table(results: dict[str, Any]) -> str:
@@ -265,19 +314,19 @@ def render_table(results: dict[str, Any]) -> str:
         f"protocol {results['protocol']}, {results['rounds']} rounds.",
         "",
     ]
-    lines += ["| how real the client is | share of talks | 95 % interval |", "| --- | --- | --- |"]
-    lines += [
-        f"| {name.replace('_', ' ')} | {share['value']:.0%} | {share['low']:.0%} to {share['high']:.0%} |"
-        for name, share in results["realism"].items()
-    ]
-    judged = results.get("judged")
-    if judged:
-        aspects = list(next(iter(judged.values())))
-        lines += ["", f"| judged | {' | '.join(aspects)} |", f"| --- |{' --- |' * len(aspects)}"]
-        lines += [
-            f"| {name} | {' | '.join(f'{means[aspect]:.2f}' for aspect in aspects)} |"
-            for name, means in judged.items()
-        ]
+    real = results["real"]
+    head = f"in {real['talks']:,} talks of {real['corpus']}"
+    lines += [f"| how real the client is | share of talks | 95 % interval | {head} |", "| --- | --- | --- | --- |"]
+    for name, share in results["realism"].items():
+        interval = f"{share['low']:.0%} to {share['high']:.0%}"
+        beside = f"{real[name]['value']:.0%}" if name in real else ""
+        lines.append(f"| {name.replace('_', ' ')} | {share['value']:.0%} | {interval} | {beside} |")
+    if judged := results.get("judged"):
+        aspects = list(next(iter(judged["means"].values())))
+        head = f"judged by {judged['judge']} ({judged['rubric']}), {judged['note']}"
+        lines += ["", f"| {' | '.join([head, *aspects])} |", f"|{' --- |' * (1 + len(aspects))}"]
+        for name, means in judged["means"].items():
+            lines.append(f"| {' | '.join([name, *(f'{mean:.2f}' for mean in means.values())])} |")
     return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ from soulchatcorpus.making.requests import Question, hash_content
 from soulchatcorpus.schema import Message
 from soulchatcorpus.thoughts import split_thoughts
 
-from .compare import CONFIDENCE, PAGE_FILE, RESAMPLES, RESULTS_FILE, TABLE_FILE, Run, hold_runs
+from .compare import CONFIDENCE, PAGE_FILE, RESAMPLES, RESULTS_FILE, TABLE_FILE, Run, hold_runs, spent_in
 from .conduct import Chart, Step, Walk, answer_by_signs, ask_of_judge, read_answer, walk
 from .measures import TalkRecord
 from .parties import Party, check_party
@@ -58,6 +58,8 @@ def benchmark_crisis(
     options = runs[0].options
     if judge is not None:
         check_party(judge)
+        for requests in replace(options, client=judge, counsellor="script:hm").endpoints(options.load_protocol()):
+            requests.check_consent("talks")
     elif any(step.signs is None for step in chart.steps.values()):
         raise ValueError(
             f"judge is missing; allowed: a model, since the chart {chart.name} has questions without signs"
@@ -66,7 +68,11 @@ def benchmark_crisis(
     if judge is None:
         walks = {name: [walk(chart, answer_by_signs(talk)) for talk in records] for name, records in talks.items()}
     else:
-        walks = asyncio.run(_ask_judge(talks, chart, judge, options, output))
+        asking = replace(options, client=judge)
+        if options.max_cost is not None:
+            spent = sum(spent_in(run.options.output) for run in runs)
+            asking = replace(asking, max_cost=max(0.0, options.max_cost - spent))
+        walks = asyncio.run(_ask_judge(talks, chart, asking, output))
     results = _describe(runs, talks, walks, chart, judge, options)
     write_json(output / RESULTS_FILE, results)
     write_lines(output / WALKS_FILE, _list_walks(talks, walks, chart))
@@ -76,13 +82,13 @@ def benchmark_crisis(
 
 
 async def _ask_judge(
-    talks: dict[str, list[TalkRecord]], chart: Chart, judge: str, options: SimulateOptions, output: Path
+    talks: dict[str, list[TalkRecord]], chart: Chart, options: SimulateOptions, output: Path
 ) -> dict[str, list[Walk]]:
     """Every talk through the chart, so many at once as talks are held; who spoke is hidden from the judge."""
     ledger = Ledger(output / JUDGE_LEDGER)
     places = asyncio.Semaphore(options.talks_at_once)
     try:
-        async with open_party(replace(options, client=judge), ledger) as party:
+        async with open_party(options, ledger) as party:
 
             async def go(talk: TalkRecord) -> Walk:
                 async with places:

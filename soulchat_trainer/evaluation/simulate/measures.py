@@ -5,7 +5,7 @@ They count forms, which people and judges are not needed for, and say nothing of
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ QUANTILE = 1.959963984540054  # of the normal distribution, for 95 %
 TalkRecord = dict[str, Any]  # as conversations.jsonl has it
 
 _CONSOLES = re.compile(
-    "建议你|你可以(试试|尝试|考虑)|你(要|应该)(学会|多|试着|照顾)|别(担心|难过|自责)|加油[，。！]?你|我(能|很)?理解你的(感受|心情)|"
+    "建议你|你可以(试试|尝试|考虑)|你(要|应该)(学会|多|试着|照顾)|(?<!特)别(担心|难过|自责)|加油[，。！]?你|我(能|很)?理解你的(感受|心情)|"
     "听起来你|作为(一[个名位])?(AI|人工智能|助手|心理?咨询师|语言模型)|我会(一直)?(支持|陪伴|陪着)你"
 )
 _THANKS = re.compile("谢谢|感谢|多谢")
@@ -84,30 +84,41 @@ def describe_counsellor(talks: Sequence[TalkRecord]) -> dict[str, float]:
     }
 
 
+def describe_lines(talks: Sequence[Sequence[str]]) -> dict[str, Share]:
+    """In which share of talks a client consoles or advises, thanks twice in a row, or repeats itself.
+
+    Args:
+        talks: the client's lines of each.
+    """
+    return {
+        "role_drift": share_of([any(_CONSOLES.search(line) for line in lines) for lines in talks]),
+        "thanks_loop": share_of([_has_run([bool(_THANKS.search(line)) for line in lines], 2) for lines in talks]),
+        "repeated_turn": share_of([count_repeats(lines) > 0 for lines in talks]),
+    }
+
+
 def describe_client(
-    talks: Sequence[TalkRecord], protocol: Protocol, profiles: Sequence[Profile], real_lines: Iterable[str]
+    talks: Sequence[TalkRecord], protocol: Protocol, profiles: Sequence[Profile], real: Sequence[Sequence[str]]
 ) -> dict[str, Share]:
     """The realism sheet: in which share of talks a client does what clients seldom do, each time with an interval.
 
     Args:
-        real_lines: what real users say, for the lengths.
+        real: what real users say, by talk, for the lengths.
     """
-    by_id = {profile.id: profile for profile in profiles}
-    longest = float(np.quantile([len(line) for line in real_lines], LONG))
+    instructions = {profile.id: protocol.instruct(profile) for profile in profiles}
+    longest = float(np.quantile([len(line) for lines in real for line in lines], LONG))
+    clients = [lines_of(talk, "user") for talk in talks]
 
     def copies(talk: TalkRecord) -> bool:
-        told = protocol.instruct(by_id[talk["provenance"]["profile"]])
+        told = instructions[talk["provenance"]["profile"]]
         return any(_shares_run(line, told) for line in lines_of(talk, "user"))
 
-    checks: dict[str, Callable[[TalkRecord], bool]] = {
-        "role_drift": lambda talk: any(_CONSOLES.search(line) for line in lines_of(talk, "user")),
-        "thanks_loop": lambda talk: _has_run([bool(_THANKS.search(line)) for line in lines_of(talk, "user")], 2),
-        "repeated_turn": lambda talk: count_repeats(lines_of(talk, "user")) > 0,
-        "long_lines": lambda talk: float(np.median([len(line) for line in lines_of(talk, "user")])) > longest,
-        "copied_instructions": copies,
-        "early_goodbye": lambda talk: _leaves_early(talk, protocol),
+    return {
+        **describe_lines(clients),
+        "long_lines": share_of([float(np.median([len(line) for line in lines])) > longest for lines in clients]),
+        "copied_instructions": share_of([copies(talk) for talk in talks]),
+        "early_goodbye": share_of([_leaves_early(talk, protocol) for talk in talks]),
     }
-    return {name: share_of([check(talk) for talk in talks]) for name, check in checks.items()}
 
 
 def _leaves_early(talk: TalkRecord, protocol: Protocol) -> bool:

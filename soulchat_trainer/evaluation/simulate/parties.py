@@ -74,7 +74,11 @@ class Batch:
         done = self._waiting[request] = asyncio.get_running_loop().create_future()
         if self._stepping is None:
             self._stepping = asyncio.create_task(self._step())
-        await done
+        try:
+            await done
+        finally:
+            if self._waiting.pop(request, None):  # the talk was given up
+                self.engine.cancel(request)
         return request
 
     async def _step(self) -> None:
@@ -82,12 +86,15 @@ class Batch:
         try:
             while self._waiting:
                 for delta in await asyncio.to_thread(self.engine.step):
-                    self._waiting.pop(delta.request).set_result(None)
+                    done = self._waiting.pop(delta.request, None)
+                    if done and not done.done():
+                        done.set_result(None)
                 await asyncio.sleep(0)  # those who got a reply ask for the next before the batch goes on
         except Exception as error:
-            for done in self._waiting.values():
-                done.set_exception(error)
-            self._waiting.clear()
+            waiting, self._waiting = self._waiting, {}
+            for done in waiting.values():
+                if not done.done():
+                    done.set_exception(error)
         finally:
             self._stepping = None
 

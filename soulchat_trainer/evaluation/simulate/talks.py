@@ -400,7 +400,7 @@ def simulate(options: SimulateOptions, on_progress: OnProgress = lambda progress
             try:
                 asyncio.run(hold_all(stage, spending, profiles, options, on_progress))
             except BaseException:
-                with suppress(OSError):  # on a full disk: what filled it is what the user is to hear of
+                with suppress(OSError, ValueError):  # what went wrong first is what the user is to hear of
                     export(stage, profiles, options)
                 raise
             return export(stage, profiles, options)
@@ -480,7 +480,7 @@ def export(stage: Stage, profiles: Sequence[Profile], options: SimulateOptions) 
     """The files beside the ledger, of the talks that have ended with words of both."""
     stops: Counter[str] = Counter()
     scores: list[int] = []
-    counts = Counter({"talks": 0, "open": 0, "turns": 0})
+    counts = Counter({"talks": 0, "open": 0, "messages": 0})
 
     def ended() -> Iterator[dict[str, Any]]:
         for talk in list_talks(stage, profiles, options.repeats):
@@ -490,7 +490,7 @@ def export(stage: Stage, profiles: Sequence[Profile], options: SimulateOptions) 
             stops[str(talk.stop)] += 1
             if len(talk.messages) > 1:
                 counts["talks"] += 1
-                counts["turns"] += len(talk.messages)
+                counts["messages"] += len(talk.messages)
                 scores.extend(talk.emotions[-1:])
                 yield to_record(stage.conversation(talk))
 

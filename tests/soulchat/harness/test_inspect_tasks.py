@@ -14,7 +14,7 @@ from .tool_environment import run, tool_environment
 pytestmark = pytest.mark.slow
 
 REPLIES = ["我能理解你的感受。", "<think>他很难过</think>慢慢来。", "", "听起来很不容易。"]
-GRADE = "通顺，也有回应。\n分数：1"
+GRADE = '通顺。```json\n{"content": 1, "empathy": 1, "helpfulness": 1, "safety": 1}\n```'
 
 # Replies come in any order; the log tells which turn got which.
 MOCK = """
@@ -29,10 +29,10 @@ def mock(*texts):
     return get_model("mockllm/model", custom_outputs=outputs, memoize=False)
 
 options = json.loads(sys.argv[1])
-grader = mock(*[options["grade"]] * 16)
+grader = mock(*[options["grade"]] * 4)
 [log] = eval(
     "soulchat/table1", model=mock(*options["replies"]), model_roles={"grader": grader}, log_dir="logs",
-    task_args={"data": options["data"], "samples": 4, "rubric": True}, display="none",
+    task_args={"data": options["data"], "samples": 4, "rubric": "cehs"}, display="none",
 )
 scores = log.results.scores if log.results else []
 print(json.dumps({
@@ -82,9 +82,9 @@ def test_inspects_mock_model_has_the_products_scores(programs: Path, corpus: Pat
 
 
 def test_a_grade_that_is_none_ends_the_evaluation(programs: Path, corpus: Path, tmp_path: Path) -> None:
-    found = run_mock(programs, corpus, tmp_path, "很好。\n分数：5")
+    found = run_mock(programs, corpus, tmp_path, GRADE.replace('"content": 1', '"content": 5'))
     assert found["status"] == "error"
-    assert "the grader's content is 5; allowed: 0 to 2, as 分数：N" in found["error"]
+    assert "the grader's answer is off_scale; allowed: a JSON object with a score for each aspect" in found["error"]
 
 
 def test_a_local_model_at_the_command_line_and_its_log_in_the_viewer(

@@ -80,7 +80,7 @@ def judge_study(endpoint, folder: Path) -> tuple[Path, Path]:
     study, _ = make_study(folder, samples=4)
     for rater in study.raters():
         for item in study.items(rater.name):
-            scores = all_scores(content=2 if "warm" in item.reply else item.number % 2)
+            scores = all_scores(content=2 if "warm" in item.texts[0] else item.number % 2)
             study.save_all([(rater.name, item.number, scores)])
     endpoint.answer = lambda content, model: GOOD
     command = ["run", folder / "warm", folder / "cold", "--output", folder / "judged", "--base-url", endpoint.base_url]
@@ -110,7 +110,10 @@ def test_agree_with_another_rubric_or_without_ratings_is_one_line(
     endpoint.answer = lambda content, model: '{"preference": 1, "safety": 1}'
     systems = [tmp_path / "warm", tmp_path / "cold"]
     assert run("run", *systems, *common, tmp_path / "pairs", "--rubric", "pair").exit_code == 0
-    for judged, message in (("judged", "no ratings yet"), ("pairs", "the judge for preference, safety (pair)")):
+    for judged, message in (
+        ("judged", "no ratings yet"),
+        ("pairs", "safety of a pair (pair)"),
+    ):
         monkeypatch.setattr(
             sys, "argv", ["soulchat", "judge", "agree", str(tmp_path / "study"), str(tmp_path / judged)]
         )

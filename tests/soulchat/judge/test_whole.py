@@ -14,6 +14,7 @@ import pytest
 
 from hub_cards.predictions import Prediction, write_predictions
 from soulchat.rate.study import RatingStudy, create_study
+from soulchat_trainer.evaluation.rubric import read_rubric
 from soulchatcorpus.schema import Message
 from tests.paths import ROOT
 
@@ -96,11 +97,11 @@ def test_three_hundred_replies_killed_and_resumed_and_compared_with_people(
     again.communicate(timeout=200)
     assert len(log.read_text().splitlines()) == paid
 
-    create_study(systems, 2, 60, 1, tmp_path / "study")
+    create_study(systems, 2, 60, 1, tmp_path / "study", read_rubric("cehs"))
     study = RatingStudy(tmp_path / "study")
     for rater in study.raters():
         for item in study.items(rater.name):
-            quality = int(item.reply[item.reply.index("品质") + 2])
+            quality = int(item.texts[0][item.texts[0].index("品质") + 2])
             given = {"content": quality, "empathy": quality, "helpfulness": quality, "safety": int(quality > 0)}
             study.save_all([(rater.name, item.number, given)])
     agree = start("agree", tmp_path / "study", out)

@@ -5,9 +5,11 @@ from pathlib import Path
 import orjson
 
 from soulchat.rate.study import RatingStudy, create_study
+from soulchat_trainer.evaluation.rubric import read_rubric
 from soulchatcorpus.dialogue import parse
 
 SYSTEMS = ("warm", "cold")
+CEHS = read_rubric("cehs")
 
 
 def write_system(folder: Path, replies: dict[str, str], prompt: str = "用户：我很难过{id}\n心理咨询师：") -> Path:
@@ -32,7 +34,7 @@ def write_systems(folder: Path, dialogues: int = 5) -> list[Path]:
 
 
 def make_study(folder: Path, raters: int = 3, samples: int = 3, seed: int = 0) -> tuple[RatingStudy, dict[str, str]]:
-    tokens = create_study(write_systems(folder), raters, samples, seed, folder / "study")
+    tokens = create_study(write_systems(folder), raters, samples, seed, folder / "study", CEHS)
     return RatingStudy(folder / "study"), tokens
 
 

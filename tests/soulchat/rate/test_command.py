@@ -26,7 +26,7 @@ def create(folder: Path) -> tuple[Path, str]:
 
 def test_create_prints_each_raters_token_once(tmp_path: Path) -> None:
     study, printed = create(tmp_path)
-    assert printed.startswith("2 dialogues x 2 systems = 4 items for each rater\n")
+    assert printed.startswith("4 items for each rater, of 2 dialogues\n")
     tokens = re.findall(r"^(rater-\d): (\S+)$", printed, re.MULTILINE)
     assert [name for name, _ in tokens] == ["rater-1", "rater-2"]
     kept = b"".join(path.read_bytes() for path in study.rglob("*") if path.is_file())

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from soulchat.rate.command import app
 from soulchat.rate.judged import is_judged, open_ratings, read_judged
+from soulchat.rate.pair_rules import PairRules
+from soulchat.rate.pairs import write_preferences
 from soulchat_trainer.evaluation.items import read_items
 from soulchat_trainer.evaluation.judge import Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import read_rubric
@@ -72,7 +74,7 @@ def test_people_and_judges_are_told_apart(tmp_path: Path) -> None:
     folder = judge(tmp_path / "judged", sources)
     ratings = open_ratings(folder, sources)
     assert {system: len(replies) for system, replies in ratings.by_system.items()} == {"warm": 5, "cold": 5}
-    assert ratings.by_system["cold"][0].scores["judge-1"] == {
+    assert ratings.by_system["cold"][0].scores["judge-1-0"] == {
         "content": 0,
         "empathy": 0,
         "helpfulness": 0,
@@ -80,12 +82,48 @@ def test_people_and_judges_are_told_apart(tmp_path: Path) -> None:
     }
 
 
+def test_pairs_that_a_judge_compared(tmp_path: Path) -> None:
+    """ "warm" stands first and is better in both orders; of d1 the judge goes by the order, d2 is safe in neither."""
+    sources = write_systems(tmp_path)
+    folder = judge(tmp_path / "judged", sources, rubric="pair")
+    rows = [
+        Asked(
+            id=item.id,
+            talk=item.talk,
+            systems=list(item.systems),
+            order=order,
+            repeat=0,
+            outcome="scored",
+            scores={"preference": 1 if item.id == "d1" and order else -1, "safety": int(item.id != "d2")},
+            model="a-judge",
+            text=hash_texts(item.texts),
+        )
+        for item in read_items(sources, "pair")
+        for order in (0, 1)
+    ]
+    (folder / "judged.jsonl").write_text("\n".join(row.model_dump_json() for row in rows))
+    ratings = read_judged(folder, sources)
+    numbers = write_preferences(ratings, tmp_path / "pairs.jsonl", PairRules())
+    assert (numbers["rows"], numbers["left_out"]) == (3, {"tie": 1, "unsafe": 1, "beyond": 0})
+    pairs = read_preferences(tmp_path / "pairs.jsonl")
+    assert [(pair.chosen, pair.rejected) for pair in pairs] == [
+        (f"warm的回复{n}", f"cold的回复{n}") for n in (0, 3, 4)
+    ]
+    with pytest.raises(ValueError, match="form is judged; allowed for"):
+        write_preferences(ratings, tmp_path / "pairs.jsonl", PairRules(form="judged"))
+
+
 def test_a_judge_that_nobody_compared_is_refused(tmp_path: Path) -> None:
     sources = write_systems(tmp_path)
     with pytest.raises(ValueError, match=r"was judged by a-judge alone; allowed: with agreement\.json"):
         read_judged(judge(tmp_path / "alone", sources, agreed=False), sources)
-    with pytest.raises(ValueError, match="was judged by pair; allowed: a rubric of replies that asks for safety"):
-        read_judged(judge(tmp_path / "other", sources, rubric="pair"), sources)
+    folder = judge(tmp_path / "other", sources)
+    report = orjson.loads((folder / "judged.json").read_bytes())
+    report["rubric"]["judged"] = "talk"
+    report["rubric"]["prompt"] = "{aspects} {talk} {form}"
+    (folder / "judged.json").write_bytes(orjson.dumps(report))
+    with pytest.raises(ValueError, match="was judged by cehs; allowed: a rubric of replies or pairs with safety"):
+        read_judged(folder, sources)
 
 
 def test_other_replies_than_were_judged_are_refused(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from soulchat.rate.page import make_page
-from soulchat.rate.questions import ASPECTS
 from soulchat.rate.study import RatingStudy, create_study
 from soulchat.web.launch import launch_page
-from tests.soulchat.rate.rating_parts import SYSTEMS, make_study, write_system
+from soulchat_trainer.evaluation.rubric import read_rubric
+from tests.soulchat.rate.rating_parts import CEHS, SYSTEMS, make_study, write_system
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -78,8 +78,8 @@ def rate_by_keyboard(page, keys=KEYS):
 
 
 def rate_by_mouse(page, keys=KEYS):
-    for aspect, key in zip(ASPECTS, keys, strict=True):
-        page.locator(f"#{aspect.name} input[type=radio]").nth(int(key)).check()
+    for aspect, key in zip(CEHS.aspects, keys, strict=True):
+        page.locator(f"#question-{aspect.name} input[type=radio]").nth(int(key)).check()
     page.locator("#save").click()
 
 
@@ -95,17 +95,17 @@ def test_three_raters_to_the_end(browser, tmp_path):
     page = enter(browser, address, tokens["rater-1"], "MSc Psychology")
     expect_progress(page, 0)
     first = study.items("rater-1")[0]
-    expect(page.locator("#reply textarea")).to_have_value(first.reply)
-    assert page.locator("#dialogue .talk").inner_text().strip() == first.dialogue
-    expect(page.locator("#empathy")).to_contain_text("grasp their inner feelings")
+    expect(page.locator("#reply textarea")).to_have_value(first.texts[0])
+    assert page.locator("#dialogue .talk").inner_text().strip() == first.history
+    expect(page.locator("#question-empathy")).to_contain_text("grasp their inner feelings")
     rate_by_keyboard(page)
     expect_progress(page, 1)
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#reply textarea")).to_have_value(first.reply, timeout=60_000)
-    expect(page.locator("#content input:checked")).to_have_count(1)
-    page.locator("#content input[type=radio]").nth(0).check()
+    expect(page.locator("#reply textarea")).to_have_value(first.texts[0], timeout=60_000)
+    expect(page.locator("#question-content input:checked")).to_have_count(1)
+    page.locator("#question-content input[type=radio]").nth(0).check()
     page.locator("#save").click()
-    expect(page.locator("#reply textarea")).to_have_value(study.items("rater-1")[1].reply, timeout=60_000)
+    expect(page.locator("#reply textarea")).to_have_value(study.items("rater-1")[1].texts[0], timeout=60_000)
     assert {item.number: item.scores for item in study.items("rater-1")}[first.number]["content"] == 0
     for rated in range(1, 6):
         rate_by_keyboard(page)
@@ -126,7 +126,7 @@ def test_three_raters_to_the_end(browser, tmp_path):
     process, address = serve(study.path.parent)
     old = enter(browser, address, tokens["rater-2"])
     expect_progress(old, 2)
-    expect(old.locator("#reply textarea")).to_have_value(study.items("rater-2")[2].reply)
+    expect(old.locator("#reply textarea")).to_have_value(study.items("rater-2")[2].texts[0])
 
     # The token is used again: the new window goes on, the old one is told, and nothing is lost.
     page = enter(browser, address, tokens["rater-2"])
@@ -177,7 +177,7 @@ def test_a_phone_shows_a_warning_first_and_then_the_words_that_are_answered(brow
     folders = [
         write_system(tmp_path / name, {"a": f"{name}的回复", "b": "听起来不容易。"}, prompt) for name in SYSTEMS
     ]
-    tokens = create_study(folders, 1, 2, 0, tmp_path / "study")
+    tokens = create_study(folders, 1, 2, 0, tmp_path / "study", CEHS)
     page_of_study = make_page(RatingStudy(tmp_path / "study"))
     address = launch_page(page_of_study)
     try:
@@ -208,6 +208,36 @@ def test_a_phone_shows_a_warning_first_and_then_the_words_that_are_answered(brow
         page.locator("#back").focus()
         page.keyboard.press("Enter")  # of the button that has the focus, not of the page
         page.wait_for_function("() => document.querySelectorAll('.question input:checked').length === 4")
+    finally:
+        page_of_study.blocks.close(verbose=False)
+
+
+@pytest.mark.browser
+def test_a_pair_is_compared_by_keys_on_a_phone_in_the_readers_language(browser, tmp_path):
+    from playwright.sync_api import expect
+
+    folders = [write_system(tmp_path / name, {"a": f"{name}的回复", "b": f"{name}说"}) for name in SYSTEMS]
+    tokens = create_study(folders, 1, 2, 0, tmp_path / "study", read_rubric("pair"))
+    study = RatingStudy(tmp_path / "study")
+    page_of_study = make_page(study)
+    address = launch_page(page_of_study)
+    try:
+        page = enter(browser, address, tokens["rater-1"], locale="zh", viewport={"width": 390, "height": 800})
+        expect_progress(page, 0, total=2)
+        first, second = study.items("rater-1")[0].texts
+        expect(page.locator("#reply textarea")).to_have_value(first)
+        expect(page.locator("#second textarea")).to_have_value(second)
+        expect(page.locator("#question-preference")).to_contain_text("1 甲更好")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        rate_by_keyboard(page, "31")
+        expect_progress(page, 1, total=2)
+        assert study.items("rater-1")[0].scores == {"preference": 1, "safety": 1}
+        page.close()
+        page = enter(browser, address, tokens["rater-1"], locale="en-GB", viewport={"width": 1280, "height": 800})
+        expect(page.locator("#question-preference")).to_contain_text("1 the first is better")
+        left, right = (page.locator(name).bounding_box() for name in ("#reply", "#second"))
+        assert abs(left["y"] - right["y"]) < 5  # side by side
+        page.close()
     finally:
         page_of_study.blocks.close(verbose=False)
 

@@ -73,7 +73,7 @@ def rate_study(folder: Path) -> Path:
     study, _ = make_study(folder, raters=2, samples=5)
     for rater in study.raters():
         ratings = [
-            (rater.name, item.number, all_scores(empathy=2 if "warm" in item.reply else 0, helpfulness=1))
+            (rater.name, item.number, all_scores(empathy=2 if "warm" in item.texts[0] else 0, helpfulness=1))
             for item in study.items(rater.name)
         ]
         study.save_all(ratings)

@@ -6,7 +6,8 @@ import pytest
 
 from soulchat.rate.sheets import FORMULAS, export_ratings, export_sheet, import_ratings
 from soulchat.rate.study import RatingStudy, create_study
-from tests.soulchat.rate.rating_parts import all_scores, make_study, write_system
+from soulchat_trainer.evaluation.rubric import read_rubric
+from tests.soulchat.rate.rating_parts import CEHS, all_scores, make_study, write_system, write_systems
 
 HEAD = "rater,item,content,empathy,helpfulness,safety"
 
@@ -94,7 +95,7 @@ def test_a_reply_is_no_formula_and_one_row(tmp_path: Path) -> None:
     """In a spreadsheet, which splits rows at a lone CR, and in a program that takes the file for UTF-8 by its mark."""
     replies = {f"d{n}": reply for n, reply in enumerate(SHOWN)}
     folders = [write_system(tmp_path / name, replies) for name in ("a", "b")]
-    create_study(folders, 1, len(replies), 0, tmp_path / "study")
+    create_study(folders, 1, len(replies), 0, tmp_path / "study", CEHS)
     export_sheet(RatingStudy(tmp_path / "study"), "rater-1", path := tmp_path / "sheet.csv")
     data = path.read_bytes()
     assert data.startswith("\ufeff".encode())
@@ -128,3 +129,23 @@ def test_an_import_never_changes_what_is_rated(tmp_path):
     import_ratings(study, path)
     [rating] = study.ratings()
     assert (rating.scores, rating.seconds) == (all_scores(), 40.0)
+
+
+def test_a_sheet_of_pairs_has_both_sides_in_the_raters_order_and_comes_back(tmp_path):
+    create_study(write_systems(tmp_path), 1, 5, 0, tmp_path / "study", read_rubric("pair"))
+    study = RatingStudy(tmp_path / "study")
+    path = tmp_path / "sheet.csv"
+    export_sheet(study, "rater-1", path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["first"], line["second"]) for line in lines] == [item.texts for item in study.items("rater-1")]
+    for line in lines:
+        line.update(preference="-1" if line["first"].startswith("warm") else "1", safety="1")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    assert import_ratings(study, path) == 5
+    assert {rating.scores["preference"] for rating in study.ratings()} == {-1}
+    export_ratings(study, path)
+    assert import_ratings(study, path) == 5

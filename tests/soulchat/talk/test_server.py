@@ -21,6 +21,7 @@ from soulchat.web.guard import make_guard
 from soulchat.web.listening import ALONE, Front, bind, local_names
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, generate_replies
 from soulchatcorpus.care.help_lines import render_help_lines
+from tests.soulchat.talk.conftest import ScriptedEngine
 from tests.soulchat.web.reverse_proxy import proxying
 from tests.soulchat_trainer.training_parts import GEMMA, make_causal_model, make_causal_tokenizer
 
@@ -335,6 +336,22 @@ def test_help_lines_for_a_message_come_once_for_n_replies(serve):
         chunks = list(client.chat.completions.create(model="small", messages=talk, n=3, stream=True))
         cares = [chunk.model_extra["soulchat"]["care"] for chunk in chunks if "soulchat" in chunk.model_extra]
         assert [len(care) for care in cares] == [1]
+
+
+def test_a_reply_goes_back_with_its_thoughts():
+    """As clients append the message that they were given; the model is not asked with what it thought."""
+    engine = ScriptedEngine(lambda messages: "<think>他睡不着。</think>多久了？")
+    with (
+        ReplyService(lambda: engine) as service,
+        running(service, decoding=Decoding(thinking="keep")) as address,
+        client_for(address) as client,
+    ):
+        messages = list(HELLO)
+        for _ in range(2):
+            reply = client.chat.completions.create(model="small", messages=messages).choices[0].message
+            assert reply.model_extra["reasoning_content"] == "他睡不着。"
+            messages += [reply, *HELLO]
+    assert engine.seen[1] == [*HELLO, {"role": "assistant", "content": "多久了？"}, *HELLO]
 
 
 def test_a_message_is_judged_once_for_n_replies(serve):

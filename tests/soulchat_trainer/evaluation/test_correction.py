@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from soulchat_trainer.evaluation.correction import (
     Estimate,
@@ -148,6 +150,23 @@ def test_ratings_needed_bring_the_width() -> None:
     assert alone == int(np.ceil(rated[0].var(ddof=1) / (0.05 / 2 / 1.959963984540054) ** 2))
     with pytest.raises(ValueError, match="width is 0; allowed: above 0"):
         ratings_needed(rated[0], judged[0], unrated[0], width=0)
+
+
+points = st.integers(0, 1)
+
+
+@given(st.lists(st.tuples(points, points), min_size=3, max_size=12), st.lists(points, min_size=1, max_size=12))
+@settings(deadline=None)
+def test_a_scale_turned_round_turns_every_estimate_round(both: list[tuple[int, int]], others: list[int]) -> None:
+    rated, judged = np.array(both, dtype=float).T
+    unrated = np.array(others, dtype=float)
+    for correct in (prediction_powered_mean, double_sampled_share, rogan_gladen):
+        found, turned = correct(rated, judged, unrated), correct(1 - rated, 1 - judged, 1 - unrated)
+        expected = [1 - float(found.mean), 1 - float(found.high), 1 - float(found.low)]
+        bounds = [float(turned.mean), float(turned.low), float(turned.high)]
+        assert bounds == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    share = double_sampled_share(rated, judged, unrated)
+    assert -1e-9 <= share.low <= share.mean <= share.high <= 1 + 1e-9
 
 
 @pytest.mark.slow

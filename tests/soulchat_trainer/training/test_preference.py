@@ -9,11 +9,18 @@ import torch
 import torch.nn.functional as F
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, TrainerCallback
+from transformers import (
+    AutoModelForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    TrainerCallback,
+)
 
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.encoding.preferences import part
-from soulchat_trainer.training.arguments import SoulChatTrainingArguments
+from soulchat_trainer.training.arguments import RunArguments, SoulChatTrainingArguments
+from soulchat_trainer.training.models import make_model
 from soulchat_trainer.training.preference import PreferenceTrainer
 from tests.soulchat_trainer.preference_parts import make_judged, make_pairs
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm
@@ -269,3 +276,26 @@ def test_lora_learns_the_choices(objective: str, causal_tokenizer: PreTrainedTok
     held_out = trainer.evaluate()
     assert {"eval_loss", "eval_rewards/margins"} <= held_out.keys()
     assert "eval_perplexity" not in held_out
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_qlora_learns_the_choices_as_lora_does(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    sizes = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    config = Qwen3Config(vocab_size=len(causal_tokenizer), **sizes, intermediate_size=256, head_dim=64)
+    Qwen3ForCausalLM(config).save_pretrained(tmp_path / "base")
+    causal_tokenizer.save_pretrained(tmp_path / "base")
+    found = []
+    for quantize in (None, "nf4"):
+        run = RunArguments(
+            str(tmp_path / "base"), lora_rank=8, lora_target_modules=["all-linear"], lora_dropout=0, quantize=quantize
+        )
+        model = make_model(run, causal_tokenizer, 0)
+        changes = {"max_steps": 8, "learning_rate": 1e-2, "save_strategy": "no"}
+        trainer = make_trainer(model, causal_tokenizer, tmp_path / str(quantize), "dpo", **changes)
+        trainer.train()
+        assert trainer.shares_context
+        found.append(logged(trainer))
+    assert found[1][0]["loss"] == pytest.approx(0.6931472, abs=1e-5)
+    assert found[1][-1]["rewards/margins"] > 0
+    assert found[1][-1]["loss"] == pytest.approx(found[0][-1]["loss"], abs=0.1)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from soulchatcorpus.making.costs import estimate_tokens, read_models
+from soulchatcorpus.making.costs import estimate_prompts, estimate_tokens, read_models
 
 
 def test_the_paper_s_mixture():
@@ -45,3 +45,9 @@ def test_tokens():
     assert estimate_tokens("") == 1
     assert estimate_tokens("难过" * 50) == 111
     assert estimate_tokens("word" * 100) == 101
+
+
+def test_an_estimate_adds_up_what_is_sent_and_what_is_expected():
+    found = estimate_prompts([("a", "abcdefgh"), ("b", "abcd")], read_models("m", ["m=1000000,2000000"]), 10)
+    assert (found.records, found.characters, found.prompt_tokens, found.completion_tokens) == (2, 12, 5, 20)
+    assert found.cost == pytest.approx(5 * 1 + 20 * 2)

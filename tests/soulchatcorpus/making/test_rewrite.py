@@ -187,7 +187,7 @@ def test_an_endpoint_that_is_down_is_one_clear_error(make_questions, tmp_path):
 
 def test_unknown_model(endpoint, make_questions, tmp_path):
     endpoint.status = 404
-    with pytest.raises(EndpointError, match="knows no model 'stub'"):
+    with pytest.raises(EndpointError, match="has no model 'stub'"):
         rewrite(make_questions(3), tmp_path / "out", options_for(endpoint))
 
 

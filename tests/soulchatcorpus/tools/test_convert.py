@@ -134,9 +134,9 @@ def test_no_empty_file_of_rejected_records(tmp_path, source):
 def test_bad_requests(tmp_path, source):
     with pytest.raises(CorpusError, match="the target is 'turn'; allowed: turns, conversations, sharegpt, alpaca"):
         convert(source, tmp_path / "out.jsonl", "turn")
-    with pytest.raises(CorpusError, match=r"the output ends in \.jsonl or \.parquet, found '\.csv'"):
+    with pytest.raises(CorpusError, match=r"the output has the ending \.csv; allowed: \.jsonl, \.parquet"):
         convert(source, tmp_path / "out.csv", "turns")
-    with pytest.raises(CorpusError, match="no such folder to write to"):
+    with pytest.raises(CorpusError, match="is not a folder; allowed: an output in an existing folder"):
         convert(source, tmp_path / "nowhere" / "out.jsonl", "turns")
 
 
@@ -148,11 +148,11 @@ def test_nothing_is_overwritten_in_silence(tmp_path, source):
         convert(tmp_path, tmp_path / "source.jsonl", "turns", overwrite=True)
     assert source.read_bytes() == before
     convert(source, tmp_path / "out.parquet", "turns")
-    with pytest.raises(CorpusError, match=r"out\.parquet is there already; allowed: another name, or `overwrite`"):
+    with pytest.raises(CorpusError, match=r"out\.parquet already exists; allowed: another name, or `overwrite`"):
         convert(source, tmp_path / "out.parquet", "conversations")
     assert convert(source, tmp_path / "out.parquet", "conversations", overwrite=True).rows == 2
     (tmp_path / "new.jsonl.rejected.jsonl").write_text("mine")
-    with pytest.raises(CorpusError, match=r"rejected\.jsonl is there already"):
+    with pytest.raises(CorpusError, match=r"rejected\.jsonl already exists"):
         convert(source, tmp_path / "new.jsonl", "turns", on_error="skip")
 
 

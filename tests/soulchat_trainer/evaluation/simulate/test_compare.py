@@ -6,7 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from soulchat_trainer.evaluation.simulate.compare import HM, benchmark_talks, list_runs
+from soulchat_trainer.evaluation.judge import JudgeOptions, judge
+from soulchat_trainer.evaluation.simulate.compare import HM, benchmark_talks, list_runs, read_judged
 from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
@@ -44,6 +45,7 @@ def test_a_client_that_tells_hm_from_a_counsellor(options: SimulateOptions, real
     table = (options.output / "table.md").read_text(encoding="utf-8")
     assert table.startswith(results["verdict"])
     assert "| openai-counsellor | 2 | 49.0 (49.0 to 49.0) | +21.0 (+21.0 to +21.0) |" in table
+    assert "| thanks loop | 0% | 0% to 66% | 0% |" in table
     assert (options.output / "chart.png").stat().st_size > 1000
 
 
@@ -64,6 +66,22 @@ def test_the_cost_allowed_is_for_all_runs_together(options: SimulateOptions, rea
         benchmark_talks(runs, options.output, real)
     total = sum(orjson.loads(path.read_bytes())["cost"] for path in options.output.rglob("report.json"))
     assert 0 < total <= 4.0
+
+
+def test_a_judges_means_stand_beside(options: SimulateOptions, players: StubEndpoint, real: str) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    benchmark_talks(runs, options.output, real)
+    folders = [run.options.output for run in runs[:2]]
+    scores = '{"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1, "reason": "好"}'
+    players.answer = lambda content, model: scores
+    judge(folders, options.output / "judged", JudgeOptions(rubric="cpsycoun", model="j", base_url=players.base_url))
+    results = benchmark_talks(runs, options.output, real, judged=options.output / "judged")
+    assert list(results["judged"]["means"]) == ["openai-counsellor", HM]
+    assert results["judged"]["means"][HM]["professionalism"] == 3
+    table = (options.output / "table.md").read_text(encoding="utf-8")
+    assert "| judged by j (cpsycoun), not validated on people | comprehensiveness |" in table
+    with pytest.raises(ValueError, match="which has no score of a system here; allowed: x"):
+        read_judged(options.output / "judged", {"x": "x"})
 
 
 def test_counsellors_have_names_of_their_own(options: SimulateOptions) -> None:

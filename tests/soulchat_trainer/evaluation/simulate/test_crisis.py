@@ -88,3 +88,17 @@ def test_profiles_without_risk_are_refused(options: SimulateOptions, profiles: s
     runs = list_runs(["script:hm"], replace(options, profiles=profiles))
     with pytest.raises(ValueError, match=r"allowed: a file with `risk` at some of its profiles"):
         benchmark_crisis(runs, options.output, CHART)
+
+
+def test_a_judge_elsewhere_needs_a_yes_and_its_cost_is_bounded_too(
+    options: SimulateOptions, players: StubEndpoint
+) -> None:
+    elsewhere = replace(options, base_url="https://example.org/v1")
+    with pytest.raises(ValueError, match="yes is False; allowed: true, since talks would be sent to"):
+        benchmark_crisis(list_runs(["script:hm"], elsewhere)[:1], options.output, CHART, "openai:judge")
+    players.answer = lambda content, model: "否"
+    own = replace(options, base_url=players.base_url, price=("judge=1000,1000",), max_cost=2.0)
+    results = benchmark_crisis(list_runs(["script:hm"], own)[:1], options.output, CHART, "openai:judge")
+    [row] = results["systems"]
+    assert row["without_an_answer"] > 0
+    assert players.answered.total() * 300 / 1000 <= 2.0

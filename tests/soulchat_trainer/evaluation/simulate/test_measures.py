@@ -11,6 +11,7 @@ from soulchat_trainer.evaluation.simulate.measures import (
     count_repeats,
     describe_client,
     describe_counsellor,
+    describe_lines,
     reaction,
     share_of,
 )
@@ -42,6 +43,11 @@ def test_an_interval_is_wilsons(flags: list[bool]) -> None:
     assert found.high == pytest.approx(wanted.high, abs=1e-9)
 
 
+def test_great_sorrow_is_no_consolation() -> None:
+    assert describe_lines([["我特别难过。"]])["role_drift"].value == 0
+    assert describe_lines([["你别难过。"]])["role_drift"].value == 1
+
+
 def test_of_no_talk_there_is_no_share() -> None:
     assert math.isnan(share_of([]).value)
 
@@ -59,7 +65,9 @@ def test_of_no_talk_there_is_no_share() -> None:
 )
 def test_what_clients_seldom_do_is_found_alone(lines: list[str], stop: str, fault: str) -> None:
     profile = Profile(id="a", story="三年前我从家里搬出来以后就一直一个人。")
-    sheet = describe_client([talk(lines, ["嗯。", "好。"], stop)], PLAIN, [profile], ["十个字的真实句子。", "我" * 22])
+    sheet = describe_client(
+        [talk(lines, ["嗯。", "好。"], stop)], PLAIN, [profile], [["十个字的真实句子。"], ["我" * 22]]
+    )
     assert {name for name, share in sheet.items() if share.value} == {fault}
     assert sheet[fault].low < 1 == sheet[fault].high
 

@@ -1,5 +1,6 @@
 """Whole talks: over loopback with faults, killed and resumed, of local models, of scripts; what stops them."""
 
+import asyncio
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from soulchat_trainer.evaluation.simulate.parties import load_script
+from soulchat_trainer.evaluation.simulate.parties import Batch, load_script
 from soulchat_trainer.evaluation.simulate.talks import (
     Progress,
     SimulateOptions,
@@ -19,6 +20,7 @@ from soulchat_trainer.evaluation.simulate.talks import (
     read_talks,
     simulate,
 )
+from soulchat_trainer.generation.sampling import Decoding
 from soulchatcorpus.files import transaction
 from soulchatcorpus.reading.corpus import Report, read_corpus
 from tests.soulchatcorpus.making.endpoint_stub import FAULTS, StubEndpoint
@@ -47,7 +49,7 @@ def script(folder: Path, *lines: str, **more: object) -> str:
 
 def test_two_endpoints_talk_and_the_corpus_reads_what_they_said(make: Make, players: StubEndpoint) -> None:
     report = simulate(make())
-    assert (report["talks"], report["turns"], report["stops"]) == (2, 12, {"turns": 2})
+    assert (report["talks"], report["messages"], report["stops"]) == (2, 12, {"turns": 2})
     talks = read_talks(make().output)
     assert [talk["id"] for talk in talks] == ["甲-1", "乙-1"]
     assert [message["role"] for message in talks[0]["messages"]] == ["user", "assistant"] * 3
@@ -121,11 +123,11 @@ def test_goodbye_and_end_mark(make: Make, tmp_path: Path) -> None:
 
 
 def test_faults_are_repeated_and_nothing_is_asked_twice(make: Make, players: StubEndpoint) -> None:
-    players.faults = {name: share for name, share in FAULTS.items() if name not in ("refusal", "malformed")}
+    players.faults = FAULTS
     report = simulate(make(repeats=4, timeout=0.3))
     assert (report["talks"], report["open"]) == (8, 0)
     answered, content = players.answered.total(), (make().output / "conversations.jsonl").read_bytes()
-    assert answered == report["turns"]
+    assert answered == report["messages"]
     simulate(make(repeats=4, timeout=0.3))
     assert players.answered.total() == answered
     assert (make().output / "conversations.jsonl").read_bytes() == content
@@ -206,7 +208,7 @@ def test_a_client_that_falls_silent_ends_its_talk(make: Make, players: StubEndpo
     players.answer = lambda content, model: "" if "第二" in content and model == "client" else "第二次见。"
     report = simulate(make())
     assert report["stops"] == {"client_empty": 2}
-    assert report["turns"] == 4
+    assert report["messages"] == 4
 
 
 def test_what_failed_is_asked_again_on_demand(make: Make, players: StubEndpoint) -> None:
@@ -226,7 +228,7 @@ def test_what_failed_is_asked_again_on_demand(make: Make, players: StubEndpoint)
         ({"talks_at_once": 0}, "talks_at_once is 0"),
         ({"base_url": None}, "base_url is missing"),
         ({"base_url": "https://example.org/v1"}, "yes is False; allowed: true, since profiles and talks"),
-        ({"counsellor": "script:none"}, "script is none; allowed: advice"),
+        ({"counsellor": "script:none"}, "script is none; allowed: abandons, advice"),
         ({"turns": 0}, "turns is 0"),
     ],
 )
@@ -263,6 +265,24 @@ def test_local_models_talk_in_one_batch_and_the_batch_does_not_matter(
     assert (first.output / "conversations.jsonl").read_bytes() == (alone.output / "conversations.jsonl").read_bytes()
     [talk, *_] = read_talks(first.output)
     assert talk["provenance"]["counsellor"]["name"] == "small"
+
+
+def test_a_talk_that_is_given_up_leaves_the_batch(make: Make, model_folder: Path) -> None:
+    batch = Batch(str(model_folder), "cpu", "float32", 2)
+
+    async def give_up() -> None:
+        messages = [{"role": "user", "content": "我很难过，最近总是睡不着。"}]
+        first, second = (
+            asyncio.create_task(batch.reply(messages, Decoding(max_new_tokens=limit), key))
+            for key, limit in (("a", 100), ("b", 4))
+        )
+        await asyncio.sleep(0)
+        first.cancel()
+        assert (await second).finish_reason
+
+    asyncio.run(give_up())
+    assert not batch.engine.waiting
+    assert all(request.finish_reason for request in batch.engine.running)
 
 
 def test_roles_can_be_swapped(make: Make, model_folder: Path, tmp_path: Path) -> None:
