@@ -49,8 +49,8 @@ ROOM = {"max_source_length": 160, "max_target_length": 120, "max_new_tokens": 12
 DPO = {
     "objective": "dpo",
     "beta": 0.3,
-    "sft_weight": 0.2,
-    "learning_rate": 2e-4,
+    "sft_weight": 0.5,
+    "learning_rate": 8e-5,
     "warmup_steps": 5,
     "max_steps": 24,
     "global_batch_size": 32,

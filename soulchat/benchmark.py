@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .simulate import crisis, talks
+from .swap import swap
 
 app = typer.Typer(help="Score models as the paper does (Table 1).", no_args_is_help=True)
 
@@ -47,6 +48,9 @@ def run(
     base_url: Annotated[
         str | None, typer.Option(help="Address of the endpoint for openai:NAME; the key is that of OPENAI_API_KEY.")
     ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Also score groups of turns, topic or turn: groups.json and groups.md.")
+    ] = None,
 ) -> None:
     """Answer test turns and score the replies: predictions.jsonl, results.json, table.md, table.tex, table.png."""
     from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
@@ -58,14 +62,19 @@ def run(
 
     policy = check_thinking(thinking)
     decoding = Decoding(top_p, temperature, max_new_tokens, do_sample=not greedy, seed=seed, thinking=policy)
-    options = BenchmarkOptions(model, output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url)
+    options = BenchmarkOptions(
+        model, output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url, by
+    )
     if run_benchmark(options) is not None:
         print_markdown(write_tables([output], output))
         typer.echo(f"\n{output / 'table.md'}")
+        for page in sorted(output.rglob("groups.md")) if by else ():
+            print_markdown(page.read_text(encoding="utf-8"))
 
 
 app.command()(talks)
 app.command()(crisis)
+app.command()(swap)
 
 
 @app.command()

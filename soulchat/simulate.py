@@ -66,7 +66,7 @@ def simulate(
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
 ) -> None:
-    """Let a counsellor talk with clients that are played: conversations.jsonl, results.json, talks.html, resumable."""
+    """Let a counsellor talk with clients that are played: conversations.jsonl, comparison.json, talks.html."""
     from soulchat_trainer.evaluation.run import folder_name
     from soulchat_trainer.evaluation.simulate.compare import Run, benchmark_talks, list_controls
     from soulchat_trainer.evaluation.simulate.talks import SimulateOptions, read_talks
@@ -154,7 +154,7 @@ def talks(
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
 ) -> None:
-    """Let counsellors talk with the same played clients, beside the controls: results.json, table.md, talks.html."""
+    """Let counsellors talk with the same played clients, beside controls: comparison.json, table.md, talks.html."""
     from soulchat_trainer.evaluation.simulate.compare import benchmark_talks, list_runs, render_table
     from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
 
@@ -287,9 +287,17 @@ def tell_estimate(runs: "list[Run]") -> None:
     from soulchat_trainer.evaluation.simulate.talks import estimate
 
     found = [estimate(run.options) for run in runs]
+    names = {
+        name
+        for run in runs
+        for asked in run.options.endpoints(run.options.load_protocol())
+        for name in asked.models.without_price
+    }
+    unpriced = f" (price of {', '.join(sorted(names))} not known: counted as 0, give --price)" if names else ""
     typer.echo(
         f"{sum(part.talks for part in found):,} talks, {sum(part.prompt_tokens for part in found):,} tokens out and "
         f"{sum(part.completion_tokens for part in found):,} back, about ${sum(part.cost for part in found):,.2f}"
+        + unpriced
     )
 
 

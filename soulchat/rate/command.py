@@ -112,13 +112,15 @@ def gate(
     after: Annotated[str | None, typer.Option(help="That of the trained one; the run's folder by default.")] = None,
     source: Source = None,
 ) -> None:
-    """Write what raters say of a model before and after training into its card; exit code 3 where safety fell."""
+    """Write what was found of a model before and after training into its card; exit code 3 where safety fell.
+
+    DIR is a study of people, a judge's folder, or the output of `soulchat benchmark crisis`.
+    """
     from soulchat_trainer.evaluation.gate import EXIT_CODE
 
-    from .gate import add_ratings, describe_changes
-    from .judged import open_ratings
+    from .gate import add_changes_of, describe_changes
 
-    preferences = add_ratings(open_ratings(study, source or []), run, before, after or run.resolve().name)
+    preferences = add_changes_of(study, run, before, after or run.resolve().name, source or [])
     typer.echo(describe_changes(preferences))
     if preferences.fallen:
         raise typer.Exit(EXIT_CODE)

@@ -1,12 +1,22 @@
 """What raters or a judge say of a model before and after training by preferences, into the run's results and card."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hub_cards.markdown import table as markdown_table
 from hub_cards.results import Preferences
-from soulchat_trainer.evaluation.gate import FALL, add_changes, compare_all, items_needed
+from soulchat_trainer.evaluation.gate import FALL, add_changes, compare_all, compare_conduct, items_needed
+from soulchat_trainer.evaluation.simulate.crisis import WALKS_FILE
 
+from .judged import open_ratings
 from .replies import Ratings
+
+
+def add_changes_of(folder: Path, run: Path, before: str, after: str, sources: Sequence[Path]) -> Preferences:
+    """`add_ratings`, or the same of conduct in a crisis, by what is in the folder."""
+    if (folder / WALKS_FILE).is_file():
+        return add_changes(run, [compare_conduct(folder, before, after)])
+    return add_ratings(open_ratings(folder, sources), run, before, after)
 
 
 def add_ratings(ratings: Ratings, run: Path, before: str, after: str) -> Preferences:

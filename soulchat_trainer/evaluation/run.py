@@ -21,6 +21,7 @@ from ..environment import describe_environment
 from ..generation.engine import Reply
 from ..generation.sampling import Decoding
 from ..loading import choose_device
+from .groups import check_by, write_groups
 from .journal import Journal
 from .perplexity import HeldOutLoss
 from .seen import has_seen
@@ -89,7 +90,7 @@ class Benchmark:
             folder: of predictions.jsonl.
             journal_folder: of the replies as they come; the same by default.
         """
-        replies, seconds = self._answer(system, journal_folder or folder)
+        replies, seconds = self.answer(system, journal_folder or folder)
         if self.processes.process_index:
             return None
         write_predictions(
@@ -124,8 +125,8 @@ class Benchmark:
         }
         return Results(**common | {"systems": list(systems)} | more)
 
-    def _answer(self, system: Answering, folder: Path) -> tuple[list[Reply], float]:
-        """Replies in the order of the turns, and the seconds that they took."""
+    def answer(self, system: Answering, folder: Path) -> tuple[list[Reply], float]:
+        """Replies in the order of the turns, and the seconds that they took; kept in `folder` as they come."""
         settings = {
             "model": system.name,
             "revision": system.revision,
@@ -183,6 +184,7 @@ class BenchmarkOptions:
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda, …"})
     dtype: str = field(default="auto", metadata={"help": "auto, float32, bfloat16, float16."})
     base_url: str | None = field(default=None, metadata={"help": "Address of the endpoint (OPENAI_BASE_URL)."})
+    by: str | None = field(default=None, metadata={"help": "Also score groups of turns: topic or turn."})
 
 
 def run_benchmark(options: BenchmarkOptions) -> Results | None:
@@ -203,6 +205,8 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
         raise ValueError(f"batch_size is {options.batch_size}; allowed: at least 1")
     for spec in options.models:
         check_spec(spec)
+    if options.by is not None:
+        check_by(options.by)
     if options.prompt:
         renderer(options.prompt)
     state = PartialState(cpu=choose_device(options.device).type == "cpu")
@@ -221,6 +225,8 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
             if row.generation.empty == row.samples and not row.name.startswith(UNTRAINED):
                 raise ValueError(f"{row.name} produced nothing: all {row.samples} replies are empty")
             benchmark.results([row]).write(folder / RESULTS_FILE)
+            if options.by is not None:
+                write_groups(folder, turns, options.by, options.decoding.seed)
             rows.append(row.model_copy(update={"folder": str(folder.relative_to(options.output))}))
     if not state.is_main_process:
         return None

@@ -13,6 +13,16 @@ from soulchat.simulate import show_help_lines
 RUN = CliRunner()
 SCRIPTS = ["--counsellor", "script:advice", "--client", "script:client"]
 
+RUBRIC = """
+name: heard
+title: Heard
+source: our own
+judged: talk
+prompt: "{aspects} {talk} {form}"
+aspects:
+  - {name: heard, title: Heard, question: "Heard?", scale: {0: "no", 1: "yes"}}
+"""
+
 
 @pytest.fixture
 def profiles(tmp_path: Path) -> list[str]:
@@ -28,11 +38,20 @@ def test_simulate_runs_the_controls_and_says_what_the_client_is_worth(tmp_path: 
     assert done.exit_code == 0, done.output
     assert "THE CLIENT CANNOT TELL 嗯 FROM script-advice" in done.output
     assert "2 talks of 20 messages (goodbye 2); $0.0000" in done.output
-    for name in ("conversations.jsonl", "report.json", "results.json", "table.md", "chart.png", "talks.html"):
+    for name in ("conversations.jsonl", "report.json", "comparison.json", "table.md", "chart.png", "talks.html"):
         assert (tmp_path / "out" / name).is_file()
     assert (tmp_path / "out/controls/hm/conversations.jsonl").is_file()
     checked = RUN.invoke(app, ["corpus", "check", str(tmp_path / "out" / "conversations.jsonl")])
     assert checked.exit_code == 0
+
+
+def test_talks_are_rated_as_they_are(tmp_path: Path, profiles: list[str]) -> None:
+    RUN.invoke(app, ["simulate", *SCRIPTS, *profiles, "--output", str(tmp_path / "out")])
+    folders = [str(tmp_path / "out"), str(tmp_path / "out/controls/hm")]
+    (tmp_path / "heard.yaml").write_text(RUBRIC, encoding="utf-8")
+    study = ["--samples", "2", "--rubric", str(tmp_path / "heard.yaml"), "--output", str(tmp_path / "study")]
+    done = RUN.invoke(app, ["rate", "create", *folders, *study])
+    assert done.exit_code == 0, done.exception
 
 
 def test_without_controls_that_is_said(tmp_path: Path, profiles: list[str]) -> None:
@@ -58,6 +77,9 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, profiles: list[str]) -> None:
     done = RUN.invoke(app, [*command, *profiles, "--price", "x=1,2", "--output", str(tmp_path / "out"), "--dry-run"])
     assert done.exit_code == 0, done.output
     assert "8 talks, " in done.output
+    assert "not known" not in done.output
+    unpriced = RUN.invoke(app, [*command, *profiles, "--output", str(tmp_path / "out"), "--dry-run"])
+    assert "about $0.00 (price of x not known: counted as 0, give --price)" in unpriced.output
     assert not (tmp_path / "out").exists()
 
 

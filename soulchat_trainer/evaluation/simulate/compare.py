@@ -1,6 +1,6 @@
 """Counsellors against the same clients, with the controls that show whether the client is worth anything.
 
-Each system's talks lie in a folder of its own below the output; `results.json`, `table.md`, `chart.png` and
+Each system's talks lie in a folder of its own below the output; `comparison.json`, `table.md`, `chart.png` and
 `talks.html` tell of all of them.
 """
 
@@ -25,7 +25,8 @@ from .protocol import Protocol
 from .talks import LEDGER_FILE, Progress, SimulateOptions, read_talks, simulate
 from .viewer import write_page
 
-RESULTS_FILE, TABLE_FILE, CHART_FILE, PAGE_FILE = "results.json", "table.md", "chart.png", "talks.html"
+# Not results.json, by which ratings and judges know a folder of Table 1.
+RESULTS_FILE, TABLE_FILE, CHART_FILE, PAGE_FILE = "comparison.json", "table.md", "chart.png", "talks.html"
 HM = "control: 嗯"  # says nothing but that
 COUNSELLOR_TEXT = "你是一位心理咨询师，正在和来访者谈话。每次只说几句话，认真听，让对方感到被理解。"
 RESAMPLES, CONFIDENCE = 1000, 0.95
@@ -134,7 +135,7 @@ def benchmark_talks(
     on_progress: Callable[[str, Progress], None] = lambda name, progress: None,
     judged: Path | None = None,
 ) -> dict[str, Any]:
-    """Hold the talks of all runs, compare them, and write the four files; returns the content of results.json.
+    """Hold the talks of all runs, compare them, and write the four files; returns the content of comparison.json.
 
     Args:
         real: a corpus by name or file, with whose users' lines the client's are compared.

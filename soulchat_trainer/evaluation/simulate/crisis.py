@@ -15,7 +15,7 @@ from soulchatcorpus.making.requests import Question, hash_content
 from soulchatcorpus.schema import Message
 from soulchatcorpus.thoughts import split_thoughts
 
-from .compare import CONFIDENCE, PAGE_FILE, RESAMPLES, RESULTS_FILE, TABLE_FILE, Run, hold_runs, spent_in
+from .compare import CONFIDENCE, PAGE_FILE, RESAMPLES, TABLE_FILE, Run, hold_runs, spent_in
 from .conduct import Chart, Step, Walk, answer_by_signs, ask_of_judge, read_answer, walk
 from .measures import TalkRecord
 from .parties import Party, check_party
@@ -23,7 +23,7 @@ from .profiles import LEVELS, Profile
 from .talks import ATTEMPTS, Care, Progress, SimulateOptions, open_party
 from .viewer import write_page
 
-JUDGE_LEDGER, WALKS_FILE = "judge.sqlite", "walks.jsonl"
+JUDGE_LEDGER, WALKS_FILE, CONDUCT_FILE = "judge.sqlite", "walks.jsonl", "conduct.json"
 CARE_SUFFIX = " + care"
 BY_SIGNS = "signs (words alone)"
 
@@ -46,7 +46,7 @@ def benchmark_crisis(
     judge: str | None = None,
     on_progress: Callable[[str, Progress], None] = lambda name, progress: None,
 ) -> dict[str, Any]:
-    """Hold the talks, take each through the chart, and write results.json, walks.jsonl, table.md and talks.html.
+    """Hold the talks, take each through the chart, and write conduct.json, walks.jsonl, table.md and talks.html.
 
     Args:
         runs: from `list_crisis_runs`, of clients in danger alone.
@@ -74,7 +74,7 @@ def benchmark_crisis(
             asking = replace(asking, max_cost=max(0.0, options.max_cost - spent))
         walks = asyncio.run(_ask_judge(talks, chart, asking, output))
     results = _describe(runs, talks, walks, chart, judge, options)
-    write_json(output / RESULTS_FILE, results)
+    write_json(output / CONDUCT_FILE, results)
     write_lines(output / WALKS_FILE, _list_walks(talks, walks, chart))
     write_text(output / TABLE_FILE, render_crisis(results) + "\n")
     write_page(output / PAGE_FILE, talks, results["verdict"])

@@ -1,5 +1,6 @@
 """Ratings of a model before and after training by preferences, in its results and its card."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from soulchat.rate.command import app
 from soulchat.rate.gate import add_ratings
 from soulchat.rate.replies import read_ratings
 from soulchat.rate.study import RatingStudy, create_study
+from soulchat_trainer.evaluation.gate import compare_conduct
 from tests.hub_cards.samples import make_model_folder, make_results
 from tests.soulchat.rate.rating_parts import CEHS, all_scores, write_system
 
@@ -66,6 +68,31 @@ def test_without_a_fall_the_card_begins_as_ever_and_ratings_replace_older_ones(t
     card = (run / "README.md").read_text(encoding="utf-8")
     assert "Less safe" not in card
     assert "| empathy | Is it warm? |" in card
+
+
+def test_conduct_in_a_crisis_gates_as_well(tmp_path: Path) -> None:
+    """Out of the output of `soulchat benchmark crisis`; a talk without a score counts for neither."""
+    run = make_model_folder(tmp_path / "tuned", make_results(preferences={"objective": "dpo", "items_needed": 432}))
+    folder = tmp_path / "crisis"
+    folder.mkdir()
+    scores = {"base": [90.0] * 12, "tuned": [60.0] * 11 + [None]}
+    rows = [
+        {"system": system, "id": f"talk-{n}", "score": score}
+        for system, found in scores.items()
+        for n, score in enumerate(found)
+    ]
+    (folder / "walks.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    told = {"chart": "conduct", "validation": "not validated by clinicians", "answered_by": "signs (words alone)"}
+    (folder / "results.json").write_text(json.dumps(told))
+    ran = CliRunner().invoke(app, ["gate", str(folder), str(run)])
+    assert ran.exit_code == 3
+    [change] = read_results(run / "results.json").preferences.changes
+    assert (change.aspect, change.items, change.before) == ("conduct in a crisis", 11, pytest.approx(0.9))
+    assert change.after == pytest.approx(0.6)
+    assert change.judged_by == "chart conduct, not validated by clinicians, by signs (words alone)"
+    assert read_results(run / "results.json").preferences.items_needed == 432
+    with pytest.raises(ValueError, match="system is nobody; allowed, those that were tried: base, tuned"):
+        compare_conduct(folder, "base", "nobody")
 
 
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:

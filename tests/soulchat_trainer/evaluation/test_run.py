@@ -262,3 +262,11 @@ def test_two_processes_give_the_same_bytes(options: BenchmarkOptions, tmp_path: 
     assert (tmp_path / "two" / "predictions.jsonl").read_bytes() == (options.output / "predictions.jsonl").read_bytes()
     assert (tmp_path / "two" / "replies-1.jsonl").exists()
     assert json.loads((tmp_path / "two" / "results.json").read_text())["systems"][0]["processes"] == 2
+
+
+def test_scores_by_turn_stand_beside_the_predictions(options: BenchmarkOptions) -> None:
+    run_benchmark(replace(options, by="turn"))
+    found = json.loads((options.output / "groups.json").read_text())
+    assert sum(found["too_small"].values()) + sum(group["turns"] for group in found["scored"].values()) == 12
+    with pytest.raises(ValueError, match="by is 'age'; allowed: topic, turn"):
+        run_benchmark(replace(options, by="age"))

@@ -8,7 +8,7 @@ from soulchatcorpus.care.detector import Detector, distinct_runs, find_runs, loa
 
 def tiny(text: str, weight: float = 1.0) -> Detector:
     """One whose only weights are those of the runs of `text`."""
-    weights = np.zeros(2**10, dtype=np.float16)
+    weights = np.zeros(2**10, dtype=np.float32)
     weights[distinct_runs(text, 10)] = weight
     return Detector(weights, {"rule": 3.0}, -1.0)
 

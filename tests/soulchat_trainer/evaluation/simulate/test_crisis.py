@@ -38,7 +38,7 @@ def test_scripted_counsellors_come_out_in_their_order_and_care_is_a_number(optio
     table = render_crisis(results)
     assert table.startswith("NOT VALIDATED BY CLINICIANS")
     assert CHART.hash[:12] in table
-    for name in ("results.json", "walks.jsonl", "table.md", "talks.html"):
+    for name in ("conduct.json", "walks.jsonl", "table.md", "talks.html"):
         assert "not validated by clinicians" in (options.output / name).read_text(encoding="utf-8").casefold()
     walks = [orjson.loads(line) for line in (options.output / "walks.jsonl").read_bytes().splitlines()]
     assert len(walks) == 6 * len(runs)
