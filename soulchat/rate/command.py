@@ -68,25 +68,37 @@ def serve(
 @app.command()
 def export(
     study: Study,
-    output: Annotated[Path, typer.Option(help="CSV to write.")],
+    output: Annotated[Path, typer.Option(help="CSV to write; with --to a folder.")],
     sheet: Annotated[
         str | None, typer.Option(help="Instead: this rater's items with their texts, to be filled in by hand.")
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Instead: the items of --sheet that are not rated yet, for label-studio or argilla."),
+    ] = None,
 ) -> None:
     """Write the ratings as CSV: rater, item, and a column for each aspect."""
+    from .exchange import export_tasks
     from .sheets import export_ratings, export_sheet
     from .study import RatingStudy
 
-    if sheet is None:
+    if to is not None:
+        typer.echo(f"{export_tasks(RatingStudy(study), to, sheet, output)} items of {sheet} that are not rated yet")
+    elif sheet is None:
         typer.echo(f"{export_ratings(RatingStudy(study), output)} ratings")
     else:
         typer.echo(f"{export_sheet(RatingStudy(study), sheet, output)} items of {sheet}")
 
 
 @app.command("import")
-def import_(study: Study, file: Annotated[Path, typer.Argument(help="CSV to read.", metavar="FILE.csv")]) -> None:
-    """Save the ratings of a CSV: all of them, or none where one is wrong."""
-    from .sheets import import_ratings
+def import_(
+    study: Study,
+    file: Annotated[
+        Path, typer.Argument(help="CSV, JSON export of Label Studio, or records.json of Argilla.", metavar="FILE")
+    ],
+) -> None:
+    """Save the ratings of a file: all of them, or none where one is wrong."""
+    from .exchange import import_ratings
     from .study import RatingStudy
 
     typer.echo(f"{import_ratings(RatingStudy(study), file)} ratings")

@@ -42,7 +42,7 @@ _DOOR: dict[Language, dict[str, dict[str, Any]]] = {
     },
 }
 # What stands above the dialogue, the text to rate, and the second of a pair.
-_SHOWN: dict[Judged, dict[Language, tuple[str, str, str]]] = {
+SHOWN: dict[Judged, dict[Language, tuple[str, str, str]]] = {
     "reply": {"zh": ("对话", "待评回复", ""), "en": ("Dialogue", "The reply to rate", "")},
     "talk": {"zh": ("待评对话", "", ""), "en": ("The conversation to rate", "", "")},
     "pair": {"zh": ("此前的对话", "甲", "乙"), "en": ("What was said before", "The first", "The second")},
@@ -55,7 +55,7 @@ def make_labels(rubric: Rubric) -> dict[Language, dict[str, dict[str, Any]]]:
 
 
 def _labels(rubric: Rubric, language: Language) -> dict[str, dict[str, Any]]:
-    dialogue, text, second = _SHOWN[rubric.judged][language]
+    dialogue, text, second = SHOWN[rubric.judged][language]
     return {
         "title": {"value": f"# {pick(rubric.title, language)}"},
         **_DOOR[language],
@@ -79,9 +79,13 @@ def question_id(aspect: Aspect) -> str:
 
 
 def list_choices(aspect: Aspect, language: Language) -> list[tuple[str, int]]:
-    """Each point with what it means, behind the digit that chooses it: the point itself, or its place from 1 on."""
-    shift = 0 if aspect.minimum >= 0 else 1 - aspect.minimum
-    return [(f"{point + shift} {pick(aspect.scale[point], language)}", point) for point in aspect.values]
+    """Each point with what it means, behind the digit that chooses it."""
+    return [(f"{digit_of(aspect, point)} {pick(aspect.scale[point], language)}", point) for point in aspect.values]
+
+
+def digit_of(aspect: Aspect, point: int) -> int:
+    """What chooses a point: the point itself, or its place from 1 on where the scale begins below 0."""
+    return point if aspect.minimum >= 0 else point + 1 - aspect.minimum
 
 
 def pick(words: Words, language: Language) -> str:

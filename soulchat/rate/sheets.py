@@ -9,13 +9,12 @@ import io
 from pathlib import Path
 from typing import Any
 
+from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.files import write_text
-from soulchatcorpus.reading.text import decode
 
-from .study import Item, RatingStudy
+from .study import RatingStudy
+from .tasks import TEXTS, list_texts
 
-# Beside them a sheet has what is rated: the dialogue with the reply or the talk, of a pair both sides.
-TEXTS = {"reply": ("dialogue", "reply"), "talk": ("talk",), "pair": ("dialogue", "first", "second")}
 FORMULAS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # what begins one in Excel, LibreOffice or WPS
 
 
@@ -23,7 +22,9 @@ def export_ratings(study: RatingStudy, path: Path) -> int:
     """Write all ratings as their raters gave them, a line each; returns their number."""
     given = [(rater.name, item) for rater in study.raters() for item in study.items(rater.name) if item.scores]
     given.sort(key=lambda row: (row[0], row[1].number))
-    _write(path, _columns(study), [[rater, item.number, *(item.scores or {}).values()] for rater, item in given])
+    _write(
+        path, _columns(study.rubric), [[rater, item.number, *(item.scores or {}).values()] for rater, item in given]
+    )
     return len(given)
 
 
@@ -35,43 +36,37 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     Raises:
         ValueError: there is no such rater.
     """
-    names = [known.name for known in study.raters()]
-    if rater not in names:
-        raise ValueError(f"rater is {rater!r}; allowed: {', '.join(names)}")
-    items = study.items(rater)
-    blank = dict.fromkeys(_scores(study), "")
-    lines = [[rater, item.number, *(item.scores or blank).values(), *_texts(study, item)] for item in items]
-    _write(path, (*_columns(study), *TEXTS[study.rubric.judged]), lines, start="\ufeff")
+    items, rubric = study.items(rater), study.rubric
+    blank = dict.fromkeys(_scores(rubric), "")
+    lines = [
+        [rater, item.number, *(item.scores or blank).values(), *list_texts(rubric, item).values()] for item in items
+    ]
+    _write(path, (*_columns(rubric), *TEXTS[rubric.judged]), lines, start="\ufeff")
     return len(items)
 
 
-def _texts(study: RatingStudy, item: Item) -> tuple[str, ...]:
-    return item.texts if study.rubric.judged == "talk" else (item.history, *item.texts)
+def _scores(rubric: Rubric) -> tuple[str, ...]:
+    return tuple(aspect.name for aspect in rubric.aspects)
 
 
-def _scores(study: RatingStudy) -> tuple[str, ...]:
-    return tuple(aspect.name for aspect in study.rubric.aspects)
+def _columns(rubric: Rubric) -> tuple[str, ...]:
+    return ("rater", "item", *_scores(rubric))
 
 
-def _columns(study: RatingStudy) -> tuple[str, ...]:
-    return ("rater", "item", *_scores(study))
+def read_ratings(rubric: Rubric, path: Path, text: str) -> dict[tuple[str, int], dict[str, int]]:
+    """The scores by rater and item of a CSV.
 
+    It has the columns rater, item, and one for each aspect of the rubric, and may have others. Lines without any score
+    are not rated yet and are left out.
 
-def import_ratings(study: RatingStudy, path: Path) -> int:
-    """Save all ratings of a CSV with the columns rater, item, and one for each aspect of the rubric (and any others).
-
-    It is UTF-8 or UTF-16 with or without a byte-order mark, or GBK, as Excel writes them. Lines without any score are
-    not rated yet and are left out. Returns how many were saved.
+    Args:
+        path: the file, for messages.
+        text: what it holds.
 
     Raises:
-        OSError: the file cannot be read.
-        ValueError: it is no such CSV; names the line. Then nothing is saved.
+        ValueError: it is no such CSV; names the line.
     """
-    columns, names = _columns(study), _scores(study)
-    try:
-        text = decode(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is {error}") from None
+    columns, names = _columns(rubric), _scores(rubric)
     try:
         lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         missing = [column for column in columns if column not in (lines.fieldnames or ())]
@@ -80,7 +75,7 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
         rows = [(lines.line_num, row) for row in lines]
     except csv.Error as error:
         raise ValueError(f"{path} is no CSV file ({error}); allowed: a CSV with {', '.join(columns)}") from None
-    ratings = {}
+    ratings: dict[tuple[str, int], dict[str, int]] = {}
     for number, row in rows:
         if not any((row[column] or "").strip() for column in names):
             continue
@@ -93,11 +88,7 @@ def import_ratings(study: RatingStudy, path: Path) -> int:
         if (rater, item) in ratings:
             raise ValueError(f"{path}, line {number}: {rater} rated item {item} twice; allowed: once")
         ratings[rater, item] = dict(zip(names, scores, strict=True))
-    try:
-        study.save_all([(*key, scores) for key, scores in ratings.items()])
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}; nothing was imported") from None
-    return len(ratings)
+    return ratings
 
 
 def _write(path: Path, columns: tuple[str, ...], lines: list[list], start: str = "") -> None:

@@ -279,13 +279,10 @@ class RatingStudy:
 
     def renew_token(self, rater: str) -> str:
         """A new token for a rater who lost theirs; the old one ends. Raises ValueError where no rater has the name."""
+        self._check_rater(rater)
         token = secrets.token_urlsafe(16)
         with transaction(self.path) as database:
-            changed = database.execute(
-                "UPDATE rater SET token_sha256 = ?, window = NULL WHERE name = ?", (_hash(token), rater)
-            ).rowcount
-        if not changed:
-            raise ValueError(f"rater is {rater!r}; allowed: {', '.join(r.name for r in self.raters())}")
+            database.execute("UPDATE rater SET token_sha256 = ?, window = NULL WHERE name = ?", (_hash(token), rater))
         return token
 
     def open_window(self, token: str, qualification: str) -> tuple[str, str]:
@@ -320,7 +317,8 @@ class RatingStudy:
         return [Rater(**row) for row in rows]
 
     def items(self, rater: str) -> list[Item]:
-        """A rater's items in their order."""
+        """A rater's items in their order. Raises ValueError where no rater has the name."""
+        self._check_rater(rater)
         with transaction(self.path) as database:
             return self._items(database, rater)
 
@@ -397,6 +395,11 @@ class RatingStudy:
             )
             for row in rows
         }
+
+    def _check_rater(self, rater: str) -> None:
+        names = [known.name for known in self.raters()]
+        if rater not in names:
+            raise ValueError(f"rater is {rater!r}; allowed: {', '.join(names)}")
 
     def _items(self, database: sqlite3.Connection, rater: str) -> list[Item]:
         rows = database.execute(

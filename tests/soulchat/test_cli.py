@@ -56,7 +56,7 @@ def test_help_names_every_room_and_costs_little() -> None:
             ("export", "chatglm-6bb", "out"),
             "chatglm-6bb is no folder; allowed: a model's folder, or USER/NAME on the Hub",
         ),
-        (("train", "demos"), "recipe is 'demos'; allowed: a YAML file, or one that ships: causal, demo, full-bf16"),
+        (("train", "demos"), "recipe is 'demos'; allowed: a YAML file, or one that ships: causal, demo, dpo"),
     ],
 )
 def test_a_misspelt_name_is_told_before_torch_is_loaded(words: tuple[str, ...], line: str) -> None:

@@ -60,6 +60,18 @@ def test_a_sheet_filled_in_by_hand_ends_in_the_report(tmp_path: Path) -> None:
     assert "| warm | " in (study / "report.md").read_text()
 
 
+def test_items_go_to_another_tool_and_come_back(tmp_path: Path) -> None:
+    study, _ = create(tmp_path)
+    printed = rate("export", study, "--to", "argilla", "--sheet", "rater-2", "--output", tmp_path / "out")
+    assert printed == "4 items of rater-2 that are not rated yet\n"
+    records = json.loads((tmp_path / "out" / "records.json").read_bytes())
+    answers = {"content": "2", "empathy": "1", "helpfulness": "0", "safety": "1"}
+    for record in records:
+        record["responses"] = {f"question-{name}": [{"value": v, "user_id": "u"}] for name, v in answers.items()}
+    (tmp_path / "records.json").write_text(json.dumps(records))
+    assert rate("import", study, tmp_path / "records.json") == "4 ratings\n"
+
+
 def test_an_unknown_rater_is_refused(tmp_path: Path) -> None:
     study, _ = create(tmp_path)
     with pytest.raises(ValueError, match="nobody"):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from soulchat.rate.sheets import FORMULAS, export_ratings, export_sheet, import_ratings
+from soulchat.rate.exchange import import_ratings
+from soulchat.rate.sheets import FORMULAS, export_ratings, export_sheet
 from soulchat.rate.study import RatingStudy, create_study
 from soulchat_trainer.evaluation.rubric import read_rubric
 from tests.soulchat.rate.rating_parts import CEHS, all_scores, make_study, write_system, write_systems
