@@ -22,7 +22,6 @@ _RUN = re.compile(
     r"(?:[x](?![a-z0-9])|\([0-9]\)|转(?:分机)?[0-9]{1,5})?"
 )
 _PIECES = re.compile(r"[ ,/]+")
-_SHORT_GAP = re.compile(r"[^0-9]")
 DATE = re.compile(
     r"^(?:0?[1-9]|1[0-2])[/.](?:[0-2]?[0-9]|3[01])[/.](?:19|20)\d\d$|^(?:19|20)\d\d[-./年]?(?:0?[1-9]"
     r"|1[0-2])[-./月]?(?:[0-2]?\d|3[01])$"
@@ -110,10 +109,10 @@ def _classify(text: str, start: int, end: int) -> Iterator[Found]:
     kind = _kind(text, start, end)
     if kind:
         yield kind, start, end
-    elif kind is None and (gap := _PIECES.search(text, start, end)):
+    elif kind is None and _PIECES.search(text, start, end):
         pieces = [start, *(edge for match in _PIECES.finditer(text, start, end) for edge in match.span()), end]
         for first, last in zip(pieces[::2], pieces[1::2], strict=True):
-            if last - first > 4 and gap and (kind := _kind(text, first, last)):
+            if last - first > 4 and (kind := _kind(text, first, last)):
                 yield kind, first, last
 
 

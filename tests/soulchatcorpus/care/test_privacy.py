@@ -115,3 +115,8 @@ def test_what_is_nobodys_stays(text):
 )
 def test_details_stand_where_the_text_stands(text, kind, detail):
     assert [(span.kind, text[span.start : span.end]) for span in find_private(text)] == [(kind, detail)]
+
+
+@given(st.text(alphabet="我叫陈建国王老师的电话微信住在文路号区1234567890@.ab \n", max_size=60))
+def test_no_detail_reaches_over_a_line_break(text):
+    assert all("\n" not in text[span.start : span.end] for span in find_private(text))
