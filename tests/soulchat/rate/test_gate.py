@@ -84,7 +84,7 @@ def test_conduct_in_a_crisis_gates_as_well(tmp_path: Path) -> None:
     ]
     (folder / "walks.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     told = {"chart": "conduct", "validation": "not validated by clinicians", "answered_by": "signs (words alone)"}
-    (folder / "results.json").write_text(json.dumps(told))
+    (folder / "conduct.json").write_text(json.dumps(told))
     ran = CliRunner().invoke(app, ["gate", str(folder), str(run)])
     assert ran.exit_code == 3
     [change] = read_results(run / "results.json").preferences.changes
