@@ -40,8 +40,9 @@ test-bare: $(INSTALLED)
 		HOME=/proc/no-home LC_ALL=C "$(CURDIR)/$(BIN)/python" $(PYTEST)
 	rm -rf "build/bare 中文"
 
+# One after the other: each takes all cores, and several processes of one test meet at a port.
 test-slow: $(INSTALLED)
-	$(BIN)/python $(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 coverage: $(INSTALLED)
 	$(BIN)/python $(PYTEST) --cov --cov-report=term

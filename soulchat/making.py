@@ -1,4 +1,4 @@
-"""`soulchat corpus clean | review | rewrite | stats | build | run`: from questions and answers to a corpus.
+"""`soulchat corpus clean | review | style | rewrite | stats | build | run`: from questions and answers to a corpus.
 
 A module of its own beside `corpus`, which imports it when a verb of making is asked for: flags are made of the models
 of the options, and these take a second to import.
@@ -13,6 +13,7 @@ from soulchatcorpus.making.options import (
     CleanOptions,
     RewriteOptions,
     StatsOptions,
+    StyleOptions,
     is_loopback,
 )
 
@@ -50,7 +51,8 @@ def rewrite(
     if not is_loopback(options.base_url):
         found = estimate(source, options)
         masked = "with private details AS THEY ARE" if options.send_unmasked else "with private details masked"
-        what = f"{found.records:,} questions with answers ({found.characters:,} characters), {masked},"
+        beside = " and a counsellor's cases" if options.cases else ""
+        what = f"{found.records:,} questions with answers{beside} ({found.characters:,} characters), {masked},"
         options = ask_before_sending(what, options)
 
     with progress_bar("record") as show:
@@ -64,6 +66,25 @@ def rewrite(
         typer.echo("stopped for --max-cost; run again with more to go on")
     elif not report["accepted"]:
         raise typer.Exit(1)
+
+
+@app.command()
+@taking(StyleOptions)
+def style(
+    source: Annotated[Path, typer.Argument(metavar="CASES", help="1 to 20 conversations, each with `consent: true`.")],
+    out: Annotated[Path, typer.Option(help="The style card to write, a YAML file for people to read and edit.")],
+    *,
+    options: StyleOptions,
+) -> None:
+    """Summarise cases of a counsellor into a style card, by a model behind an endpoint (key: OPENAI_API_KEY)."""
+    from soulchatcorpus.making.style import make_style, read_cases
+
+    if not is_loopback(options.base_url):
+        masked = "with private details AS THEY ARE" if options.send_unmasked else "with private details masked"
+        options = ask_before_sending(f"{len(read_cases(source))} cases of a counsellor, {masked},", options)
+    if make_style(source, out, options) is None:
+        raise ValueError(f"max_cost is {options.max_cost}; allowed: more, the request could pass it")
+    typer.echo(f"{out}: read it and edit it before it is used; it must tell nothing of any client")
 
 
 @app.command()

@@ -282,6 +282,20 @@ def test_the_checks_can_fail() -> None:
         parse_recipe(["paper", "--datasets", "x"])
 
 
+def test_the_architecture_names_files_and_tests_that_exist() -> None:
+    """Rooms, the way of a conversation, private parts: each path and each test stands in the tree."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    tree = [path for path in ROOT.rglob("*.*") if not {".venv", ".git", "outputs"} & set(path.relative_to(ROOT).parts)]
+    names = {code for code in INLINE.findall(page) if re.fullmatch(r"[\w/]+\.(py|json)", code)} - {"results.json"}
+    assert len(names) > 60
+    assert sorted(name for name in names if not any(str(path).endswith(f"/{name}") for path in tree)) == []
+    tests = set(re.findall(r"`(test_\w+)`", page))
+    defined = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert sorted(test for test in tests if f"def {test}(" not in defined) == []
+    way = page.split("A conversation passes")[1].split("A causal model takes")[0]
+    assert int(way.split()[0]) == len(set(re.findall(r"`([\w/]+\.py)`", way)))
+
+
 def test_the_site_builds_strictly(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the extra docs is not installed")
     built = subprocess.run(

@@ -1,6 +1,7 @@
 """A dataset for Argilla as its `Dataset.to_disk` writes it, and its records with responses.
 
-Format: https://docs.argilla.io/latest/how_to_guides/import_export
+Format: https://docs.argilla.io/latest/how_to_guides/import_export. Lengths are what its server admits
+(argilla_server/api/schemas/v1/questions.py, version 2.8).
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, StrictInt, TypeAdapter
 
-from soulchat_trainer.evaluation.rubric import Rubric
+from soulchat_trainer.evaluation.rubric import Aspect, Rubric
 from soulchatcorpus.files import write_text
 
 from .page_words import question_id
@@ -18,6 +19,7 @@ from .study import RatingStudy
 from .tasks import TEXTS, Answer, Task, in_both, list_headings, list_options, list_tasks, render_guidelines
 
 KEYS = {"fields", "responses"}  # of each record in an export
+_LONGEST = {"title": 500, "question": 1000, "point": 500}
 _DISTRIBUTION = {"strategy": "overlap", "min_submitted": 1}  # each dataset is one rater's
 
 
@@ -25,7 +27,7 @@ def export_dataset(study: RatingStudy, rater: str, folder: Path) -> int:
     """Write a folder for `Dataset.from_disk`, a dataset of this rater; returns the number of records.
 
     Raises:
-        ValueError: there is no such rater, or they have rated all.
+        ValueError: there is no such rater, they have rated all, or a text of the rubric is too long for Argilla.
     """
     tasks = list_tasks(study, rater)
     settings = make_settings(study.rubric)
@@ -53,7 +55,11 @@ def _record(task: Task) -> dict[str, Any]:
 
 
 def make_settings(rubric: Rubric) -> dict[str, Any]:
-    """The dataset's settings: a field for each text, and each aspect's question with its points as labels."""
+    """The dataset's settings: a field for each text, and each aspect's question with its points as labels.
+
+    Raises:
+        ValueError: a text of the rubric is too long for Argilla.
+    """
     return {
         "guidelines": render_guidelines(),
         "allow_extra_metadata": False,
@@ -62,25 +68,36 @@ def make_settings(rubric: Rubric) -> dict[str, Any]:
             {"name": name, "title": heading, "required": True, "settings": {"type": "text", "use_markdown": False}}
             for name, heading in list_headings(rubric).items()
         ],
-        "questions": [
-            {
-                "name": question_id(aspect),
-                "title": in_both(aspect.title),
-                "description": in_both(aspect.question),
-                "required": True,
-                "settings": {
-                    "type": "label_selection",
-                    "options": [{"value": point, "text": text} for point, text in list_options(aspect).items()],
-                },
-            }
-            for aspect in rubric.aspects
-        ],
+        "questions": [_question(aspect) for aspect in rubric.aspects],
         "vectors": [],
         "metadata": [
             {"name": name, "title": name, "settings": {"type": kind}}
             for name, kind in (("rater", "terms"), ("item", "integer"))
         ],
     }
+
+
+def _question(aspect: Aspect) -> dict[str, Any]:
+    options = {point: _fitting(aspect, "point", text) for point, text in list_options(aspect).items()}
+    return {
+        "name": question_id(aspect),
+        "title": _fitting(aspect, "title", in_both(aspect.title)),
+        "description": _fitting(aspect, "question", in_both(aspect.question)),
+        "required": True,
+        "settings": {
+            "type": "label_selection",
+            "options": [{"value": point, "text": text} for point, text in options.items()],
+        },
+    }
+
+
+def _fitting(aspect: Aspect, part: str, text: str) -> str:
+    if len(text) > _LONGEST[part]:
+        raise ValueError(
+            f"a {part} of {aspect.name} has {len(text)} characters in Chinese and English together; "
+            f"allowed in Argilla: up to {_LONGEST[part]}"
+        )
+    return text
 
 
 class _Metadata(BaseModel):

@@ -10,11 +10,11 @@ from ..web.help_box import render_help_box
 # What docs/ratings.md asks of whoever invites raters: warned before they begin, free to stop, somebody to talk to.
 WARNING: dict[Language, str] = {
     "zh": "**开始之前，请先读完这一段。** 接下来的对话会谈到自杀、自残、暴力和亲人离世。"
-    "您可以随时停下：已保存的评分不会丢失，之后用同一口令就能接着评。"
+    "您可以随时停下：已保存的评分不会丢失，之后可以从停下的地方接着评。"
     "如果读得难受，请先停下来，和信任的人聊一聊，或联系下面的求助热线。",
     "en": "**Please read this before you begin.** The conversations that follow speak of suicide, self-harm, violence "
-    "and grief. You may stop at any time: what you have saved is kept, and the same token continues where you "
-    "stopped. If it troubles you, take a break, talk to somebody you trust, or reach one of the help lines below.",
+    "and grief. You may stop at any time: what you have saved is kept, and you can go on later where you stopped. "
+    "If it troubles you, take a break, talk to somebody you trust, or reach one of the help lines below.",
 }
 _DOOR: dict[Language, dict[str, dict[str, Any]]] = {
     "zh": {

@@ -46,6 +46,7 @@ PublicName = Annotated[
     ),
 ]
 RootPath = Annotated[str, typer.Option(help="Path under which a reverse proxy has it, e.g. /soulchat.")]
+Style = Annotated[Path | None, typer.Option(help="A style card (YAML): its counsellor's manner as the system text.")]
 BatchSize = Annotated[int, typer.Option(help="Replies in one batch of the model.")]
 
 # Tokens whose keys and values stay for the next turn of their talk, where the model is causal: eight full windows.
@@ -63,6 +64,7 @@ def chat(
     model: Model,
     jsonl: Annotated[bool, typer.Option(help="Over a pipe: JSON lines in and out.")] = False,
     system: Annotated[str, typer.Option(help="A system text before the conversation.")] = "",
+    style: Style = None,
     device: Device = "auto",
     top_p: TopP = 0.75,
     temperature: Temperature = 0.95,
@@ -80,6 +82,7 @@ def chat(
     from hub_cards.model_name import check_model_name
 
     check_model_name(model)  # before torch is loaded, which takes a while
+    system = _system_text(system, style)
 
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
@@ -160,6 +163,7 @@ def serve(
     name: Annotated[
         str | None, typer.Option(help="What clients call the model; by default the last part of MODEL.")
     ] = None,
+    style: Style = None,
     device: Device = "auto",
     top_p: TopP = 0.75,
     temperature: Temperature = 0.95,
@@ -212,6 +216,7 @@ def serve(
     check_proxy(proxy)
     check_origins(origins)
     check_model_name(model)
+    system = _system_text("", style)
 
     from soulchat_trainer.generation import Decoding
     from soulchatcorpus.thoughts import check_thinking
@@ -227,10 +232,21 @@ def serve(
     with _open_service(model, device, checks, limits, batch_size) as service:
         name = name or Path(model).name
         guard = make_guard(local_names(host, front=front), BODY_BYTES, origins=origins, root_path=root_path)
-        app = make_app(service, name, decoding, guard, password, care_in_content)
+        app = make_app(service, name, decoding, guard, password, care_in_content, system)
         typer.echo(f"Serving {name} at {address_of(host, listener.getsockname()[1])}/v1", err=True)
         server = make_server(app, proxy)
         server.run(sockets=[listener])
+
+
+def _system_text(system: str, style: Path | None) -> str:
+    """The system text that is given, or that of a style card."""
+    if style is None:
+        return system
+    if system:
+        raise ValueError(f"style is {style}; allowed without `system`: a talk has one system text")
+    from soulchatcorpus.making.style_card import load_style
+
+    return load_style(style).system_text()
 
 
 def _be_quiet() -> None:

@@ -38,6 +38,7 @@ from .care import CareNotice
 from .limits import OverLimit
 from .schema import CompletionRequest, describe_fault
 from .service import Done, Event, ReplyService, Text, Thought
+from .session import with_system
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
@@ -55,6 +56,7 @@ def make_app(
     guard: Sequence[Middleware],
     password: str | None = None,
     care_in_content: bool = False,
+    system: str = "",
 ) -> FastAPI:
     """The application.
 
@@ -65,6 +67,7 @@ def make_app(
         guard: what requests pass first (`guard.make_guard`).
         password: the key that clients send as `Authorization: Bearer …`, or None for everybody.
         care_in_content: also put help lines for a message into the content, before the reply.
+        system: the system text of talks that bring none.
     """
     # Those pages load scripts from elsewhere.
     app = FastAPI(title="SoulChat", docs_url=None, redoc_url=None, middleware=guard)
@@ -95,6 +98,8 @@ def make_app(
         if body.n > service.limits.replies_at_once:
             raise ValueError(f"n is {body.n}; allowed: at most {service.limits.replies_at_once}, the replies at once")
         talk = without_help_lines(body.talk(), service.care.country)
+        if talk[0]["role"] != "system":
+            talk = with_system(system, talk)
         client, draws = client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
         seeds = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]

@@ -4,6 +4,7 @@ A pipeline file and Python give them by name; `soulchat corpus` makes its flags 
 """
 
 import ipaddress
+import math
 import re
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,9 @@ from .parse import MIN_ROUNDS
 from .prompts import Prompt, load_prompt
 
 KEY_VARIABLE = "OPENAI_API_KEY"
+
+Level = Literal["low", "medium", "high"]
+LEVELS: tuple[Level, ...] = ("low", "medium", "high")  # of a client's Big Five
 
 # Step of the cleaning -> what it may do with what it finds; the first is the default. The paper's special strings only
 # flag: 我是 alone stands in a quarter of real dialogues.
@@ -121,8 +125,17 @@ class RewriteOptions(RequestOptions):
     """How questions with answers become conversations."""
 
     prompt: str = Field(
-        default="soulchat", description="soulchat, soulchat-en, or a text file with {single_turn} in it."
+        default="soulchat", description="soulchat, soulchat-en, psydt, or a text file with {single_turn} in it."
     )
+    style: Path | None = Field(
+        default=None, strict=False, description="A style card, for {style} and {stages}, and as system text."
+    )
+    cases: Path | None = Field(default=None, strict=False, description="The counsellor's cases, for {example}.")
+    levels: str = Field(
+        default="low=1,medium=1,high=1",
+        description="How clients' Big Five are drawn, where a record states no client.",
+    )
+    seed: int = Field(default=0, description="Of that draw.")
     min_rounds: int = Field(
         default=MIN_ROUNDS, ge=1, description="Shorter rewritings are rejected (the paper's Figure 7 has 5)."
     )
@@ -136,8 +149,26 @@ class RewriteOptions(RequestOptions):
 
     @model_validator(mode="after")
     def _check_prompt(self) -> "RewriteOptions":
-        load_prompt(self.prompt)
+        slots = load_prompt(self.prompt).slots
+        for slot, name, value in (
+            ("style", "style", self.style),
+            ("stages", "style", self.style),
+            ("example", "cases", self.cases),
+        ):
+            if slot in slots and value is None:
+                raise ValueError(
+                    f"{name} is None; allowed with the prompt {self.prompt}: a file, for {{{slot}}} in it"
+                )
+        read_levels(self.levels)
         return self
+
+
+class StyleOptions(RequestOptions):
+    """How cases become a style card."""
+
+    counsellor: str | None = Field(
+        default=None, description="An id of the counsellor; the name of the card's file by default."
+    )
 
 
 class CleanOptions(Options):
@@ -203,6 +234,23 @@ class StatsOptions(Options):
         if self.font and not self.font.is_file():
             raise ValueError(f"font is {self.font}; allowed: a file that is there")
         return self
+
+
+def read_levels(levels: str) -> list[float]:
+    """The weights of `LEVELS` in `low=WEIGHT,medium=WEIGHT,high=WEIGHT`; a level that is left out is never drawn.
+
+    Raises:
+        ValueError: an unknown level, a weight that is no number from 0 on, or none above 0.
+    """
+    weights = dict.fromkeys(LEVELS, 0.0)
+    try:
+        for name, weight in (part.split("=") for part in levels.split(",")):
+            weights[LEVELS[LEVELS.index(name.strip())]] = float(weight)
+    except ValueError:
+        weights = dict.fromkeys(LEVELS, -1.0)
+    if not (all(0 <= weight < math.inf for weight in weights.values()) and sum(weights.values()) > 0):
+        raise ValueError(f"levels is {levels!r}; allowed: low=WEIGHT,medium=WEIGHT,high=WEIGHT from 0 on")
+    return list(weights.values())
 
 
 def check_address(base_url: str) -> None:

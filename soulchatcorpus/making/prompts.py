@@ -1,12 +1,15 @@
 """The rewriting prompts: named, versioned text files, or any text file by its path."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
-NAMED_PROMPTS = ("soulchat", "soulchat-en")
+NAMED_PROMPTS = ("soulchat", "soulchat-en", "psydt")
 PLACEHOLDER = "{single_turn}"
+_SLOT = re.compile(r"\{(single_turn|style|stages|example|client)\}")
 
 # How the single turn is shown to the model, in the roles of the paper's example (Appendix C).
 _ROLES = {"soulchat": ("用户：", "心理咨询师："), "soulchat-en": ("User: ", "Psychologist: ")}
@@ -14,7 +17,7 @@ _ROLES = {"soulchat": ("用户：", "心理咨询师："), "soulchat-en": ("User
 
 @dataclass(slots=True, frozen=True)
 class Prompt:
-    """A text with `{single_turn}` in it.
+    """A text with `{single_turn}` in it, and with `{style}`, `{stages}`, `{example}` and `{client}` where it has them.
 
     Attributes:
         version: its name and the first eight digits of the SHA-256 of its text; kept with everything made by it.
@@ -25,9 +28,15 @@ class Prompt:
     user: str
     counsellor: str
 
-    def render(self, question: str, answer: str) -> str:
-        """What is sent: the prompt with the question and its answer in place."""
-        return self.text.replace(PLACEHOLDER, f"{self.user}{question}\n{self.counsellor}{answer}")
+    @property
+    def slots(self) -> frozenset[str]:
+        """The slots that the text has."""
+        return frozenset(_SLOT.findall(self.text))
+
+    def render(self, question: str, answer: str, slots: Mapping[str, str] = {}) -> str:
+        """What is sent: the prompt with the question and its answer, and what else it has slots for, in place."""
+        texts = {**slots, "single_turn": f"{self.user}{question}\n{self.counsellor}{answer}"}
+        return _SLOT.sub(lambda slot: texts[slot[1]], self.text)
 
 
 def load_prompt(name: str) -> Prompt:

@@ -24,6 +24,7 @@ from .records import (
     to_record,
 )
 from .requests import Progress, hash_content, send_all
+from .slots import Slots
 
 # What a conversation does not carry over from its question; the rest stands in its provenance under `source`.
 _REWRITTEN = ("id", "question", "answer", "topic", "flags")
@@ -39,10 +40,8 @@ def read_questions(path: Path, unknown_topics: str) -> Iterator[Record]:
 
 def estimate(source: Path, options: RewriteOptions) -> Estimate:
     """Tokens and cost of rewriting all records, without sending anything. Reads, and so checks, the whole file."""
-    prompts = (
-        (record["id"], options.template.render(record["question"], record["answer"]))
-        for record in read_questions(source, options.unknown_topics)
-    )
+    task = _RewriteTask(options)
+    prompts = ((record["id"], task.render(record)) for record in read_questions(source, options.unknown_topics))
     return estimate_prompts(prompts, options.models, EXPECTED_REPLY_TOKENS)
 
 
@@ -92,13 +91,16 @@ class _RewriteTask:
         self._options = options
         self.version = options.template.version
         self.settings: Mapping[str, Any] = {}
+        self.slots = Slots(options)
 
     def render(self, record: Record) -> str:
-        texts = [record["question"], record["answer"]]
-        return self._options.template.render(*(texts if self._options.send_unmasked else map(mask_private, texts)))
+        question, answer = record["question"], record["answer"]
+        if not self._options.send_unmasked:
+            question, answer = mask_private(question), mask_private(answer)
+        return self._options.template.render(question, answer, self.slots.fill(record))
 
     def content_hash(self, record: Record) -> str:
-        return hash_content(self.version, record["question"], record["answer"])
+        return hash_content(self.version, record["question"], record["answer"], *self.slots.fill(record).values())
 
     def judge(self, entry: Entry) -> tuple[str, str | None]:
         parsed = parse_reply(entry.reply or "", entry.finish_reason or "stop", self._options.min_rounds)
@@ -134,7 +136,7 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
             assert isinstance(parsed, Parsed)
             counts["outside_prompt_rounds"] += parsed.rounds not in PROMPT_ROUNDS
             models[entry.model] += 1
-            accepted.write(to_line(to_record(_conversation(record, entry, parsed))))
+            accepted.write(to_line(to_record(_conversation(record, entry, parsed, task.slots))))
     report = {
         **counts,
         "reasons": dict(reasons.most_common()),
@@ -147,14 +149,15 @@ def _export(source: Path, out: Path, options: RewriteOptions, ledger: Ledger, ta
     return report
 
 
-def _conversation(record: Record, entry: Entry, parsed: Parsed) -> Conversation:
+def _conversation(record: Record, entry: Entry, parsed: Parsed, slots: Slots) -> Conversation:
     provenance = {
         "source_id": record["id"],
         "prompt_version": entry.prompt,
         "model": entry.model,
         "rounds": parsed.rounds,
+        **slots.provenance(record),
     }
     carried = {key: value for key, value in record.items() if key not in _REWRITTEN}
     if carried:
         provenance["source"] = carried
-    return Conversation(record["id"], parsed.messages, record.get("topic"), provenance)
+    return Conversation(record["id"], slots.with_system(parsed.messages), record.get("topic"), provenance)

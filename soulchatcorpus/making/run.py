@@ -111,7 +111,7 @@ STEPS = {
     "stats": Step(StatsOptions, write_statistics, leaves_records=False),
     "build": Step(Options, lambda source, out, options: build(source, out), leaves_records=False),
 }
-_FILES = ("prompt", "compare", "font")  # options that can name one
+_FILES = ("prompt", "compare", "font", "style", "cases")  # options that can name one
 
 
 def _find_option(config: Path, name: str, value: Any) -> Any:

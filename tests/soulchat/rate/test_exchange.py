@@ -160,6 +160,19 @@ def test_a_blank_reply_is_shown_as_none(tool: str, tmp_path: Path) -> None:
     assert import_ratings(study, ANSWERS[tool](tmp_path / "out", CEHS, all_scores())) == 1
 
 
+def test_a_question_that_argilla_would_refuse_is_refused_before(tmp_path: Path) -> None:
+    [aspect] = TALK.model_dump()["aspects"]
+    for part, text, message in (
+        ("question", "问" * 1001, "a question of reply has 1001 characters .*; allowed in Argilla: up to 1000"),
+        ("scale", {1: "no", 2: "是" * 499}, "a point of reply has 501 characters .*; allowed in Argilla: up to 500"),
+    ):
+        rubric = Rubric.model_validate({**TALK.model_dump(), "aspects": [{**aspect, part: text}]})
+        study = make(tmp_path / part, rubric)
+        with pytest.raises(ValueError, match=message):
+            export_tasks(study, "argilla", "rater-1", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_argillas_files_are_ascii(tmp_path: Path) -> None:
     """It opens them in the system's encoding."""
     export_tasks(make(tmp_path, CEHS), "argilla", "rater-1", tmp_path / "out")
@@ -285,32 +298,38 @@ def test_other_json_is_refused(text: str, message: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("judged", RUBRICS)
-def test_label_studios_own_package_loads_the_files(judged: str, tmp_path: Path) -> None:
+def test_label_studios_own_package_loads_the_files(tmp_path: Path) -> None:
     """And an annotation that it takes for valid comes back."""
-    study = make(tmp_path, RUBRICS[judged])
-    number = export_tasks(study, "label-studio", "rater-1", tmp_path / "out")
-    (tmp_path / "wheel").mkdir()
-    python = tool_environment("label-studio", tmp_path / "wheel") / "python"
-    printed = run(python, FIXTURES / "rate/check_label_studio.py", tmp_path / "out", cwd=tmp_path)
-    (tmp_path / "export.json").write_text(printed, encoding="utf-8")
-    check_highest(study, tmp_path / "export.json", number)
+    python = tool_python("label-studio", tmp_path)
+    for judged, rubric in RUBRICS.items():
+        study, folder = make(tmp_path / judged, rubric), tmp_path / judged / "out"
+        number = export_tasks(study, "label-studio", "rater-1", folder)
+        printed = run(python, FIXTURES / "rate/check_label_studio.py", folder, cwd=tmp_path)
+        (folder / "export.json").write_text(printed, encoding="utf-8")
+        check_highest(study, folder / "export.json", number)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("judged", RUBRICS)
-def test_argillas_own_package_loads_the_files(judged: str, tmp_path: Path) -> None:
-    """And the records that it writes with responses come back."""
-    study = make(tmp_path, RUBRICS[judged])
-    number = export_tasks(study, "argilla", "rater-1", tmp_path / "out")
-    (tmp_path / "wheel").mkdir()
-    python = tool_environment("argilla", tmp_path / "wheel") / "python"
-    settings = json.loads(run(python, FIXTURES / "rate/check_argilla.py", tmp_path / "out", cwd=tmp_path))
-    assert [question["name"] for question in settings["questions"]] == [
-        f"question-{aspect.name}" for aspect in study.rubric.aspects
-    ]
-    assert all(re.fullmatch(r"(?=.*[a-z0-9])[a-z0-9_-]+", part["name"]) for part in settings["questions"])
-    check_highest(study, tmp_path / "out" / "answered.json", number)
+def test_argillas_own_package_loads_the_files(tmp_path: Path) -> None:
+    """It sends a server the dataset in the rater's order, and the records that it writes with responses come back."""
+    python = tool_python("argilla", tmp_path)
+    for judged, rubric in RUBRICS.items():
+        study, folder = make(tmp_path / judged, rubric), tmp_path / judged / "out"
+        number = export_tasks(study, "argilla", "rater-1", folder)
+        program = FIXTURES / "rate/check_argilla.py"
+        got = json.loads(run(python, program, folder, cwd=tmp_path, NO_PROXY="127.0.0.1"))
+        assert [dataset["status"] for dataset in got["datasets"]] == ["ready"]
+        assert [question["name"] for question in got["questions"]] == [f"question-{a.name}" for a in rubric.aspects]
+        names = [part["name"] for kind in ("fields", "questions", "metadata-properties") for part in got[kind]]
+        assert all(re.fullmatch(r"(?=.*[a-z0-9])[a-z0-9_-]+", name) for name in names)  # the server's rule
+        items = study.items("rater-1")
+        assert [record["external_id"] for record in got["bulk"]] == [f"rater-1-{item.number}" for item in items]
+        check_highest(study, folder / "answered.json", number)
+
+
+def tool_python(tool: str, folder: Path) -> Path:
+    (folder / "wheel").mkdir()
+    return tool_environment(tool, folder / "wheel") / "python"
 
 
 def check_highest(study: RatingStudy, path: Path, number: int) -> None:

@@ -14,6 +14,9 @@ import pytest
 
 from soulchat.cli import main
 from soulchat.talk.command import chat
+from soulchat.talk.service import ReplyService
+from soulchatcorpus.making.style_card import write_style
+from tests.soulchatcorpus.making.test_style_card import CARD
 
 
 @pytest.mark.slow
@@ -61,6 +64,21 @@ def test_a_line_that_is_no_text_does_not_end_the_talk(model_folder, monkeypatch,
     assert capsys.readouterr().out.count("\n") == 2
 
 
+def test_a_style_card_is_what_the_model_is_told_first(model_folder, tmp_path, monkeypatch):
+    write_style(tmp_path / "style.yaml", CARD)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("你好".encode()), encoding="utf-8"))
+    told = []
+    stream = ReplyService.stream
+
+    def watch(self, messages, *args):
+        told.append(messages)
+        return stream(self, messages, *args)
+
+    monkeypatch.setattr(ReplyService, "stream", watch)
+    chat(model_folder, style=tmp_path / "style.yaml", max_new_tokens=5)
+    assert told == [[{"role": "system", "content": CARD.system_text()}, {"role": "user", "content": "你好"}]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -68,6 +86,8 @@ def test_a_line_that_is_no_text_does_not_end_the_talk(model_folder, monkeypatch,
         (["chat", "{model}", "--device", "cuda:99"], "but this torch sees no GPU"),
         (["chat", "{model}", "--temperature", "-1"], "temperature (--temperature) is -1.0; allowed: 0.0001 or more"),
         (["chat", "{model}", "--country", "XX"], "no help lines for country 'XX'"),
+        (["chat", "{model}", "--style", "{empty}/s.yaml", "--system", "x"], "allowed without system (--system)"),
+        (["serve", "{model}", "--style", "{empty}/s.yaml"], "No such file or directory"),
         (["serve", "{model}", "--host", "0.0.0.0"], "host (--host) is 0.0.0.0, which lets others in"),
         (["serve", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
         (["serve", "{model}", "--port", "99999"], "port (--port) is 99999; allowed: 0 (any free one) to 65535"),

@@ -39,11 +39,12 @@ def running(
     origins: Sequence[str] = (),
     care_in_content: bool = False,
     name: str = "small",
+    system: str = "",
 ) -> Iterator[str]:
     """The server on a free port; gives its address."""
     listener = bind("127.0.0.1", 0)
     guard = make_guard(local_names("127.0.0.1", front=front), BODY_BYTES, origins=origins, root_path=front.root_path)
-    app = make_app(service, name, decoding, guard, password, care_in_content)
+    app = make_app(service, name, decoding, guard, password, care_in_content, system)
     server = make_server(app, proxy)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -109,6 +110,15 @@ def test_thoughts_are_a_field_of_their_own(scripted):
     with running(service) as address, client_for(address) as client:
         message = client.chat.completions.create(model="small", messages=HELLO).choices[0].message
         assert "reasoning_content" not in (message.model_extra or {})
+
+
+def test_a_style_is_the_system_text_of_talks_that_bring_none(scripted):
+    service, engine = scripted("好。")
+    with running(service, system="像林老师那样说话。") as address, client_for(address) as client:
+        client.chat.completions.create(model="small", messages=HELLO)
+        own = {"role": "system", "content": "另一种。"}
+        client.chat.completions.create(model="small", messages=[own, *HELLO])
+    assert engine.seen == [[{"role": "system", "content": "像林老师那样说话。"}, *HELLO], [own, *HELLO]]
 
 
 def test_help_lines_are_an_extra_field_of_every_answer(serve):

@@ -16,7 +16,20 @@ from soulchat_trainer.training.recipe_files import (
 )
 
 NAMES = [
-    *("causal", "demo", "dpo", "full-bf16", "kto", "lora", "orpo", "paper", "ptuning", "qlora", "qlora-chatglm"),
+    *(
+        "causal",
+        "demo",
+        "dpo",
+        "full-bf16",
+        "kto",
+        "lora",
+        "orpo",
+        "paper",
+        "psydt",
+        "ptuning",
+        "qlora",
+        "qlora-chatglm",
+    ),
     "small",
 ]
 
@@ -49,6 +62,13 @@ def test_the_papers_numbers(tmp_path: Path) -> None:
     config = json.loads(Path(args.deepspeed).read_text())
     assert config["scheduler"]["type"] == "WarmupDecayLR"
     assert config["zero_optimization"]["stage"] == 2
+
+
+def test_the_numbers_of_psydt(tmp_path: Path) -> None:
+    """PsyDT: learning rate 1e-5, batches of 16, 3 epochs, cosine after 3 % of warm-up."""
+    _, _, args = parse_arguments(["psydt", "--output_dir", str(tmp_path), "--use_cpu"])
+    assert (args.learning_rate, args.lr_scheduler_type, args.warmup_steps) == (1e-5, "cosine", 0.03)
+    assert (args.max_steps, args.num_train_epochs, args.global_batch_size) == (-1, 3, 16)
 
 
 @pytest.mark.parametrize("name", ["zero2.json", "zero3.json", "zero3-offload.json"])

@@ -32,7 +32,11 @@ ASKED = {"base_url": "http://127.0.0.1:1/v1", "model": "stub"}
         (RequestOptions, {"price": [1]}, "price holds 1; allowed: a valid string"),
         (RewriteOptions, {"min_rounds": 0}, "min_rounds is 0; allowed: 1 or more"),
         (RewriteOptions, {"retry": "all"}, "retry is 'all'; allowed: 'rejected'"),
-        (RewriteOptions, {"prompt": "smile"}, "prompt is 'smile'; allowed: soulchat, soulchat-en, or a text file"),
+        (
+            RewriteOptions,
+            {"prompt": "smile"},
+            "prompt is 'smile'; allowed: soulchat, soulchat-en, psydt, or a text file",
+        ),
         (CleanOptions, {"actions": {"crisis": "mask"}}, "actions is crisis=mask; allowed: length=drop|flag|off, "),
         (CleanOptions, {"actions": {"sweep": "off"}}, "actions is sweep=off; allowed: "),
         (CleanOptions, {"language": "fr"}, "language is 'fr'; allowed: 'zh', 'en' or 'any'"),

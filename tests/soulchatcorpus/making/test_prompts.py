@@ -52,8 +52,17 @@ def test_braces_in_a_question_are_left_alone():
     assert "{single_turn} {x}" in load_prompt("soulchat").render("{single_turn} {x}", "答")
 
 
+def test_slots_are_filled_at_once_so_that_words_in_them_stay(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("{style}|{client}|{single_turn}")
+    prompt = load_prompt(str(path))
+    assert prompt.slots == {"style", "client", "single_turn"}
+    rendered = prompt.render("{style}", "答", {"style": "{client}", "client": "甲"})
+    assert rendered == "{client}|甲|用户：{style}\n心理咨询师：答"
+
+
 def test_what_is_no_prompt(tmp_path):
-    with pytest.raises(ValueError, match="prompt is 'smile'; allowed: soulchat, soulchat-en, or a text file"):
+    with pytest.raises(ValueError, match="prompt is 'smile'; allowed: soulchat, soulchat-en, psydt, or a text file"):
         load_prompt("smile")
     (tmp_path / "p.txt").write_text("改写")
     with pytest.raises(ValueError, match=r"allowed: a text with \{single_turn\}"):
