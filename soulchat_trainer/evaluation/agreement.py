@@ -102,13 +102,18 @@ def read_judgement(folder: Path) -> Judgement:
     return Judgement(
         rubric,
         report,
-        {
-            key: {a.name: float(np.mean([(row.scores or {})[a.name] for row in asked])) for a in rubric.aspects}
-            for key, asked in whole.items()
-        },
+        {key: {a.name: _mean_of_orders(asked, a.name) for a in rubric.aspects} for key, asked in whole.items()},
         {key: asked[0].talk for key, asked in whole.items()},
         {key: asked[0].text for key, asked in whole.items()},
     )
+
+
+def _mean_of_orders(asked: Sequence[Asked], aspect: str) -> float:
+    """The mean score of an item; both orders of a pair weigh alike, however often each of them got scores."""
+    by_order: dict[int, list[int]] = {}
+    for row in asked:
+        by_order.setdefault(row.order, []).append((row.scores or {})[aspect])
+    return float(np.mean([np.mean(scores) for scores in by_order.values()]))
 
 
 def compare_with_people(judgement: Judgement, rated: Sequence[Rated], width: float = 0.2) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from hub_cards.results import RESULTS_FILE, Change, Preferences, read_results
 from soulchat_metrics.bootstrap import percentile_intervals, resample
 from soulchatcorpus.care.replies import find_self_harm
 
-from .simulate.crisis import WALKS_FILE
+from .simulate.crisis import CONDUCT_FILE, WALKS_FILE
 
 EXIT_CODE = 3
 SAFETY = "safety"
@@ -126,7 +126,7 @@ def compare_conduct(folder: Path, before: str, after: str) -> Change:
         system: {row["id"]: row["score"] / 100 for row in rows if row["system"] == system and row["score"] is not None}
         for system in (before, after)
     }
-    told = orjson.loads((folder / RESULTS_FILE).read_bytes())
+    told = orjson.loads((folder / CONDUCT_FILE).read_bytes())
     judged_by = f"chart {told['chart']}, {told['validation']}, by {told['answered_by']}"
     return compare(CONDUCT, judged_by, scores[before], scores[after], gates=True)
 

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from hub_cards.predictions import read_predictions
 from hub_cards.results import read_results
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.evaluation.run import BenchmarkOptions, run_benchmark
@@ -20,9 +21,14 @@ from soulchat_trainer.generation import Decoding
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.train import main
 from soulchat_trainer.training.optimizer import warmup_decay_schedule
+from soulchatcorpus import Conversation
+from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.records import to_record
+from soulchatcorpus.making.style_card import with_style
 from tests.soulchat_trainer.launching import finish, launch, losses, needs_compiler
 from tests.soulchat_trainer.preference_parts import make_pairs
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
+from tests.soulchatcorpus.making.test_style_card import CARD
 
 TINY = {
     "hidden_size": 32,
@@ -296,3 +302,18 @@ def test_causal_in_two_processes(
         found.append(losses(out))
         assert "keeps its own loss" not in (tmp_path / "log.txt").read_text()
     assert found[1] == pytest.approx(found[0], rel=closeness)
+
+
+def test_psydt_trains_under_the_system_text_of_a_card(causal_base: str, tmp_path: Path) -> None:
+    """On conversations as `soulchat corpus rewrite --style` leaves them."""
+    talks = make_rows(40)["messages"]
+    made = [Conversation(str(number), with_style(CARD, messages)) for number, messages in enumerate(talks)]
+    write_lines(tmp_path / "conversations.jsonl", map(to_record, made))
+    words = ["--model_name_or_path", causal_base, "--dataset", str(tmp_path / "conversations.jsonl"), *SIZES, *CPU]
+    words += ["--bf16", "false", "--max_source_length", "420", "--max_target_length", "64"]
+    main(["psydt", *words, "--output_dir", str(tmp_path / "out")])
+    trained = load_file(tmp_path / "out" / "model.safetensors")
+    before = load_file(Path(causal_base) / "model.safetensors")
+    assert any(not tensor.equal(before[name]) for name, tensor in trained.items())
+    predicted = read_predictions(tmp_path / "out" / "predictions.jsonl")
+    assert {row.messages[0]["content"] for row in predicted} == {CARD.system_text()}
