@@ -10,9 +10,10 @@ from pathlib import Path
 
 import orjson
 
+from soulchat_trainer.evaluation.agreement import read_answers
 from soulchat_trainer.evaluation.agreement_report import AGREEMENT_FILE, read_agreement
 from soulchat_trainer.evaluation.items import Item, read_items
-from soulchat_trainer.evaluation.judge import JUDGED_FILE, REPORT_FILE, Asked, hash_texts
+from soulchat_trainer.evaluation.judge import JUDGED_FILE, Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import Rubric
 
 from .pair_rules import SAFETY
@@ -41,8 +42,8 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
             was judged is not in the sources; what people were compared with are other scores.
         OSError: a file is missing.
     """
-    report = orjson.loads((folder / REPORT_FILE).read_bytes())
-    rubric, model = Rubric.model_validate(report["rubric"]), report["judge"]["model"]
+    rubric, report, rows = read_answers(folder)
+    model = report["judge"]["model"]
     if not (folder / AGREEMENT_FILE).is_file():
         raise ValueError(
             f"{folder} was judged by {model} alone; allowed: with {AGREEMENT_FILE}, its agreement with people, which "
@@ -56,17 +57,19 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
     judge = f"judge {model}"
     return Ratings(
         folder,
-        group_replies(rubric, _scored(folder, rubric, sources)) if rubric.judged == "reply" else {},
+        group_replies(rubric, _scored(rows, rubric, sources)) if rubric.judged == "reply" else {},
         {aspect.name: aspect.question.en for aspect in rubric.aspects},
         judge,
         [{"name": judge, "qualification": f"a model, compared with people: {AGREEMENT_FILE}"}],
         agreement,
         f"**Judge and people**\n\n```json\n{orjson.dumps(agreement, option=orjson.OPT_INDENT_2).decode()}\n```",
-        list_pairs(rubric, _scored(folder, rubric, sources)) if rubric.judged == "pair" else (),
+        list_pairs(rubric, _scored(rows, rubric, sources)) if rubric.judged == "pair" else (),
     )
 
 
-def _scored(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> Iterator[tuple[Item, dict[str, dict[str, int]]]]:
+def _scored(
+    rows: Sequence[Asked], rubric: Rubric, sources: Sequence[Path]
+) -> Iterator[tuple[Item, dict[str, dict[str, int]]]]:
     """What was judged, with its scores by the time and the order in which it was asked.
 
     Of a pair, a time counts when both of its orders have scores, as for its agreement with people: one order alone
@@ -74,7 +77,7 @@ def _scored(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> Iterator[t
     """
     items = {(*item.systems, item.id): item for item in read_items(sources, rubric.judged)}
     scores: dict[tuple[str, ...], dict[str, dict[str, int]]] = {}
-    for row in map(Asked.model_validate_json, (folder / JUDGED_FILE).read_bytes().splitlines()):
+    for row in rows:
         if row.scores is None:
             continue
         key = (*row.systems, row.id)

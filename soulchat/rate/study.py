@@ -243,7 +243,9 @@ def _check_same(
         )
     different = next((id_ for id_ in first if first[id_].history != rows[id_].history), None)
     if different is not None:
-        raise ValueError(f"{one} and {other} were asked different things under the id {different}")
+        raise ValueError(
+            f"{one} and {other} were asked different things under the id {different}; allowed: the same history"
+        )
 
 
 def _check_whole(source: Path) -> None:

@@ -75,12 +75,12 @@ class Judgement:
     texts: dict[Key, str]
 
 
-def read_judgement(folder: Path) -> Judgement:
-    """The scores in a folder of `soulchat judge run`. A pair counts when both of its orders have scores.
+def read_answers(folder: Path) -> tuple[Rubric, dict[str, Any], list[Asked]]:
+    """The rubric, the judge's own account and all its answers, in a folder of `soulchat judge run`.
 
     Raises:
         OSError: the folder has none.
-        ValueError: a file is not the judge's, or there are no scores.
+        ValueError: a file is not the judge's.
     """
     path = folder / REPORT_FILE
     try:
@@ -91,6 +91,17 @@ def read_judgement(folder: Path) -> Judgement:
         raise ValueError(f"{folder} is no judge's: {in_one_line(error)}") from None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is unreadable ({error}); allowed: what `soulchat judge run` wrote") from None
+    return rubric, report, rows
+
+
+def read_judgement(folder: Path) -> Judgement:
+    """The scores in a folder of `soulchat judge run`. A pair counts when both of its orders have scores.
+
+    Raises:
+        OSError: the folder has none.
+        ValueError: a file is not the judge's, or there are no scores.
+    """
+    rubric, report, rows = read_answers(folder)
     given: dict[Key, list[Asked]] = {}
     for row in rows:
         if row.scores is not None:

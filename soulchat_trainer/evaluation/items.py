@@ -69,7 +69,7 @@ def read_items(sources: Sequence[Path], judged: Judged, samples: int | None = No
     if judged == "pair":
         if len(systems) < 2 or not shared:
             raise ValueError(
-                f"{', '.join(systems)} have nothing in common; a pair needs two systems with the same ids"
+                f"{', '.join(systems)} have no id in common; allowed for pairs: two systems with the same ids"
             )
         if unshared := sorted(set().union(*systems.values()) - shared if samples is None else ()):
             raise ValueError(
@@ -89,7 +89,9 @@ def _pair(systems: dict[str, dict[str, Item]], shared: set[str]) -> Iterator[Ite
                 continue
             other = systems[second][id_]
             if one.history != other.history:
-                raise ValueError(f"{first} and {second} were asked different things under the id {id_}")
+                raise ValueError(
+                    f"{first} and {second} were asked different things under the id {id_}; allowed: the same history"
+                )
             yield Item(id_, one.talk, (first, second), one.history, one.texts + other.texts)
 
 

@@ -94,6 +94,9 @@ def test_conduct_in_a_crisis_gates_as_well(tmp_path: Path) -> None:
     assert read_results(run / "results.json").preferences.items_needed == 432
     with pytest.raises(ValueError, match="system is nobody; allowed, those that were tried: base, tuned"):
         compare_conduct(folder, "base", "nobody")
+    (folder / "conduct.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"crisis is unreadable .*allowed: what `soulchat benchmark crisis` wrote"):
+        compare_conduct(folder, "base", "tuned")
 
 
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:

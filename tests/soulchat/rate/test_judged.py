@@ -128,6 +128,9 @@ def test_an_agreement_of_other_scores_is_refused(tmp_path: Path) -> None:
     (folder / "agreement.json").write_bytes(b"[]")
     with pytest.raises(ValueError, match=r"agreement\.json is unreadable"):
         read_judged(folder, sources)
+    (folder / "judged.json").write_bytes(b"{}")
+    with pytest.raises(ValueError, match=r"judged\.json is unreadable"):
+        read_judged(folder, sources)
 
 
 def test_a_judge_that_nobody_compared_is_refused(tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ def test_a_rubric_of_ones_own_has_its_own_scale(tmp_path):
 
 
 def test_a_pair_needs_two_systems(tmp_path):
-    with pytest.raises(ValueError, match="a pair needs two systems with the same ids"):
+    with pytest.raises(ValueError, match="allowed for pairs: two systems with the same ids"):
         create_study(write_systems(tmp_path)[:1], 1, 2, 0, tmp_path / "study", PAIR)
 
 

@@ -75,7 +75,7 @@ def test_a_sample_has_the_same_ids_for_all_systems(tmp_path: Path) -> None:
     ("judged", "samples", "message"),
     [
         ("reply", 3, "samples is 3; allowed: 1 to 2, what all systems answered"),
-        ("pair", None, "a pair needs two systems with the same ids"),
+        ("pair", None, "allowed for pairs: two systems with the same ids"),
     ],
 )
 def test_too_few_of_something(judged: str, samples: int | None, message: str, tmp_path: Path) -> None:
