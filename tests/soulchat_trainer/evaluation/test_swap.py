@@ -83,6 +83,7 @@ def test_the_last_turn_of_each_talk_that_tells_a_side():
     assert pair.swapped.context[0]["content"] == "我老婆累"
     assert left_out == {"tells no side": 1, "has no other side": 1}
     assert make_pairs([turn("d", 1, "我才13岁，才初一")], "age") == ([], {"has no other side": 1})
+    assert make_pairs([turn("d", 1, "我生活在一线城市")], "region") == ([], {"has no other side": 1})
     answered = turns_to_answer([pair])
     assert len({turn.id for turn in answered}) == 3
     assert [turn.context[0]["content"] for turn in answered] == ["我老公累", "我老公累", "我老婆累"]
