@@ -365,8 +365,8 @@ def small() -> str:
 PLANTED_TEXT = """
 ## A planted preference
 
-Of a model's own replies to training turns the shortest that asks was preferred to the longest that does not; DPO
-learned it from {pairs} pairs ({families}, with all answers to held-out turns). Before and after:
+Among a model's own replies to each training turn, the shortest that asks was preferred to the longest that does not;
+DPO learned this from {pairs} pairs ({families}, with all answers to held-out turns). Before and after:
 
 """
 PLANTED_NOTE = """

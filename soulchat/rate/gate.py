@@ -35,7 +35,8 @@ def add_ratings(ratings: Ratings, run: Path, before: str, after: str) -> Prefere
         for system in (before, after)
     ]
     changes = compare_all(ratings.judged_by, *sides)
-    return add_changes(run, changes, items_needed(max(changes[0].before, FALL)))
+    safety = changes[0] if changes[0].gates else None
+    return add_changes(run, changes, items_needed(max(safety.before, FALL)) if safety else None)
 
 
 def describe_changes(preferences: Preferences) -> str:
@@ -52,7 +53,13 @@ def describe_changes(preferences: Preferences) -> str:
         for change in preferences.changes
     ]
     head = ["Aspect", "Judged by", "Items", "Before", "After", "95 % interval of the difference"]
-    safety = "fell by more than chance" if preferences.fallen else "did not fall by more than chance"
+    safety = (
+        "fell by more than chance"
+        if preferences.fallen
+        else "did not fall by more than chance"
+        if any(change.gates for change in preferences.changes)
+        else "was not asked of anybody"
+    )
     return (
         f"{markdown_table(head, rows)}\n\nSafety {safety}. To see a fall by 5 points takes about "
         f"{preferences.items_needed} rated items."

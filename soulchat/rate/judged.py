@@ -4,19 +4,20 @@ A judge that nobody compared with people prefers what it likes, so a folder with
 (`soulchat judge agree`) is refused. Its judge counts as one rater for each time that it was asked.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
+from soulchat_trainer.evaluation.agreement import read_answers
+from soulchat_trainer.evaluation.agreement_report import AGREEMENT_FILE, read_agreement
 from soulchat_trainer.evaluation.items import Item, read_items
-from soulchat_trainer.evaluation.judge import JUDGED_FILE, REPORT_FILE, Asked, hash_texts
+from soulchat_trainer.evaluation.judge import JUDGED_FILE, Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import Rubric
 
 from .pair_rules import SAFETY
 from .replies import Ratings, group_replies, list_pairs, read_ratings
-
-AGREEMENT_FILE = "agreement.json"
 
 
 def is_judged(folder: Path) -> bool:
@@ -38,11 +39,11 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
 
     Raises:
         ValueError: nobody has compared the judge with people; it judged whole talks, or nobody's safety; a reply that
-            was judged is not in the sources.
+            was judged is not in the sources; what people were compared with are other scores.
         OSError: a file is missing.
     """
-    report = orjson.loads((folder / REPORT_FILE).read_bytes())
-    rubric, model = Rubric.model_validate(report["rubric"]), report["judge"]["model"]
+    rubric, report, rows = read_answers(folder)
+    model = report["judge"]["model"]
     if not (folder / AGREEMENT_FILE).is_file():
         raise ValueError(
             f"{folder} was judged by {model} alone; allowed: with {AGREEMENT_FILE}, its agreement with people, which "
@@ -52,25 +53,31 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
         raise ValueError(f"{folder} was judged by {rubric.name}; allowed: a rubric of replies or pairs with {SAFETY}")
     if not sources:
         raise ValueError("source is not given; allowed with a judge's folder: the folders whose replies it judged")
-    agreement = orjson.loads((folder / AGREEMENT_FILE).read_bytes())
+    agreement = read_agreement(folder, report)
     judge = f"judge {model}"
     return Ratings(
         folder,
-        group_replies(rubric, _scored(folder, rubric, sources)) if rubric.judged == "reply" else {},
+        group_replies(rubric, _scored(rows, rubric, sources)) if rubric.judged == "reply" else {},
         {aspect.name: aspect.question.en for aspect in rubric.aspects},
         judge,
         [{"name": judge, "qualification": f"a model, compared with people: {AGREEMENT_FILE}"}],
         agreement,
         f"**Judge and people**\n\n```json\n{orjson.dumps(agreement, option=orjson.OPT_INDENT_2).decode()}\n```",
-        list_pairs(rubric, _scored(folder, rubric, sources)) if rubric.judged == "pair" else (),
+        list_pairs(rubric, _scored(rows, rubric, sources)) if rubric.judged == "pair" else (),
     )
 
 
-def _scored(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> Iterator[tuple[Item, dict[str, dict[str, int]]]]:
-    """What was judged, with its scores by the time and the order in which it was asked."""
+def _scored(
+    rows: Sequence[Asked], rubric: Rubric, sources: Sequence[Path]
+) -> Iterator[tuple[Item, dict[str, dict[str, int]]]]:
+    """What was judged, with its scores by the time and the order in which it was asked.
+
+    Of a pair, a time counts when both of its orders have scores, as for its agreement with people: one order alone
+    may be what was decided by the order.
+    """
     items = {(*item.systems, item.id): item for item in read_items(sources, rubric.judged)}
     scores: dict[tuple[str, ...], dict[str, dict[str, int]]] = {}
-    for row in map(Asked.model_validate_json, (folder / JUDGED_FILE).read_bytes().splitlines()):
+    for row in rows:
         if row.scores is None:
             continue
         key = (*row.systems, row.id)
@@ -78,4 +85,11 @@ def _scored(folder: Path, rubric: Rubric, sources: Sequence[Path]) -> Iterator[t
             who = " and ".join(row.systems)
             raise ValueError(f"{who} has no such reply to {row.id} as was judged; allowed: the same sources")
         scores.setdefault(key, {})[f"judge-{row.repeat}-{row.order}"] = row.scores
+    if rubric.judged == "pair":
+        scores = {key: kept for key, given in scores.items() if (kept := _in_both_orders(given))}
     return ((items[key], given) for key, given in scores.items())
+
+
+def _in_both_orders(given: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    times = Counter(name.rpartition("-")[0] for name in given)
+    return {name: scores for name, scores in given.items() if times[name.rpartition("-")[0]] == 2}

@@ -137,8 +137,10 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
     """Write the preferences in ratings, a card (Markdown) and its numbers (JSON) beside them; returns the numbers.
 
     Raises:
-        ValueError: an aspect is none that was asked for, or nothing is told apart.
+        ValueError: an aspect is none that was asked for, nothing is told apart, or the file has its card's name.
     """
+    if output.suffix in (CARD_SUFFIX, NUMBERS_SUFFIX):
+        raise ValueError(f"output is {output}; allowed: a name in .jsonl, since card and numbers stand beside it")
     replies = ratings.replies
     found = _find(ratings, rules)
     if not found.rows:
@@ -171,6 +173,11 @@ def _find(ratings: Ratings, rules: PairRules) -> Preferences:
     if ratings.pairs:
         if rules.form == "judged":
             raise ValueError(f"form is judged; allowed for {ratings.folder}: pairs, since its replies were compared")
+        if rules.aspects:
+            raise ValueError(
+                f"aspects is {', '.join(rules.aspects)}; allowed for {ratings.folder}: none, since its replies were "
+                "compared"
+            )
         return find_compared(ratings.pairs, rules)
     allowed = [aspect for aspect in ratings.asked if aspect != SAFETY]
     unknown = [aspect for aspect in rules.aspects if aspect not in allowed]

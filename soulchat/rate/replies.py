@@ -130,10 +130,12 @@ def group_replies(rubric: Rubric, scored: Scored) -> dict[str, list[RatedReply]]
 
 
 def list_pairs(rubric: Rubric, scored: Scored) -> list[RatedPair]:
-    """Compared pairs; where a rubric does not ask whether one is safe, they are."""
+    """Compared pairs; where a rubric does not ask whether one is safe, they are. Raises ValueError for whole talks."""
     comparing = [aspect for aspect in rubric.aspects if rubric.is_comparison(aspect)]
     found = []
     for item, given in scored:
+        if not item.history:
+            raise ValueError("whole talks were compared; allowed: replies to one history")
         votes = {
             rater: mean(each[aspect.name] / aspect.maximum for aspect in comparing) for rater, each in given.items()
         }

@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import orjson
@@ -128,7 +129,8 @@ def create_study(
     Args:
         sources: one for each system, as `evaluation.items.read_items` takes them; the folder's name is the system's.
         raters: how many people rate all items.
-        samples: dialogues. Of whole talks of systems that share no dialogue, so many of each.
+        samples: dialogues. Of whole talks of systems that share no dialogue, and of replies in talks that went their
+            own ways (of simulated clients), so many of each.
         seed: of the sample and of the orders.
         output: folder of the study; it must not hold one yet.
         rubric: what is asked.
@@ -149,7 +151,8 @@ def create_study(
     generator = random.Random(seed)
     for source in sources:
         _check_whole(source)
-    items = _sample(evaluation.read_items(sources, rubric.judged), samples, generator)
+    are_talks = not any((source / PREDICTIONS_FILE).is_file() for source in evaluation.named_sources(sources).values())
+    items = _sample(evaluation.read_items(sources, rubric.judged), samples, generator, are_talks)
     generator.shuffle(items)
     tokens = {f"rater-{number}": secrets.token_urlsafe(16) for number in range(1, raters + 1)}
 
@@ -186,14 +189,21 @@ def _sides(system: str, text: str, item: evaluation.Item) -> tuple[str | None, .
     return system, text, *others
 
 
-def _sample(items: Sequence[evaluation.Item], samples: int, generator: random.Random) -> list[evaluation.Item]:
-    """The items of as many dialogues: the same of all systems, or of each its own where they share none at all."""
+def _sample(
+    items: Sequence[evaluation.Item], samples: int, generator: random.Random, are_talks: bool
+) -> list[evaluation.Item]:
+    """The items of as many dialogues: the same of all systems, or of each its own.
+
+    Of each its own where they share none at all, and where replies are those of talks that went their own ways: under
+    one id each then answers something else.
+    """
     by_systems: dict[tuple[str, ...], dict[str, evaluation.Item]] = {}
     for item in items:
         by_systems.setdefault(item.systems, {})[item.id] = item
     (first_name, first), *others = by_systems.items()
     chosen: list[evaluation.Item] = []
-    if len(items[0].systems) == 1 and not items[0].history and all(first.keys().isdisjoint(o) for _, o in others):
+    are_apart = not items[0].history and all(first.keys().isdisjoint(rows) for _, rows in others)
+    if len(items[0].systems) == 1 and (are_apart or (are_talks and _went_apart([first, *map(itemgetter(1), others)]))):
         for found in by_systems.values():
             _check_samples(samples, len(found))
             chosen += [found[id_] for id_ in generator.sample(sorted(found), samples)]
@@ -203,6 +213,14 @@ def _sample(items: Sequence[evaluation.Item], samples: int, generator: random.Ra
     _check_samples(samples, len(first))
     ids = generator.sample(sorted(first), samples)
     return [found[id_] for id_ in ids for found in by_systems.values()]
+
+
+def _went_apart(systems: Sequence[Mapping[str, evaluation.Item]]) -> bool:
+    """Whether two systems have different histories under one id."""
+    histories: dict[str, str] = {}
+    return any(
+        histories.setdefault(id_, item.history) != item.history for rows in systems for id_, item in rows.items()
+    )
 
 
 def _check_samples(samples: int, number: int) -> None:
@@ -225,7 +243,9 @@ def _check_same(
         )
     different = next((id_ for id_ in first if first[id_].history != rows[id_].history), None)
     if different is not None:
-        raise ValueError(f"{one} and {other} were asked different things under the id {different}")
+        raise ValueError(
+            f"{one} and {other} were asked different things under the id {different}; allowed: the same history"
+        )
 
 
 def _check_whole(source: Path) -> None:

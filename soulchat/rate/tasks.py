@@ -85,7 +85,9 @@ def read_answers(study: RatingStudy, answers: Iterable[Answer]) -> dict[tuple[st
     for answer in answers:
         rater, item = key = answer.task.rater, answer.task.item
         if key not in tasks:
-            raise ValueError(f"{answer.where}: the study has no rater {rater!r} with an item {item}")
+            raise ValueError(
+                f"{answer.where}: the study has no rater {rater!r} with an item {item}; allowed: its tasks"
+            )
         if answer.task != tasks[key]:
             raise ValueError(f"{answer.where} has other texts than {rater}, item {item}; allowed: tasks of this study")
         if key in ratings:

@@ -75,12 +75,12 @@ class Judgement:
     texts: dict[Key, str]
 
 
-def read_judgement(folder: Path) -> Judgement:
-    """The scores in a folder of `soulchat judge run`. A pair counts when both of its orders have scores.
+def read_answers(folder: Path) -> tuple[Rubric, dict[str, Any], list[Asked]]:
+    """The rubric, the judge's own account and all its answers, in a folder of `soulchat judge run`.
 
     Raises:
         OSError: the folder has none.
-        ValueError: a file is not the judge's, or there are no scores.
+        ValueError: a file is not the judge's.
     """
     path = folder / REPORT_FILE
     try:
@@ -91,6 +91,17 @@ def read_judgement(folder: Path) -> Judgement:
         raise ValueError(f"{folder} is no judge's: {in_one_line(error)}") from None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is unreadable ({error}); allowed: what `soulchat judge run` wrote") from None
+    return rubric, report, rows
+
+
+def read_judgement(folder: Path) -> Judgement:
+    """The scores in a folder of `soulchat judge run`. A pair counts when both of its orders have scores.
+
+    Raises:
+        OSError: the folder has none.
+        ValueError: a file is not the judge's, or there are no scores.
+    """
+    rubric, report, rows = read_answers(folder)
     given: dict[Key, list[Asked]] = {}
     for row in rows:
         if row.scores is not None:
@@ -102,13 +113,18 @@ def read_judgement(folder: Path) -> Judgement:
     return Judgement(
         rubric,
         report,
-        {
-            key: {a.name: float(np.mean([(row.scores or {})[a.name] for row in asked])) for a in rubric.aspects}
-            for key, asked in whole.items()
-        },
+        {key: {a.name: _mean_of_orders(asked, a.name) for a in rubric.aspects} for key, asked in whole.items()},
         {key: asked[0].talk for key, asked in whole.items()},
         {key: asked[0].text for key, asked in whole.items()},
     )
+
+
+def _mean_of_orders(asked: Sequence[Asked], aspect: str) -> float:
+    """The mean score of an item; both orders of a pair weigh alike, however often each of them got scores."""
+    by_order: dict[int, list[int]] = {}
+    for row in asked:
+        by_order.setdefault(row.order, []).append((row.scores or {})[aspect])
+    return float(np.mean([np.mean(scores) for scores in by_order.values()]))
 
 
 def compare_with_people(judgement: Judgement, rated: Sequence[Rated], width: float = 0.2) -> dict[str, Any]:

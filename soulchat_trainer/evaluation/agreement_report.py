@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from hub_cards.markdown import plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.files import replacing, write_json, write_text
@@ -174,6 +176,29 @@ def draw_agreement(report: dict[str, Any], rubric: Rubric, path: Path) -> None:
     panels[0].legend(fontsize=8)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)
+
+
+def read_agreement(folder: Path, judged: dict[str, Any]) -> dict[str, Any]:
+    """The agreement.json of a judge's folder.
+
+    Args:
+        judged: the judge's own account, its judged.json.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is unreadable, or of other scores than those beside it.
+    """
+    path = folder / AGREEMENT_FILE
+    try:
+        report: dict[str, Any] = orjson.loads(path.read_bytes())
+        is_of_these = report["requests"] == judged["requests"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is unreadable ({error}); allowed: what `soulchat judge agree` wrote") from None
+    if not is_of_these:
+        raise ValueError(
+            f"{path} is of other scores than those beside it; allowed: after `soulchat judge agree` again"
+        )
+    return report
 
 
 def write_agreement(report: dict[str, Any], rubric: Rubric, folder: Path) -> str:

@@ -23,7 +23,7 @@ from hub_cards.results import RESULTS_FILE, Change, Preferences, read_results
 from soulchat_metrics.bootstrap import percentile_intervals, resample
 from soulchatcorpus.care.replies import find_self_harm
 
-from .simulate.crisis import WALKS_FILE
+from .simulate.crisis import CONDUCT_FILE, WALKS_FILE
 
 EXIT_CODE = 3
 SAFETY = "safety"
@@ -117,17 +117,21 @@ def compare_conduct(folder: Path, before: str, after: str) -> Change:
     Raises:
         ValueError: a system is not in it, or no talk was scored of both.
     """
-    rows = [orjson.loads(line) for line in (folder / WALKS_FILE).read_bytes().splitlines()]
-    names = sorted({row["system"] for row in rows})
+    scores: dict[str, dict[str, float]] = {}
+    try:
+        for row in map(orjson.loads, (folder / WALKS_FILE).read_bytes().splitlines()):
+            of_system = scores.setdefault(row["system"], {})
+            if row["score"] is not None:
+                of_system[row["id"]] = row["score"] / 100
+        told = orjson.loads((folder / CONDUCT_FILE).read_bytes())
+        judged_by = f"chart {told['chart']}, {told['validation']}, by {told['answered_by']}"
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} is unreadable ({error}); allowed: what `soulchat benchmark crisis` wrote"
+        ) from None
     for system in (before, after):
-        if system not in names:
-            raise ValueError(f"system is {system}; allowed, those that were tried: {', '.join(names)}")
-    scores = {
-        system: {row["id"]: row["score"] / 100 for row in rows if row["system"] == system and row["score"] is not None}
-        for system in (before, after)
-    }
-    told = orjson.loads((folder / RESULTS_FILE).read_bytes())
-    judged_by = f"chart {told['chart']}, {told['validation']}, by {told['answered_by']}"
+        if system not in scores:
+            raise ValueError(f"system is {system}; allowed, those that were tried: {', '.join(sorted(scores))}")
     return compare(CONDUCT, judged_by, scores[before], scores[after], gates=True)
 
 

@@ -53,7 +53,8 @@ def read_items(sources: Sequence[Path], judged: Judged, samples: int | None = No
 
     Raises:
         OSError: a source is not there.
-        ValueError: a source is broken; two have one name; a pair needs two systems; fewer ids than `samples`.
+        ValueError: a source is broken; two have one name; a pair needs two systems with the same ids, without
+            `samples` all of them; fewer ids than `samples`.
     """
     systems = {
         name: {item.id: item for item in _read(source, name, judged)}
@@ -68,7 +69,12 @@ def read_items(sources: Sequence[Path], judged: Judged, samples: int | None = No
     if judged == "pair":
         if len(systems) < 2 or not shared:
             raise ValueError(
-                f"{', '.join(systems)} have nothing in common; a pair needs two systems with the same ids"
+                f"{', '.join(systems)} have no id in common; allowed for pairs: two systems with the same ids"
+            )
+        if unshared := sorted(set().union(*systems.values()) - shared if samples is None else ()):
+            raise ValueError(
+                f"{' and '.join(systems)} did not answer the same dialogues: {len(unshared)} ids are not in all, for "
+                f"example {unshared[0]}; allowed: the same ids (a judge also takes samples, up to {len(shared)})"
             )
         items = _pair(systems, shared)
     else:
@@ -83,7 +89,9 @@ def _pair(systems: dict[str, dict[str, Item]], shared: set[str]) -> Iterator[Ite
                 continue
             other = systems[second][id_]
             if one.history != other.history:
-                raise ValueError(f"{first} and {second} were asked different things under the id {id_}")
+                raise ValueError(
+                    f"{first} and {second} were asked different things under the id {id_}; allowed: the same history"
+                )
             yield Item(id_, one.talk, (first, second), one.history, one.texts + other.texts)
 
 

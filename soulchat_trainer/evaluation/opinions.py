@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from hub_cards.markdown import plain
 
 from .agreement import Judgement, name_of, read_judgement
-from .agreement_report import AGREEMENT_FILE, METHODS, format_estimate
+from .agreement_report import AGREEMENT_FILE, METHODS, format_estimate, read_agreement
 from .judge import NOT_VALIDATED
 
 
@@ -44,16 +43,12 @@ def read_opinions(folder: Path) -> Opinions:
     judgement = read_judgement(folder)
     if judgement.rubric.judged == "pair":
         raise ValueError(f"{folder} has judged pairs; allowed in a table of systems: replies or talks")
-    path = folder / AGREEMENT_FILE
-    return _validated(judgement, path) if path.is_file() else _not_validated(judgement)
+    if not (folder / AGREEMENT_FILE).is_file():
+        return _not_validated(judgement)
+    return _validated(judgement, read_agreement(folder, judgement.report))
 
 
-def _validated(judgement: Judgement, path: Path) -> Opinions:
-    report: dict[str, Any] = orjson.loads(path.read_bytes())
-    if report["requests"] != judgement.report["requests"]:
-        raise ValueError(
-            f"{path} is of other scores than those beside it; allowed: after `soulchat judge agree` again"
-        )
+def _validated(judgement: Judgement, report: Mapping[str, Any]) -> Opinions:
     aspects = judgement.rubric.aspects
     columns = [f"{aspect.heading} {kind}" for aspect in aspects for kind in ("(people)", "(judge, corrected)")]
     cells = {

@@ -154,13 +154,15 @@ class Rubric(_Part):
         missing = [place for place in PLACES[self.judged] if f"{{{place}}}" not in self.prompt]
         if missing:
             raise ValueError(
-                f"prompt lacks {', '.join(f'{{{place}}}' for place in missing)}; a {self.judged} needs it"
+                f"prompt lacks {', '.join(f'{{{place}}}' for place in missing)}; allowed: one that has it"
             )
         for aspect in self.aspects:
             if self.is_comparison(aspect) and aspect.minimum != -aspect.maximum:
-                raise ValueError(f"{aspect.name} runs from {aspect.minimum} to {aspect.maximum}; a pair needs -k to k")
+                raise ValueError(
+                    f"{aspect.name} runs from {aspect.minimum} to {aspect.maximum}; allowed for pairs: -k to k"
+                )
         if self.judged == "pair" and not any(map(self.is_comparison, self.aspects)):
-            raise ValueError("no aspect compares; a pair needs one with a scale from below 0 (the first) to above 0")
+            raise ValueError("no aspect compares; allowed for pairs: one or more with a scale from -k (first) to k")
         return self
 
     @cached_property

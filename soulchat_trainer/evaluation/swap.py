@@ -67,6 +67,8 @@ def load_rules(attribute: str) -> Rules:
     partner = {one.lower(): other for pair in found["pairs"] for one, other in (pair, pair[::-1])}
     longest_first = sorted(partner, key=len, reverse=True)
     words = "|".join(rf"\b{re.escape(word)}\b" if word.isascii() else re.escape(word) for word in longest_first)
+    if "kept" in found:
+        words = "|".join([*found["kept"], words])
     years = found.get("years", 0)
     if years:
         words += r"|(?<!\d)[1-7]\d(?=\s*岁|[ -]years?[ -]old)"
@@ -94,6 +96,8 @@ def swap_text(text: str, attribute: str) -> str:
         if word.isdecimal():
             age = int(word)
             return str(age + rules.years if age < 10 + rules.years else age - rules.years)
+        if word.lower() not in rules.partner:  # one that is kept
+            return word
         partner = rules.partner[word.lower()]
         return partner[0].upper() + partner[1:] if word[0].isupper() else partner
 

@@ -1,6 +1,7 @@
 """A judge's answer back into scores, or the reason why there are none."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -51,7 +52,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
     while place >= 0:
         try:
             value, end = decoder.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # a number of more digits than Python reads is no JSONDecodeError
             end = place + 1
         else:
             yield value
@@ -63,6 +64,6 @@ def _whole(value: Any) -> Any:
     """2 for 2.0 and "2", which say the same."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal() and len(value) < 10:
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,9}\s*", value):
         return int(value)
     return value

@@ -29,3 +29,11 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], line: str) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"soulchat: error: {line}")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_several_processes_end_with_the_line_and_code_of_one() -> None:
+    done = run_soulchat("lora", "--processes", "2", "--use_cpu", "--model_name_or_path", "chatglm-6bb")
+    assert done.returncode == 2
+    assert done.stderr.count("soulchat: error: chatglm-6bb is no folder") == 1
+    assert "Traceback" not in done.stderr

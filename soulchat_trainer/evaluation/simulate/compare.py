@@ -266,7 +266,10 @@ def _judge_client(rows: Sequence[dict[str, Any]], score: str, higher_is_better: 
     same = []
     for row in rows:
         found = row["against_hm"]
-        if row["control"] or found is None:
+        if row["control"]:
+            continue
+        if found is None:
+            same.append(f"{row['name']} (no profile in common)")
             continue
         low, high = found["interval"]
         is_apart = low > 0 if higher_is_better else low > 0 or high < 0

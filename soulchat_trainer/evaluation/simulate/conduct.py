@@ -140,7 +140,9 @@ def read_answer(step: Step, reply: str) -> str | None:
     said = reply.strip().strip("\"'“”‘’*").casefold()
     # The longest first: "Not Relevant" begins with "No".
     for label in sorted(step.answers, key=len, reverse=True):
-        if said.startswith((_WORDS.get(label, label).casefold(), label.casefold())):
+        # "Not sure" is no "no", and 是否 no 是.
+        words = "|".join(re.escape(word.casefold()) for word in (_WORDS.get(label, label), label))
+        if re.match(rf"(?:{words})(?![a-z否])", said):
             return label
     return None
 
@@ -164,11 +166,15 @@ def load_chart(name: str) -> Chart:
             fields = parse_yaml(content)
             if not isinstance(fields, dict) or not isinstance(fields.get("steps"), list):
                 raise ValueError("it has no steps; allowed: name, validation and a list of steps")
-            steps = {step.id: step for step in map(_read_step, fields["steps"])}
+            steps: dict[str, Step] = {}
+            for step in map(_read_step, fields["steps"]):
+                if step.id in steps:
+                    raise ValueError(f"step {step.id} stands there twice; allowed: each id once")
+                steps[step.id] = step
             validation = str(fields.get("validation") or NOT_VALIDATED)
             chart = Chart(str(fields.get("name") or path.stem), digest, validation, steps)
         _check(chart)
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise ValueError(f"chart {name}: {error}") from None
     return chart
 
@@ -212,6 +218,8 @@ def _read_signs(fields: dict[Any, Any]) -> Callable[[TalkRecord], bool] | None:
     if not fields.get("signs"):
         return None
     try:
+        if not isinstance(fields["signs"], list):
+            raise TypeError("no list")
         pattern = re.compile("|".join(f"(?:{sign})" for sign in fields["signs"]))
     except (re.error, TypeError) as error:
         raise ValueError(f"signs is {fields['signs']!r}; allowed: regular expressions ({error})") from None

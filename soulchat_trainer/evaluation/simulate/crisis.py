@@ -122,6 +122,8 @@ async def _walk_with_judge(talk: TalkRecord, chart: Chart, party: Party, ledger:
 async def _answer(step: Step, talk: TalkRecord, chart: Chart, party: Party, ledger: Ledger) -> str | None:
     """The judge's answer to one question; None where it has given none in so many attempts."""
     content = ask_of_judge(step, talk)
+    version = f"{chart.name}@{chart.hash[:12]}"
+    asked = hash_content(version, content, party.name, party.revision or "")
 
     def judge_entry(entry: Entry) -> tuple[str, str | None]:
         is_read = read_answer(step, split_thoughts(entry.reply or "").reply or "") is not None
@@ -129,10 +131,7 @@ async def _answer(step: Step, talk: TalkRecord, chart: Chart, party: Party, ledg
 
     for attempt in range(ATTEMPTS):
         name = f"{talk['id']}/{step.id}" + (f"/{attempt}" if attempt else "")
-        version = f"{chart.name}@{chart.hash[:12]}"
-        question = Question(
-            name, hash_content(version, content), version, [Message(role="user", content=content)], judge_entry
-        )
+        question = Question(name, asked, version, [Message(role="user", content=content)], judge_entry)
         entry = ledger.find_final(name, question.content) or await party.ask(question, Profile(id=name, story="-"))
         if entry is None:
             return None
@@ -167,11 +166,7 @@ def _describe(
                     if (found := [w.score for talk, w in whole if talk["provenance"]["risk"] == level])
                 },
                 "findings": {
-                    dimension: sum(
-                        any(chart.steps[step].dimension == dimension for step in found.severities)
-                        for _, found in whole
-                    )
-                    / max(1, len(whole))
+                    dimension: sum(_has_fault(chart, dimension, found) for _, found in whole) / max(1, len(whole))
                     for dimension in chart.dimensions
                 },
                 "care": _care_effect(run, talks, walks),
@@ -246,6 +241,9 @@ def render_crisis(results: dict[str, Any]) -> str:
         gain = f"{care['mean']:+.0f} ({care['interval'][0]:+.0f} to {care['interval'][1]:+.0f})" if care else ""
         shares = [f"{share:.0%}" for share in row["findings"].values()]
         lines.append(f"| {' | '.join([row['name'], str(row['talks']), score, gain, *shares])} |")
+    if left_out := {row["name"]: row["without_an_answer"] for row in results["systems"] if row["without_an_answer"]}:
+        told = ", ".join(f"{number} of {name}" for name, number in left_out.items())
+        lines += ["", f"Left out, since a question had no answer: {told}."]
     lines += [
         "",
         f"Faults: share of talks with one. Answered by {results['answered_by']}. Chart {results['chart']}, "

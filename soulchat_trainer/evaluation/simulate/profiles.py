@@ -148,6 +148,10 @@ def read_profile(row: dict[str, Any], default_id: str) -> Profile:
     for fields, read in _FORMS.items():
         if fields <= row.keys():
             return read(row)
+    return _read_own(row)
+
+
+def _read_own(row: dict[str, Any]) -> Profile:
     if row.get("topic") is not None:
         row = row | {"topic": find_topic(row["topic"]) or _refuse_topic(row["topic"])}
     return Profile(**row)
@@ -171,21 +175,26 @@ def _read_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8 ({error}); allowed: a table in UTF-8") from None
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ","))
+    except csv.Error as error:
+        raise ValueError(f"{path} is no table ({error}); allowed: a persona table") from None
     for number, row in enumerate(rows, 1):
         yield number, {name: value or "" for name, value in row.items() if name}
 
 
 def _read_sage(row: dict[str, Any]) -> Profile:
     """`player`: who; `scene`: what happened and how the player reacts; `task`: what they hope for and do not say."""
-    traits = "、".join(row.get("cha_group") or [])
-    return Profile(
-        id=str(row["id"]), who=row["player"], story=row["scene"], hidden=row.get("task") or "", voice=traits
-    )
+    traits = row.get("cha_group") or []
+    if not isinstance(traits, list):
+        raise ValueError(f"cha_group is {traits!r}; allowed: a list of traits")
+    voice = "、".join(map(str, traits))
+    return Profile(id=str(row["id"]), who=row["player"], story=row["scene"], hidden=row.get("task") or "", voice=voice)
 
 
 def _read_vera(row: dict[str, Any]) -> Profile:
-    """A row of the persona table."""
+    """A row of the persona table, in which all is text; in JSON it may not be."""
+    row = {name: "" if value is None else str(value) for name, value in row.items()}
     level = _VERA_LEVELS.get(row["Current Risk Level"].strip().lower())
     if level is None:
         raise ValueError(f"Current Risk Level is {row['Current Risk Level']!r}; allowed: {', '.join(_VERA_LEVELS)}")
@@ -219,7 +228,7 @@ def _read_psydt(row: dict[str, Any]) -> Profile:
         raise ValueError(f"big_five is {traits!r}; allowed: an object of {', '.join(TRAITS)}")
     voice = "；".join(f"{TRAITS.get(name, name)}：{value}" for name, value in traits.items())
     kept = {name: value for name, value in row.items() if name != "big_five"}
-    return Profile(**kept | {"voice": "；".join(part for part in (row.get("voice"), voice) if part)})
+    return _read_own(kept | {"voice": "；".join(part for part in (row.get("voice"), voice) if part)})
 
 
 _FORMS: dict[frozenset[str], Callable[[dict[str, Any]], Profile]] = {

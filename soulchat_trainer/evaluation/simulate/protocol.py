@@ -22,9 +22,10 @@ PLACE = "{profile}"  # where the client's instructions have the profile
 Side = Literal["client", "counsellor"]
 
 _FIELDS = re.compile(
-    r"想法[：:]\s*(?P<thought>.*?)\s*情绪变化[：:]\s*(?P<change>[+＋−－-]?\d+)[^\n]*\s*回复[：:]\s*(?P<text>.*)",
+    r"想法[：:]\s*(?P<thought>.*?)\s*情绪变化[：:]\s*(?P<change>[+＋−－-]?\d{1,9})[^\n]*\s*回复[：:]\s*(?P<text>.*)",
     re.DOTALL,
 )
+_KEPT = re.compile(r"(?:想法|情绪变化)\s*[：:]")  # what the client keeps to itself
 _SIGNS = str.maketrans("＋−－", "+--")
 _SPEAKER = re.compile(r"^\s*(?:用户|来访者|求助者|咨询师|心理咨询师)[：:]\s*")
 
@@ -118,7 +119,7 @@ def read_client(protocol: Protocol, answer: str) -> ClientTurn | None:
     if protocol.emotion is None:
         return ClientTurn(_SPEAKER.sub("", answer).strip())
     found = _FIELDS.search(answer)
-    if found is None:
+    if found is None or _KEPT.search(found["text"]):  # an answer may hold the form twice
         return None
     step = protocol.emotion.step
     change = int(found["change"].translate(_SIGNS))

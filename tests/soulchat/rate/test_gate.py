@@ -1,6 +1,7 @@
 """Ratings of a model before and after training by preferences, in its results and its card."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 
 from hub_cards.results import read_results
 from soulchat.rate.command import app
-from soulchat.rate.gate import add_ratings
+from soulchat.rate.gate import add_ratings, describe_changes
 from soulchat.rate.replies import read_ratings
 from soulchat.rate.study import RatingStudy, create_study
 from soulchat_trainer.evaluation.gate import compare_conduct
@@ -83,7 +84,7 @@ def test_conduct_in_a_crisis_gates_as_well(tmp_path: Path) -> None:
     ]
     (folder / "walks.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     told = {"chart": "conduct", "validation": "not validated by clinicians", "answered_by": "signs (words alone)"}
-    (folder / "results.json").write_text(json.dumps(told))
+    (folder / "conduct.json").write_text(json.dumps(told))
     ran = CliRunner().invoke(app, ["gate", str(folder), str(run)])
     assert ran.exit_code == 3
     [change] = read_results(run / "results.json").preferences.changes
@@ -93,6 +94,9 @@ def test_conduct_in_a_crisis_gates_as_well(tmp_path: Path) -> None:
     assert read_results(run / "results.json").preferences.items_needed == 432
     with pytest.raises(ValueError, match="system is nobody; allowed, those that were tried: base, tuned"):
         compare_conduct(folder, "base", "nobody")
+    (folder / "conduct.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"crisis is unreadable .*allowed: what `soulchat benchmark crisis` wrote"):
+        compare_conduct(folder, "base", "tuned")
 
 
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:
@@ -102,3 +106,19 @@ def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:
     other = make_model_folder(tmp_path / "sft", make_results())
     with pytest.raises(ValueError, match="sft learned no preferences"):
         add_ratings(read_ratings(study), other, "base", "tuned")
+
+
+def test_ratings_without_safety_do_not_say_that_it_did_not_fall(tmp_path: Path) -> None:
+    study, run = make_run(tmp_path, unsafe=8)
+    told = read_ratings(study)
+    without = {
+        system: [
+            replace(reply, scores={rater: {"empathy": given["empathy"]} for rater, given in reply.scores.items()})
+            for reply in replies
+        ]
+        for system, replies in told.by_system.items()
+    }
+    before = read_results(run / "results.json").preferences.items_needed
+    found = add_ratings(replace(told, by_system=without, asked={"empathy": "?"}), run, "base", "tuned")
+    assert "Safety was not asked of anybody." in describe_changes(found)
+    assert found.items_needed == before

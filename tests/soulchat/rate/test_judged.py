@@ -44,10 +44,10 @@ def judge(folder: Path, sources: list[Path], rubric: str = "cehs", agreed: bool 
     lines = [row.model_dump_json() for row in rows]
     lines.append(rows[0].model_copy(update={"outcome": "refusal", "scores": None}).model_dump_json())
     (folder / "judged.jsonl").write_text("\n".join(lines))
-    report = {"rubric": questions.model_dump(mode="json"), "judge": {"model": "a-judge"}}
+    report = {"rubric": questions.model_dump(mode="json"), "judge": {"model": "a-judge"}, "requests": 4}
     (folder / "judged.json").write_bytes(orjson.dumps(report))
     if agreed:
-        (folder / "agreement.json").write_bytes(orjson.dumps({"kappa": 0.4}))
+        (folder / "agreement.json").write_bytes(orjson.dumps({"kappa": 0.4, "requests": 4}))
     return folder
 
 
@@ -64,7 +64,7 @@ def test_with_its_agreement_a_judge_makes_pairs(tmp_path: Path) -> None:
     assert "**What was asked** (judge a-judge)" in card
     assert '"kappa": 0.4' in card
     numbers = orjson.loads((tmp_path / "pairs.json").read_bytes())
-    assert (numbers["judged_by"], numbers["agreement"]) == ("judge a-judge", {"kappa": 0.4})
+    assert (numbers["judged_by"], numbers["agreement"]) == ("judge a-judge", {"kappa": 0.4, "requests": 4})
 
 
 def test_people_and_judges_are_told_apart(tmp_path: Path) -> None:
@@ -111,6 +111,26 @@ def test_pairs_that_a_judge_compared(tmp_path: Path) -> None:
     ]
     with pytest.raises(ValueError, match="form is judged; allowed for"):
         write_preferences(ratings, tmp_path / "pairs.jsonl", PairRules(form="judged"))
+    with pytest.raises(ValueError, match=r"aspects is preference; allowed for .*: none"):
+        write_preferences(ratings, tmp_path / "pairs.jsonl", PairRules(aspects=["preference"]))
+    one_order = [row for row in rows if (row.id, row.order) != ("d0", 1)]
+    (folder / "judged.jsonl").write_text("\n".join(row.model_dump_json() for row in one_order))
+    numbers = write_preferences(read_judged(folder, sources), tmp_path / "pairs.jsonl", PairRules())
+    assert numbers["rows"] == 2
+
+
+def test_an_agreement_of_other_scores_is_refused(tmp_path: Path) -> None:
+    sources = write_systems(tmp_path)
+    folder = judge(tmp_path / "judged", sources)
+    (folder / "agreement.json").write_bytes(orjson.dumps({"requests": 3}))
+    with pytest.raises(ValueError, match="is of other scores than those beside it"):
+        read_judged(folder, sources)
+    (folder / "agreement.json").write_bytes(b"[]")
+    with pytest.raises(ValueError, match=r"agreement\.json is unreadable"):
+        read_judged(folder, sources)
+    (folder / "judged.json").write_bytes(b"{}")
+    with pytest.raises(ValueError, match=r"judged\.json is unreadable"):
+        read_judged(folder, sources)
 
 
 def test_a_judge_that_nobody_compared_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from soulchat.rate.command import app
 from soulchat.rate.pair_rules import PairRules
 from soulchat.rate.pairs import describe, find_judged, find_pairs, write_preferences
 from soulchat.rate.replies import RatedReply, read_ratings
+from soulchat.rate.study import RatingStudy, create_study
+from soulchat_trainer.evaluation.rubric import read_rubric
 from soulchatcorpus.reading.pairs import read_preferences
 from tests.soulchat.rate.rating_parts import all_scores, make_study
 
@@ -117,6 +119,25 @@ def test_what_cannot_be_told_apart_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "none.jsonl").exists()
     with pytest.raises(ValueError, match="aspects is safety; allowed: content, empathy, helpfulness"):
         write_preferences(ratings, tmp_path / "none.jsonl", PairRules(aspects=["safety"]))
+
+
+def test_the_file_is_not_named_as_its_numbers_or_card(tmp_path: Path) -> None:
+    ratings = read_ratings(rate_study(tmp_path))
+    for name in ("pairs.json", "pairs.md"):
+        with pytest.raises(ValueError, match=r"allowed: a name in \.jsonl"):
+            write_preferences(ratings, tmp_path / name, PairRules())
+
+
+def test_compared_talks_are_no_preferences(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "累"}, {"role": "assistant", "content": "嗯"}]
+    talks = "".join(json.dumps({"id": id_, "messages": messages}) + "\n" for id_ in "ab")
+    for name in ("warm", "cold"):
+        (tmp_path / f"{name}.jsonl").write_text(talks)
+    sources = [tmp_path / "warm.jsonl", tmp_path / "cold.jsonl"]
+    create_study(sources, 1, 2, 0, tmp_path / "study", read_rubric("pair"))
+    RatingStudy(tmp_path / "study").save_all([("rater-1", 1, {"preference": -1, "safety": 1})])
+    with pytest.raises(ValueError, match="whole talks were compared; allowed: replies to one history"):
+        read_ratings(tmp_path / "study")
 
 
 def test_enough_pairs_are_told_without_a_demand() -> None:

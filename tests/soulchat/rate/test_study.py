@@ -286,5 +286,23 @@ def test_a_rubric_of_ones_own_has_its_own_scale(tmp_path):
 
 
 def test_a_pair_needs_two_systems(tmp_path):
-    with pytest.raises(ValueError, match="a pair needs two systems with the same ids"):
+    with pytest.raises(ValueError, match="allowed for pairs: two systems with the same ids"):
         create_study(write_systems(tmp_path)[:1], 1, 2, 0, tmp_path / "study", PAIR)
+
+
+def test_replies_in_talks_that_went_their_own_ways_are_drawn_of_each(tmp_path):
+    def write(name, words):
+        path = write_talks(tmp_path / f"{name}.jsonl", "abc", "嗯。")
+        talks = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+        for talk in talks:
+            talk["messages"] += [{"role": "user", "content": words}, {"role": "assistant", "content": "好。"}]
+        path.write_bytes(b"".join(orjson.dumps(talk) + b"\n" for talk in talks))
+        return path
+
+    warm, cold = write("warm", "谢谢你。"), write("cold", "算了。")
+    create_study([warm, cold], 1, 4, 0, tmp_path / "study", read_rubric("cpsycoun"))
+    things = RatingStudy(tmp_path / "study").rated_things()
+    assert sorted(thing.systems for thing in things.values()) == [("cold",)] * 4 + [("warm",)] * 4
+    systems = [write_system(tmp_path / name, {"d": name}, f"用户：{name}\n心理咨询师：") for name in ("one", "two")]
+    with pytest.raises(ValueError, match="were asked different things under the id d"):
+        create_study(systems, 1, 1, 0, tmp_path / "other", read_rubric("cpsycoun"))

@@ -8,6 +8,7 @@ import pytest
 from soulchat_trainer.evaluation.agreement import compare_with_people, nearest, read_judgement
 from soulchat_trainer.evaluation.agreement_report import write_agreement
 from soulchat_trainer.evaluation.correction import double_sampled_share, prediction_powered_mean
+from soulchat_trainer.evaluation.judge import Asked
 from tests.soulchat_trainer.evaluation.agreement_parts import rate, write_judgement
 
 pytest.importorskip("scipy", reason="the extra `train` is not installed")
@@ -125,6 +126,15 @@ def test_pairs(tmp_path: Path) -> None:
     assert report["systems"]["warm / cold"]["preference"]["judge"] == pytest.approx(-1 / 3)
     assert report["differences"] == []
     assert report["aspects"]["preference"]["confusion"] == [[4, 0, 2], [0, 0, 0], [0, 0, 0]]
+
+
+def test_both_orders_of_a_pair_weigh_alike_however_often_each_has_scores(tmp_path: Path) -> None:
+    folder = write_judgement(tmp_path, {("warm|cold", "d0-0"): {"preference": -1, "safety": 1}}, "pair")
+    first, second = map(Asked.model_validate_json, (folder / "judged.jsonl").read_bytes().splitlines())
+    second = second.model_copy(update={"scores": {"preference": 1, "safety": 1}})
+    rows = [first, first.model_copy(update={"repeat": 1}), second]
+    (folder / "judged.jsonl").write_text("\n".join(row.model_dump_json() for row in rows))
+    assert read_judgement(folder).scores == {(("warm", "cold"), "d0-0"): {"preference": 0.0, "safety": 1.0}}
 
 
 def test_what_is_equal_everywhere_is_said_and_no_nan_is_written(tmp_path: Path) -> None:

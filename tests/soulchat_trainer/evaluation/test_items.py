@@ -75,7 +75,7 @@ def test_a_sample_has_the_same_ids_for_all_systems(tmp_path: Path) -> None:
     ("judged", "samples", "message"),
     [
         ("reply", 3, "samples is 3; allowed: 1 to 2, what all systems answered"),
-        ("pair", None, "a pair needs two systems with the same ids"),
+        ("pair", None, "allowed for pairs: two systems with the same ids"),
     ],
 )
 def test_too_few_of_something(judged: str, samples: int | None, message: str, tmp_path: Path) -> None:
@@ -90,3 +90,10 @@ def test_two_systems_of_one_name_and_different_questions_are_refused(tmp_path: P
     other = write_system(tmp_path / "cold", user=Message(role="user", content="别的"))
     with pytest.raises(ValueError, match="warm and cold were asked different things under the id a-0"):
         read_items([one, other], "pair")
+
+
+def test_pairs_leave_nothing_out_unasked(tmp_path: Path) -> None:
+    sources = [write_system(tmp_path / "one", ["a-0", "b-0"]), write_system(tmp_path / "two", ["a-0"])]
+    with pytest.raises(ValueError, match="one and two did not answer the same dialogues: 1 ids are not in all"):
+        read_items(sources, "pair")
+    assert [item.id for item in read_items(sources, "pair", samples=1)] == ["a-0"]

@@ -26,6 +26,7 @@ from soulchatcorpus.turns import Turn
         ("gender", "我男朋友说他累，她的妈妈也在", "我女朋友说她累，他的爸爸也在"),
         ("gender", "My husband left. She is a woman", "My wife left. He is a man"),
         ("gender", "the manager, they, human", "the manager, they, human"),
+        ("gender", "其他人弹吉他，他们不理她", "其他人弹吉他，他们不理他"),
         ("age", "我今年20岁，他8岁，爷爷85岁", "我今年55岁，他8岁，爷爷85岁"),
         ("age", "I'm 44 years old", "I'm 79 years old"),
         ("region", "我在上海，住大城市", "我在贵州，住小县城"),
@@ -58,6 +59,7 @@ def test_twice_is_the_text_as_it_was(data):
         ("age", "我儿子20岁", None),
         ("age", "I am 20 minutes late", None),
         ("region", "我从小在农村长大", 1),
+        ("region", "我们的城市太小", None),
     ],
 )
 def test_the_side_of_a_client(attribute, text, side):
@@ -80,6 +82,8 @@ def test_the_last_turn_of_each_talk_that_tells_a_side():
     assert (pair.turn.id, pair.side) == ("a-2", 0)
     assert pair.swapped.context[0]["content"] == "我老婆累"
     assert left_out == {"tells no side": 1, "has no other side": 1}
+    assert make_pairs([turn("d", 1, "我才13岁，才初一")], "age") == ([], {"has no other side": 1})
+    assert make_pairs([turn("d", 1, "我生活在一线城市")], "region") == ([], {"has no other side": 1})
     answered = turns_to_answer([pair])
     assert len({turn.id for turn in answered}) == 3
     assert [turn.context[0]["content"] for turn in answered] == ["我老公累", "我老公累", "我老婆累"]

@@ -40,6 +40,8 @@ def test_scores_alone_in_fences_in_prose_after_thoughts_and_inside(answer: str) 
         (JSON.replace(": 2", ": true"), "off_scale"),
         (JSON.replace(": 2", ": null"), "off_scale"),
         (JSON.replace(": 2", ': "2/2"'), "off_scale"),
+        (JSON.replace(": 2", ': "++2"'), "off_scale"),
+        (JSON.replace(": 2", f": {'1' * 5000}"), "unparsable"),
         (f"<think>{JSON}", "truncated"),
         ("[" * 100_000, "unparsable"),
         ('{"a":' * 100_000, "unparsable"),

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from soulchat_trainer.evaluation.judge import JudgeOptions, judge
-from soulchat_trainer.evaluation.simulate.compare import HM, benchmark_talks, list_runs, read_judged
+from soulchat_trainer.evaluation.simulate.compare import HM, _judge_client, benchmark_talks, list_runs, read_judged
 from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
@@ -87,3 +87,8 @@ def test_a_judges_means_stand_beside(options: SimulateOptions, players: StubEndp
 def test_counsellors_have_names_of_their_own(options: SimulateOptions) -> None:
     with pytest.raises(ValueError, match="which share a name; allowed: each once"):
         list_runs(["openai:a", "openai:a"], options)
+
+
+def test_a_system_without_a_shared_profile_is_not_said_to_be_told_apart() -> None:
+    row = {"name": "own", "control": False, "against_hm": None}
+    assert "CANNOT TELL 嗯 FROM own (no profile in common)" in _judge_client([row], "emotion", higher_is_better=True)

@@ -95,13 +95,14 @@ def test_a_judge_is_asked_without_names_of_systems_and_its_answer_is_read() -> N
     asked = ask_of_judge(step, talk("我在。"))
     assert "来访者：我不想活了。\n咨询师：我在。" in asked
     assert asked.endswith("是 / 否")
-    assert [read_answer(step, reply) for reply in ("是", " “否”，因为", "Yes", "不好说", "")] == [
+    assert [read_answer(step, reply) for reply in ("是的", " “否”，因为", "Yes", "不好说", "")] == [
         "yes",
         "no",
         "yes",
         None,
         None,
     ]
+    assert [read_answer(step, reply) for reply in ("Not sure", "是否危险，难说", "nothing of it")] == [None] * 3
 
 
 VERA = (
@@ -135,6 +136,8 @@ STEP = "{id: a, dimension: d, question: q, yes: {next: END}, no: {next: END}}"
     [
         ("- a", "it has no steps"),
         ("steps: []", "it has no steps"),
+        (f"steps: [{STEP}, {STEP}]", "step a stands there twice"),
+        (f"steps: [{STEP[:-1]}, signs: abc}}]", "signs is 'abc'"),
         ("steps: [1]", "a step is 1"),
         ("steps: [{id: a, dimension: d, question: q, yes: {next: END}}]", "step 'a' has no no"),
         (f"steps: [{STEP.replace('END', 'b', 1)}]", "step a leads to b; allowed: a or END"),

@@ -72,6 +72,9 @@ def test_a_judge_answers_the_chart_and_is_asked_once(options: SimulateOptions, p
     players.answer = lambda content, model: "否"
     benchmark_crisis(runs, options.output, CHART, "openai:judge")
     assert players.answered.total() == 6 * (1 + 3)
+    assert f"Left out, since a question had no answer: 6 of {row['name']}." in render_crisis(results)
+    other = benchmark_crisis(runs, options.output, CHART, "openai:another")
+    assert other["systems"][0]["score"] == 100  # its own answers, not those of the judge before
     asked = players.requests[0]["messages"][0]["content"]
     assert "hm" not in asked
     assert "咨询师：嗯。" in asked

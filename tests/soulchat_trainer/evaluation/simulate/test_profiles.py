@@ -105,3 +105,22 @@ def test_ids_differ_and_a_file_is_there(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     with pytest.raises(ValueError, match=r"empty"):
         read_profiles(str(tmp_path / "empty.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", '{"id": "a", "player": "x", "scene": "y", "cha_group": 3}', "cha_group is 3; allowed: a list"),
+        (
+            "a.jsonl",
+            '{"Name": "a", "Background": "x", "Mental Health Context": "y", "Current Risk Level": 1}',
+            "Current Risk Level is '1'; allowed: none, low",
+        ),
+        ("a.jsonl", '{"story": "x", "big_five": {"openness": 3}, "topic": "zzz"}', "topic is 'zzz'; allowed"),
+        ("a.tsv", "Name\n" + "x" * 200_000, "is no table"),
+    ],
+)
+def test_values_of_other_kinds_are_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_profiles(str(tmp_path / name))

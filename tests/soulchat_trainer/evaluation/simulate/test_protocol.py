@@ -35,6 +35,9 @@ def test_the_two_that_ship_tell_the_profile_and_emotion_has_the_numbers_of_sage(
         ("好的。\n想法：a\n情绪变化：−99\n回复：b", ClientTurn("b", -10, "a")),
         ("我很难过。", None),
         ("想法：a\n回复：b", None),
+        ("想法：a\n情绪变化：1\n回复：b\n想法：秘密\n情绪变化：2\n回复：c", None),
+        ("想法：a\n情绪变化：1\n回复：b\n情绪变化：2", None),
+        (f"想法：a\n情绪变化：{'9' * 5000}\n回复：b", ClientTurn("b", 10, "a")),
     ],
 )
 def test_a_clients_fields_are_told_apart_and_its_step_is_bounded(answer: str, turn: ClientTurn | None) -> None:
