@@ -1,7 +1,7 @@
 """Messages to the token ids of the prompt that asks for the counsellor's next reply, for training as for chat."""
 
 from collections.abc import Callable, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -139,7 +139,10 @@ class ChatTemplate:
     def _find_end(self) -> str:
         user, reply = Message(role="user", content="你好"), Message(role="assistant", content=MARK)
         last, inside = self.after_reply([user]), self.render([user, reply, user], True).partition(MARK)[2]
-        if self.tokenizer.eos_token and self.tokenizer.eos_token in commonprefix([last, inside]):
+        both = "".join(
+            one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(last, inside, strict=False))
+        )
+        if self.tokenizer.eos_token and self.tokenizer.eos_token in both:
             return self.tokenizer.eos_token
         spellings = (token.content for token in self.tokenizer.added_tokens_decoder.values())
         found = [spelling for spelling in spellings if last.startswith(spelling) and inside.startswith(spelling)]
