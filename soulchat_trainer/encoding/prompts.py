@@ -1,6 +1,7 @@
 """Messages to the token ids of the prompt that asks for the counsellor's next reply, for training as for chat."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -124,7 +125,8 @@ class ChatTemplate:
     def _find_surplus(self) -> str:
         end = self.tokenizer.eos_token
         talk = [Message(role="user", content="你好"), Message(role="assistant", content=MARK)]
-        return self.render(talk, False).partition(MARK)[2].partition(end)[2] if end else ""
+        behind = self.render(talk, False).partition(MARK)[2].partition(end)[2] if end else ""
+        return behind if behind.strip() else ""
 
     def _find_no_thoughts(self) -> str:
         talk = [Message(role="user", content="你好")]
@@ -137,6 +139,11 @@ class ChatTemplate:
     def _find_end(self) -> str:
         user, reply = Message(role="user", content="你好"), Message(role="assistant", content=MARK)
         last, inside = self.after_reply([user]), self.render([user, reply, user], True).partition(MARK)[2]
+        both = "".join(
+            one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(last, inside, strict=False))
+        )
+        if self.tokenizer.eos_token and self.tokenizer.eos_token in both:
+            return self.tokenizer.eos_token
         spellings = (token.content for token in self.tokenizer.added_tokens_decoder.values())
         found = [spelling for spelling in spellings if last.startswith(spelling) and inside.startswith(spelling)]
         return max(found, key=len, default=self.tokenizer.eos_token)

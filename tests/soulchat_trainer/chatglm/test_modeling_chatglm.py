@@ -320,7 +320,7 @@ def test_bad_calls_are_refused():
     model, ids = small_model(), torch.tensor([row(2)])
     embeddings = model.get_input_embeddings()(ids)
     for shape in ((1, 0), (4,)):
-        with pytest.raises(ValueError, match=r"input_ids have shape .*; they must be \[batch, tokens\]"):
+        with pytest.raises(ValueError, match=r"input_ids have shape .*; allowed: \[batch, tokens\]"):
             model(torch.zeros(shape, dtype=torch.long))
     with pytest.raises(ValueError, match="give either input_ids or inputs_embeds"):
         model(input_ids=ids, inputs_embeds=embeddings)
