@@ -103,10 +103,8 @@ def make_app(
         client, draws = client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
         seeds = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
-        replies = [
-            service.astream(talk, draws, client, seed, body.stop, is_judged=number > 0)
-            for number, seed in enumerate(seeds)
-        ]
+        notice = service.judge(talk)
+        replies = [service.astream(talk, draws, client, seed, body.stop, notice, is_judged=True) for seed in seeds]
         pieces = _while_connected(replies, request)
         # What is refused is refused here, before a stream begins, unless help lines come first.
         first = await anext(pieces, None)

@@ -166,6 +166,7 @@ class ReplyService:
         client: str = "local",
         key: str | None = None,
         stop: Sequence[str] = (),
+        notice: CareNotice | None = None,
         is_judged: bool = False,
     ) -> AsyncGenerator[Event]:
         """The events of a reply; closing the iterator stops the generation.
@@ -178,7 +179,8 @@ class ReplyService:
             client: who asks, for the rate limit.
             key: with the same key, seed and talk the reply is the same; by default every reply is drawn anew.
             stop: texts before the first of which the reply ends.
-            is_judged: True for a second reply to the same words, whose help lines the first one has brought.
+            notice: help lines that the user's words call for, where `is_judged` says that they were judged before, as
+                they are once for several replies.
 
         Raises:
             ValueError: the talk is refused by `Limits.check_talk` (`OverLimit`: too many at once, or too fast).
@@ -191,7 +193,8 @@ class ReplyService:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        notice = None if is_judged else self.care.check_message(words_since_reply(messages))
+        if not is_judged:
+            notice = self.judge(messages)
         if notice:
             yield notice
         ticket = self._admit(messages, decoding, client, key, tell, stop)
@@ -201,6 +204,10 @@ class ReplyService:
             yield event
         finally:
             self._cancel(ticket)
+
+    def judge(self, messages: Sequence[Message]) -> CareNotice | None:
+        """Help lines that the user's last words call for."""
+        return self.care.check_message(words_since_reply(messages))
 
     def _admit(
         self,
