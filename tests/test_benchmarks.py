@@ -100,5 +100,5 @@ def test_the_page_of_simulated_clients_has_the_numbers_of_its_result_file() -> N
     batch, store = results["batch"], results["store"]
     assert f"{batch['replies']} replies of {batch['tokens']:,} tokens took {batch['ratio']:.2f} times" in text
     assert f"at {store['turns_per_second']:,} messages a second" in text
-    assert f"had {store['peak_memory_mb']} MB at its peak ({store['memory_before_mb']} MB before" in text
-    assert f"the files {store['files_mb']} MB" in text
+    assert f"used {store['peak_memory_mb']} MB at its peak ({store['memory_before_mb']} MB of them" in text
+    assert f"the files took {store['files_mb']} MB" in text

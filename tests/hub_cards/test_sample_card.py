@@ -25,7 +25,7 @@ def test_what_the_privacy_rules_find_is_what_the_card_says() -> None:
     ]
     card = " ".join((SAMPLE / "README.md").read_text(encoding="utf-8").split())
     assert int(re.search(r"run over its ([\d,]+) messages", card)[1].replace(",", "")) == len(texts)
-    assert "They raise 17 spans: one name by which somebody introduces herself" in card
+    assert "They flag 17 spans: the name of one person who introduces herself" in card
     assert Counter(span.kind for text in texts for span in find_private(text)) == {
         "name": 15,
         "organisation": 1,

@@ -33,7 +33,7 @@ def bake(*arguments: str):
         """Bake something."""
         made.append((oven, hurry, options))
 
-    return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "150"}), made
+    return CliRunner().invoke(app, [*arguments], env={"COLUMNS": "150", "LINES": "50"}), made
 
 
 def test_what_is_not_given_has_the_model_s_default():

@@ -333,7 +333,7 @@ def test_bad_calls_are_refused():
         model(ids, cache=cache, past_key_values=cache)
     with pytest.raises(ValueError, match=r"attention_mask has shape \[1, 9\]"):
         model(ids, attention_mask=torch.ones(1, 9))
-    with pytest.raises(ValueError, match=r"must be \[batch, 2, tokens\]"):
+    with pytest.raises(ValueError, match=r"allowed: \[batch, 2, tokens\]"):
         model(ids, position_ids=torch.arange(4)[None])
     with pytest.raises(ValueError, match="beyond max_sequence_length 64"):
         model(ids, position_ids=torch.full((1, 2, 4), 40))
