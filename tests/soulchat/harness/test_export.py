@@ -82,9 +82,10 @@ def test_lighteval(corpus: Path, causal_folder: Path, tmp_path: Path) -> None:
     # A table that LightEval fetches when it starts, for a benchmark of its own.
     [tasks] = programs.parent.glob("lib/python*/site-packages/lighteval/tasks/tasks")
     (tasks / "tinyBenchmarks.pkl").touch()
-    # What transformers 5 calls this class is unknown to the older one that LightEval needs.
+    # The older transformers that LightEval needs knows neither this class nor a list of special tokens.
     settings = causal_folder / "tokenizer_config.json"
-    settings.write_text(settings.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast"))
+    older = json.loads(settings.read_text()) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    settings.write_text(json.dumps(older | {"extra_special_tokens": {}}))
     task, output = tmp_path / "task", tmp_path / "out"
     export_task("lighteval", task, str(corpus), TURNS)
     model = f"model_name={causal_folder},max_length=2048,batch_size=4,dtype=float32"
