@@ -1,14 +1,18 @@
 """The ratings of a study, as a judge is compared with them."""
 
-from soulchat_trainer.evaluation.agreement import Rated
+from soulchat_trainer.evaluation.agreement import Judgement, Rated
 from soulchat_trainer.evaluation.judge import hash_texts
-from soulchat_trainer.evaluation.rubric import Rubric
 
 from ..rate.study import RatingStudy
 
 
-def read_ratings(study: RatingStudy, rubric: Rubric) -> list[Rated]:
-    """All ratings of a study. Raises ValueError where it has none, or asked for something else than the judge."""
+def read_ratings(study: RatingStudy, judgement: Judgement) -> list[Rated]:
+    """All ratings of a study; a pair that the judge has the other way round is turned, with its scores.
+
+    Raises:
+        ValueError: there are none, or people were asked for something else than the judge.
+    """
+    rubric = judgement.rubric
     asked, judged = (
         {aspect.name: (aspect.minimum, aspect.maximum) for aspect in given.aspects} for given in (study.rubric, rubric)
     )
@@ -22,8 +26,11 @@ def read_ratings(study: RatingStudy, rubric: Rubric) -> list[Rated]:
         raise ValueError(
             f"{study.path} has no ratings yet: the judge is not validated on people; allowed: some ratings"
         )
-    return [
-        Rated(rating.rater, thing.systems, thing.id, rating.scores, hash_texts(thing.texts))
-        for rating in ratings
-        for thing in [things[rating.item]]
-    ]
+    rated = []
+    for rating in ratings:
+        thing, scores = things[rating.item], rating.scores
+        systems, texts = thing.systems, thing.texts
+        if (systems[::-1], thing.id) in judgement.scores:
+            systems, texts, scores = systems[::-1], texts[::-1], rubric.turn_round(scores)
+        rated.append(Rated(rating.rater, systems, thing.id, scores, hash_texts(texts)))
+    return rated

@@ -83,7 +83,7 @@ def agree(
     from .people import read_ratings
 
     judgement = read_judgement(judged)
-    report = compare_with_people(judgement, read_ratings(RatingStudy(study), judgement.rubric), width)
+    report = compare_with_people(judgement, read_ratings(RatingStudy(study), judgement), width)
     text = write_agreement(report, judgement.rubric, judged)
     if json:
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())

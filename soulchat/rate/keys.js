@@ -1,8 +1,9 @@
 // Rating by keyboard: a digit answers the next open question, Enter saves, the left arrow goes back.
 document.addEventListener("keydown", (event) => {
-  const busy = event.target.matches("textarea, button, input:not([type=radio])"); // which have keys of their own
+  const typing = event.target.matches("textarea, input:not([type=radio])");
+  const pressing = event.target.matches("button") && event.key === "Enter"; // the key is the button's
   const save = document.querySelector("#save");
-  if (busy || !save || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing || pressing || !save || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Enter") save.click();
   else if (event.key === "ArrowLeft") document.querySelector("#back").click();
   else if (/^[0-9]$/.test(event.key)) {

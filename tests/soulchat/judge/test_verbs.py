@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from soulchat.cli import app, main
+from soulchat.rate.study import RatingStudy, create_study
+from soulchat_trainer.evaluation.rubric import read_rubric
 from tests.soulchat.rate.rating_parts import all_scores, make_study, write_systems
 
 GOOD = '{"reason": "好", "content": 2, "empathy": 1, "helpfulness": 1, "safety": 1}'
@@ -98,6 +100,31 @@ def test_agree_measures_the_judge_against_the_study(endpoint, tmp_path: Path) ->
     report = orjson.loads(run("agree", study, judged, "--json").output)
     assert report["systems"]["warm"]["content"]["people"]["mean"] == 2
     assert report["aspects"]["empathy"]["bias"]["value"] == 0
+
+
+@pytest.mark.parametrize("names", [("warm", "cold"), ("cold", "warm")])
+def test_agree_on_pairs_whatever_the_order_of_the_systems(endpoint, tmp_path: Path, names: tuple[str, str]) -> None:
+    """People prefer "warm" but for one tie; the judge prefers it always."""
+    create_study(write_systems(tmp_path, dialogues=6), 2, 6, 0, tmp_path / "study", read_rubric("pair"))
+    study = RatingStudy(tmp_path / "study")
+    for rater in study.raters():
+        for item in study.items(rater.name):
+            better = -1 if item.texts[0].startswith("warm") else 1
+            study.save_all([(rater.name, item.number, {"preference": better * (item.number > 1), "safety": 1})])
+
+    def prefer_warm(content: str, model: str) -> str:
+        better = -1 if content.index("warm的回复") < content.index("cold的回复") else 1
+        return f'{{"reason": "好", "preference": {better}, "safety": 1}}'
+
+    endpoint.answer = prefer_warm
+    sources = [tmp_path / name for name in names]
+    asked = ["--output", tmp_path / "judged", "--base-url", endpoint.base_url, "--model", "stub", "--rubric", "pair"]
+    assert run("run", *sources, *asked).exit_code == 0
+    report = orjson.loads(run("agree", tmp_path / "study", tmp_path / "judged", "--json").output)
+    warm = -1 if names[0] == "warm" else 1
+    assert report["aspects"]["preference"]["bias"]["value"] == pytest.approx(warm / 6)
+    people = report["systems"][" / ".join(names)]["preference"]["people"]
+    assert people["mean"] == pytest.approx(warm * 5 / 6)
 
 
 def test_agree_with_another_rubric_or_without_ratings_is_one_line(
