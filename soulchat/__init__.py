@@ -10,7 +10,11 @@ each start. So the models are registered here where transformers is imported alr
 anywhere.
 """
 
+import os
 import sys
+
+# The Hub's client reads it when it is imported: nobody is told that somebody talks here.
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import soulchat_metrics  # noqa: F401  (registers the metric)
 import soulchatcorpus  # noqa: F401  (registers the data set)
