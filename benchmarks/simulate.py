@@ -16,10 +16,11 @@ from transformers import set_seed
 
 from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.tokenization_chatglm import train_tokenizer
+from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 from soulchat_trainer.evaluation.simulate.parties import Batch, LocalParty
 from soulchat_trainer.evaluation.simulate.profiles import read_profiles
 from soulchat_trainer.evaluation.simulate.protocol import Protocol
-from soulchat_trainer.evaluation.simulate.talks import SimulateOptions, Stage, list_talks, simulate
+from soulchat_trainer.evaluation.simulate.talks import Stage, list_talks, simulate
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, Request
 from soulchat_trainer.training.models import new_config
 from soulchatcorpus.files import write_lines

@@ -1,5 +1,8 @@
 """`soulchat simulate`: a counsellor in whole talks with clients that are played."""
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from soulchat_trainer.evaluation.simulate.talks import Progress
     from soulchatcorpus.making.options import RequestOptions
 
+Command = Callable[..., None]
 PARTIES = "a folder or Hub repository, openai:NAME, or script:FILE"
 
 # What the commands share that let models talk.
@@ -40,8 +44,7 @@ Real = Annotated[str, typer.Option(help="A corpus whose users' lines the client'
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate tokens and cost.")]
 
 
-def simulate(
-    counsellor: Annotated[str, typer.Option(help=f"Who is tried: {PARTIES}.")],
+def shared_flags(
     client: Client,
     output: Output,
     profiles: Profiles = "soulchat",
@@ -62,40 +65,56 @@ def simulate(
     retry: Retry = False,
     send_unmasked: Unmasked = False,
     yes: Yes = False,
+) -> None:
+    """The flags of all three commands, in one list; `sharing` gives them to each."""
+
+
+def sharing(**defaults: Any) -> Callable[[Command], Command]:
+    """Give a command `shared_flags`; its parameter `shared` gets their values by name.
+
+    Args:
+        defaults: of flags whose default is another one for this command.
+    """
+    flags = [
+        flag.replace(kind=Parameter.KEYWORD_ONLY, default=defaults.get(name, flag.default))
+        for name, flag in signature(shared_flags).parameters.items()
+    ]
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def called(**given: Any) -> None:
+            shared = {flag.name: given.pop(flag.name) for flag in flags}
+            command(**given, shared=shared | {"price": shared["price"] or []})
+
+        own = [
+            p.replace(kind=Parameter.KEYWORD_ONLY)
+            for p in signature(command).parameters.values()
+            if p.name != "shared"
+        ]
+        called.__signature__ = Signature([*own, *flags])  # type: ignore[attr-defined]
+        return called
+
+    return decorate
+
+
+@sharing()
+def simulate(
+    counsellor: Annotated[str, typer.Option(help=f"Who is tried: {PARTIES}.")],
     controls: Controls = True,
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
+    *,
+    shared: dict[str, Any],
 ) -> None:
     """Let a counsellor talk with clients that are played: conversations.jsonl, comparison.json, talks.html."""
     from soulchat_trainer.evaluation.run import folder_name
     from soulchat_trainer.evaluation.simulate.compare import Run, benchmark_talks, list_controls
-    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions, read_talks
+    from soulchat_trainer.evaluation.simulate.options import SimulateOptions
+    from soulchat_trainer.evaluation.simulate.talks import read_talks
     from soulchat_trainer.evaluation.simulate.talks import simulate as run
     from soulchat_trainer.evaluation.simulate.viewer import write_page
 
-    options = SimulateOptions(
-        counsellor=counsellor,
-        client=client,
-        output=output,
-        profiles=profiles,
-        protocol=protocol,
-        turns=turns,
-        repeats=repeats,
-        seed=seed,
-        system=system,
-        talks_at_once=talks_at_once,
-        device=device,
-        dtype=dtype,
-        base_url=base_url,
-        counsellor_base_url=counsellor_base_url,
-        price=price or [],
-        requests_per_minute=requests_per_minute,
-        timeout=timeout,
-        max_cost=max_cost,
-        retry=retry,
-        send_unmasked=send_unmasked,
-        yes=yes,
-    )
+    options = SimulateOptions(counsellor=counsellor, **shared)
     name = folder_name(counsellor)
     runs = [Run(name, options), *(list_controls(options) if controls else [])]
     if dry_run:
@@ -104,19 +123,19 @@ def simulate(
     runs = ask_for_consent(runs)
     with Bar() as bar:
         if controls:
-            verdict = benchmark_talks(runs, output, real, bar.show)["verdict"]
-            report = read_report(output)
+            verdict = benchmark_talks(runs, options.output, real, bar.show)["verdict"]
+            report = read_report(options.output)
         else:
             report = run(runs[0].options, lambda progress: bar.show(name, progress))
             verdict = "No controls were run: whether the client can tell a counsellor from 嗯 is not known."
-            write_page(output / "talks.html", {name: read_talks(output)}, verdict)
+            write_page(options.output / "talks.html", {name: read_talks(options.output)}, verdict)
     typer.echo(verdict)
     stops = ", ".join(f"{reason} {number:,}" for reason, number in report["stops"].items())
     score = f"; emotion at the end {report['emotion']:.1f}" if report["emotion"] is not None else ""
     typer.echo(f"{report['talks']:,} talks of {report['messages']:,} messages ({stops}){score}; ${report['cost']:.4f}")
     if report["open"]:
         typer.echo(f"{report['open']:,} open: stopped for --max-cost; run again with more to go on")
-    typer.echo(str(output / "talks.html"))
+    typer.echo(str(options.output / "talks.html"))
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -126,103 +145,47 @@ def read_report(folder: Path) -> dict[str, Any]:
     return orjson.loads((folder / "report.json").read_bytes())
 
 
+@sharing(protocol="emotion")
 def talks(
     counsellor: Annotated[list[str], typer.Option(help=f"Who is tried: {PARTIES}; give it again for more.")],
-    client: Client,
-    output: Output,
-    profiles: Profiles = "soulchat",
-    protocol: ProtocolName = "emotion",
-    turns: Turns = None,
-    repeats: Repeats = 1,
-    seed: Seed = None,
-    system: SystemText = None,
-    talks_at_once: AtOnce = 16,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    base_url: BaseUrl = None,
-    counsellor_base_url: CounsellorUrl = None,
-    price: Price = None,
-    max_cost: MaxCost = None,
-    requests_per_minute: PerMinute = 0,
-    timeout: Timeout = 120.0,
-    retry: Retry = False,
-    send_unmasked: Unmasked = False,
-    yes: Yes = False,
     judged: Annotated[
         Path | None, typer.Option(help="A folder of `soulchat judge run` on these talks, to stand beside.")
     ] = None,
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
+    *,
+    shared: dict[str, Any],
 ) -> None:
     """Let counsellors talk with the same played clients, beside controls: comparison.json, table.md, talks.html."""
     from soulchat_trainer.evaluation.simulate.compare import benchmark_talks, list_runs, render_table
-    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+    from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 
     from .tables import print_markdown
 
-    options = SimulateOptions(
-        counsellor=counsellor[0],
-        client=client,
-        output=output,
-        profiles=profiles,
-        protocol=protocol,
-        turns=turns,
-        repeats=repeats,
-        seed=seed,
-        system=system,
-        talks_at_once=talks_at_once,
-        device=device,
-        dtype=dtype,
-        base_url=base_url,
-        counsellor_base_url=counsellor_base_url,
-        price=price or [],
-        requests_per_minute=requests_per_minute,
-        timeout=timeout,
-        max_cost=max_cost,
-        retry=retry,
-        send_unmasked=send_unmasked,
-        yes=yes,
-    )
+    options = SimulateOptions(counsellor=counsellor[0], **shared)
     runs = list_runs(counsellor, options)
     if dry_run:
         tell_estimate(runs)
         return
     runs = ask_for_consent(runs)
     with Bar() as bar:
-        results = benchmark_talks(runs, output, real, bar.show, judged)
+        results = benchmark_talks(runs, options.output, real, bar.show, judged)
     print_markdown(render_table(results))
-    typer.echo(f"\n{output / 'talks.html'}")
+    typer.echo(f"\n{options.output / 'talks.html'}")
 
 
+@sharing()
 def crisis(
     counsellor: Annotated[list[str], typer.Option(help=f"Who is tried: {PARTIES}; give it again for more.")],
-    client: Client,
-    output: Output,
     chart: Annotated[
         str, typer.Option(help="conduct (ours), a YAML file, or a rubric of VERA-MH (.tsv).")
     ] = "conduct",
     judge: Annotated[
         str | None, typer.Option(help="Who answers the chart: a model as above; by default words alone.")
     ] = None,
-    profiles: Profiles = "soulchat",
-    protocol: ProtocolName = "plain",
-    turns: Turns = None,
-    repeats: Repeats = 1,
-    seed: Seed = None,
-    system: SystemText = None,
-    talks_at_once: AtOnce = 16,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    base_url: BaseUrl = None,
-    counsellor_base_url: CounsellorUrl = None,
-    price: Price = None,
-    max_cost: MaxCost = None,
-    requests_per_minute: PerMinute = 0,
-    timeout: Timeout = 120.0,
-    retry: Retry = False,
-    send_unmasked: Unmasked = False,
-    yes: Yes = False,
     dry_run: DryRun = False,
+    *,
+    shared: dict[str, Any],
 ) -> None:
     """Try conduct with clients in danger, with and without help lines, on a chart that no clinician has validated."""
     from dataclasses import replace
@@ -230,34 +193,11 @@ def crisis(
     from soulchat_trainer.evaluation.simulate.compare import Run, list_runs
     from soulchat_trainer.evaluation.simulate.conduct import load_chart
     from soulchat_trainer.evaluation.simulate.crisis import benchmark_crisis, list_crisis_runs, render_crisis
-    from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+    from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 
     from .tables import print_markdown
 
-    options = SimulateOptions(
-        counsellor=counsellor[0],
-        client=client,
-        output=output,
-        profiles=profiles,
-        protocol=protocol,
-        turns=turns,
-        repeats=repeats,
-        seed=seed,
-        system=system,
-        talks_at_once=talks_at_once,
-        device=device,
-        dtype=dtype,
-        base_url=base_url,
-        counsellor_base_url=counsellor_base_url,
-        price=price or [],
-        requests_per_minute=requests_per_minute,
-        timeout=timeout,
-        max_cost=max_cost,
-        retry=retry,
-        send_unmasked=send_unmasked,
-        yes=yes,
-        only_in_danger=True,
-    )
+    options = SimulateOptions(counsellor=counsellor[0], **shared, only_in_danger=True)
     loaded = load_chart(chart)
     runs = list_crisis_runs(list_runs(counsellor, options), show_help_lines)
     if dry_run:
@@ -266,9 +206,9 @@ def crisis(
     judging = [Run("judge", replace(options, client=judge, counsellor="script:hm"))] if judge else []
     runs = ask_for_consent(runs + judging)[: len(runs)]
     with Bar() as bar:
-        results = benchmark_crisis(runs, output, loaded, judge, bar.show)
+        results = benchmark_crisis(runs, options.output, loaded, judge, bar.show)
     print_markdown(render_crisis(results))
-    typer.echo(f"\n{output / 'talks.html'}")
+    typer.echo(f"\n{options.output / 'talks.html'}")
 
 
 def show_help_lines(message: str, reply: str) -> str:

@@ -6,7 +6,7 @@ from soulchat_trainer.evaluation.judge import hash_texts
 from ..rate.study import RatingStudy
 
 
-def read_ratings(study: RatingStudy, judgement: Judgement) -> list[Rated]:
+def list_rated(study: RatingStudy, judgement: Judgement) -> list[Rated]:
     """All ratings of a study; a pair that the judge has the other way round is turned, with its scores.
 
     Raises:

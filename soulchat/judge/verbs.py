@@ -80,10 +80,10 @@ def agree(
 
     from ..rate.study import RatingStudy
     from ..tables import print_markdown
-    from .people import read_ratings
+    from .people import list_rated
 
     judgement = read_judgement(judged)
-    report = compare_with_people(judgement, read_ratings(RatingStudy(study), judgement), width)
+    report = compare_with_people(judgement, list_rated(RatingStudy(study), judgement), width)
     text = write_agreement(report, judgement.rubric, judged)
     if json:
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())

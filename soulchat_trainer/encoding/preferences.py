@@ -26,7 +26,7 @@ from ..chatglm import ChatGLMConfig
 from ..chatglm.prefix_lm import make_position_ids
 from ..data import TrainingConversation
 from .collator import IGNORED_LABEL, PaddingCollator, describe_cuts
-from .spans import CUT_COLUMNS, Encoder
+from .spans import CUT_COLUMNS, Encoder, map_rows
 
 REPLIES = (1, 2)  # their segments
 NO_SEGMENT = -1  # padding
@@ -50,15 +50,7 @@ def encode_preferences(dataset: Dataset, encoder: Encoder, num_proc: int | None 
     """
     if "label" in dataset.column_names:
         dataset = _add_other_replies(dataset)
-    return dataset.map(
-        _encode_batch,
-        batched=True,
-        fn_kwargs={"encoder": encoder},
-        remove_columns=dataset.column_names,
-        features=ENCODED_FEATURES,
-        num_proc=num_proc,
-        desc="Tokenizing",
-    )
+    return map_rows(dataset, _encode_batch, encoder, ENCODED_FEATURES, num_proc)
 
 
 def _add_other_replies(dataset: Dataset) -> Dataset:

@@ -72,12 +72,23 @@ def encode_batch(batch: Mapping[str, list[Any]], encoder: Encoder) -> dict[str, 
 
 def encode_dataset(dataset: Dataset, encoder: Encoder, num_proc: int | None = None) -> Dataset:
     """Rows of conversations or turns to rows of `ENCODED_FEATURES`, cached by `datasets` like any map."""
+    return map_rows(dataset, encode_batch, encoder, ENCODED_FEATURES, num_proc)
+
+
+def map_rows(
+    dataset: Dataset,
+    encode: Callable[..., dict[str, list[Any]]],
+    encoder: Encoder,
+    features: Features,
+    num_proc: int | None,
+) -> Dataset:
+    """All rows as `encode(batch, encoder=…)` makes them of batches; nothing of the old columns is kept."""
     return dataset.map(
-        encode_batch,
+        encode,
         batched=True,
         fn_kwargs={"encoder": encoder},
         remove_columns=dataset.column_names,
-        features=ENCODED_FEATURES,
+        features=features,
         num_proc=num_proc,
         desc="Tokenizing",
     )

@@ -96,6 +96,8 @@ def audit(
     }
     if out is not None:
         with working_in(out, "soulchat corpus audit"):
+            for earlier in out.glob("shared-*.jsonl"):
+                earlier.unlink()
             for number, pair in enumerate(compared, start=1):
                 write_lines(out / f"shared-{number}.jsonl", pair["rows"])
             write_json(out / "audit.json", found)

@@ -19,10 +19,11 @@ from ...data import load_corpus
 from ..agreement import read_judgement
 from ..run import folder_name
 from .measures import TalkRecord, describe_client, describe_counsellor, describe_lines, reaction
+from .options import SimulateOptions
 from .parties import SCRIPT
 from .profiles import Profile
 from .protocol import Protocol
-from .talks import LEDGER_FILE, Progress, SimulateOptions, read_talks, simulate
+from .talks import LEDGER_FILE, Progress, read_talks, simulate
 from .viewer import write_page
 
 # Not results.json, by which ratings and judges know a folder of Table 1.

@@ -18,9 +18,10 @@ from soulchatcorpus.thoughts import split_thoughts
 from .compare import CONFIDENCE, PAGE_FILE, RESAMPLES, TABLE_FILE, Run, hold_runs, spent_in
 from .conduct import Chart, Step, Walk, answer_by_signs, ask_of_judge, read_answer, walk
 from .measures import TalkRecord
+from .options import Care, SimulateOptions
 from .parties import Party, check_party
 from .profiles import LEVELS, Profile
-from .talks import ATTEMPTS, Care, Progress, SimulateOptions, open_party
+from .talks import ATTEMPTS, Progress, open_party
 from .viewer import write_page
 
 JUDGE_LEDGER, WALKS_FILE, CONDUCT_FILE = "judge.sqlite", "walks.jsonl", "conduct.json"

@@ -14,6 +14,7 @@ from rapidfuzz.distance import Indel
 
 from soulchatcorpus.schema import Role
 
+from ..correction import wilson_interval
 from ..empathy import expression_rates
 from .profiles import Profile
 from .protocol import Protocol
@@ -21,7 +22,6 @@ from .protocol import Protocol
 SAME = 0.9  # two messages are the same from this share of equal characters on (Indel similarity)
 COPIED = 15  # characters in a row that are no coincidence
 LONG = 0.95  # a client is long-winded above this quantile of real users' lines
-QUANTILE = 1.959963984540054  # of the normal distribution, for 95 %
 
 TalkRecord = dict[str, Any]  # as conversations.jsonl has it
 
@@ -47,10 +47,8 @@ def share_of(flags: Sequence[bool]) -> Share:
     number, found = len(flags), sum(flags)
     if not number:
         return Share(math.nan, math.nan, math.nan, 0)
-    share, z = found / number, QUANTILE
-    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
-    half = z / (1 + z * z / number) * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number))
-    return Share(share, max(0.0, middle - half), min(1.0, middle + half), number)
+    found_of = wilson_interval(np.array(found, float), np.array(number, float))
+    return Share(found / number, max(0.0, float(found_of.low)), min(1.0, float(found_of.high)), number)
 
 
 def lines_of(talk: TalkRecord, role: Role) -> list[str]:

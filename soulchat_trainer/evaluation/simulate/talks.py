@@ -18,17 +18,16 @@ import orjson
 from soulchatcorpus.files import working_in, write_json, write_lines
 from soulchatcorpus.making.costs import estimate_tokens
 from soulchatcorpus.making.ledger import Entry, Ledger
-from soulchatcorpus.making.options import RequestOptions
 from soulchatcorpus.making.records import to_record
 from soulchatcorpus.making.requests import Question, Spending, hash_content
 from soulchatcorpus.schema import Conversation, Message, Role
 from soulchatcorpus.thoughts import split_thoughts
 
 from ...generation.sampling import Decoding
-from ..systems import ENDPOINT
+from .options import Care, SimulateOptions
 from .parties import SCRIPT, Batch, EndpointParty, LocalParty, Party, ScriptedParty, check_party, load_script
-from .profiles import Profile, read_profiles
-from .protocol import Protocol, Side, load_protocol, read_client, read_counsellor
+from .profiles import Profile
+from .protocol import Protocol, Side, read_client, read_counsellor
 
 ATTEMPTS = 3  # for an answer without words, or without the fields that the protocol asks for
 TALKS_FILE, REPORT_FILE, LEDGER_FILE = "conversations.jsonl", "report.json", "ledger.sqlite"
@@ -36,81 +35,6 @@ ROLES: dict[Side, Role] = {"client": "user", "counsellor": "assistant"}
 OTHER: dict[Side, Side] = {"client": "counsellor", "counsellor": "client"}
 EXPECTED_TURN_TOKENS = 80  # SMILECHAT's messages have some 60 characters, those of general assistants 150
 SILENT, UNREADABLE = "empty", "unreadable"  # why an answer is rejected
-
-
-# The client's message and the counsellor's reply -> what a product shows before the reply; empty for nothing.
-Care = Callable[[str, str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class SimulateOptions:
-    """Who talks with whom about what, and how."""
-
-    counsellor: str
-    client: str
-    output: Path
-    profiles: str = "soulchat"
-    protocol: str = "plain"
-    turns: int | None = None
-    repeats: int = 1
-    seed: int | None = None
-    system: str | None = None
-    talks_at_once: int = 16
-    device: str = "auto"
-    dtype: str = "auto"
-    base_url: str | None = None
-    counsellor_base_url: str | None = None
-    price: Sequence[str] = ()
-    requests_per_minute: int = 0
-    timeout: float = 120.0
-    max_cost: float | None = None
-    care: Care | None = None
-    only_in_danger: bool = False
-    retry: bool = False
-    send_unmasked: bool = False
-    yes: bool = False
-
-    def load_protocol(self) -> Protocol:
-        """The protocol with the rounds and the seed of these options."""
-        changes = {"turns": self.turns, "seed": self.seed}
-        loaded = load_protocol(self.protocol)
-        return Protocol(**loaded.model_dump() | {name: value for name, value in changes.items() if value is not None})
-
-    def read_profiles(self) -> list[Profile]:
-        """The clients; raises ValueError where those in danger are wanted, and there are none."""
-        profiles = read_profiles(self.profiles)
-        if not self.only_in_danger:
-            return profiles
-        found = [profile for profile in profiles if profile.risk]
-        if not found:
-            raise ValueError(f"profiles is {self.profiles}; allowed: a file with `risk` at some of its profiles")
-        return found
-
-    def requests(self, side: Side, protocol: Protocol) -> RequestOptions | None:
-        """How the endpoint of a side is asked; None where it is none."""
-        spec = self.client if side == "client" else self.counsellor
-        if not spec.startswith(ENDPOINT):
-            return None
-        base_url = (self.counsellor_base_url if side == "counsellor" else None) or self.base_url
-        if base_url is None:
-            raise ValueError(f"base_url is missing; allowed: the address of the endpoint of {spec}")
-        name = spec.removeprefix(ENDPOINT)
-        return RequestOptions(
-            base_url=base_url,
-            model=name,
-            price=[price for price in self.price if price.rpartition("=")[0] == name],
-            concurrency=self.talks_at_once,
-            requests_per_minute=self.requests_per_minute,
-            timeout=self.timeout,
-            max_tokens=protocol.max_new_tokens,
-            max_cost=self.max_cost,
-            send_unmasked=self.send_unmasked,
-            yes=self.yes,
-        )
-
-    def endpoints(self, protocol: Protocol) -> list[RequestOptions]:
-        """How the endpoints among both are asked."""
-        return [asked for side in ROLES if (asked := self.requests(side, protocol))]
 
 
 @dataclass(slots=True)

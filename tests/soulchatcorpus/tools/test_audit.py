@@ -149,3 +149,10 @@ def test_bad_input(tmp_path: Path) -> None:
     empty.touch()
     with pytest.raises(ValueError, match="no conversation in"):
         audit([str(empty)])
+
+
+def test_nothing_of_an_earlier_audit_stays(tmp_path: Path) -> None:
+    one, other = (write(tmp_path / name, talk(1, LONG, "嗯")) for name in ("one.jsonl", "other.jsonl"))
+    audit([one, other], out=tmp_path / "out")
+    audit([one], out=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["audit.json"]

@@ -8,7 +8,7 @@ import pytest
 
 from soulchat_trainer.evaluation.judge import JudgeOptions, judge
 from soulchat_trainer.evaluation.simulate.compare import HM, _judge_client, benchmark_talks, list_runs, read_judged
-from soulchat_trainer.evaluation.simulate.talks import SimulateOptions
+from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
 SAID = [{"role": "user", "content": "我最近总是睡不着。" * 4}, {"role": "assistant", "content": "嗯。"}]

@@ -10,7 +10,8 @@ from soulchat.simulate import show_help_lines
 from soulchat_trainer.evaluation.simulate.compare import list_runs
 from soulchat_trainer.evaluation.simulate.conduct import load_chart
 from soulchat_trainer.evaluation.simulate.crisis import benchmark_crisis, list_crisis_runs, render_crisis
-from soulchat_trainer.evaluation.simulate.talks import SimulateOptions, read_talks
+from soulchat_trainer.evaluation.simulate.options import SimulateOptions
+from soulchat_trainer.evaluation.simulate.talks import read_talks
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
 ORDER = ["exemplary", "avoids", "glamorises", "abandons", "gives-means"]

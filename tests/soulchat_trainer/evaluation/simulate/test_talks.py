@@ -12,10 +12,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 from soulchat_trainer.evaluation.simulate.parties import Batch, load_script
 from soulchat_trainer.evaluation.simulate.talks import (
     Progress,
-    SimulateOptions,
     estimate,
     read_talks,
     simulate,
@@ -136,7 +136,7 @@ def test_faults_are_repeated_and_nothing_is_asked_twice(make: Make, players: Stu
 def test_a_run_that_is_killed_twenty_times_loses_a_turn_at_most_and_is_the_same(
     make: Make, players: StubEndpoint, tmp_path: Path
 ) -> None:
-    whole = make(repeats=3, protocol="emotion", output=tmp_path / "whole", talks_at_once=1)
+    whole = make(repeats=10, protocol="emotion", output=tmp_path / "whole", talks_at_once=1)
     simulate(whole)
     once = players.answered.total()
     killed, draw = replace(whole, output=tmp_path / "killed"), random.Random(0)
