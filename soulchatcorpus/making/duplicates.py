@@ -22,7 +22,7 @@ ANSWER = "\x1f"
 
 
 class _Characters(WordTokenizer):
-    """A placeholder: datatrove requires a tokenizer, but the shingles are made without one."""
+    """Satisfies datatrove, which requires a tokenizer; the shingles are made without one."""
 
     def word_tokenize(self, text: str) -> list[str]:
         return list(text)
