@@ -19,7 +19,7 @@ from soulchat_trainer.evaluation.correction import (
     share_alone,
 )
 
-STUDIES = 2000
+STUDIES = 4000
 JUDGES = ("unbiased", "overrating", "noisy", "order")
 USELESS = "useless"
 SIZES = [(50, 450), (50, 50), (50, 1950), (100, 900), (200, 1000)]  # rated and only judged items
@@ -73,7 +73,7 @@ def measure(shares: list[float], correct: Correct, alone: Callable[[Numbers], Es
     for rated, unrated in SIZES:
         by_judge = {}
         for judge in (*JUDGES, USELESS):
-            study, truth = draw_studies(judge, shares, rated, unrated, seed=rated)
+            study, truth = draw_studies(judge, shares, rated, unrated, seed=rated + unrated)
             corrected, people = correct(*study), alone(study[0])
             by_judge[judge] = {
                 "coverage": round(coverage(corrected, truth), 4),

@@ -178,7 +178,7 @@ def test_a_useless_judge_costs_nothing_and_a_good_one_narrows() -> None:
 @pytest.mark.parametrize(("rated", "unrated"), SIZES)
 @pytest.mark.parametrize("scale", SCALES)
 def test_intervals_cover_the_truth(judge: str, rated: int, unrated: int, scale: str) -> None:
-    study, truth = draw_studies(judge, SCALES[scale], rated, unrated, seed=rated)
+    study, truth = draw_studies(judge, SCALES[scale], rated, unrated, seed=rated + unrated)
     # Eight of ten ratings at the top: Student's interval of the ratings alone covers 93 % there.
     least = 0.90 if scale == "eight of ten at the top" else 0.93
     assert least <= coverage(corrected_mean(*study), truth) <= 0.97
@@ -189,7 +189,7 @@ def test_intervals_cover_the_truth(judge: str, rated: int, unrated: int, scale: 
 @pytest.mark.parametrize(("rated", "unrated"), SIZES)
 @pytest.mark.parametrize("scale", SAFETY)
 def test_intervals_of_safety_cover_the_truth(judge: str, rated: int, unrated: int, scale: str) -> None:
-    study, truth = draw_studies(judge, SAFETY[scale], rated, unrated, seed=rated)
+    study, truth = draw_studies(judge, SAFETY[scale], rated, unrated, seed=rated + unrated)
     # Where the unsafe are few, the interval may be too wide, as Wilson's is, never too narrow.
     most = 1.0 if scale == "one of twenty unsafe" else 0.97
     assert 0.93 <= coverage(corrected_share(*study), truth) <= most
