@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from datasets.data_files import SPLIT_KEYWORDS
 
 from ..files import show
 from .json_stream import MAX_RECORD_BYTES, Bulk, CorpusError, Record, open_bytes, read_records
@@ -25,10 +24,15 @@ _REFUSED = {
     b"%PDF": "a PDF file; allowed: its text as lines 来访者：… and 心理咨询师：…",
     b"SQLite": "an SQLite database; allowed: its rows as CSV or JSON lines",
 }
-# train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets`.
+# train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets` ("Structure your
+# repository" in the Hub's documentation of data sets).
 _SPLIT_NAMES = {
-    str(split): re.compile(rf"(?:^|[-._ 0-9])(?:{'|'.join(words)})(?:$|[-._ 0-9])")
-    for split, words in SPLIT_KEYWORDS.items()
+    split: re.compile(rf"(?:^|[-._ 0-9])(?:{words})(?:$|[-._ 0-9])")
+    for split, words in {
+        "train": "train|training",
+        "validation": "validation|valid|dev|val",
+        "test": "test|testing|eval|evaluation",
+    }.items()
 }
 
 
