@@ -25,8 +25,8 @@ _REFUSED = {
     b"%PDF": "a PDF file; allowed: its text as lines 来访者：… and 心理咨询师：…",
     b"SQLite": "an SQLite database; allowed: its rows as CSV or JSON lines",
 }
-# A JSON value that can be of a corpus; a transcript may begin with a time in brackets.
-_JSON = re.compile(rb"\s*(?:\{|\[\s*(?:[\[{\"\]]|$)|$)")
+# An object or an array; a transcript may begin with a time or a speaker in such brackets, too.
+_JSON = re.compile(rb"\s*(?:\{|\[\s*(?:[\[{\"\]]|-?\d+\s*[,.\]]|true|false|null|$)|$)")
 # train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets`.
 _SPLIT_NAMES = {
     str(split): re.compile(rf"(?:^|[-._ 0-9])(?:{'|'.join(words)})(?:$|[-._ 0-9])")
