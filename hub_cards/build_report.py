@@ -25,7 +25,7 @@ def find_reports(folder: Path, given: Sequence[Path] = ()) -> list[Path]:
     for path in given:
         if not any((path / name).is_file() for name in ("report.json", "stats.json")):
             raise FileNotFoundError(
-                f"{path}: no report.json and no stats.json; a step of `soulchat corpus` leaves one"
+                f"{path} has no report.json and no stats.json; allowed: the folder of a step of `soulchat corpus`"
             )
     if given:
         return list(given)

@@ -82,7 +82,7 @@ def read_text_sheet(file: Path) -> Iterator[Record]:
     try:
         text = decode(data)
         yield from _read_table(file, "", _rows_of(text))
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         yield Record(show(file), 0, problem=str(error))
 
 
@@ -117,7 +117,14 @@ def read_workbook(file: Path) -> Iterator[Record]:
 def _rows_of(text: str) -> list[Row]:
     head = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",\t;，", key=head.count)
-    return _filled(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    rows: list[list[str]] = []
+    try:  # strictly: a quotation mark that nothing closes would take in all rows that follow
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            rows.append(row)
+    except csv.Error as error:
+        allowed = 'a cell that begins with a quotation mark ends with one, and has "" for one inside'
+        raise ValueError(f"row {len(rows) + 1}: {error}; allowed: {allowed}") from error
+    return _filled(rows)
 
 
 def _filled(rows: Any) -> list[Row]:

@@ -15,7 +15,7 @@ def test_the_numbered_neighbours_in_their_order(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     assert [path.name for path in find_reports(tmp_path / "5-build")] == [path.name for path in made] + ["10-clean"]
     assert find_reports(tmp_path / "5-build", [made[2]]) == [made[2]]
-    with pytest.raises(FileNotFoundError, match=r"notes: no report\.json"):
+    with pytest.raises(FileNotFoundError, match=r"notes has no report\.json"):
         find_reports(tmp_path / "5-build", [tmp_path / "notes"])
 
 

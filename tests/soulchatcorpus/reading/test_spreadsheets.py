@@ -95,6 +95,11 @@ def test_questions_and_other_formats_a_row(tmp_path):
         ("", "the file is empty"),
         ("role,text,content\nuser,一,二\n", "the columns 'text' and 'content' both look like the text"),
         ("role,text,time\nuser,一,昨天\n", "row 2: the time is '昨天'; allowed: 2024-05-01 12:30:00"),
+        (
+            'role,text\nuser,"一\nassistant,二\n',
+            "row 2: unexpected end of data; allowed: a cell that begins with a quotation",
+        ),
+        ('role,text\nuser,一\nassistant,"二"三\n', "row 3: ',' expected after '\"'; allowed: a cell that begins with"),
         ("role,text\n王,一\n", "talk 'a', from row 2: message 1 has the role '王'"),
     ],
 )
