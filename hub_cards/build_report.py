@@ -95,7 +95,7 @@ _SOURCES = {
 
 def _people(stats: dict[str, Any]) -> dict[str, float]:
     """How many conversations state what of the client, and whose style they have; statistics of before had neither."""
-    found = {}
+    found: dict[str, float] = {}
     for name, values in stats.get("clients", {}).items():
         words = _SOURCES if name == "source" else {}
         found |= {
