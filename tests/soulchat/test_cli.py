@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -57,11 +58,15 @@ def test_help_names_every_room_and_costs_little() -> None:
             "chatglm-6bb is no folder; allowed: a model's folder, or USER/NAME on the Hub",
         ),
         (("train", "demos"), "recipe is 'demos'; allowed: a YAML file, or one that ships: causal, demo, dpo"),
+        (("train",), "the recipe is missing; allowed: a YAML file, or one that ships: causal, demo, dpo"),
+        (("train", "lora", "--seed", "1", "--model_name_or_path=chatglm-6bb"), "chatglm-6bb is no folder; allowed: "),
+        (("train", "recipe.yaml"), "models/chatglm/6b is no folder; allowed: "),
     ],
 )
-def test_a_misspelt_name_is_told_before_torch_is_loaded(words: tuple[str, ...], line: str) -> None:
+def test_a_misspelt_name_is_told_before_torch_is_loaded(words: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("model_name_or_path: models/chatglm/6b")
     code = "import sys; from soulchat.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "False\n")
     assert done.stderr.startswith(f"soulchat: error: {line}")
 
