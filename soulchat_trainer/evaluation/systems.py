@@ -176,9 +176,9 @@ class EndpointSystem:
                     return outcome
                 allowed = self.attempts if outcome.raw is None else min(self.attempts, MALFORMED_ATTEMPTS)
                 if not outcome.again or attempt >= allowed:
-                    break
+                    raise EndpointError(f"{self.base_url} {_what_failed(outcome)}")
                 await asyncio.sleep(delay(attempt, outcome))
-        raise EndpointError(f"{self.base_url} {_what_failed(outcome)}")
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _what_failed(failure: Failure) -> str:
