@@ -24,14 +24,14 @@ def alternatives(names: tuple[str, ...]) -> str:
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list"}
 _BLANKS = "\\s\u3000\u200b\ufeff"
-_MARKS = f"[{_BLANKS}*_#>\\-•·【\\[]*"
+_MARKS = f"[{_BLANKS}*_#>\\-•·【\\[]*+"
 # Exports number their lines, or begin them with the time: 1. 来访者：, [20:03] 来访者：, 2024-05-01 20:03:11 来访者：
 _WHEN = "(?:[(（]?[0-9][0-9:：./年月日时分秒、,)）\\]】T \\-]*)?"
 # A number or a name in brackets tells two of a kind apart: 来访者2, 来访者（王女士）.
-_GAP = "[ \u3000]*"
+_GAP = "[ \u3000]*+"  # possessive, like what stands beside it: a line of blanks is looked at once
 _NUMBER, _PERSON = "(?:[0-9]{1,3}|[A-Za-z]|[一二三四五甲乙])?", "(?:[（(][^（()）\n]{1,20}[)）])?"
 _AFTER_NAME = f"{_GAP}{_NUMBER}{_GAP}{_PERSON}{_GAP}"
-_END = f"[*_】\\]]*{_GAP}[:：][*_]*"
+_END = f"[*_】\\]]*+{_GAP}[:：][*_]*"
 _SPEAKER = re.compile(f"^{_MARKS}{_WHEN}(?P<name>{alternatives(tuple(ROLES))}){_AFTER_NAME}{_END}", re.IGNORECASE)
 # Who else speaks in transcripts. Not every word before a colon: 建议：… and 第一步：… go on with a message.
 _OTHERS = (
