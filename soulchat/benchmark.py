@@ -50,7 +50,11 @@ def run(
         str | None, typer.Option(help="Address of the endpoint for openai:NAME; the key is that of OPENAI_API_KEY.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Also score groups of turns, topic or turn: groups.json and groups.md.")
+        str | None,
+        typer.Option(
+            help="Also score groups of turns, into groups.json and groups.md: topic, turn, counsellor, client.gender, "
+            "client.age_group, or another field of the client."
+        ),
     ] = None,
 ) -> None:
     """Answer test turns and score the replies: predictions.jsonl, results.json, table.md, table.tex, table.png."""

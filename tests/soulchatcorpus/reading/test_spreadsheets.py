@@ -118,3 +118,20 @@ def test_a_damaged_workbook_is_one_problem(tmp_path):
     (tmp_path / "a.xlsx").write_bytes(data[:place] + bytes(60) + data[place + 60 :])
     with pytest.raises(CorpusError, match=r"a\.xlsx: broken Excel file"):
         talks(tmp_path / "a.xlsx")
+
+
+def test_columns_that_state_client_and_counsellor(tmp_path):
+    """Of a talk, once is enough; an empty cell states nothing."""
+    (tmp_path / "log.csv").write_text(
+        "对话,角色,内容,client.age,client.gender,counsellor\n"
+        "1,来访者,我很累,,,\n1,咨询师,说说看,31,女,lin\n2,来访者,你好\n2,咨询师,你好,,,\n"
+    )
+    first, second = read_corpus(tmp_path / "log.csv")
+    assert (first.client, first.counsellor) == ({"age_group": "26-35", "gender": "female"}, "lin")
+    assert (second.client, second.counsellor) == (None, None)
+    (tmp_path / "questions.csv").write_text("问题,回答,client.openness\n我很累,说说看,高\n你好,你好,\n")
+    first, second = read_corpus(tmp_path / "questions.csv")
+    assert (first.client, second.client) == ({"openness": "high"}, None)
+    (tmp_path / "questions.csv").write_text("问题,回答,client.openness\n我很累,说说看,非常\n")
+    with pytest.raises(CorpusError, match=r"row 2: openness of the client is '非常'; allowed: low, medium, high"):
+        list(read_corpus(tmp_path / "questions.csv"))
