@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from datasets.data_files import SPLIT_KEYWORDS
 
 from ..files import show
 from .json_stream import MAX_RECORD_BYTES, Bulk, CorpusError, Record, open_bytes, read_records
@@ -27,10 +26,15 @@ _REFUSED = {
 }
 # An object or an array; a transcript may begin with a time or a speaker in such brackets, too.
 _JSON = re.compile(rb"\s*(?:\{|\[\s*(?:[\[{\"\]]|-?\d+\s*[,.\]]|true|false|null|$)|$)")
-# train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets`.
+# train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets` ("Structure your
+# repository" in the Hub's documentation of data sets).
 _SPLIT_NAMES = {
-    str(split): re.compile(rf"(?:^|[-._ 0-9])(?:{'|'.join(words)})(?:$|[-._ 0-9])")
-    for split, words in SPLIT_KEYWORDS.items()
+    split: re.compile(rf"(?:^|[-._ 0-9])(?:{words})(?:$|[-._ 0-9])")
+    for split, words in {
+        "train": "train|training",
+        "validation": "validation|valid|dev|val",
+        "test": "test|testing|eval|evaluation",
+    }.items()
 }
 
 

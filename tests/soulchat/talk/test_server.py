@@ -312,6 +312,7 @@ def test_an_unknown_model_and_a_wrong_key_have_the_codes_of_openai(serve):
     ("headers", "message"),
     [
         ({}, "the header Content-Type is missing; allowed: application/json"),
+        ({"content-type": "text/json"}, "the header Content-Type is not JSON's; allowed: application/json"),
         ({"content-type": "text/plain"}, "the header Content-Type is not JSON's; allowed: application/json"),
     ],
 )
@@ -320,6 +321,39 @@ def test_a_body_that_is_not_called_json_is_refused_in_words(serve, headers, mess
     body = json.dumps({"model": "small", "messages": HELLO})
     answer = httpx.post(address + "/v1/chat/completions", content=body.encode(), headers=headers)
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty; "),
+        (b"[]", "the body is no JSON object; "),
+        (b'{"model": ', "the body is not JSON (at character 10); "),
+        ("{你好}".encode("gbk"), "the body cannot be read; "),
+        (b'{"a":' * 100_000, "the body cannot be read; "),
+        (b'{"seed": ' + b"9" * 5_000 + b"}", "the body cannot be read; "),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused_in_words(serve, body, message):
+    address, _ = serve("好。")
+    headers = {"content-type": "application/json"}
+    error = httpx.post(address + "/v1/chat/completions", content=body, headers=headers).json()["error"]
+    assert error["message"] == message + "allowed: a JSON object in UTF-8, as the API reference of OpenAI has it"
+    assert error["param"] is None
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/responses"), ("GET", "/"), ("PUT", "/v1/models")])
+def test_other_paths_say_which_there_are(serve, method, path):
+    address, _ = serve("好。")
+    error = httpx.request(method, address + path).json()["error"]
+    assert error["message"].startswith(f"{method} is no method of this path, or the path is none; allowed: POST /v1/")
+
+
+def test_a_number_that_is_beyond_64_bits_fails_nobody_s_reply(service):
+    with running(service) as address, client_for(address) as client:
+        for more in ({"top_k": 2**63}, {"top_k": 10**30}, {"max_tokens": 10**30}, {"seed": 10**30}):
+            reply = client.chat.completions.create(model="small", messages=HELLO, extra_body=more, stop="好")
+            assert reply.usage.completion_tokens
 
 
 def test_the_documented_loop_appends_the_reply_that_came(serve):
