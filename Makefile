@@ -19,7 +19,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/accelerate launch train.py demo
+	$(BIN)/soulchat train demo
 
 benchmark-demo: $(INSTALLED)
 	test -f outputs/demo/results.json || $(MAKE) demo

@@ -1,6 +1,6 @@
 """Go on in TRL with a causal model that was trained here; TRL reads the corpus as it is.
 
-    accelerate launch train.py causal --model_name_or_path Qwen/Qwen2.5-1.5B-Instruct
+    soulchat train causal --model_name_or_path Qwen/Qwen2.5-1.5B-Instruct
     python examples/continue_in_trl.py outputs/causal --output outputs/causal-trl
 
 The config `conversations` has TRL's column `messages`: the talk is rendered by the model's chat template, and the loss

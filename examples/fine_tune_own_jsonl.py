@@ -6,7 +6,7 @@ The file has a conversation in each line, `{"id": …, "messages": [{"role": "us
 format of docs/data.md. outputs/demo is what `make demo` leaves; with it the example takes seconds. For a model of use,
 take ChatGLM-6B and a GPU, and from the shell rather than from Python:
 
-    accelerate launch train.py lora --dataset my.jsonl --output_dir outputs/mine
+    soulchat train lora --dataset my.jsonl --output_dir outputs/mine
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The `soulchat` command. Each verb is a few lines that import, then call, the module that does the work."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -56,10 +57,11 @@ def version() -> None:
     typer.echo(__version__)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the command; bad input becomes one line on stderr and exit code 2, never a traceback; Ctrl-C a line, too."""
+    words = sys.argv[1:] if words is None else words
     try:
-        app()
+        app(words)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             print("soulchat: interrupted", file=sys.stderr)
@@ -71,7 +73,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         from .flags import name_flags  # imports pydantic
 
-        sys.exit(_refuse(name_flags(str(error), app, sys.argv[1:])))
+        sys.exit(_refuse(name_flags(str(error), app, words)))
 
 
 def _refuse(line: str) -> int:

@@ -23,6 +23,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 COMMANDS = typer.main.get_command(app)
 RECIPES = (*recipe_names(), "RECIPE", "NAME")  # the last two stand for a reader's own
+ANY_FLAG = ("[--any_field", "value", "…]")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def parse_soulchat(words: list[str], whole: bool) -> None:
 def parse_recipe(words: list[str]) -> None:
     """A recipe that ships, and flags that are fields."""
     recipe, *flags = words
+    if "--processes" in flags:  # the command's own
+        at = flags.index("--processes")
+        del flags[at : at + 2]
     assert recipe in RECIPES, f"no recipe {recipe}"
     parser = OneLineParser()
     assert parser.parse_known_args(flags)[1] == []
@@ -98,20 +102,24 @@ def parse_recipe(words: list[str]) -> None:
 
 @pytest.mark.parametrize(("place", "words", "whole"), lines_of("soulchat"))
 def test_soulchat_commands_parse(place: str, words: list[str], whole: bool) -> None:
-    parse_soulchat(words, whole)
+    if words[0] == "train" and words[1:]:
+        parse_recipe([word for word in words[1:] if word not in ANY_FLAG])
+    else:
+        parse_soulchat(words, whole)
 
 
 @pytest.mark.parametrize(("place", "words", "whole"), lines_of("accelerate"))
 def test_training_commands_parse(place: str, words: list[str], whole: bool) -> None:
     assert words.pop(0) == "launch"
+    if words[0] == "--quiet":
+        del words[0]
     if words[0] == "--config_file":
         assert (ROOT / words[1]).is_file()
         del words[:2]
     script = ["-m", "soulchat_trainer.train"] if words[0] == "-m" else ["train.py"]
     assert words[: len(script)] == script
-    rest = [word for word in words[len(script) :] if word not in ("[--any_field", "value", "…]")]
-    if rest:
-        parse_recipe(rest)
+    if words[len(script) :]:
+        parse_recipe(words[len(script) :])
 
 
 @pytest.mark.parametrize(("place", "words", "whole"), lines_of("sbatch"))
@@ -192,14 +200,13 @@ def test_the_four_usages_of_the_readme(
             run_python(text, namespace)
             continue
         words = shlex.split(text, comments=True)
-        ran.append(words[0])
-        if words[0] == "accelerate":
-            assert words == ["accelerate", "launch", "train.py", "demo"]
-            launch = [sys.executable, "-m", "accelerate.commands.launch", ROOT / "train.py", "demo"]
-            subprocess.run([*launch, "--max_steps", "2", "--num_test_turns", "2"], check=True)
+        ran.append(words[1])
+        if words[1] == "train":
+            few = ["--max_steps", "2", "--num_test_turns", "2"]
+            subprocess.run([sys.executable, ROOT / "train.py", *words[2:], *few], check=True)
         else:
             app(words[1:], standalone_mode=False)
-    assert ran == ["accelerate", "soulchat"]
+    assert ran == ["train", "publish"]
     assert set(namespace["turns"]) == {"train", "validation", "test"}
     assert "files change" in capsys.readouterr().out
     assert not logged_in.has("model", "USER/my-model")

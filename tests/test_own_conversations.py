@@ -57,23 +57,22 @@ def test_the_walk(
             writer.writerows([talk["id"], names[m["role"]], m["content"], ""] for m in talk["messages"])
     changes = {
         "review": ["--export"],
-        "accelerate": ["--max_steps", "2", "--num_test_turns", "2", "--use_cpu"],
+        "train": ["--max_steps", "2", "--num_test_turns", "2", "--use_cpu"],
         "benchmark": ["--samples", "2"],
         "rate": ["--samples", "2"],
     }
     ran = []
     for line in "".join(blocks(PAGES[0], "bash")).splitlines():
         words = shlex.split(line, comments=True)
-        ran.append(words[2] if words[1] == "corpus" else words[0] if words[0] == "accelerate" else words[1])
+        ran.append(words[2] if words[1] == "corpus" else words[1])
         words += changes.get(ran[-1], [])
-        if words[0] == "accelerate":
-            assert words[2:4] == ["train.py", "lora"]
-            launch = [sys.executable, "-m", "accelerate.commands.launch", str(ROOT / "train.py"), "demo"]
-            subprocess.run([*launch, *words[4:]], check=True)
+        if ran[-1] == "train":
+            assert words[2] == "lora"
+            subprocess.run([sys.executable, ROOT / "train.py", "demo", *words[3:]], check=True)
         else:
             app(words[1:], standalone_mode=False)
     assert ran == [
-        *("check", "convert", "clean", "review", "stats", "build", "accelerate", "benchmark", "rate", "publish"),
+        *("check", "convert", "clean", "review", "stats", "build", "train", "benchmark", "rate", "publish"),
     ]
     assert "13812345678" not in Path("2-review/conversations.jsonl").read_text(encoding="utf-8")
     assert Path("outputs/mine/README.md").is_file()

@@ -20,7 +20,7 @@ from tests.soulchat_trainer.training_parts import make_chatglm, make_chatglm_tok
 
 pytestmark = pytest.mark.slow
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SOULCHAT = [sys.executable, "-c", "from soulchat.cli import main; main()"]
+SOULCHAT = [sys.executable, "-c", "from soulchat_command import main; main()"]
 Run = Callable[..., str]
 
 
@@ -72,18 +72,14 @@ def test_reproducing_the_paper(run: Run, tmp_path: Path) -> None:
     tokenizer = make_chatglm_tokenizer(folder / "base")
     make_chatglm(tokenizer, max_sequence_length=2048).save_pretrained(folder / "base")
     tokenizer.save_pretrained(folder / "base")
-    (folder / "train.py").write_text(page("train.py"))
 
     def typed(command: str, *more: str) -> str:
         assert f"`{command}`" in text
         words = shlex.split(command)
-        begin = [sys.executable, "-m", "accelerate.commands.launch"] if words[0] == "accelerate" else SOULCHAT
-        return run(*begin, *words[2 if words[0] == "accelerate" else 1 :], *more)
+        return run(*SOULCHAT, *words[1:], *more)
 
     small = "--model_name_or_path base --torch_dtype float32 --fp16 false --use_cpu --max_steps 2 --num_test_turns 2"
-    told = typed(
-        "accelerate launch train.py paper", "--dataset", "corpus.jsonl", *small.split(), "--max_new_tokens", "4"
-    )
+    told = typed("soulchat train paper", "--dataset", "corpus.jsonl", *small.split(), "--max_new_tokens", "4")
     assert "benchmark run" in told
     models = shlex.split(
         "--model outputs/paper --model base --model retrieval --dataset corpus.jsonl --samples 4 --max-new-tokens 4"

@@ -50,8 +50,8 @@ _INSIDE = re.compile(rf"(?:^|(?<=[\s。！？!?.”\"]))(?:\*\*)?{_ROLE}", re.IG
 _ROLE_LEFT = re.compile(r"(?:用户|心理咨询师|求助者|支持者|来访者|\bUser|\bPsychologist)\s*[:：]")
 # A line that announces the next round.
 _HEADING = re.compile(
-    rf"{_MARKS}(?:[(（【\[]?第{_GAP}[\d一二三四五六七八九十]{{1,3}}{_GAP}轮(?:对话)?[)）】\]]?|Round \d+|\d{{1,2}}[.、]"
-    rf"|对话[一二三四五\d]*)?{_MARKS}[:：]?{_MARKS}",
+    rf"{_MARKS}(?:[(（【\[]?第{_GAP}[\d一二三四五六七八九十]{{1,3}}{_GAP}轮(?:对话)?[)）】\]]?|Round \d+"
+    rf"|\d{{1,2}}[.、]|对话[一二三四五\d]*)?{_MARKS}[:：]?{_MARKS}",
     re.IGNORECASE,
 )
 _AFTERWORD = re.compile(

@@ -1,4 +1,7 @@
-"""`soulchat train`: the words reach the trainer, help included, and its refusals are a line."""
+"""`soulchat train`: the words reach the trainer, help included, and its refusals are a line.
+
+What is told before torch is loaded, a misspelt recipe or model, is in `test_cli.py`.
+"""
 
 import subprocess
 import sys
@@ -18,9 +21,7 @@ def test_help_is_the_trainers() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("demos",), "recipe is 'demos'; allowed: a YAML file, or one that ships: causal, demo"),
         (("demo", "--no_such_flag", "1"), "unknown arguments --no_such_flag 1"),
-        (("lora", "--use_cpu", "--model_name_or_path", "chatglm-6bb"), "chatglm-6bb is no folder"),
         (("demo", "--processes", "0"), "processes (--processes) is 0; allowed: 1 or more"),
     ],
 )

@@ -162,7 +162,7 @@ QUOTED = [json.dumps(line, ensure_ascii=False) for line in FOUR.split("\n")]
         "[" + ",\n".join(QUOTED) + ",]",
         ",\n".join(QUOTED),
         "\n".join(QUOTED),
-        "[[" + "], [".join(f"{user}, {counsellor}" for user, counsellor in zip(QUOTED[::2], QUOTED[1::2])) + "]]",
+        "[[" + "], [".join(f"{QUOTED[n]}, {QUOTED[n + 1]}" for n in range(0, 8, 2)) + "]]",
         "\n".join(f"| {line} |" for line in FOUR.split("\n")),
     ],
 )
@@ -174,30 +174,18 @@ def test_marks_inside_of_a_quoted_line_are():
     text = "对话：" + ",\n".join(QUOTED).replace("二", '他说\\"好\\"，\\n我说好')
     assert contents(text)[1] == '他说"好"，\n我说好'
     refused = parse_reply("对话：" + ",\n".join(QUOTED).replace("二", '他说"好"，我说好'))
-    assert isinstance(refused, Refused) and refused.reason == "no_dialogue"
+    assert isinstance(refused, Refused)
+    assert refused.reason == "no_dialogue"
 
 
 @pytest.mark.parametrize(
     "end",
     [
-        "<eop>",
-        "<end_of_turn>",
-        "<｜end▁of▁sentence｜>",
-        "<|eot_id|>",
-        "[gMASK]",
-        "</s><eos>",
-        "\n\n> 注：由AI改写",
-        "\n※ 注：无",
-    ]
-    + [
-        "\n\nEND",
-        "\nEnd of dialogue.",
-        "\n——完——",
-        "\n（咨询结束）",
-        "\n\n免责声明：本对话不构成医疗建议。",
-        "\n提示：本次对话仅供参考",
-    ]
-    + ["\n本次对话共4轮。", "\n\n字数：300字", "\n\n#心理咨询 #失眠", "\n\n请问还需要我继续改写吗？"],
+        *("<eop>", "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|eot_id|>", "[gMASK]", "</s><eos>"),
+        *("\n\n> 注：由AI改写", "\n※ 注：无", "\n\nEND", "\nEnd of dialogue.", "\n——完——", "\n（咨询结束）"),
+        *("\n\n免责声明：本对话不构成医疗建议。", "\n提示：本次对话仅供参考", "\n本次对话共4轮。"),
+        *("\n\n字数：300字", "\n\n#心理咨询 #失眠", "\n\n请问还需要我继续改写吗？"),
+    ],
 )
 def test_more_that_stands_behind_the_last_message(end):
     assert contents(FOUR + end) == CONTENTS
