@@ -1,8 +1,8 @@
 """What a client may send: the part of OpenAI's chat completion request that is meant here, and nothing else.
 
 Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it,
-and for `top_k` and `repetition_penalty` against vLLM's. A field whose value asks for nothing is taken; one that asks
-for what is not offered is refused, so that no client believes in what it does not get.
+and for `top_k` and `repetition_penalty` against vLLM's; `client` is ours. A field whose value asks for nothing is
+taken; one that asks for what is not offered is refused, so that no client believes in what it does not get.
 """
 
 import json
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from soulchat_trainer.generation import Decoding
 from soulchat_trainer.generation.sampling import MIN_TEMPERATURE
 from soulchatcorpus import Message
+from soulchatcorpus.clients import read_client
 
 # Values of fields that are not offered here which ask for nothing. null does so in every field: OpenAI's reference
 # gives it as the default of most, and clients send it.
@@ -142,6 +143,8 @@ class CompletionRequest(BaseModel):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     metadata: dict[str, Any] | None = None
+    # Ours: what the user states of themselves (`soulchatcorpus.clients`); it stands at the end of the system text.
+    client: dict[str, str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -154,6 +157,11 @@ class CompletionRequest(BaseModel):
         if temperature != 0 and not MIN_TEMPERATURE <= temperature <= 2:
             raise ValueError(f"it is {temperature}; allowed: 0 (the likeliest token), or {MIN_TEMPERATURE} to 2")
         return temperature
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _read_client(cls, client: Any) -> Any:
+        return read_client(client)
 
     @field_validator("reasoning_effort")
     @classmethod

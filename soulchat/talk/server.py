@@ -38,7 +38,7 @@ from .care import CareNotice
 from .limits import OverLimit
 from .schema import CompletionRequest, describe_fault
 from .service import Done, Event, ReplyService, Text, Thought
-from .session import with_system
+from .session import with_client, with_system
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
@@ -102,10 +102,11 @@ def make_app(
         talk = without_help_lines(body.talk(), service.care.country)
         if talk[0]["role"] != "system":
             talk = with_system(system, talk)
+        talk = with_client(body.client, talk, language_of(talk[-1]["content"]))
         client, draws = client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
         seeds = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
-        notice = service.judge(talk)
+        notice = service.judge(talk, body.client)
         replies = [service.astream(talk, draws, client, seed, body.stop, notice, is_judged=True) for seed in seeds]
         pieces = _while_connected(replies, request)
         # What is refused is refused here, before a stream begins, unless help lines come first.
