@@ -207,7 +207,7 @@ def _counts(name: str, row: Row) -> bool:
 
 
 def fit(name: str, rows: list[Row], copies: list[Any], chosen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights and bias of a logistic regression on all copies of the chosen rows, the first being the texts themselves."""
+    """Weights and bias of a logistic regression on all copies of the chosen rows, the texts themselves first."""
     from scipy.sparse import diags, vstack
     from sklearn.linear_model import LogisticRegression
 
