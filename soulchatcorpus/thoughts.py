@@ -11,6 +11,12 @@ Thinking = Literal["off", "keep"]
 POLICIES: tuple[Thinking, ...] = ("off", "keep")
 BEGIN, END = "<think>", "</think>"
 
+# The names of a chat template's switch: Qwen 3 and GLM-4.5 read the first, DeepSeek-V3.1 the second; others neither.
+SWITCHES = {
+    "off": {"enable_thinking": False, "thinking": False},
+    "keep": {"enable_thinking": True, "thinking": True},
+}
+
 
 class Said(NamedTuple):
     """What a model has written.

@@ -20,11 +20,11 @@ from transformers import AutoModelForCausalLM, set_seed
 from transformers.utils import logging
 
 from soulchatcorpus import Message
-from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
-from soulchatcorpus.thoughts import Thinking, split_thoughts
+from soulchatcorpus.making.options import KEY_VARIABLE, OPENAI_HOST, is_loopback
+from soulchatcorpus.thoughts import SWITCHES, Thinking, split_thoughts
 from soulchatcorpus.turns import Turn
 
-from ..encoding.prompts import SWITCHES, prompt_encoder
+from ..encoding.prompts import prompt_encoder
 from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
@@ -36,7 +36,6 @@ from .seen import find_openings
 logger = logging.get_logger(__name__)
 
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
-OPENAI_HOST = "api.openai.com"
 ERROR_CHARACTERS = 300  # of an endpoint's error message
 
 

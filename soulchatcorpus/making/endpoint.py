@@ -18,10 +18,12 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..schema import Message
+from ..thoughts import BEGIN, SWITCHES, Thinking
 from .costs import estimate_tokens
-from .options import KEY_VARIABLE, check_address, is_loopback
+from .options import KEY_VARIABLE, OPENAI_HOST, check_address, is_loopback
 
 MAX_ATTEMPTS = 8
+LEFT_OUT_WHERE_REFUSED = ("response_format", "chat_template_kwargs")  # fields of a request that servers may not know
 MAX_BODY_BYTES = 1 << 23  # of a response; even the longest conversations take only about ten thousand
 _MAX_REDIRECTS = 5
 _DETAIL_CHARACTERS, _RAW_CHARACTERS = 1_000, 100_000
@@ -77,14 +79,18 @@ class _Usage(_Checked):
 class _Message(_Checked):
     content: str
     is_refusal: bool = False
+    is_thought: bool = False
 
     @model_validator(mode="before")
     @classmethod
-    def _read_refusal(cls, given: Any) -> Any:
-        """With structured output a refusal has a field of its own."""
-        if isinstance(given, dict) and given.get("content") is None and isinstance(given.get("refusal"), str):
+    def _read_elsewhere(cls, given: Any) -> Any:
+        """With structured output a refusal has a field of its own, and with many servers what a model thinks."""
+        if not isinstance(given, dict) or given.get("content") is not None:
+            return given
+        if isinstance(given.get("refusal"), str):
             return {"content": given["refusal"], "is_refusal": True}
-        return given
+        thoughts = given.get("reasoning_content") or given.get("reasoning")
+        return {"content": thoughts, "is_thought": True} if isinstance(thoughts, str) else given
 
 
 class _Choice(_Checked):
@@ -118,9 +124,19 @@ class Pace:
 
 
 class Endpoint:
-    """An OpenAI-compatible chat endpoint; use as an asynchronous context manager."""
+    """An OpenAI-compatible chat endpoint; use as an asynchronous context manager.
 
-    def __init__(self, base_url: str, timeout: float = 120.0, max_tokens: int | None = None) -> None:
+    Args:
+        thinking: whether the model is asked to think, as vLLM, SGLang and llama.cpp's server take it; None: not asked.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        timeout: float = 120.0,
+        max_tokens: int | None = None,
+        thinking: Thinking | None = None,
+    ) -> None:
         check_address(base_url)
         self.base_url = base_url
         self._key = os.environ.get(KEY_VARIABLE, "").strip()
@@ -133,8 +149,11 @@ class Endpoint:
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
             )
         self._timeout = timeout
-        self._has_formats = True
+        self._thinking = thinking
+        self._refused: set[str] = set()  # of fields
         self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
+        if thinking is not None and urlsplit(base_url).hostname != OPENAI_HOST:
+            self._options["chat_template_kwargs"] = SWITCHES[thinking]
 
     async def __aenter__(self) -> "Endpoint":
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -157,20 +176,22 @@ class Endpoint:
 
         Args:
             settings: more fields of the request, such as temperature and seed. A response_format is left out where the
-                endpoint refuses it.
+                endpoint refuses it, and so is whether to think.
 
         Raises:
             EndpointError: a wrong key, an unknown model, no credit, or a redirect to elsewhere.
         """
         request = {"model": model, "messages": messages, **self._options, **settings}
-        if not self._has_formats:
-            request.pop("response_format", None)
+        for name in self._refused:
+            request.pop(name, None)
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, body = await self._post(orjson.dumps(request))
-                if status in (400, 422) and request.pop("response_format", None):
-                    status, headers, body = await self._post(orjson.dumps(request))
-                    self._has_formats = not 200 <= status < 300
+                for name in LEFT_OUT_WHERE_REFUSED:
+                    if status in (400, 422) and request.pop(name, None):
+                        status, headers, body = await self._post(orjson.dumps(request))
+                        if 200 <= status < 300:
+                            self._refused.add(name)
         except TimeoutError:
             return Failure("timeout", again=True)
         except aiohttp.ClientResponseError as error:  # the server does not speak HTTP
@@ -213,6 +234,8 @@ class Endpoint:
             return Failure("malformed", again=True, detail=f"{place}: {first['msg']}", raw=raw)
         choice, usage = answer.choices[0], answer.usage
         text = self._redact(choice.message.content)
+        if choice.message.is_thought and not (self._thinking == "off" and choice.finish_reason == "stop"):
+            text = BEGIN + text  # one that has not ended; a model that was not to think has replied
         if usage is None:  # the endpoint reports no usage; without an estimate the cost would count as zero
             sent = "".join(message["content"] for message in messages)
             usage = _Usage(prompt_tokens=estimate_tokens(sent), completion_tokens=estimate_tokens(text))

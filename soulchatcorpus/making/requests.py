@@ -153,7 +153,7 @@ class Sender:
 
     def __init__(self, ledger: Ledger, options: RequestOptions, spending: Spending) -> None:
         self.ledger, self.options, self.spending = ledger, options, spending
-        self._endpoint = Endpoint(options.base_url, options.timeout, options.max_tokens)
+        self._endpoint = Endpoint(options.base_url, options.timeout, options.max_tokens, options.thinking)
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
         self._answers = 0
         self._malformed = 0  # questions

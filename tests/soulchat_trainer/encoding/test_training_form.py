@@ -167,6 +167,22 @@ def test_no_order_of_speakers_is_refused(family: Family, talk: list[tuple[str, s
 
 
 @every_family
+def test_typed_control_tokens_stay_text(family: Family) -> None:
+    """Of every family its own, marks of thoughts among them: in samples, and in the prompt of a chat."""
+    encoder = make_encoder(family)
+    controls = encoder.tokenizer.added_tokens_decoder
+
+    def count(words: str) -> list[int]:
+        talk = [Message(role=role, content=words) for role in ("system", "user", "assistant", "user", "assistant")]
+        (encoded,) = encoder([TrainingConversation(talk, [2, 4])])
+        samples = [assemble_sample(np.asarray(encoded.ids), spans)["input_ids"] for spans in encoded.samples]
+        samples.append(np.asarray(prompt_encoder(encoder.tokenizer)(talk[:4])))
+        return [sum(int(number) in controls for number in sample) for sample in samples]
+
+    assert count("".join(token.content for token in controls.values())) == count("好")
+
+
+@every_family
 def test_thoughts_that_are_kept_are_asked_for(family: Family) -> None:
     """In the template's own way, which is learned with an empty thought, where it has any."""
     tokenizer = family.make_tokenizer()

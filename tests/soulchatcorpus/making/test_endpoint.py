@@ -63,6 +63,46 @@ def test_statuses_that_repeating_does_not_help(endpoint, monkeypatch):
         ask(endpoint.base_url)
 
 
+@pytest.mark.parametrize(("thinking", "switch"), [("off", False), ("keep", True), (None, None)])
+def test_a_model_that_thinks_is_told_whether_to(endpoint, thinking, switch):
+    endpoint.answer = lambda content, model: "好"
+    assert ask(endpoint.base_url, thinking=thinking).text == "好"
+    expected = None if switch is None else {"enable_thinking": switch, "thinking": switch}
+    assert endpoint.requests[0].get("chat_template_kwargs") == expected
+
+
+def test_an_endpoint_that_knows_no_such_field_is_asked_without_it_from_then_on(endpoint):
+    endpoint.refuses = {"chat_template_kwargs", "response_format"}
+    questions, settings = [{"role": "user", "content": "记录1"}], {"response_format": {"type": "json_object"}}
+
+    async def run():
+        async with Endpoint(endpoint.base_url, thinking="off") as asked:
+            for _ in range(4):
+                assert isinstance(await asked.complete(questions, "stub", settings), Completion)
+
+    asyncio.run(run())
+    left = [sorted({"chat_template_kwargs", "response_format"} & set(body)) for body in endpoint.requests]
+    assert left[:3] == [["chat_template_kwargs", "response_format"], ["chat_template_kwargs"], []]
+    assert left[-1] == []
+
+
+@pytest.mark.parametrize(
+    ("thinking", "finish_reason", "text"),
+    [
+        ("off", "stop", "好"),
+        ("off", "length", "<think>好"),
+        ("keep", "stop", "<think>好"),
+        (None, "stop", "<think>好"),
+    ],
+)
+def test_a_text_beside_the_content_is_the_reply_of_a_model_that_was_not_to_think(
+    endpoint, thinking, finish_reason, text
+):
+    """Else it is a thought without a reply, which is no malformed answer to ask again."""
+    endpoint.aside, endpoint.finish_reason = "好", finish_reason
+    assert ask(endpoint.base_url, thinking=thinking) == Completion(text, finish_reason, 100, 200)
+
+
 def test_waiting_is_what_the_endpoint_asks_for_else_doubles():
     assert delay(1, Failure("http_429", True, wait=7.0)) == 7.0
     assert 0.375 <= delay(1, Failure("http_500", True)) <= 0.5

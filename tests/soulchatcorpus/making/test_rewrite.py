@@ -52,6 +52,17 @@ def test_the_prompt_is_sent_with_question_and_answer(endpoint, make_questions, t
     assert "用户：记录0：我最近总是失眠，怎么办？\n心理咨询师：先别急，慢慢来。\n\n请逐步分析" in endpoint.contents[0]
 
 
+@pytest.mark.parametrize(("thinking", "accepted"), [("off", 2), ("keep", 0)])
+def test_a_dialogue_beside_the_content_is_a_reply_only_of_a_model_that_was_not_to_think(
+    thinking, accepted, endpoint, make_questions, tmp_path
+):
+    endpoint.aside = dialogue()
+    report = rewrite(make_questions(2), tmp_path / "out", options_for(endpoint, thinking=thinking))
+    assert (report["accepted"], report["rejected"], report["requests"]) == (accepted, 2 - accepted, 2)
+    asked = endpoint.requests[0]["chat_template_kwargs"]["enable_thinking"]
+    assert asked == (thinking == "keep")
+
+
 def test_a_second_run_asks_nothing(endpoint, make_questions, tmp_path):
     source = make_questions(5)
     rewrite(source, tmp_path / "out", options_for(endpoint))
