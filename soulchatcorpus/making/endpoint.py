@@ -150,7 +150,8 @@ class Endpoint:
             )
         self._timeout = timeout
         self._thinking = thinking
-        self._refused: set[str] = set()  # of fields
+        self._refused: set[str] = set()  # of the fields that servers may not know
+        self._taken: set[str] = set()
         self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
         if thinking is not None and urlsplit(base_url).hostname != OPENAI_HOST:
             self._options["chat_template_kwargs"] = SWITCHES[thinking]
@@ -188,7 +189,7 @@ class Endpoint:
             async with asyncio.timeout(self._timeout):
                 status, headers, body = await self._post(orjson.dumps(request))
                 for name in LEFT_OUT_WHERE_REFUSED:
-                    if status in (400, 422) and request.pop(name, None):
+                    if status in (400, 422) and name not in self._taken and request.pop(name, None):
                         status, headers, body = await self._post(orjson.dumps(request))
                         if 200 <= status < 300:
                             self._refused.add(name)
@@ -199,6 +200,7 @@ class Endpoint:
         except (aiohttp.ClientError, OSError):
             return Failure("connection", again=True)
         if 200 <= status < 300:
+            self._taken.update(request)
             return self._read(body, messages)
         return self._explain(status, headers, body, model)
 

@@ -86,6 +86,19 @@ def test_an_endpoint_that_knows_no_such_field_is_asked_without_it_from_then_on(e
     assert left[-1] == []
 
 
+def test_a_field_that_was_taken_is_not_what_a_request_is_refused_for(endpoint):
+    questions = [{"role": "user", "content": "记录1"}]
+
+    async def run():
+        async with Endpoint(endpoint.base_url, thinking="off") as asked:
+            await asked.complete(questions, "stub")
+            endpoint.status = 400
+            return await asked.complete(questions, "stub")
+
+    assert asyncio.run(run()).reason == "bad_request"
+    assert endpoint.asked["1"] == 2
+
+
 @pytest.mark.parametrize(
     ("thinking", "finish_reason", "text"),
     [

@@ -208,7 +208,7 @@ def test_a_bad_request_rejects_the_record_only(endpoint, make_questions, tmp_pat
     assert report["reasons"] == {"bad_request": 3}
     told = {row["detail"] for row in read_lines(tmp_path / "out" / "rejected.jsonl")}
     assert told == {'HTTP 400: {"error": {"message": "no"}}'}
-    assert set(endpoint.asked.values()) == {1}
+    assert set(endpoint.asked.values()) == {2}, "with the field that says whether to think, and without"
 
 
 def test_one_odd_answer_is_one_rejected_record_and_counts_in_the_cost(endpoint, make_questions, tmp_path):
