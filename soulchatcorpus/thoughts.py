@@ -58,5 +58,19 @@ def split_thoughts(text: str, opened: bool = False) -> Said:
     return Said(_unmarked(thoughts), reply if not end else reply.lstrip())
 
 
+def all_written(text: str, aside: str, is_done: bool, thinking: Thinking | None) -> str:
+    """An endpoint's answer as one text with the marks of thoughts, where its content may be empty.
+
+    Args:
+        text: its content.
+        aside: what a server has put into a field for thoughts.
+        is_done: whether the model came to its end.
+        thinking: off: a model that was not to think and is done has replied, whatever its server took that for.
+    """
+    if text.strip() or not aside.strip():
+        return text
+    return aside if thinking == "off" and is_done else BEGIN + aside
+
+
 def _unmarked(thoughts: str) -> str:
     return thoughts.replace(BEGIN, "").replace(END, "").strip()

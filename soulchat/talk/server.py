@@ -38,13 +38,15 @@ from .care import CareNotice
 from .limits import OverLimit
 from .schema import CompletionRequest, describe_fault
 from .service import Done, Event, ReplyService, Text, Thought
-from .session import with_system
+from .session import with_client, with_system
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
 # A pass over long prompts takes this long where a large model runs on a slow machine.
 SILENT_SECONDS = 120.0
 AFTER_HELP_LINES = "\n\n"  # in the content
+BODY = "allowed: a JSON object in UTF-8, as the API reference of OpenAI has it"
+PATHS = "POST /v1/chat/completions, GET /v1/models, GET /health"
 
 Piece = tuple[int, Event]  # what comes of the reply of a number, from 0
 
@@ -100,10 +102,11 @@ def make_app(
         talk = without_help_lines(body.talk(), service.care.country)
         if talk[0]["role"] != "system":
             talk = with_system(system, talk)
+        talk = with_client(body.client, talk, language_of(talk[-1]["content"]))
         client, draws = client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
         seeds = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
-        notice = service.judge(talk)
+        notice = service.judge(talk, body.client)
         replies = [service.astream(talk, draws, client, seed, body.stop, notice, is_judged=True) for seed in seeds]
         pieces = _while_connected(replies, request)
         # What is refused is refused here, before a stream begins, unless help lines come first.
@@ -366,18 +369,29 @@ def _refuse(error: ValueError | RuntimeError, extra: dict[str, Any] | None = Non
 async def _refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
     fault = error.errors()[0]
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not kind.endswith("json"):
+    place = fault["loc"][1:]
+    if kind != "application/json" and not kind.endswith("+json"):
         told = "is not JSON's" if kind else "is missing"
         message = f"the header Content-Type {told}; allowed: application/json"
-        return JSONResponse(_error_body(message, "invalid_request_error"), 400)
-    place = fault["loc"][1:]
+    elif fault["type"] == "json_invalid":
+        message, place = f"the body is not JSON (at character {place[0]}); {BODY}", ()
+    elif fault["type"] in ("missing", "model_attributes_type") and not place:
+        message = f"the body is {'empty' if fault['type'] == 'missing' else 'no JSON object'}; {BODY}"
+    else:
+        message = describe_fault(place, fault["msg"])
     param = str(place[0]) if place else None
-    return JSONResponse(_error_body(describe_fault(place, fault["msg"]), "invalid_request_error", param), 400)
+    return JSONResponse(_error_body(message, "invalid_request_error", param), 400)
 
 
 async def _refuse_http(request: Request, error: StarletteHTTPException) -> JSONResponse:
-    code = error.code if isinstance(error, Refused) else None
-    body = _error_body(str(error.detail), "invalid_request_error", code=code)
+    message, code = str(error.detail), None
+    if isinstance(error, Refused):
+        code = error.code
+    elif error.status_code in (404, 405):
+        message = f"{request.method} is no method of this path, or the path is none; allowed: {PATHS}"
+    elif error.status_code == 400:  # FastAPI's, of a body that is no text or has no end
+        message = f"the body cannot be read; {BODY}"
+    body = _error_body(message, "invalid_request_error", code=code)
     return JSONResponse(body, error.status_code, error.headers)
 
 

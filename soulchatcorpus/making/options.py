@@ -13,16 +13,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ..clients import LEVELS
 from ..thoughts import Thinking
 from .costs import Models, read_models
 from .parse import MIN_ROUNDS
 from .prompts import Prompt, load_prompt
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-OPENAI_HOST = "api.openai.com"  # refuses fields that it does not know
-
-Level = Literal["low", "medium", "high"]
-LEVELS: tuple[Level, ...] = ("low", "medium", "high")  # of a client's Big Five
+OPENAI = "https://api.openai.com/v1"
 
 # Step of the cleaning -> what it may do with what it finds; the first is the default. The paper's special strings only
 # flag: 我是 alone stands in a quarter of real dialogues.
@@ -260,7 +258,7 @@ def read_levels(levels: str) -> list[float]:
     Raises:
         ValueError: an unknown level, a weight that is no number from 0 on, or none above 0.
     """
-    weights = dict.fromkeys(LEVELS, 0.0)
+    weights: dict[str, float] = dict.fromkeys(LEVELS, 0.0)
     try:
         for name, weight in (part.split("=") for part in levels.split(",")):
             weights[LEVELS[LEVELS.index(name.strip())]] = float(weight)

@@ -24,6 +24,8 @@ from soulchat_trainer.data import (
     turns_fingerprint,
 )
 from soulchatcorpus import Conversation
+from soulchatcorpus.schema import FEATURES
+from soulchatcorpus.tables import conversation_table, turn_table
 from soulchatcorpus.turns import Turn, split_turns
 from tests.soulchat_trainer.preference_parts import make_judged, make_pairs
 from tests.soulchat_trainer.training_parts import make_rows
@@ -244,3 +246,22 @@ def test_wanted_replies_become_turns() -> None:
 def test_preference_data_is_no_corpus() -> None:
     with pytest.raises(ValueError, match="a data set is preference data, by its columns chosen, rejected"):
         list_turns(make_pairs(3))
+
+
+def test_topic_client_and_counsellor_come_with_the_turns() -> None:
+    messages = [{"role": "user", "content": "我睡不着"}, {"role": "assistant", "content": "多久了？"}]
+    stated = Conversation("a", messages, "情绪", client={"gender": "female"}, counsellor="lin")
+    table = conversation_table([stated, Conversation("b", messages)])
+    for rows in (Dataset(table), Dataset(turn_table(table))):
+        rows = rows.cast(FEATURES["turns" if "prompt" in rows.column_names else "conversations"])
+        first, second = StoredTurns(rows)
+        assert (first.topic, first.client, first.counsellor) == ("情绪", {"gender": "female"}, "lin")
+        assert (second.topic, second.client, second.counsellor) == (None, None, None)
+
+
+def test_other_people_s_columns_of_these_names_are_left_alone() -> None:
+    row = {"prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？", "topic": "sleep"}
+    foreign = {"client": "Mary", "counsellor": {"name": "Lin"}}
+    for more in ({}, foreign, {"client": {"name": "Mary"}}):
+        [turn] = StoredTurns(Dataset.from_list([row | more]))
+        assert (turn.topic, turn.client, turn.counsellor) == ("sleep", None, None)

@@ -63,6 +63,13 @@ def test_a_dialogue_beside_the_content_is_a_reply_only_of_a_model_that_was_not_t
     assert asked == (thinking == "keep")
 
 
+def test_an_endpoint_that_knows_no_such_field_is_asked_without_it_from_then_on(endpoint, make_questions, tmp_path):
+    endpoint.refuses = {"chat_template_kwargs"}
+    report = rewrite(make_questions(5), tmp_path / "out", options_for(endpoint, concurrency=1))
+    assert report["accepted"] == 5
+    assert ["chat_template_kwargs" in body for body in endpoint.requests] == [True, *[False] * 5]
+
+
 def test_a_second_run_asks_nothing(endpoint, make_questions, tmp_path):
     source = make_questions(5)
     rewrite(source, tmp_path / "out", options_for(endpoint))
