@@ -208,7 +208,7 @@ def _compare_sides(
 
 def _scored(both: NDArray[np.float64]) -> NDArray[np.bool_]:
     """True for a talk with a score on both sides: bool [talks]."""
-    return np.isfinite(both).all(axis=1)
+    return np.isfinite(both[:, 0] + both[:, 1])
 
 
 _NUMBERS = ("characters", "questions")
