@@ -62,17 +62,17 @@ def read_client(stated: Any) -> Client | None:
     if stated is None:
         return None
     if not isinstance(stated, dict):
-        raise ValueError(f"client is {stated!r}; allowed: an object of {', '.join(CLIENT_FIELDS)}")
+        raise ValueError(f"client is {_show(stated)}; allowed: an object of {', '.join(CLIENT_FIELDS)}")
     given = {key: value for key, value in stated.items() if value is not None and key != "big_five"}
     big_five = stated.get("big_five")
     if not isinstance(big_five, dict | None):
-        raise ValueError(f"big_five of the client is {big_five!r}; allowed: an object of {', '.join(TRAITS)}")
+        raise ValueError(f"big_five of the client is {_show(big_five)}; allowed: an object of {', '.join(TRAITS)}")
     given |= {key: value for key, value in (big_five or {}).items() if value is not None}
     found: Client = {}
     for key, value in given.items():
         name = "age_group" if key == "age" else _CHINESE_TRAITS.get(key, key)
         if name not in CLIENT_FIELDS:
-            raise ValueError(f"{key!r} is no field of a client; allowed: {', '.join(CLIENT_FIELDS)}")
+            raise ValueError(f"{_show(key)} is no field of a client; allowed: {', '.join(CLIENT_FIELDS)}")
         text = _read_value(name, value)
         if text and not (key == "age" and "age_group" in given):
             found[name] = text
@@ -83,7 +83,7 @@ def _read_value(name: str, value: Any) -> str:
     if name == "age_group":
         return _read_age(value)
     if not isinstance(value, str):
-        raise ValueError(f"{name} of the client is {value!r}; allowed: {_allowed(name)}")
+        raise ValueError(f"{name} of the client is {_show(value)}; allowed: {_allowed(name)}")
     text = value.strip()
     if name == "gender":
         return _GENDERS.get(text.lower(), text)
@@ -91,13 +91,18 @@ def _read_value(name: str, value: Any) -> str:
         return text
     level = _LEVELS.get(text, text.lower())
     if not is_level(level):
-        raise ValueError(f"{name} of the client is {value!r}; allowed: {_allowed(name)}")
+        raise ValueError(f"{name} of the client is {_show(value)}; allowed: {_allowed(name)}")
     return level
 
 
 def is_level(value: Any) -> bool:
     """Whether a trait's value is one of `LEVELS`, or 低, 中 or 高."""
     return isinstance(value, str) and (value.strip().lower() in LEVELS or value.strip() in _LEVELS)
+
+
+def _show(value: Any) -> str:
+    """A value for an error: of a long one its beginning."""
+    return f"{value!r:.60}"
 
 
 def _allowed(name: str) -> str:

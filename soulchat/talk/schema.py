@@ -1,8 +1,8 @@
 """What a client may send: the part of OpenAI's chat completion request that is meant here, and nothing else.
 
 Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it,
-and for `top_k` and `repetition_penalty` against vLLM's. A field whose value asks for nothing is taken; one that asks
-for what is not offered is refused, so that no client believes in what it does not get.
+and for `top_k` and `repetition_penalty` against vLLM's; `client` is ours. A field whose value asks for nothing is
+taken; one that asks for what is not offered is refused, so that no client believes in what it does not get.
 """
 
 import json
@@ -10,10 +10,12 @@ from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import from_json
 
 from soulchat_trainer.generation import Decoding
 from soulchat_trainer.generation.sampling import MIN_TEMPERATURE
 from soulchatcorpus import Message
+from soulchatcorpus.clients import read_client
 
 # Values of fields that are not offered here which ask for nothing. null does so in every field: OpenAI's reference
 # gives it as the default of most, and clients send it.
@@ -142,6 +144,8 @@ class CompletionRequest(BaseModel):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     metadata: dict[str, Any] | None = None
+    # Ours: what the user states of themselves (`soulchatcorpus.clients`); it stands at the end of the system text.
+    client: dict[str, str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -154,6 +158,11 @@ class CompletionRequest(BaseModel):
         if temperature != 0 and not MIN_TEMPERATURE <= temperature <= 2:
             raise ValueError(f"it is {temperature}; allowed: 0 (the likeliest token), or {MIN_TEMPERATURE} to 2")
         return temperature
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _read_client(cls, client: Any) -> Any:
+        return read_client(client)
 
     @field_validator("reasoning_effort")
     @classmethod
@@ -187,6 +196,31 @@ class CompletionRequest(BaseModel):
     def talk(self) -> list[Message]:
         """The messages as plain dictionaries."""
         return [message.plain() for message in self.messages]
+
+
+def read_loosely(body: Any) -> list[Message]:
+    """The messages in a body that is refused, as far as any can be told, so that their words can be judged.
+
+    Args:
+        body: JSON as text or read, in whatever form; what is no JSON is taken for a user's words.
+    """
+    if isinstance(body, (str, bytes)):
+        try:
+            body = from_json(body)
+        except ValueError:
+            body = body if isinstance(body, str) else body.decode(errors="replace")
+    if isinstance(body, dict):
+        listed = body["messages"] if isinstance(body.get("messages"), list) else [body]
+    else:
+        listed = body if isinstance(body, list) else [{"content": body}]
+    return [_read_message(message) for message in listed if isinstance(message, dict)]
+
+
+def _read_message(message: dict[str, Any]) -> Message:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return {"role": "user" if message.get("role", "user") == "user" else "assistant", "content": "\n".join(texts)}
 
 
 def first_fault(error: ValidationError) -> str:

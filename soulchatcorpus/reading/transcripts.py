@@ -29,10 +29,10 @@ _MARKS = f"[{_BLANKS}*_#>\\-•·【\\[]*"
 # Exports number their lines, or begin them with the time: 1. 来访者：, [20:03] 来访者：, 2024-05-01 20:03:11 来访者：
 _WHEN = "(?:[(（]?[0-9][0-9:：./年月日时分秒、,)）\\]】T \\-]*)?"
 # A number or a name in brackets tells two of a kind apart: 来访者2, 来访者（王女士）.
-_GAP = "[ \u3000]*"
+_GAP = "[ \u3000]*+"  # possessive, like what stands beside it: a line of blanks is looked at once
 _NUMBER, _PERSON = "(?:[0-9]{1,3}|[A-Za-z]|[一二三四五甲乙])?", "(?:[（(][^（()）\n]{1,20}[)）])?"
 _AFTER_NAME = f"{_GAP}{_NUMBER}{_GAP}{_PERSON}{_GAP}"
-_END = f"[*_】\\]]*{_GAP}[:：][*_]*{_GAP}"
+_END = f"[*_】\\]]*+{_GAP}[:：][*_]*{_GAP}"
 _NAMES = alternatives(tuple(ROLES))
 _SPEAKER = re.compile(f"^{_MARKS}{_WHEN}(?P<name>{_NAMES}){_AFTER_NAME}{_END}", re.IGNORECASE)
 _IN_BRACKETS = re.compile(

@@ -1,9 +1,11 @@
+import time
+
 import pytest
 
 from soulchatcorpus.reading.corpus import read_corpus
 from soulchatcorpus.reading.json_stream import CorpusError
 from soulchatcorpus.reading.roles import find_role
-from soulchatcorpus.reading.transcripts import read_line
+from soulchatcorpus.reading.transcripts import read_line, read_transcript
 
 
 @pytest.mark.parametrize(
@@ -100,3 +102,16 @@ def test_a_text_that_is_no_dialogue_is_told_what_one_is(tmp_path):
 
 def test_a_role_may_end_in_its_colon():
     assert [find_role(name) for name in ("咨询师：", " Client: ", "：", "师：")] == ["assistant", "user", None, None]
+
+
+@pytest.mark.parametrize("line", ["来访者{}x", "旁白{}x", "来访者 2{}（王{}x", "{}来访者", "1 {}来访者"])
+def test_a_line_of_blanks_is_read_at_once(line):
+    text = f"来访者：我很累\n{line.replace('{}', ' ' * 5_000)}\n咨询师：怎么了？"
+    started = time.process_time()
+    [talk] = read_transcript(text, "1")
+    assert time.process_time() - started < 2
+    assert len(talk.messages) == 2
+
+
+def test_a_role_may_begin_as_a_time_ends():
+    assert read_line("1 Therapist: hello") == {"role": "assistant", "content": " hello"}
