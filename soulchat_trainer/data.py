@@ -249,10 +249,8 @@ def check_messages(messages: Any, row: str) -> list[Message]:
         roles = ("user", "assistant") if number else ("system", "user", "assistant")
         if role not in roles:
             raise ValueError(f"message {number + 1} of row {row} has role {role!r}; allowed: {', '.join(roles)}")
-        if not isinstance(message["content"], str):
-            raise ValueError(
-                f"message {number + 1} of row {row} has a {type(message['content']).__name__}; allowed: text"
-            )
+        if not isinstance(content, str):
+            raise ValueError(f"message {number + 1} of row {row} has a {type(content).__name__}; allowed: text")
     return messages
 
 
