@@ -12,7 +12,8 @@ from ..chatglm.punctuation import restore_punctuation
 # What may still change when the next token comes: a character that is cut in its bytes, punctuation, whose full-width
 # form depends on the character after it, and white space, which is cut off where it ends the reply.
 UNSETTLED = re.compile(r"[\ufffd,.:;?!()，。：；？！（）\s]+\Z")
-
+# What is no text at the end of one that is cut: bytes of a character that has not come, and white space.
+UNFINISHED = re.compile(r"[\ufffd\s]+\Z")
 
 LONGEST_MARK = 8  # tokens of an opening mark and the white space behind it, in a tokenizer that has none of it
 
@@ -53,10 +54,10 @@ class ReplyDecoder:
         thoughts, reply = split_thoughts(self._text(token_ids), opened)
         if reply is not None:
             reply = restore_punctuation(reply.lstrip()) if self.normalises else reply.lstrip()
-            reply = reply.rstrip("\ufffd").rstrip() if final else _settled(reply)
+            reply = UNFINISHED.sub("", reply) if final else UNSETTLED.sub("", reply)
             if not final and BEGIN.startswith(reply or " "):
                 reply = ""  # perhaps the beginning of a mark
-        return Said(thoughts if final else _settled(thoughts), reply)
+        return Said((UNFINISHED if final else UNSETTLED).sub("", thoughts), reply)
 
     def opens_thought(self, prompt_ids: Sequence[int]) -> bool:
         """Whether a prompt ends inside of a thought."""
@@ -71,10 +72,6 @@ class ReplyDecoder:
         for token in self.hidden:
             text = text.replace(token, "")
         return text
-
-
-def _settled(text: str) -> str:
-    return UNSETTLED.sub("", text)
 
 
 def find_stop(text: str, stop: Sequence[str]) -> int | None:

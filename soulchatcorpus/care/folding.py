@@ -6,11 +6,16 @@ between digits and between letters that stand alone go; numbers spelt in Chinese
 """
 
 import re
+import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
 
 HAN = "\u3400-\u9fff\U00020000-\U000323af"
 
@@ -34,6 +39,8 @@ _BOXED = (0x1F150, 0x1F170, 0x1F1E6)
 # Default_Ignorable_Code_Point of Unicode beside the categories Cf, Mn and Me.
 _NOTHING = ("Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn")
 _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff\U0001f3fb-\U0001f3ff]")
+# In place of the code of a plain form: not asked for yet; none or several characters.
+_UNKNOWN, _SEVERAL = 0, 0xFFFFFFFF
 _NUMERALS = dict(zip("零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789", strict=True))
 
 _QUIET = r" ·\-~_*|/\\^+=#'`"
@@ -46,11 +53,16 @@ _ONE_BY_ONE = re.compile(
     rf"[{HAN}a-z](?<![{HAN}a-z0-9'].)(?:[{_MARK}]{{1,3}}[{HAN}](?![{HAN}])){{2,}}"
     rf"|[a-z](?<![a-z0-9'].)(?:[{_MARK}]{{1,3}}[a-z](?![a-z0-9'])){{2,}}"
 )
-_SPELT_NUMBER = re.compile(f"[{_DIGIT}]{{5,}}")
+# Every match of `_ONE_BY_ONE` has this in it, which begins with a mark and so is looked up faster.
+_STANDS_ALONE = re.compile(
+    rf"[{_MARK}](?<=[{HAN}a-z].)(?<![{HAN}a-z0-9'][{HAN}a-z].)[{_MARK}]{{0,2}}[{HAN}a-z][{_MARK}]{{1,3}}[{HAN}a-z]",
+    re.DOTALL,
+)
+_SPELT_NUMBER = re.compile(f"{f'[{_DIGIT}]' * 5}+")  # faster than {5,}
 _ALONE = re.compile(f"[{_MARK}]+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Folded:
     """A text and its way back.
 
@@ -61,12 +73,12 @@ class Folded:
     """
 
     text: str
-    starts: Sequence[int]
-    ends: Sequence[int]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Start and end in the original of the characters from `start` to before `end` (at least one)."""
-        return self.starts[start], self.ends[end - 1]
+        return int(self.starts[start]), int(self.ends[end - 1])
 
     def rewrite(self, pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str]) -> "Folded":
         """The text with `replace(match)` for every match; a new character stands for all that was matched.
@@ -76,21 +88,20 @@ class Folded:
         matches = list(pattern.finditer(self.text))
         if not matches:
             return self
-        text, starts, ends, done = "", list[int](), list[int](), 0
-        for match in [*matches, None]:
-            start, end = match.span() if match else (len(self.text), len(self.text))
-            new = replace(match) if match else ""
-            text += self.text[done:start] + new
-            starts += self.starts[done:start]
-            ends += self.ends[done:start]
+        parts, starts, ends, done = list[str](), list[NDArray[np.int64]](), list[NDArray[np.int64]](), 0
+        for match in matches:
+            start, end = match.span()
+            new = replace(match)
+            parts += [self.text[done:start], new]
             if len(new) == end - start:
-                starts += self.starts[start:end]
-                ends += self.ends[start:end]
+                starts.append(self.starts[done:end])
+                ends.append(self.ends[done:end])
             else:
-                starts += [self.starts[start]] * len(new)
-                ends += [self.ends[end - 1]] * len(new)
+                starts += [self.starts[done:start], self.starts[start : start + 1].repeat(len(new))]
+                ends += [self.ends[done:start], self.ends[end - 1 : end].repeat(len(new))]
             done = end
-        return Folded(text, starts, ends)
+        text = "".join(parts) + self.text[done:]
+        return Folded(text, np.concatenate([*starts, self.starts[done:]]), np.concatenate([*ends, self.ends[done:]]))
 
 
 def fold(text: str) -> Folded:
@@ -100,7 +111,9 @@ def fold(text: str) -> Folded:
     """
     folded = fold_characters(text)
     folded = folded.rewrite(_BETWEEN_HAN, _nothing).rewrite(_BETWEEN_DIGITS, _nothing)
-    return folded.rewrite(_ONE_BY_ONE, _joined).rewrite(_SPELT_NUMBER, _as_digits)
+    if _STANDS_ALONE.search(folded.text):
+        folded = folded.rewrite(_ONE_BY_ONE, _joined)
+    return folded.rewrite(_SPELT_NUMBER, _as_digits)
 
 
 def plain_form(character: str) -> str:
@@ -111,12 +124,27 @@ def plain_form(character: str) -> str:
 def fold_characters(text: str) -> Folded:
     """`text` with every character in its plain form; blanks and marks stay."""
     forms = _forms()
-    plain = [forms[character] for character in text]
-    folded = "".join(plain)
-    if len(folded) == len(text) and all(plain):
-        return Folded(folded, range(len(text)), range(1, len(text) + 1))
-    starts = [place for place, characters in enumerate(plain) for _ in characters]
-    return Folded(folded, starts, [start + 1 for start in starts])
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    plain = forms.codes[codes]
+    if not plain.all():
+        for code in set(codes[plain == _UNKNOWN].tolist()):
+            forms.codes[code] = _one_code(forms[chr(code)])
+        plain = forms.codes[codes]
+    starts = np.arange(len(codes))
+    several = np.flatnonzero(plain == _SEVERAL)
+    if not len(several):
+        return Folded(plain.tobytes().decode("utf-32-le", "surrogatepass"), starts, starts + 1)
+    written = [forms[text[place]] for place in several.tolist()]
+    plain[several] = 0
+    parts = plain.tobytes().decode("utf-32-le", "surrogatepass").split("\0")
+    lengths = np.ones_like(starts)
+    lengths[several] = [len(characters) for characters in written]
+    starts = starts.repeat(lengths)
+    return Folded("".join(chain.from_iterable(zip(parts, [*written, ""], strict=True))), starts, starts + 1)
+
+
+def _one_code(form: str) -> int:
+    return ord(form) if len(form) == 1 else _SEVERAL
 
 
 class _Forms(dict[str, str]):
@@ -125,6 +153,8 @@ class _Forms(dict[str, str]):
     def __init__(self, replaced: dict[str, str]) -> None:
         super().__init__()
         self.replaced = replaced
+        # By code point that of its plain form, where this is one character and has been asked for.
+        self.codes = np.zeros(sys.maxunicode + 1, dtype="<u4")
 
     def __missing__(self, character: str) -> str:
         form, before = self._plain(character), character

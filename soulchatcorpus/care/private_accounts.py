@@ -45,7 +45,7 @@ _PLAIN_ACCOUNT = re.compile(
     r"[a-z][a-z0-9]*(?:[_\-]+[a-z0-9]+)*_?(?![a-z0-9@./])"
 )
 # Names of accounts in Chinese, where something says that an account's name follows.
-_CALLED = re.compile(r"叫|:|改成|(?<=id)是|(?<=[名称号])[是为]")
+_CALLED = re.compile(r"[叫:成是为](?:(?<=[叫:])|(?<=改成)|(?<=id是)|(?<=[名称号][是为])) ?@?[\u4e00-\u9fffa-z0-9_]{2}")
 _NAMED = re.compile(
     r"(?:网名|昵称|账号|作者号|(?<![a-z])id|小红书|抖音|快手|知乎|豆瓣|微博|b站|公众号|闲鱼|网易云|唱吧|王者"
     r"|微信|qq|群)"

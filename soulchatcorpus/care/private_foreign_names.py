@@ -10,7 +10,7 @@ _WORDS_AFTER = r"(?: [A-Z][a-z]+){0,2}"
 _CAPITAL = re.compile("[A-Z][a-z]")
 # After the name of a people or of a place.
 _NO_PERSON = ("族", "市", "县", "州", "旗", "人", "语", "草")
-_HANGUL = re.compile(r"[가-힣]{2,4}")
+_HANGUL = re.compile(r"[가-힣][가-힣]{1,3}")
 _DOT = re.compile("[·•・‧](?!》)")
 
 

@@ -32,8 +32,7 @@ _SURER = 2.5
 _IN_A_WORD = 6
 # After 小 and a surname, what makes another word of it: 小孙子, 小白兔, 小马虎.
 _GOES_ON = "子女兔菜领色狗猫熊虎车蛮毛花"
-_M1, _M2, _M3 = 2654435761, 2246822519, 3266489917
-_WORD_OF_32 = np.uint64(0xFFFFFFFF)
+_M1, _M2, _M3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 # Classes of characters: Chinese, may stand in a given name, may begin a name, may end what calls for a name.
 _HAN, _GIVEN, _HEAD, _CALLER = 1, 2, 4, 8
 
@@ -152,36 +151,36 @@ def _candidates(text: str, model: NameModel) -> Iterator[Candidate]:
 
 def _starts(words: "_Words", text: str, model: NameModel) -> list[tuple[int, bool, bool]]:
     """Where a candidate may begin, whether no Chinese character stands before it, whether it is an ordinary word."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     if len(codes) < 2:
         return []
-    classes = words.classes[np.minimum(codes, np.uint64(len(words.classes) - 1)).astype(np.int64)]
-    first, second = classes[:-1], classes[1:]
-    before = np.concatenate((classes[:1] & 0, classes[:-2]))
-    alone = before & _HAN == 0
-    called = before & _CALLER != 0
-    begins = (first & _HEAD != 0) | (codes[:-1] == codes[1:]) | called | alone
-    frequency = model.table[_hash([codes[:-1], codes[1:]])] & 15
+    classes = words.classes.take(codes, mode="clip")
+    first = classes[:-1]
+    before = np.concatenate((classes[:1] & 0, first[:-1]))
+    begins = (first & _HEAD != 0) | (codes[:-1] == codes[1:]) | (before & (_HAN | _CALLER) != _HAN)
+    places = np.flatnonzero(begins & (first & _HAN != 0) & (classes[1:] & _GIVEN != 0))
+    alone, called = before[places] & _HAN == 0, before[places] & _CALLER != 0
+    frequency = model.table[_hash([codes[places], codes[places + 1]])] & 15
     rare = frequency < np.where(called, ORDINARY_CALLED, ORDINARY)
-    places = np.flatnonzero(begins & rare & (first & _HAN != 0) & (second & _GIVEN != 0))
-    return list(zip(places.tolist(), alone[places].tolist(), (frequency >= ORDINARY)[places].tolist(), strict=True))
+    ordinary = frequency[rare] >= ORDINARY
+    return list(zip(places[rare].tolist(), alone[rare].tolist(), ordinary.tolist(), strict=True))
 
 
 def list_traits(text: str, candidates: list[Candidate], model: NameModel) -> NDArray[np.int64]:
     """The buckets of all that speaks for or against each candidate: an array of (candidates, traits)."""
-    codes = np.frombuffer(f"\n\n{text}\n\n".encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    codes = np.frombuffer(f"\n\n{text}\n\n".encode("utf-32-le", "surrogatepass"), dtype="<u4")
     starts, ends, form, called = np.array(
-        [(each.start + 2, each.end + 2, each.form, each.called) for each in candidates], dtype=np.uint64
+        [(each.start + 2, each.end + 2, each.form, each.called) for each in candidates], dtype=np.uint32
     ).T
     around = np.arange(-2, 2)[:, None]
-    before2, before, first, second = codes[starts.astype(np.int64) + around]
-    previous, last, after, after2 = codes[ends.astype(np.int64) + around]
+    before2, before, first, second = codes[starts + around]
+    previous, last, after, after2 = codes[ends + around]
     pairs = _hash([np.array([first, previous, before, last]), np.array([second, last, first, after])])
     threes = _hash([np.array([first, previous]), np.array([second, last]), np.array([last, after])])
-    inner, tail, into, out = model.table[pairs].astype(np.uint64)
-    whole, over = model.table[threes].astype(np.uint64)
+    inner, tail, into, out = model.table[pairs].astype(np.uint32)
+    whole, over = model.table[threes].astype(np.uint32)
     whole = np.where(ends - starts == 3, whole, inner)
-    state, zero, known = form * 8 + called, form * 0, np.uint64(31)
+    state, zero, known = form * 8 + called, form * 0, np.uint32(31)
     inner, tail, into, out, over = inner & known, tail & known, into & known, out & known, over & known
     traits = [
         (form, called),
@@ -209,23 +208,23 @@ def list_traits(text: str, candidates: list[Candidate], model: NameModel) -> NDA
         (called, whole),
     ]
     ones, twos = np.array(traits).transpose(1, 0, 2)
-    kinds = np.arange(1, len(traits) + 1, dtype=np.uint64)[:, None]
-    code = kinds * np.uint64(_M1) + ones * np.uint64(_M2) + twos * np.uint64(_M3) & _WORD_OF_32
-    buckets = (code ^ code >> np.uint64(13)) * np.uint64(_M1) >> np.uint64(9) & np.uint64((1 << WEIGHT_BITS) - 1)
+    kinds = np.arange(1, len(traits) + 1, dtype=np.uint32)[:, None]
+    code = kinds * _M1 + ones * _M2 + twos * _M3
+    buckets = (code ^ code >> np.uint32(13)) * _M1 >> np.uint32(9) & np.uint32((1 << WEIGHT_BITS) - 1)
     return buckets.T.astype(np.int64)
 
 
 def hash_run(run: str) -> int:
     """The bucket of a run of two or three characters."""
-    return int(_hash([np.array([ord(character)], dtype=np.uint64) for character in run])[0])
+    return int(_hash([np.array([ord(character)], dtype=np.uint32) for character in run])[0])
 
 
-def _hash(runs: list[NDArray[np.uint64]]) -> NDArray[np.int64]:
+def _hash(runs: list[NDArray[np.uint32]]) -> NDArray[np.int64]:
     """The bucket of each run, given the first characters of all, the second ones, and so on."""
-    code = runs[0] * np.uint64(_M2) & _WORD_OF_32
+    code = runs[0] * _M2
     for characters in runs[1:]:
-        code = code * np.uint64(_M1) + characters * np.uint64(_M2) & _WORD_OF_32
-    buckets = (code ^ code >> np.uint64(15)) * np.uint64(_M3) >> np.uint64(7) & np.uint64((1 << RUN_BITS) - 1)
+        code = code * _M1 + characters * _M2
+    buckets = (code ^ code >> np.uint32(15)) * _M3 >> np.uint32(7) & np.uint32((1 << RUN_BITS) - 1)
     return buckets.astype(np.int64)
 
 

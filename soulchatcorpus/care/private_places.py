@@ -59,6 +59,7 @@ _WESTERN = re.compile(
     r"(?<![0-9A-Za-z])[0-9]{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Court)\b\.?"
     r"(?:,? (?:Apt|Apartment|Unit) \w+)?"
 )
+_NUMBER_AND_CAPITAL = re.compile("[0-9] [A-Z]")
 # What a district, county or town goes on to: a village, a road.
 _TAIL_OF_DISTRICT = (
     rf"(?:(?:(?:[{HAN}](?<!的)){{1,8}}?(?:村委会|村|屯|嘎查|庄|寨|沟|社区|路|街|大道|巷|坊|小区|花园|家园|工业区|公园|监狱"
@@ -94,7 +95,7 @@ def find_addresses(text: str) -> Iterator[Found]:
 
 def find_western_addresses(text: str) -> list[tuple[int, int]]:
     """Start and end of each street in English with its number, in a text as it was typed: capital letters matter."""
-    return [match.span() for match in _WESTERN.finditer(text)]
+    return [match.span() for match in _WESTERN.finditer(text)] if _NUMBER_AND_CAPITAL.search(text) else []
 
 
 def find_organisations(text: str) -> list[Found]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..clients import Client, read_client
 from ..schema import Message
 from .roles import ROLES, SHORT_LIST, find_role
 from .transcripts import BadRecord, read_line
@@ -136,6 +137,22 @@ def system_text(record: dict) -> list[Message]:
     """The text under `system` as a message, none where there is none."""
     system = optional_text(record, "system")
     return [Message(role="system", content=system)] if system else []
+
+
+def client(record: dict) -> Client | None:
+    """What `client`, or `big_five` beside it, states of the client."""
+    stated, big_five = record.get("client"), record.get("big_five")
+    try:
+        if big_five is None:
+            return read_client(stated)
+        return read_client((read_client(stated) or {}) | {"big_five": big_five})
+    except ValueError as problem:
+        raise BadRecord(str(problem)) from None
+
+
+def counsellor(record: dict) -> str | None:
+    """The id under `counsellor` as text, None where there is none."""
+    return record_id(record, "counsellor", "") or None
 
 
 def join_lines(*parts: str) -> str:

@@ -103,6 +103,10 @@ def test_a_reply_cut_inside_a_character_ends_before_it(causal_tokenizer: PreTrai
     assert [decoder.decode(ids[:end], final=True).reply for end in (len(ids) - 2, len(ids) - 1)] == ["我", "我"]
     assert decoder.decode(ids, final=True).reply == "我龘"
     assert decoder.decode(causal_tokenizer("我 龘").input_ids[:-1], final=True).reply == "我"
+    twice = [*causal_tokenizer("我龘").input_ids[:-1], *causal_tokenizer("\n龘").input_ids[:-1]]
+    assert decoder.decode(twice, final=True).reply == "我"
+    thought = decoder.decode(causal_tokenizer("<think>我龘").input_ids[:-1], final=True)
+    assert (thought.thoughts, thought.reply) == ("我", None)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_cpsycound_text(tmp_path):
     (tmp_path / "7.txt").write_text("来访者：我很累\r\n真的\n\n心理咨询师：怎么了？\n来访者: 工作\n")
     (conversation,) = read(tmp_path)
     assert conversation.id == "7-1"
-    assert said(conversation) == [("user", "我很累\n真的"), ("assistant", "怎么了？"), ("user", " 工作")]
+    assert said(conversation) == [("user", "我很累\n真的"), ("assistant", "怎么了？"), ("user", "工作")]
 
 
 def test_a_smilechat_folder(tmp_path):
