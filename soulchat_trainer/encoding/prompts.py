@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 from soulchatcorpus import Message, render_prompt
 from soulchatcorpus.dialogue import keep_roles_apart
-from soulchatcorpus.thoughts import END, Thinking, is_open
+from soulchatcorpus.thoughts import END, SWITCHES, Thinking, is_open
 
 from ..chatglm import ChatGLMTokenizer
 from .fit import Encode
@@ -19,11 +19,6 @@ from .typed_text import TypedText
 
 logger = logging.get_logger(__name__)
 
-# The names of the switch: Qwen 3 and GLM-4.5 read the first, DeepSeek-V3.1 the second; other templates ignore both.
-SWITCHES = {
-    "off": {"enable_thinking": False, "thinking": False},
-    "keep": {"enable_thinking": True, "thinking": True},
-}
 NO_MORE_THOUGHTS = f"\n{END}\n\n"  # closes a thought that a generation prompt has opened, as Qwen 3 writes it
 
 MARK = "\ue000"  # from the private use area: a placeholder for text that is put into the rendered template later
