@@ -54,10 +54,11 @@ def load_model(
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
-    model = load_weights(base, _choose_dtype(dtype, where))
+    config = load_config(base)
     if adapted is not None:
-        if model.config.to_dict().get("quantization_config"):
-            raise ValueError(f"base {base} of {name} is quantised; allowed: its weights in full, into which to merge")
+        check_whole(base, config)
+    model = load_weights(base, _choose_dtype(dtype, where), config)
+    if adapted is not None:
         model = load_adapter(model, name).merge_and_unload()
     return model.to(where).eval(), load_tokenizer(tokenizer or tokenizer_of(name))
 
@@ -72,6 +73,15 @@ def load_config(name: str, **changes: Any) -> PreTrainedConfig:
     with naming(name):
         return AutoConfig.from_pretrained(
             name, trust_remote_code=False, local_files_only=is_only_cached(name), **changes
+        )
+
+
+def check_whole(base: str, config: PreTrainedConfig) -> None:
+    """Raises ValueError where the base of an adapter is quantised: the adapter is merged into whole weights."""
+    if vars(config).get("quantization_config"):
+        raise ValueError(
+            f"base {base} is quantised; allowed: its weights in full, into which an adapter is merged "
+            "(quantize: nf4 keeps them in 4 bits while it trains)"
         )
 
 

@@ -80,7 +80,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     if args.deepspeed is not None:
         check_compiler()
     if args.device.type == "cpu" and args.world_size == 1:
-        torch.set_num_threads(len(os.sched_getaffinity(0)))  # accelerate's launcher gives a process a single one
+        use_all_cores()
     if run.model_name_or_path is not None:
         check_model_name(run.model_name_or_path)
     learns_preferences = args.objective != "sft"
@@ -126,6 +126,12 @@ def run_recipe(argv: Sequence[str]) -> None:
         if results.preferences and results.preferences.fallen:
             print(f"\nsafety fell by more than chance: see {finished.folder / 'README.md'}", file=sys.stderr)
             raise SystemExit(EXIT_CODE)
+
+
+def use_all_cores() -> None:
+    """Where accelerate's launcher gave this process a single thread unasked; else OMP_NUM_THREADS is the user's."""
+    if "ACCELERATE_USE_CPU" in os.environ and os.environ["OMP_NUM_THREADS"] == "1":
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
 def check_compiler() -> None:

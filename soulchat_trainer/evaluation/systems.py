@@ -15,18 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from transformers import AutoModelForCausalLM, set_seed
 from transformers.utils import logging
 
 from soulchatcorpus import Message
-from soulchatcorpus.making.endpoint import Completion, Endpoint, EndpointError, Failure, delay
+from soulchatcorpus.making.endpoint import Completion, Endpoint, EndpointError, Failure, delay, switch_of
+from soulchatcorpus.making.options import OPENAI
 from soulchatcorpus.making.requests import MALFORMED_ATTEMPTS
-from soulchatcorpus.thoughts import Thinking, split_thoughts
+from soulchatcorpus.thoughts import Thinking, all_written, split_thoughts
 from soulchatcorpus.turns import Turn
 
-from ..encoding.prompts import SWITCHES, prompt_encoder
+from ..encoding.prompts import prompt_encoder
 from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
@@ -38,7 +38,6 @@ from .seen import find_openings
 logger = logging.get_logger(__name__)
 
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
-OPENAI = "https://api.openai.com/v1"
 TIMEOUT = 120.0  # seconds for one request
 ERROR_CHARACTERS = 300  # of an endpoint's error message
 
@@ -121,7 +120,7 @@ class EndpointSystem:
             Endpoint(self.base_url)
         except ValueError as error:
             raise ValueError(f"no endpoint for {spec}: {error}") from None
-        self.takes_switch = urlsplit(self.base_url).hostname != urlsplit(OPENAI).hostname
+        self.takes_switch = bool(switch_of(self.base_url, "off"))
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         waiting = iter(turns)
@@ -156,7 +155,7 @@ class EndpointSystem:
             "seed": request_seed(decoding, turn.id) >> 32,  # 31 bits: servers may take no more
         }
         if self.takes_switch:
-            settings["chat_template_kwargs"] = SWITCHES[decoding.thinking]
+            settings |= switch_of(self.base_url, decoding.thinking)
         answer = asyncio.run(self._complete(messages, settings, decoding.max_new_tokens))
         return read_answer(
             answer.text, answer.aside, answer.finish_reason, answer.completion_tokens, decoding.thinking
@@ -198,12 +197,8 @@ def read_answer(text: str, aside: str, finish_reason: str, num_tokens: int, thin
             the reply for a thought and sends no content.
     """
     is_done = finish_reason == "stop"
-    if not text.strip() and aside and thinking == "off" and is_done:
-        text, aside = aside, ""
-    thoughts, reply = split_thoughts(text)
-    if not text.strip() and aside:
-        reply = None
-    together = "\n".join(part for part in (aside.strip(), thoughts) if part)
+    thoughts, reply = split_thoughts(all_written(text, aside, is_done, thinking))
+    together = "\n".join(part for part in (aside.strip() if text.strip() else "", thoughts) if part)
     return Reply((reply or "").strip(), is_done and reply is not None, num_tokens, together)
 
 

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..files import show
 from ..schema import Message
+from ..thoughts import SWITCHES, Thinking
 from .costs import estimate_tokens
-from .options import KEY_VARIABLE, check_address, is_loopback
+from .options import KEY_VARIABLE, OPENAI, check_address, is_loopback
 
 MAX_ATTEMPTS = 8
 MAX_BODY_BYTES = 1 << 23  # of a response; even the longest conversations take only about ten thousand
@@ -263,6 +264,16 @@ class _BrokenBody(Exception):
     def __init__(self, problem: str, read: bytes) -> None:
         super().__init__(problem)
         self.problem, self.read = problem, read
+
+
+def switch_of(base_url: str, thinking: Thinking | None) -> dict[str, Any]:
+    """The field of a request that says whether to think, as vLLM, SGLang and llama.cpp's server take it.
+
+    Empty for None, which leaves that to the model, and for OpenAI, which refuses fields that it does not know.
+    """
+    if thinking is None or urlsplit(base_url).hostname == urlsplit(OPENAI).hostname:
+        return {}
+    return {"chat_template_kwargs": SWITCHES[thinking]}
 
 
 async def _read_body(stream: aiohttp.StreamReader) -> bytes:

@@ -77,6 +77,7 @@ class SimulateOptions:
             timeout=self.timeout,
             max_tokens=protocol.max_new_tokens,
             max_cost=self.max_cost,
+            thinking="off",
             send_unmasked=self.send_unmasked,
             yes=self.yes,
         )

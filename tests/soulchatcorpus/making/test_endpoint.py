@@ -16,6 +16,7 @@ from soulchatcorpus.making.endpoint import (
     Pace,
     _retry_after,
     delay,
+    switch_of,
 )
 
 CUT = "no JSON: unexpected end of data: line 1 column 20 (char 19)"
@@ -62,6 +63,20 @@ def test_statuses_that_repeating_does_not_help(endpoint, monkeypatch):
     endpoint.status = 402
     with pytest.raises(EndpointError, match="has no credit"):
         ask(endpoint.base_url)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "thinking", "switch"),
+    [
+        ("http://127.0.0.1:8000/v1", "off", False),
+        ("http://127.0.0.1:8000/v1", "keep", True),
+        ("http://127.0.0.1:8000/v1", None, None),
+        ("https://api.openai.com/v1", "off", None),
+    ],
+)
+def test_who_is_asked_whether_to_think(base_url, thinking, switch):
+    expected = {} if switch is None else {"chat_template_kwargs": {"enable_thinking": switch, "thinking": switch}}
+    assert switch_of(base_url, thinking) == expected
 
 
 def test_waiting_is_what_the_endpoint_asks_for_else_doubles():
