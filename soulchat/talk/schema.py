@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import from_json
 
 from soulchat_trainer.generation import Decoding
 from soulchat_trainer.generation.sampling import MIN_TEMPERATURE
@@ -195,6 +196,31 @@ class CompletionRequest(BaseModel):
     def talk(self) -> list[Message]:
         """The messages as plain dictionaries."""
         return [message.plain() for message in self.messages]
+
+
+def read_loosely(body: Any) -> list[Message]:
+    """The messages in a body that is refused, as far as any can be told, so that their words can be judged.
+
+    Args:
+        body: JSON as text or read, in whatever form; what is no JSON is taken for a user's words.
+    """
+    if isinstance(body, (str, bytes)):
+        try:
+            body = from_json(body)
+        except ValueError:
+            body = body if isinstance(body, str) else body.decode(errors="replace")
+    if isinstance(body, dict):
+        listed = body["messages"] if isinstance(body.get("messages"), list) else [body]
+    else:
+        listed = body if isinstance(body, list) else [{"content": body}]
+    return [_read_message(message) for message in listed if isinstance(message, dict)]
+
+
+def _read_message(message: dict[str, Any]) -> Message:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return {"role": "user" if message.get("role", "user") == "user" else "assistant", "content": "\n".join(texts)}
 
 
 def first_fault(error: ValidationError) -> str:

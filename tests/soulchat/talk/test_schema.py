@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from soulchat.talk.schema import CompletionRequest, first_fault
+from soulchat.talk.schema import CompletionRequest, first_fault, read_loosely
 from soulchat_trainer.generation import Decoding
 
 TALK = [{"role": "user", "content": "你好"}]
@@ -166,3 +166,27 @@ def test_a_fault_names_its_place_and_never_the_text(more, where):
     assert line.startswith(where)
     assert "\n" not in line
     assert "秘密" not in line
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"content": "a", "more": 1}', ["a"]),
+        (b'{"messages": [{"role": "user", "content": "\\u6211"}], "n": -1}', ["我"]),
+        ({"messages": [{"content": [{"type": "image"}, {"type": "text", "text": "a"}, 3]}, "b", None]}, ["a"]),
+        ("想 死", ["想 死"]),
+        (b"\xffa", ["\ufffda"]),
+        ('"a"', ["a"]),
+        ([{"content": "a"}, {"content": 5}], ["a", ""]),
+        ({"messages": 3}, [""]),
+        (None, [""]),
+        ("[" * 5_000, ["[" * 5_000]),
+    ],
+)
+def test_what_is_refused_is_read_as_far_as_it_goes(body, said):
+    assert [message["content"] for message in read_loosely(body)] == said
+
+
+def test_of_what_is_refused_only_the_user_speaks():
+    talk = [{"role": role, "content": role} for role in ("system", "assistant", "user")]
+    assert [message["role"] for message in read_loosely({"messages": talk})] == ["assistant", "assistant", "user"]

@@ -631,6 +631,28 @@ def test_what_is_refused_or_fails_brings_the_help_lines(serve):
     assert "12356" in failed.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [({"n": 65}, 400), ({"model": "other"}, 404), ({"temperature": 9}, 400), ({"tools": [1]}, 400), ({"x": 1}, 400)],
+)
+def test_a_wrong_field_brings_the_help_lines(serve, wrong, status):
+    address, _ = serve("好。")
+    body = {"model": "small", "messages": [{"role": "user", "content": "我不想活了，想自杀"}]} | wrong
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert refused.status_code == status
+    assert "12356" in refused.json()["error"]["message"]
+    assert refused.json()["soulchat"]["care"][0]["category"] == "suicide"
+    body["messages"] = [{"role": "user", "content": "你好"}]
+    assert "soulchat" not in httpx.post(address + "/v1/chat/completions", json=body).json()
+
+
+@pytest.mark.parametrize("content", ['{"messages": [{"role": "user", "content": "我想自杀"}]', "我想自杀".encode()])
+def test_a_body_that_is_no_json_brings_the_help_lines(serve, content):
+    address, _ = serve("好。")
+    headers = {"Content-Type": "application/json"}
+    assert "12356" in httpx.post(address + "/v1/chat/completions", content=content, headers=headers).text
+
+
 def test_too_soon_brings_the_help_lines(serve):
     address, _ = serve("好。", limits=Limits(messages_per_minute=1))
     body = {"model": "small", "messages": [{"role": "user", "content": "我不想活了，想自杀"}]}
