@@ -212,7 +212,8 @@ def _is_ours(name: str, features: Features) -> bool:
 
 
 def _read_conversation(row: Mapping[str, Any], number: int) -> Conversation:
-    return Conversation(str(row.get("id", number)), row["messages"], **_said_of(row))
+    id_ = str(row.get("id", number))
+    return Conversation(id_, check_messages(row["messages"], id_), **_said_of(row))
 
 
 def _said_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,8 +230,28 @@ def list_turns(rows: Dataset) -> list[Turn]:
 def read_batch(batch: Mapping[str, Sequence[Any]]) -> list[TrainingConversation]:
     """A batch of columns as conversations; raises ValueError as `list_turns` does."""
     if _has_messages(batch):
-        return [TrainingConversation(messages, find_targets(messages)) for messages in batch["messages"]]
+        ids = batch.get("id", range(len(batch["messages"])))
+        talks = [check_messages(talk, str(id_)) for talk, id_ in zip(batch["messages"], ids, strict=True)]
+        return [TrainingConversation(messages, find_targets(messages)) for messages in talks]
     return group_turns(read_turn(row, number) for number, row in enumerate(_rows(batch)))
+
+
+def check_messages(messages: Any, row: str) -> list[Message]:
+    """The messages of a row, which may be of a data set that was not built here.
+
+    Raises:
+        ValueError: they are no list, or a role or a content is none of `schema.Message`.
+    """
+    if not isinstance(messages, list):
+        raise ValueError(f"messages of row {row} is {messages!r}; allowed: a list of messages")
+    for number, message in enumerate(messages):
+        role, content = message["role"], message["content"]
+        roles = ("user", "assistant") if number else ("system", "user", "assistant")
+        if role not in roles:
+            raise ValueError(f"message {number + 1} of row {row} has role {role!r}; allowed: {', '.join(roles)}")
+        if not isinstance(content, str):
+            raise ValueError(f"message {number + 1} of row {row} has a {type(content).__name__}; allowed: text")
+    return messages
 
 
 def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
@@ -244,6 +265,8 @@ def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
         ValueError: the prompt is not of the form that `dialogue.render_prompt` writes.
     """
     id_, prompt, system = str(row.get("id", number)), row["prompt"], row.get("system")
+    if not isinstance(prompt, str) or not isinstance(row["completion"], str):
+        raise ValueError(f"prompt or completion of row {id_} is none; allowed: text")
     talk = parse(prompt)
     if not prompt.endswith("\n" + COUNSELLOR_CUE) or all(message["role"] != "user" for message in talk):
         raise ValueError(

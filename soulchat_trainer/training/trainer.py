@@ -463,6 +463,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if not self.args.predict_with_generate:
             raise ValueError("predict_with_generate is False; allowed for predict: True; evaluate gives the loss")
         rows = _stored_rows(test_dataset)
+        if rows is None:
+            raise ValueError("test_dataset is None; allowed: rows of conversations or turns")
         metrics = super().predict(rows, ignore_keys, metric_key_prefix).metrics
         replies, references = self.reply_to(list_turns(rows))
         scores = soulchat_metrics.score(replies, references)

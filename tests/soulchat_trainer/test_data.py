@@ -210,6 +210,32 @@ def test_prompts_of_another_form_are_refused(prompt: str) -> None:
         read_batch({"prompt": [prompt], "completion": ["好"]})
 
 
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        (None, "messages of row 7 is None; allowed: a list of messages"),
+        ([("user", None)], "message 1 of row 7 has a NoneType; allowed: text"),
+        ([("user", "你好"), ("assistant", None)], "message 2 of row 7 has a NoneType; allowed: text"),
+        ([("tool", "你好")], "message 1 of row 7 has role 'tool'; allowed: system, user, assistant"),
+        ([("user", "你好"), ("system", "x")], "message 2 of row 7 has role 'system'; allowed: user, assistant"),
+        ([("user", "你好"), (None, "好")], "message 2 of row 7 has role None; allowed: user, assistant"),
+    ],
+)
+def test_messages_of_rows_that_were_not_built_here_are_checked(messages: list | None, message: str) -> None:
+    good = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "好"}]
+    talk = messages and [{"role": role, "content": content} for role, content in messages]
+    rows = Dataset.from_list([{"id": "1", "messages": good}, {"id": "7", "messages": talk}])
+    for read in (lambda: read_batch(rows[:]), lambda: list_turns(rows)):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            read()
+
+
+def test_rows_of_turns_without_words_are_refused() -> None:
+    rows = Dataset.from_dict({"prompt": ["用户：你好\n心理咨询师："], "completion": [None]})
+    with pytest.raises(ValueError, match=r"^prompt or completion of row 0 is none; allowed: text"):
+        list_turns(rows)
+
+
 def test_other_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="has columns text; allowed: messages, or prompt and completion"):
         read_batch({"text": ["…"]})

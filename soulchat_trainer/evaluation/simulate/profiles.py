@@ -177,7 +177,8 @@ def _read_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8 ({error}); allowed: a table in UTF-8") from None
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ","))
+        delimiter = "\t" if path.suffix == ".tsv" else ","
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise ValueError(f"{path} is no table ({error}); allowed: a persona table") from None
     for number, row in enumerate(rows, 1):

@@ -83,7 +83,8 @@ def test_better_systems_are_marked(tmp_path: Path) -> None:
     text = render_markdown([table])
     assert "| a good | " in text
     assert "<sup>b</sup>" in text
-    assert "smilechat-1k: 12 test turns, top-p 0.75, temperature 0.95, at most 512 new tokens, seed 0" in text
+    how = "top-p 0.75, temperature 0.95, at most 512 new tokens, seed 0, thinking off"
+    assert f"smilechat-1k: 12 test turns, {how}" in text
     assert r"good & " in render_latex([table])
     assert r"\textsuperscript{b}" in render_latex([table])
 

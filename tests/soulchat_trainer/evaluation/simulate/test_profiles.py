@@ -153,6 +153,7 @@ def test_ids_differ_and_a_file_is_there(tmp_path: Path) -> None:
         ),
         ("a.jsonl", '{"story": "x", "big_five": {"openness": 3}, "topic": "zzz"}', "topic is 'zzz'; allowed"),
         ("a.tsv", "Name\n" + "x" * 200_000, "is no table"),
+        ("a.csv", 'Name\n"x\ny\n', "is no table"),
     ],
 )
 def test_values_of_other_kinds_are_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
