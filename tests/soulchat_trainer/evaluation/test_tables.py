@@ -127,7 +127,7 @@ def test_predictions_with_missing_ids_are_refused(tmp_path: Path) -> None:
 
 
 def test_folders_without_results_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no results"):
+    with pytest.raises(FileNotFoundError, match=r"results\.json is not there; allowed: "):
         read_tables([tmp_path])
     Results(dataset=DataSet(name="x")).write(tmp_path / "results.json")
     with pytest.raises(ValueError, match="no system in"):
