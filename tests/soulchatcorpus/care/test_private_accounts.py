@@ -20,6 +20,8 @@ def test_a_handle_after_whatever_calls_for_it(call):
     ("text", "found"),
     [
         ("投稿到shudong2018@aliyun.com的树洞", ("email", "shudong2018@aliyun.com")),
+        ("发到 lisa点chen艾特outlook点com 就行", ("email", "lisa点chen艾特outlook点com")),
+        ("yezi dot qiu at gmail dot com，谢谢", ("email", "yezi dot qiu at gmail dot com")),
         ("车号沪A7K392", ("plate", "沪A7K392")),
         ("学号G2021304178", ("id_number", "G2021304178")),
         ("看www.douyin.com/user/MS4w，", ("url", "www.douyin.com/user/MS4w")),
