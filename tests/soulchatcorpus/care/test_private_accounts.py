@@ -10,7 +10,7 @@ def accounts(text: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "call", ["微信", "加v：", "卫星 ", "薇信", "vx: ", "wx", "小红书号", "抖音号", "telegram ", "绿泡泡微信号是"]
+    "call", ["微信", "加v：", "卫星 ", "薇信", "vx: ", "wx ", "小红书号", "抖音号", "telegram ", "绿泡泡微信号是"]
 )
 def test_a_handle_after_whatever_calls_for_it(call):
     assert accounts(f"{call}dada_xiong66，找我") == [("handle", "dada_xiong66")]
