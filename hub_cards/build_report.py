@@ -25,7 +25,7 @@ def find_reports(folder: Path, given: Sequence[Path] = ()) -> list[Path]:
     for path in given:
         if not any((path / name).is_file() for name in ("report.json", "stats.json")):
             raise FileNotFoundError(
-                f"{path}: no report.json and no stats.json; a step of `soulchat corpus` leaves one"
+                f"{path} has no report.json and no stats.json; allowed: the folder of a step of `soulchat corpus`"
             )
     if given:
         return list(given)
@@ -82,7 +82,28 @@ def _statistics(stats: dict[str, Any]) -> dict[str, float]:
         "share of counsellor messages with an expression of empathy": round(stats["share_empathy"], 4),
     }
     found |= {f"conversations labelled {label}": count for label, count in stats["labels"].items()}
+    found |= _people(stats)
     return found | {f"conversations on {topic}": count for topic, count in stats["topics"].items() if topic != "none"}
+
+
+_SOURCES = {
+    "record": "a client of whom something is stated",
+    "drawn": "a client whose traits were drawn by chance",
+    "profile": "a client played from a profile",
+}
+
+
+def _people(stats: dict[str, Any]) -> dict[str, float]:
+    """How many conversations state what of the client, and whose style they have; statistics of before had neither."""
+    found: dict[str, float] = {}
+    for name, values in stats.get("clients", {}).items():
+        words = _SOURCES if name == "source" else {}
+        found |= {
+            f"conversations with {words.get(value, f'a client of {name} {value}')}": count
+            for value, count in values.items()
+        }
+    counsellors = stats.get("counsellors", {})
+    return found | {f"conversations in the style of {name}": count for name, count in counsellors.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

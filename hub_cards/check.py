@@ -35,7 +35,7 @@ def check_folder(folder: Path, is_rendered: bool = False) -> list[Finding]:
         FileNotFoundError: there is no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
+        raise FileNotFoundError(f"{folder} is no folder; allowed: one with a card")
     return [*_check_card(folder, is_rendered), *_check_secrets(folder)]
 
 
@@ -77,13 +77,14 @@ def read_metadata(text: str) -> dict[str, Any]:
     """
     match = re.match(r"---\n(.*?)\n---\n", text, re.DOTALL)
     if not match:
-        raise ValueError("the card does not begin with YAML between two lines of ---")
+        first = text.split("\n", 1)[0]
+        raise ValueError(f"the card's first line is {first!r}; allowed: ---, then YAML up to another line of ---")
     try:
         metadata = parse_yaml(match[1])
     except ValueError as error:
         raise ValueError(f"the YAML is not valid: {error}") from error
     if not isinstance(metadata, dict):
-        raise ValueError(f"the YAML is {type(metadata).__name__}; keys and values are needed")
+        raise ValueError(f"the YAML is a {type(metadata).__name__}; allowed: keys with values")
     return metadata
 
 

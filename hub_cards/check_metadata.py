@@ -1,5 +1,6 @@
 """Rules for the YAML at the head of a card, by kind of repository, as the Hub states them."""
 
+import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,15 +29,15 @@ def check_model_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Fin
             yield Finding(
                 CARD,
                 1,
-                f"base_model is {base!r}; the id of a repository on the Hub is needed; `--base-model` names it",
+                f"base_model is {base!r}; allowed: the id of a repository on the Hub, which `--base-model` names",
             )
     bases = [str(base) for base in as_list(metadata.get("base_model"))]
     if metadata.get("license_name") == CHATGLM_LICENCE and not any(map(is_chatglm_6b, bases)):
         found = ", ".join(bases) or "none"
-        yield Finding(CARD, 1, f"license_name is {CHATGLM_LICENCE}, ChatGLM-6B's, and base_model is {found}")
+        yield Finding(CARD, 1, f"base_model is {found}; allowed with license_name {CHATGLM_LICENCE}: ChatGLM-6B")
     relation = metadata.get("base_model_relation")
     if relation is not None and relation not in RELATIONS:
-        yield Finding(CARD, 1, f"base_model_relation is {relation!r}; one of {', '.join(sorted(RELATIONS))} is needed")
+        yield Finding(CARD, 1, f"base_model_relation is {relation!r}; allowed: {', '.join(sorted(RELATIONS))}")
     if (folder / "adapter_config.json").is_file() and not metadata.get("base_model"):
         yield Finding(CARD, 1, "base_model is missing; an adapter names its base, which `--base-model` does")
     yield from _model_index(metadata.get("model-index"))
@@ -63,16 +64,17 @@ def check_space_metadata(metadata: dict[str, Any], folder: Path) -> Iterator[Fin
     """Title, SDK, start file and colours of a Space."""
     yield from _needs(metadata, "title", "sdk")
     if metadata.get("sdk") not in {"gradio", "docker", "static"}:
-        yield Finding(CARD, 1, f"sdk is {metadata.get('sdk')!r}; gradio, docker or static is needed")
+        yield Finding(CARD, 1, f"sdk is {metadata.get('sdk')!r}; allowed: gradio, docker, static")
     if metadata.get("sdk") == "gradio":
         yield from _needs(metadata, "sdk_version")
         app_file = metadata.get("app_file") or "app.py"
         if not (folder / app_file).is_file():
-            yield Finding(CARD, 1, f"app_file: there is no {app_file}")
+            yield Finding(CARD, 1, f"app_file is {app_file}, which is not there; allowed: a file of the folder")
     yield from _known(metadata, "colorFrom", VOCABULARY["colours"])
     yield from _known(metadata, "colorTo", VOCABULARY["colours"])
-    if len(metadata.get("short_description") or "") > 60:
-        yield Finding(CARD, 1, "short_description is longer than 60 characters")
+    length = len(metadata.get("short_description") or "")
+    if length > 60:
+        yield Finding(CARD, 1, f"short_description is {length} characters long; allowed: 60")
     yield from _licence(metadata, folder)
 
 
@@ -87,25 +89,29 @@ def _licence(metadata: dict[str, Any], folder: Path, how: str = "") -> Iterator[
     yield from _needs(metadata, "license")
     yield from _known(metadata, "license", VOCABULARY["licences"])
     if metadata.get("license") == "unknown":
-        yield Finding(CARD, 1, f"license is unknown; nobody may use what comes without one{how}")
+        yield Finding(CARD, 1, f"license is unknown; allowed: one under which others may use it{how}")
     if metadata.get("license") != "other":
         return
     yield from _needs(metadata, "license_name", "license_link")
     link = metadata.get("license_link") or ""
     if link and not link.startswith("https://") and not (folder / link).is_file():
-        yield Finding(CARD, 1, f"license_link: there is no {link}")
+        yield Finding(
+            CARD, 1, f"license_link is {link}, which is not there; allowed: a file of the folder, or https://…"
+        )
 
 
 def _languages(metadata: dict[str, Any]) -> Iterator[Finding]:
     for language in as_list(metadata.get("language")):
         if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
-            yield Finding(CARD, 1, f"language is {language!r}; an ISO 639 code such as zh is needed")
+            yield Finding(CARD, 1, f"language is {language!r}; allowed: an ISO 639 code such as zh")
 
 
 def _known(metadata: dict[str, Any], key: str, allowed: list[str]) -> Iterator[Finding]:
     for value in as_list(metadata.get(key)):
         if value not in allowed:
-            yield Finding(CARD, 1, f"{key} is {value!r}; the Hub does not know it")
+            near = difflib.get_close_matches(str(value), allowed) or allowed[:10]
+            more = ", …" if len(near) < len(allowed) else ""
+            yield Finding(CARD, 1, f"{key} is {value!r}; allowed: {', '.join(near)}{more}")
 
 
 def _model_index(index: Any) -> Iterator[Finding]:
@@ -120,7 +126,9 @@ def _model_index(index: Any) -> Iterator[Finding]:
                     yield Finding(CARD, 1, f"model-index: {part}.{key} is missing")
             for metric in as_list(result.get("metrics")):
                 if not metric.get("type") or not isinstance(metric.get("value"), int | float):
-                    yield Finding(CARD, 1, f"model-index: a metric needs type and a number as value, found {metric}")
+                    yield Finding(
+                        CARD, 1, f"model-index: a metric is {metric}; allowed: a type with a number as value"
+                    )
 
 
 def _is_repo_id(name: Any) -> bool:

@@ -27,7 +27,7 @@ def find_misshapen(value: Any, shape: Any = SHAPE, path: str = "") -> Iterator[s
             yield from found[-1 if isinstance(value, list | dict) else 0]
     elif isinstance(shape, dict):
         if not isinstance(value, dict):
-            yield f"{path} is {reprlib.repr(value)}; keys and values are needed"
+            yield f"{path} is {reprlib.repr(value)}; allowed: keys with values"
             return
         for key, inner in shape.items():
             name = key.removesuffix("?")
@@ -37,9 +37,9 @@ def find_misshapen(value: Any, shape: Any = SHAPE, path: str = "") -> Iterator[s
                 yield f"{path}.{name} is missing"
     elif isinstance(shape, list):
         if not isinstance(value, list):
-            yield f"{path} is {reprlib.repr(value)}; a list is needed"
+            yield f"{path} is {reprlib.repr(value)}; allowed: a list"
             return
         for index, item in enumerate(value):
             yield from find_misshapen(item, shape[0], f"{path}[{index}]")
     elif not isinstance(value, shape) or isinstance(value, bool):
-        yield f"{path} is {reprlib.repr(value)}; {_WORDS[shape]} is needed"
+        yield f"{path} is {reprlib.repr(value)}; allowed: {_WORDS[shape]}"

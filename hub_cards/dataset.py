@@ -73,7 +73,7 @@ def _origins(folder: Path, splits: Splits) -> list[Origin]:
     has_card = (folder / CARD).is_file()
     if not found and not has_card:
         raise ValueError(
-            f"{folder}: the records have no columns source and licence, and there is no README.md with one"
+            f"{folder} has no README.md and its records no columns source and licence; allowed: either of them"
         )
     licence = read_metadata((folder / CARD).read_text(encoding="utf-8")).get("license") if has_card else None
     if not found:

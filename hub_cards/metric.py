@@ -15,7 +15,7 @@ def stage_metric(folder: Path, staged: Path, *, repo_id: str) -> None:
     name = repo_id.split("/")[1]
     if name != folder.name:
         raise ValueError(
-            f"repository is {repo_id!r}; evaluate.load finds the metric under the name {folder.name} only"
+            f"repository id is {repo_id!r}; allowed: USER/{folder.name}, the only name by which evaluate.load finds it"
         )
     for pattern in OURS:
         for path in sorted(folder.glob(pattern)):

@@ -87,7 +87,7 @@ def stage_model(
     if is_benchmark and dataset is None:
         raise ValueError("benchmark is set without a data set; allowed: with `dataset`, its name on the Hub")
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
+        raise FileNotFoundError(f"{folder} is no folder; allowed: that of a trained model")
     results = read_results(folder / RESULTS_FILE)
     _check_falls(results, knows_of_falls)
     config = _read_config(folder)
@@ -128,11 +128,11 @@ def _read_config(folder: Path) -> dict[str, Any]:
     """config.json or adapter_config.json, after a look at whether the folder is a model at all."""
     names = [name for name in ("config.json", "adapter_config.json") if (folder / name).is_file()]
     if not names:
-        raise FileNotFoundError(f"{folder}: no config.json and no adapter_config.json; a saved model has one")
+        raise FileNotFoundError(f"{folder} has no config.json and no adapter_config.json; allowed: a saved model")
     if not any(folder.glob("*.safetensors")):
         pickles = sorted(path.name for path in folder.glob("*.bin"))
-        found = f"{pickles[0]} is a pickle, which can run code on load" if pickles else "there are no weights"
-        raise FileNotFoundError(f"{folder}: {found}; weights are published as *.safetensors")
+        found = f"the pickle {pickles[0]}, which can run code on load" if pickles else "no weights"
+        raise FileNotFoundError(f"{folder} has {found}; allowed: weights as *.safetensors")
     return orjson.loads((folder / names[0]).read_bytes())
 
 

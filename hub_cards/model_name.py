@@ -50,7 +50,10 @@ def _ask_the_hub(name: str, endpoint: str, is_offline: bool) -> bool:
         HfApi(endpoint).model_info(name, timeout=HUB_SECONDS)
     except (HFValidationError, HfHubHTTPError) as error:
         reason = str(error).splitlines()[0]
-        raise OSError(f"{name} is no folder here and no model that the Hub gives to you ({reason})") from error
+        raise OSError(
+            f"{name} is no folder here and no model that the Hub gives to you ({reason}); allowed: a model's "
+            "folder, or USER/NAME on the Hub"
+        ) from error
     except (HTTPError, OSError) as error:
         if not any(
             isinstance(try_to_load_from_cache(name, file), str) for file in ("config.json", "adapter_config.json")

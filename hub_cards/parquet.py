@@ -39,18 +39,18 @@ def find_splits(folder: Path) -> Splits:
         ValueError: a file whose name tells no split.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder")
+        raise FileNotFoundError(f"{folder} is no folder; allowed: what `soulchat corpus build` makes")
     found: Splits = {}
     for path in sorted(folder.rglob("*.parquet")):
         name = path.relative_to(folder).as_posix().removeprefix("data/")
         match = _NAME.fullmatch(name)
         if not match:
-            raise ValueError(f"{path}: the name tells no split; CONFIG-train.parquet or the like is needed")
+            raise ValueError(f"{path} has a name that tells no split; allowed: CONFIG-train.parquet or the like")
         if _open(path).metadata.num_rows == 0:
             continue
         found.setdefault(match["config"] or "default", {}).setdefault(match["split"], []).append(path)
     if not found:
-        raise FileNotFoundError(f"{folder}: no Parquet files; `soulchat corpus build` makes such a folder")
+        raise FileNotFoundError(f"{folder} has no Parquet files; allowed: what `soulchat corpus build` makes")
     return {
         config: {split: splits[split] for split in SPLIT_ORDER if split in splits}
         for config, splits in sorted(found.items(), key=lambda item: item[0] != "turns")

@@ -144,7 +144,7 @@ def check_repo_id(repo_id: str) -> None:
     except HFValidationError as error:
         raise ValueError(" ".join(str(error).split())) from error
     if repo_id.count("/") != 1:
-        raise ValueError(f"repository id is {repo_id!r}; USER/NAME is needed")
+        raise ValueError(f"repository id is {repo_id!r}; allowed: USER/NAME")
 
 
 def find_revision(repo_id: str, repo_type: RepoType) -> str:
@@ -248,14 +248,16 @@ def _check_access(api: HfApi, target: Target) -> None:
     me = _retried(api.whoami)
     role = me.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":
-        raise PublishError(f"no write access: the token of {me['name']} has role 'read'; one that may write is needed")
+        raise PublishError(f"no write access: the token of {me['name']} has role 'read'; allowed: one that may write")
     namespace = target.repo_id.split("/")[0]
     allowed = [me["name"]] + [org["name"] for org in me.get("orgs", [])]
     if namespace not in allowed:
         raise PublishError(f"no write access to {namespace}: this token writes to {', '.join(allowed)}")
     for other in {"model", "dataset", "space"} - {target.repo_type}:
         if _retried(partial(api.repo_exists, target.repo_id, repo_type=other)):
-            raise PublishError(f"{target.repo_id} is a {other} already; take another name for the {target.repo_type}")
+            raise PublishError(
+                f"{target.repo_id} is a {other} already; allowed: another name for the {target.repo_type}"
+            )
 
 
 def _validate_card(api: HfApi, folder: Path, target: Target) -> None:
@@ -273,7 +275,9 @@ def _prepare_repository(api: HfApi, folder: Path, target: Target) -> None:
     sdk = RepoCard((folder / CARD).read_text(encoding="utf-8")).data.get("sdk")
     api.create_repo(target.repo_id, repo_type=target.repo_type, private=target.private, exist_ok=True, space_sdk=sdk)
     if target.private and not api.repo_info(target.repo_id, repo_type=target.repo_type).private:
-        raise PublishError(f"{target.repo_id} exists and is public; make it private first, or take another name")
+        raise PublishError(
+            f"{target.repo_id} is public; allowed with `private`: another name, or this one made private first"
+        )
     if target.gated:
         api.update_repo_settings(target.repo_id, gated=target.gated, repo_type=target.repo_type)
     if target.revision != "main":

@@ -254,7 +254,7 @@ def read_results(path: Path) -> Results:
         ValueError: it is no JSON, or not of the form; in one line.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no results; a model is published with the numbers that it was measured by")
+        raise FileNotFoundError(f"{path} is not there; allowed: a model with the numbers that it was measured by")
     try:
         return check_results(orjson.loads(path.read_bytes()))
     except orjson.JSONDecodeError as error:
@@ -277,7 +277,10 @@ def in_one_line(error: ValidationError) -> str:
     where = ".".join(map(str, first["loc"])) or "the whole"
     if first["type"] == "missing":
         return f"{where} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is unknown"
     if first["type"] == "value_error":  # of a check of ours
         return f"{where}: {first['ctx']['error']}"
     found = "of another kind" if isinstance(first["input"], dict | list) else repr(first["input"])
-    return f"{where} is {found}; {first['msg'][0].lower()}{first['msg'][1:]}"
+    wanted = "JSON" if first["type"] == "json_invalid" else first["msg"].removeprefix("Input should be ")
+    return f"{where} is {found}; allowed: {wanted}"

@@ -1,5 +1,6 @@
 """`soulchat benchmark …`: the automatic half of the paper's Table 1, for any model."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,11 @@ def run(
         str | None, typer.Option(help="Address of the endpoint for openai:NAME; the key is that of OPENAI_API_KEY.")
     ] = None,
     by: Annotated[
-        str | None, typer.Option(help="Also score groups of turns, topic or turn: groups.json and groups.md.")
+        str | None,
+        typer.Option(
+            help="Also score groups of turns, into groups.json and groups.md: topic, turn, counsellor, client.gender, "
+            "client.age_group, or another field of the client."
+        ),
     ] = None,
 ) -> None:
     """Answer test turns and score the replies: predictions.jsonl, results.json, table.md, table.tex, table.png."""
@@ -67,9 +72,9 @@ def run(
     )
     if run_benchmark(options) is not None:
         print_markdown(write_tables([output], output))
-        typer.echo(f"\n{output / 'table.md'}")
         for page in sorted(output.rglob("groups.md")) if by else ():
             print_markdown(page.read_text(encoding="utf-8"))
+        typer.echo(f"\n{output / 'table.md'}")
 
 
 app.command()(talks)
@@ -104,9 +109,15 @@ def table(
     from soulchat_trainer.evaluation.opinions import read_opinions
     from soulchat_trainer.evaluation.tables import FORMATS, draw_chart, read_tables
 
+    from .tables import print_markdown
+
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; allowed: {', '.join(FORMATS)}")
     tables = read_tables(folders)
     if chart is not None:
         draw_chart(tables, chart)
-    typer.echo(FORMATS[format](tables, read_opinions(judged) if judged else None))
+    text = FORMATS[format](tables, read_opinions(judged) if judged else None)
+    if format == "markdown" and sys.stdout.isatty():  # into a file or a pipe it goes as it is
+        print_markdown(text)
+    else:
+        typer.echo(text)

@@ -1,7 +1,7 @@
 """`soulchat score PREDICTIONS`: the paper's seven metrics of a file of replies."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,15 +19,11 @@ def score(
     import orjson
 
     import soulchat_metrics
-    from soulchat_metrics.pair_files import read_columns
 
     if references is None:
-        given, expected = read_columns(predictions, (prediction_column, reference_column))
+        given, expected = _read(predictions, prediction_column, reference_column)
     else:
-        [given], [expected] = (
-            read_columns(predictions, [prediction_column]),
-            read_columns(references, [reference_column]),
-        )
+        [given], [expected] = _read(predictions, prediction_column), _read(references, reference_column)
     if len(given) != len(expected):
         raise ValueError(
             f"{predictions} has {len(given):,} rows, {references} has {len(expected):,}; allowed: equally many"
@@ -39,3 +35,13 @@ def score(
     for name in soulchat_metrics.METRIC_NAMES:
         typer.echo(f"{name:<10}{found[name]:8.2f}")
     typer.echo(f"{len(given):,} replies, {found['signature']}")
+
+
+def _read(path: Path, *columns: str) -> list[list[Any]]:
+    """The columns of a file, whose name is in the error where it has none."""
+    from soulchat_metrics.pair_files import read_columns
+
+    try:
+        return read_columns(path, columns)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

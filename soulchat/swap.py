@@ -23,6 +23,10 @@ def swap(
     device: Annotated[str, typer.Option(help="auto (the first GPU, else the CPU), cpu, cuda, cuda:1, …")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
     base_url: Annotated[str | None, typer.Option(help="Address of the endpoint for openai:NAME.")] = None,
+    judged: Annotated[
+        Path | None,
+        typer.Option(help="A folder of `soulchat judge run` on the two folders that a run leaves: scores to compare."),
+    ] = None,
 ) -> None:
     """Answer the same talks by clients of two sides, and test whether the replies differ: swap.json, swap.md."""
     from soulchat_trainer.evaluation.run import BenchmarkOptions
@@ -36,4 +40,4 @@ def swap(
     options = BenchmarkOptions(
         [model], output, dataset, samples, batch_size, decoding, prompt, device, dtype, base_url
     )
-    print_markdown(render_swap(run_swap(options, attribute)))
+    print_markdown(render_swap(run_swap(options, attribute, judged)))

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from hub_cards.model_name import check_model_name
 from soulchatcorpus.files import parse_yaml
 
 RECIPES = Path(__file__).parents[1] / "soulchat_trainer" / "recipes"
@@ -50,6 +49,8 @@ def check_names(recipe: str, flags: Sequence[str]) -> None:
     parser.add_argument("--model_name_or_path", "--model-name-or-path", nargs="?", default=_model_of(path))
     name = parser.parse_known_args(flags)[0].model_name_or_path
     if name is not None:
+        from hub_cards.model_name import check_model_name
+
         check_model_name(name)
 
 

@@ -14,22 +14,25 @@ from typing import Any
 
 import datasets
 import orjson
-from datasets import Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
+from soulchatcorpus.clients import Client
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
 from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
 from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
 from soulchatcorpus.reading.transcripts import BadRecord
+from soulchatcorpus.schema import PEOPLE
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
-TURN_COLUMNS = ("id", "conversation_id", "turn", "system", "prompt", "completion")
+TURN_COLUMNS = ("id", "conversation_id", "turn", "topic", "system", "prompt", "completion", *PEOPLE)
+CONVERSATION_COLUMNS = ("id", "topic", "messages", *PEOPLE)
 TURNS = Features({name: Value("string") for name in ("id", "system", "prompt", "completion")})
 JUDGEMENTS = ("chosen", "rejected", "label")  # columns of preference data
 READ_ROWS = 1000  # at once: one by one takes ten times as long
@@ -168,15 +171,17 @@ class StoredTurns:
 
     def __init__(self, rows: Dataset) -> None:
         self.has_messages = _has_messages(rows.column_names)
-        known = ("id", "messages") if self.has_messages else TURN_COLUMNS
-        self.rows = rows.select_columns([column for column in known if column in rows.column_names])
+        known = CONVERSATION_COLUMNS if self.has_messages else TURN_COLUMNS
+        foreign = [name for name in PEOPLE if name in rows.features and not _is_ours(name, rows.features)]
+        self.rows = rows.select_columns([c for c in known if c in rows.column_names and c not in foreign])
+        topics = self.rows.features.get("topic")
+        self._topics = topics.names if isinstance(topics, ClassLabel) else None
 
     def __iter__(self) -> Iterator[Turn]:
         rows = enumerate(self._read())
         if not self.has_messages:
             return (read_turn(row, number) for number, row in rows)
-        conversations = (Conversation(str(row.get("id", number)), row["messages"]) for number, row in rows)
-        return (turn for conversation in conversations for turn in split_turns(conversation))
+        return (turn for number, row in rows for turn in split_turns(_read_conversation(row, number)))
 
     def openings(self) -> Iterator[str]:
         """The first message of each conversation, of each row where rows are turns."""
@@ -190,7 +195,31 @@ class StoredTurns:
 
     def _read(self) -> Iterator[dict[str, Any]]:
         for batch in self.rows.iter(batch_size=READ_ROWS):
+            if self._topics is not None:
+                batch["topic"] = [_name(self._topics, number) for number in batch["topic"]]
             yield from _rows(batch)
+
+
+def _name(names: Sequence[str], number: int | None) -> str | None:
+    """The name of a label; -1 stands for a missing one, as null does."""
+    return None if number is None or number < 0 else names[number]
+
+
+def _is_ours(name: str, features: Features) -> bool:
+    """Whether a column called `client` or `counsellor` is what we mean by it; others use these words, too."""
+    feature, own = features[name], PEOPLE[name]
+    return set(feature) <= set(own) if isinstance(own, dict) and isinstance(feature, dict) else feature == own
+
+
+def _read_conversation(row: Mapping[str, Any], number: int) -> Conversation:
+    id_ = str(row.get("id", number))
+    return Conversation(id_, check_messages(row["messages"], id_), **_said_of(row))
+
+
+def _said_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Topic, client and counsellor of a row, as far as it has them."""
+    client: Client = {name: value for name, value in (row.get("client") or {}).items() if value is not None}
+    return {"topic": row.get("topic"), "client": client or None, "counsellor": row.get("counsellor")}
 
 
 def list_turns(rows: Dataset) -> list[Turn]:
@@ -201,8 +230,28 @@ def list_turns(rows: Dataset) -> list[Turn]:
 def read_batch(batch: Mapping[str, Sequence[Any]]) -> list[TrainingConversation]:
     """A batch of columns as conversations; raises ValueError as `list_turns` does."""
     if _has_messages(batch):
-        return [TrainingConversation(messages, find_targets(messages)) for messages in batch["messages"]]
+        ids = batch.get("id", range(len(batch["messages"])))
+        talks = [check_messages(talk, str(id_)) for talk, id_ in zip(batch["messages"], ids, strict=True)]
+        return [TrainingConversation(messages, find_targets(messages)) for messages in talks]
     return group_turns(read_turn(row, number) for number, row in enumerate(_rows(batch)))
+
+
+def check_messages(messages: Any, row: str) -> list[Message]:
+    """The messages of a row, which may be of a data set that was not built here.
+
+    Raises:
+        ValueError: they are no list, or a role or a content is none of `schema.Message`.
+    """
+    if not isinstance(messages, list):
+        raise ValueError(f"messages of row {row} is {messages!r}; allowed: a list of messages")
+    for number, message in enumerate(messages):
+        role, content = message["role"], message["content"]
+        roles = ("user", "assistant") if number else ("system", "user", "assistant")
+        if role not in roles:
+            raise ValueError(f"message {number + 1} of row {row} has role {role!r}; allowed: {', '.join(roles)}")
+        if not isinstance(content, str):
+            raise ValueError(f"message {number + 1} of row {row} has a {type(content).__name__}; allowed: text")
+    return messages
 
 
 def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
@@ -216,6 +265,8 @@ def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
         ValueError: the prompt is not of the form that `dialogue.render_prompt` writes.
     """
     id_, prompt, system = str(row.get("id", number)), row["prompt"], row.get("system")
+    if not isinstance(prompt, str) or not isinstance(row["completion"], str):
+        raise ValueError(f"prompt or completion of row {id_} is none; allowed: text")
     talk = parse(prompt)
     if not prompt.endswith("\n" + COUNSELLOR_CUE) or all(message["role"] != "user" for message in talk):
         raise ValueError(
@@ -223,7 +274,8 @@ def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
             f"{' or '.join(ROLE_PREFIXES.values())}, one of them the user's, and then {COUNSELLOR_CUE!r}"
         )
     context = talk if system is None else [Message(role="system", content=system), *talk]
-    return RowTurn(str(row.get("conversation_id", id_)), row.get("turn", 1), context, row["completion"], row_id=id_)
+    conversation, turn = str(row.get("conversation_id", id_)), row.get("turn", 1)
+    return RowTurn(conversation, turn, context, row["completion"], **_said_of(row), row_id=id_)
 
 
 def group_turns(turns: Iterable[Turn]) -> list[TrainingConversation]:

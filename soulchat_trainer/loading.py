@@ -54,10 +54,11 @@ def load_model(
     where = choose_device(device)
     adapted = adapter_base(name)
     base = adapted or name
-    model = load_weights(base, _choose_dtype(dtype, where))
+    config = load_config(base)
     if adapted is not None:
-        if model.config.to_dict().get("quantization_config"):
-            raise ValueError(f"base {base} of {name} is quantised; allowed: its weights in full, into which to merge")
+        check_whole(base, config)
+    model = load_weights(base, _choose_dtype(dtype, where), config)
+    if adapted is not None:
         model = load_adapter(model, name).merge_and_unload()
     return model.to(where).eval(), load_tokenizer(tokenizer or tokenizer_of(name))
 
@@ -75,6 +76,15 @@ def load_config(name: str, **changes: Any) -> PreTrainedConfig:
         )
 
 
+def check_whole(base: str, config: PreTrainedConfig) -> None:
+    """Raises ValueError where the base of an adapter is quantised: the adapter is merged into whole weights."""
+    if vars(config).get("quantization_config"):
+        raise ValueError(
+            f"base {base} is quantised; allowed: its weights in full, into which an adapter is merged "
+            "(quantize: nf4 keeps them in 4 bits while it trains)"
+        )
+
+
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model; raises OSError where there is none or it cannot be read."""
     with naming(str(name)):
@@ -86,22 +96,39 @@ def load_weights(
     dtype: torch.dtype | str,
     config: PreTrainedConfig | None = None,
     quantization: BitsAndBytesConfig | None = None,
+    new_part: str | None = None,
 ) -> PreTrainedModel:
-    """A model with its weights; raises OSError where they are not there, not whole, or not those of its sizes."""
+    """A model with its weights, none of them left to chance but those of a part that is to be trained.
+
+    Args:
+        name: a folder or a repository of the Hub.
+        dtype: of the weights; "auto": as they are stored.
+        config: by default the model's own.
+        quantization: how they are kept.
+        new_part: what the names of weights hold that need not be there.
+
+    Raises:
+        OSError: they are not there, not whole, or not those of the model's sizes.
+    """
     config = config or load_config(name)
     with naming(name):
         check_shards(Path(name))
         check_sizes(config, Path(name))
         quantized = {} if quantization is None else {"quantization_config": quantization}
-        return AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             name,
             config=config,
             dtype=dtype,
+            output_loading_info=True,
             trust_remote_code=False,
             local_files_only=is_only_cached(name),
             adapter_kwargs={"local_files_only": is_only_cached(name)},  # else they are looked for on the Hub
             **quantized,
         )
+        missing = [tensor for tensor in report["missing_keys"] if new_part is None or new_part not in tensor]
+        if missing:
+            raise OSError(f"{len(missing)} tensors are missing, the first is {min(missing)}")
+        return model
 
 
 def load_classifier(name: str) -> PreTrainedModel:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from datasets import ClassLabel, Features, List, Value
 from typing_extensions import TypedDict  # pydantic cannot read that of typing before Python 3.12
 
+from .clients import CLIENT_FIELDS, Client
+
 Role = Literal["system", "user", "assistant"]
 
 # The paper, Appendix B: the dictionary of counselling topics, in its order.
@@ -45,12 +47,16 @@ class Conversation:
         topic: one of `TOPICS`, or None where unknown.
         provenance: where it came from (source id, prompt version, model, reviewer's decision, licence, …); it is part
             of a corpus that was made here, and of no config.
+        client: what is stated of the client (see `clients`), None where nothing is.
+        counsellor: the id of the counsellor whose style it has, None where it is not known.
     """
 
     id: str
     messages: list[Message]
     topic: str | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    client: Client | None = None
+    counsellor: str | None = None
 
 
 def find_topic(name: str | None) -> str | None:
@@ -58,11 +64,17 @@ def find_topic(name: str | None) -> str | None:
     return _TOPIC_OF.get(name) if name else None
 
 
+# Of both configs, null where nothing is stated.
+PEOPLE: dict[str, Any] = {
+    "client": {name: Value("string") for name in CLIENT_FIELDS},
+    "counsellor": Value("string"),
+}
 CONVERSATION_FEATURES = Features(
     {
         "id": Value("string"),
         "topic": ClassLabel(names=list(TOPICS)),
         "messages": List({"role": Value("string"), "content": Value("string")}),
+        **PEOPLE,
     }
 )
 TURN_FEATURES = Features(
@@ -74,6 +86,7 @@ TURN_FEATURES = Features(
         "system": Value("string"),
         "prompt": Value("string"),
         "completion": Value("string"),
+        **PEOPLE,
     }
 )
 FEATURES = {"turns": TURN_FEATURES, "conversations": CONVERSATION_FEATURES}

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .dialogue import COUNSELLOR_CUE, ROLE_PREFIXES
-from .schema import FEATURES, TOPICS, Conversation
+from .schema import FEATURES, PEOPLE, TOPICS, Conversation
 
 CONVERSATION_SCHEMA = FEATURES["conversations"].arrow_schema
 TURN_SCHEMA = FEATURES["turns"].arrow_schema
+PEOPLE_TYPES = {name: CONVERSATION_SCHEMA.field(name).type for name in PEOPLE}
 CUE_BYTES = len(COUNSELLOR_CUE.encode())
 
 TOPIC_NUMBERS: dict[str | None, int] = {topic: number for number, topic in enumerate(TOPICS)}
@@ -37,6 +38,8 @@ def conversation_table(conversations: Sequence[Conversation]) -> pa.Table:
         pa.ListArray.from_arrays(
             pa.array(offsets), pa.StructArray.from_arrays(texts, fields=list(message_type.value_type)), message_type
         ),
+        pa.array([conversation.client for conversation in conversations], PEOPLE_TYPES["client"]),
+        pa.array([conversation.counsellor for conversation in conversations], PEOPLE_TYPES["counsellor"]),
     ]
     return pa.Table.from_arrays(columns, schema=CONVERSATION_SCHEMA)
 
@@ -150,8 +153,16 @@ def _turns_of_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
         content.take(pa.array(offsets[:-1][conversation], mask=~messages.has_system[conversation])),
         _slices(text, starts, ends),
         content.take(pa.array(positions)),
+        *(_per_turn(batch.column(name), conversation) for name in PEOPLE),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=TURN_SCHEMA)
+
+
+def _per_turn(column: pa.Array, conversation: np.ndarray) -> pa.Array:
+    """The values of a column of conversations for each turn."""
+    if column.null_count == len(column):  # as in most corpora; nested columns are slow to take from
+        return pa.nulls(len(conversation), column.type)
+    return column.take(pa.array(conversation))
 
 
 def _slices(text: memoryview, starts: np.ndarray, ends: np.ndarray) -> pa.StringArray:

@@ -11,6 +11,12 @@ Thinking = Literal["off", "keep"]
 POLICIES: tuple[Thinking, ...] = ("off", "keep")
 BEGIN, END = "<think>", "</think>"
 
+# The names of a chat template's switch: Qwen 3 and GLM-4.5 read the first, DeepSeek-V3.1 the second; others neither.
+SWITCHES = {
+    "off": {"enable_thinking": False, "thinking": False},
+    "keep": {"enable_thinking": True, "thinking": True},
+}
+
 
 class Said(NamedTuple):
     """What a model has written.
@@ -50,6 +56,20 @@ def split_thoughts(text: str, opened: bool = False) -> Said:
     if BEGIN in reply:
         return Said(_unmarked(text), None)
     return Said(_unmarked(thoughts), reply if not end else reply.lstrip())
+
+
+def all_written(text: str, aside: str, is_done: bool, thinking: Thinking | None) -> str:
+    """An endpoint's answer as one text with the marks of thoughts, where its content may be empty.
+
+    Args:
+        text: its content.
+        aside: what a server has put into a field for thoughts.
+        is_done: whether the model came to its end.
+        thinking: off: a model that was not to think and is done has replied, whatever its server took that for.
+    """
+    if text.strip() or not aside.strip():
+        return text
+    return aside if thinking == "off" and is_done else BEGIN + aside
 
 
 def _unmarked(thoughts: str) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from .dialogue import ROLE_PREFIXES
-from .schema import CONVERSATION_FEATURES, TURN_FEATURES
+from .schema import CONVERSATION_FEATURES, PEOPLE, TURN_FEATURES
 from .tables import Messages, find_turns, string_buffers
 
 _STARTS = (f"\n{ROLE_PREFIXES['user']}".encode(), f"\n{ROLE_PREFIXES['assistant']}".encode())  # by is-counsellor
@@ -76,6 +76,7 @@ class _Chunk:
     Attributes:
         id_offsets, ids: int32 [C + 1] bytes of each id in the UTF-8 of all ids.
         topics: numbers of the topics [C], or None.
+        people: `client` and `counsellor` of each conversation [C]; empty where none is stated.
         starts: int32 [C], first message of each conversation.
         openings: int32 [C], the first that is not a system text.
         is_counsellor: bool [M].
@@ -87,6 +88,7 @@ class _Chunk:
     id_offsets: memoryview
     ids: memoryview
     topics: list[int | None]
+    people: dict[str, list[Any]]
     starts: memoryview
     openings: memoryview
     is_counsellor: memoryview
@@ -107,6 +109,7 @@ class _Chunk:
             memoryview(id_offsets),
             ids,
             batch.column("topic").to_pylist(),
+            {name: _values(batch, name) for name in PEOPLE},
             memoryview(messages.offsets[:-1]),
             memoryview(messages.openings),
             memoryview(messages.is_counsellor),
@@ -135,8 +138,16 @@ class _Chunk:
             "system": self._system(conversation),
             "prompt": b"".join(lines)[1:].decode(),
             "completion": completion,
+            **{name: values[conversation] if values else None for name, values in self.people.items()},
         }
 
     def _system(self, conversation: int) -> str | None:
         start, opening = self.starts[conversation], self.openings[conversation]
         return None if start == opening else str(self.text[slice(*self.text_offsets[start : start + 2])], "utf-8")
+
+
+def _values(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """The values of a column; none where it is not there (in corpora of older versions) or has nothing but nulls."""
+    if name not in batch.schema.names or batch.column(name).null_count == len(batch):
+        return []
+    return batch.column(name).to_pylist()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .clients import Client
 from .dialogue import render_prompt
 from .schema import Conversation, Message
 
@@ -21,7 +22,7 @@ class Turn:
         turn: 1-based number of the reply in its conversation.
         context: the messages before the reply; a system text, where there is one, stands first.
         completion: the counsellor's message, nothing else.
-        topic: the conversation's.
+        topic, client, counsellor: the conversation's.
     """
 
     conversation_id: str
@@ -29,6 +30,8 @@ class Turn:
     context: list[Message]
     completion: str
     topic: str | None = None
+    client: Client | None = None
+    counsellor: str | None = None
 
     @property
     def id(self) -> str:
@@ -54,6 +57,8 @@ class Turn:
             "system": self.system,
             "prompt": self.prompt,
             "completion": self.completion,
+            "client": self.client,
+            "counsellor": self.counsellor,
         }
 
 
@@ -75,7 +80,15 @@ def split_turns(conversation: Conversation) -> Iterator[Turn]:
     """A `Turn` for each of `find_targets`; the context of a turn is a prefix of the context of the next."""
     messages = conversation.messages
     for turn, number in enumerate(find_targets(messages), 1):
-        yield Turn(conversation.id, turn, messages[:number], messages[number]["content"], conversation.topic)
+        yield Turn(
+            conversation.id,
+            turn,
+            messages[:number],
+            messages[number]["content"],
+            conversation.topic,
+            conversation.client,
+            conversation.counsellor,
+        )
 
 
 def count_turns(messages: Sequence[Message]) -> int:

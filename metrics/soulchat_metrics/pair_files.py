@@ -1,6 +1,7 @@
 """Pairs in a file, and their scores in another: CSV, JSON lines and Parquet."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,8 +25,9 @@ def read_columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
     What is no text is left to `score`, which names its row.
 
     Raises:
-        ValueError: the file is of another kind, is not UTF-8, lacks a column, has a field of more than 131,072
-            characters (CSV), a line that is no JSON object, or is no Parquet file.
+        ValueError: the file is of another kind, is not UTF-8 (CSV: nor GBK), lacks a column, has a field of more than
+            131,072 characters or a quotation mark that nothing closes (CSV), a line that is no JSON object, or is no
+            Parquet file.
     """
     kind = path.suffix.lower()
     if kind not in FORMATS:
@@ -34,7 +36,7 @@ def read_columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
     try:
         rows = [*read(path, names)]
     except UnicodeDecodeError:
-        raise ValueError("the file is not in UTF-8; allowed: UTF-8 (in Excel: save as CSV UTF-8)") from None
+        raise ValueError("the file is not in UTF-8; allowed: UTF-8, for CSV also GBK") from None
     except csv.Error as error:
         raise ValueError(f"the file is no CSV that can be read: {error}") from None
     return [[row[name] for row in rows] for name in names]
@@ -51,10 +53,14 @@ def write_scores(path: Path, result: dict[str, Any]) -> None:
 
 
 def _read_csv(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        _check_columns(reader.fieldnames or (), names)
-        yield from reader
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("gb18030")  # as Excel saves CSV on a Chinese system
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    _check_columns(reader.fieldnames or (), names)
+    yield from reader
 
 
 def _read_json_lines(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:

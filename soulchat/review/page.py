@@ -10,6 +10,7 @@ import gradio as gr
 
 from soulchatcorpus.care.crisis import find_crisis
 from soulchatcorpus.care.help_lines import Language
+from soulchatcorpus.clients import describe_client
 from soulchatcorpus.dialogue import parse, render_line
 from soulchatcorpus.making.records import Record, passages, set_passages
 from soulchatcorpus.making.review import Decision, Item, ReviewStore
@@ -24,7 +25,9 @@ NEXT = "() => { document.activeElement?.blur(); document.querySelector('#standin
 
 
 def render_record(record: Record, language: Language = "zh") -> str:
-    """A record as HTML: the system text and each passage under its role, flagged spans in <mark> with their reason.
+    """A record as HTML: what is stated of the client, the system text, each passage under its role.
+
+    Flagged spans are in <mark> with their reason.
 
     All text is escaped.
     """
@@ -34,8 +37,11 @@ def render_record(record: Record, language: Language = "zh") -> str:
             spans.setdefault(flag["passage"], []).append(flag)
     whole = [_name(flag, language) for flag in record.get("flags") or [] if "passage" not in flag]
     whole += [name_finding(language, name, value) for name, value in (record.get("labels") or {}).items()]
-    told = [f"<b>{escape(record['id'])}</b>", *map(escape, filter(None, [*whole, record.get("topic")]))]
+    told = [f"<b>{escape(record['id'])}</b>"]
+    told += map(escape, filter(None, [*whole, record.get("topic"), record.get("counsellor")]))
     parts = [f"<p>{' · '.join(told)}</p>"]
+    if "client" in record:
+        parts.append(_passage("client", escape(describe_client(record["client"], language)), language))
     for message in record.get("messages", []):
         if message["role"] == "system":
             parts.append(_passage("system", escape(message["content"]), language))

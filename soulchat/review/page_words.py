@@ -59,6 +59,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "问答记录只能是一行“用户：”和一行“心理咨询师：”。",
         "written": "已写出：保留 {keep} 条，修改 {edit} 条，删除 {remove} 条",
         "shared": "两人都审的 {items} 条，决定相同的占 {agreement:.1%}，kappa {kappa:.2f}",
+        "client": "来访者的情况",
         "system": "系统",
         "user": "用户",
         "assistant": "心理咨询师",
@@ -75,6 +76,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "written": "{keep} kept, {edit} edited, {remove} removed",
         "shared": "decisions on the {items} records that two people read are the same in {agreement:.1%}, "
         "kappa {kappa:.2f}",
+        "client": "Client",
         "system": "System",
         "user": "User",
         "assistant": "Counsellor",

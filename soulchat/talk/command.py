@@ -117,6 +117,7 @@ def app_page(
     share: Annotated[
         bool, typer.Option(help="Open a public link through Gradio's relay; needs SOULCHAT_PASSWORD.")
     ] = False,
+    style: Style = None,
     device: Device = "auto",
     thinking: Thinking = "off",
     care: WithCare = True,
@@ -141,6 +142,7 @@ def app_page(
     front = Front(tuple(public_name or ()), root_path)
     check_exposure(host, share, password, front)
     check_model_name(model)
+    system = _system_text("", style)
     port = free_port(host, port)
 
     from soulchatcorpus.thoughts import check_thinking
@@ -153,7 +155,7 @@ def app_page(
     checks = _make_care(care, country, crisis_threshold, crisis_model, device)
     policy = check_thinking(thinking)
     with _open_service(model, device, checks, limits, batch_size) as service:
-        serve_page(make_page(service, policy), host, port, share, password, front)
+        serve_page(make_page(service, policy, system), host, port, share, password, front)
 
 
 def serve(

@@ -17,6 +17,7 @@ import gradio as gr
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
 from soulchatcorpus.care.help_lines import Language
+from soulchatcorpus.clients import Client, read_client
 from soulchatcorpus.thoughts import Thinking
 
 from ..web.help_box import render_help_box
@@ -26,7 +27,7 @@ from ..web.listening import is_loopback
 from .care import CareNotice
 from .page_words import LABELS, SAVE_TALK, explain
 from .service import ReplyService, Text, Thought
-from .session import with_system
+from .session import with_client, with_system
 from .wording import NO_REPLY, THINKS, language_of
 
 logger = logging.getLogger(__name__)
@@ -43,11 +44,15 @@ _DISARMED = re.compile(f"([<&]){ZERO_WIDTH_SPACE}")
 DEFAULTS = {field.name: field.default for field in fields(Decoding)}
 
 
-def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
+def make_page(service: ReplyService, thinking: Thinking = "off", system: str = "") -> Page:
     """The page. A talk is kept in its browser alone and comes along with every event.
+
+    What users state of themselves is kept there, too, goes to the model only while they want it to, and is cleared
+    with the talk.
 
     Args:
         thinking: keep: what the model thinks before a reply stands above it, folded away.
+        system: the system text that stands in its field when the page is opened.
     """
     labels = LABELS[FIRST]
 
@@ -88,6 +93,11 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
         top_p: float,
         max_new_tokens: float,
         seed: float | None,
+        tells: bool,
+        age: str,
+        gender: str,
+        occupation: str,
+        about: str,
         request: gr.Request,
     ) -> AsyncGenerator[tuple[Entries, Any, Any, Any]]:
         yield talk, *[gr.skip()] * 3  # where nothing comes, as with a fault, Gradio would empty the talk
@@ -99,8 +109,13 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             decoding = Decoding(
                 float(top_p), float(temperature), int(max_new_tokens), seed=int(seed or 0), thinking=thinking
             )
+            stated = {"age": age, "gender": gender, "occupation": occupation, "about": about} if tells else None
+            told = read_client(stated)
             messages = with_system(system.strip(), read_talk(talk))
-            async with aclosing(show_reply(service, messages, decoding, _client(request), country)) as states:
+            messages = with_client(told, messages, language_of(messages[-1]["content"]))
+            judged = None if any(map(_is_help, talk)) else told  # it is said with every message, help lines are not
+            asked = messages, decoding, _client(request), country, judged
+            async with aclosing(show_reply(service, *asked)) as states:
                 async for entries in states:
                     yield [*talk, *entries], gr.skip(), *pin_help(entries, country)
         except ValueError as error:  # the talk is as it was, and the words are where they can be changed or sent again
@@ -137,7 +152,9 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             elem_id="message", **labels["message"], max_lines=8, show_label=False, submit_btn=True, autofocus=True
         )
         with gr.Accordion(elem_id="controls", **labels["controls"], open=False):
-            controls = _controls(labels)
+            controls = _controls(labels, system)
+        with gr.Accordion(elem_id="about-me", **labels["about-me"], open=False):
+            tells, fields, stated = _about_me(labels)
         save = gr.Button(elem_id="save", **labels["save"], size="sm")
         replying = gr.State(False)
 
@@ -150,12 +167,14 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
             # Without its progress display: that would cover the talk after a refusal.
             begun = listener(begin, inputs, [message, chatbot, replying, help_row, help_lines], show_progress="hidden")
             settings = {"outputs": [chatbot, message, help_row, help_lines], "show_progress_on": chatbot}
-            replies.append(begun.success(answer, [chatbot, *controls], **settings))
+            replies.append(begun.success(answer, [chatbot, *controls, tells, *stated], **settings))
             replies[-1].then(_ready, None, [message, replying], queue=False)
         message.stop(_ready, None, [message, replying], cancels=replies, queue=False)
         stopped = chatbot.clear(_ready, None, [message, replying], cancels=replies, queue=False)
         # Once more: a last piece of the reply may have come.
-        stopped.then(lambda: ([], gr.Row(visible=False)), None, [chatbot, help_row], queue=False)
+        nothing = [[], gr.Row(visible=False), False, gr.Column(visible=False), *[""] * len(stated)]
+        stopped.then(lambda: nothing, None, [chatbot, help_row, tells, fields, *stated], queue=False)
+        tells.input(_show_fields, tells, [fields, *stated], show_progress="hidden", queue=False)
         close.click(lambda: gr.Row(visible=False), None, help_row, queue=False)
         chatbot.undo(undo, [chatbot, replying], [message, chatbot], show_progress="hidden", queue=False)
         chatbot.example_select(_example, None, message, queue=False)
@@ -166,16 +185,23 @@ def make_page(service: ReplyService, thinking: Thinking = "off") -> Page:
 
 
 async def show_reply(
-    service: ReplyService, messages: Sequence[Message], decoding: Decoding, client: str, country: str | None = None
+    service: ReplyService,
+    messages: Sequence[Message],
+    decoding: Decoding,
+    client: str,
+    country: str | None = None,
+    stated: Client | None = None,
 ) -> AsyncGenerator[Entries]:
     """What is shown below the user's words, each time the reply grows: help lines where due, and the reply.
 
     Args:
         country: whose help lines come first; by default the language of the talk decides.
+        stated: what the user states of themselves, which may call for help lines, too.
     """
     shown: Entries = []
     reply = thoughts = ""
-    async with aclosing(service.astream(messages, decoding, client)) as events:
+    notice = service.judge(messages, stated)
+    async with aclosing(service.astream(messages, decoding, client, notice=notice, is_judged=True)) as events:
         async for event in events:
             if isinstance(event, CareNotice):
                 shown.append(make_help(event.language, country))
@@ -267,9 +293,25 @@ def _ready() -> tuple[gr.Textbox, bool]:
     return gr.Textbox(submit_btn=True, stop_btn=False), False
 
 
-def _controls(labels: Mapping[str, Mapping[str, Any]]) -> list[gr.components.Component]:
+def _about_me(labels: Mapping[str, Mapping[str, Any]]) -> tuple[gr.Checkbox, gr.Column, list[gr.Textbox]]:
+    """Whether to tell the model, and what: age, gender, occupation, anything else."""
+    gr.Markdown(elem_id="about-note", **labels["about-note"])
+    tells = gr.Checkbox(False, elem_id="tells", **labels["tells"])
+    with gr.Column(visible=False) as fields:
+        names = ("age", "gender", "occupation")
+        stated = [gr.Textbox("", elem_id=name, **labels[name], max_lines=1, max_length=40) for name in names]
+        stated.append(gr.Textbox("", elem_id="about", **labels["about"], lines=2, max_length=300))
+    return tells, fields, stated
+
+
+def _show_fields(tells: bool) -> list[Any]:
+    """The fields, or without them nothing of what stood in them."""
+    return [gr.Column(visible=tells), *[gr.skip() if tells else ""] * 4]
+
+
+def _controls(labels: Mapping[str, Mapping[str, Any]], system: str) -> list[gr.components.Component]:
     return [
-        gr.Textbox("", elem_id="system", **labels["system"], lines=2, max_length=2_000),
+        gr.Textbox(system, elem_id="system", **labels["system"], lines=2, max_length=max(2_000, len(system))),
         gr.Slider(0.05, 2, DEFAULTS["temperature"], step=0.05, elem_id="temperature", **labels["temperature"]),
         gr.Slider(0.05, 1, DEFAULTS["top_p"], step=0.05, elem_id="top-p", **labels["top-p"]),
         gr.Slider(1, 1024, DEFAULTS["max_new_tokens"], step=1, elem_id="max-new-tokens", **labels["max-new-tokens"]),

@@ -31,6 +31,16 @@ LABELS: dict[Language, dict[str, dict[str, Any]]] = {
         "max-new-tokens": {"label": "回复的最大长度，按 token 计（论文 3.2 节：512）"},
         "seed": {"label": "随机种子"},
         "close": {"value": "关闭"},
+        "about-me": {"label": "关于我（可不填）"},
+        "about-note": {
+            "value": "打开以后，填写的内容会随每条消息交给模型，回复可能因此不同。它只留在这个浏览器里，不会保存，"
+            "清空对话时一并清除。请不要写姓名、电话等能认出您的信息。"
+        },
+        "tells": {"label": "把下面的情况告诉模型"},
+        "age": {"label": "年龄（如 23，模型只会得知年龄段）"},
+        "gender": {"label": "性别"},
+        "occupation": {"label": "职业"},
+        "about": {"label": "其他想说明的"},
         "save": {"value": "保存这次对话（到本机文件）"},
     },
     "en": {
@@ -44,6 +54,17 @@ LABELS: dict[Language, dict[str, dict[str, Any]]] = {
         "max-new-tokens": {"label": "Longest reply in tokens (paper, section 3.2: 512)"},
         "seed": {"label": "Seed"},
         "close": {"value": "Close"},
+        "about-me": {"label": "About me (optional)"},
+        "about-note": {
+            "value": "Switched on, what you write here goes to the model with every message, and replies may differ "
+            "for it. It stays in this browser, is not stored, and is cleared with the conversation. Please write "
+            "nothing by which you can be recognised, such as your name or phone number."
+        },
+        "tells": {"label": "Tell the model the following"},
+        "age": {"label": "Age (such as 23; the model learns the age group only)"},
+        "gender": {"label": "Gender"},
+        "occupation": {"label": "Occupation"},
+        "about": {"label": "Anything else"},
         "save": {"value": "Save this conversation (to a file on your device)"},
     },
 }

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .care import CareNotice
-from .schema import ChatMessage, first_fault
+from .schema import ChatMessage, first_fault, read_loosely
 from .service import Done, Text, Thought
 from .session import Talk
 from .wording import NOTICE, language_of
@@ -51,6 +51,8 @@ def run_pipe(talk: Talk, lines: Iterable[str], output: TextIO, jsonl: bool) -> N
         try:
             told = _answer_json(talk, line, answer) if jsonl else _answer_plain(talk, line, answer)
         except (ValueError, RuntimeError) as error:
+            if jsonl and not answer.care and (notice := talk.service.judge(read_loosely(line))):
+                answer.care.append(notice)
             if not jsonl:
                 print(f"soulchat: error: {error}", file=sys.stderr)
             told = _refusal(error, answer) if jsonl else _on_one_line(answer)

@@ -1,29 +1,36 @@
 """What a client may send: the part of OpenAI's chat completion request that is meant here, and nothing else.
 
 Checked against OpenAI's API reference for `POST /v1/chat/completions` as the `openai` package 1.x and 2.x sends it,
-and for `top_k` and `repetition_penalty` against vLLM's. A field whose value asks for nothing is taken; one that asks
-for what is not offered is refused, so that no client believes in what it does not get.
+and for `top_k` and `repetition_penalty` against vLLM's; `client` is ours. A field whose value asks for nothing is
+taken; one that asks for what is not offered is refused, so that no client believes in what it does not get.
 """
 
 import json
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import from_json
 
 from soulchat_trainer.generation import Decoding
 from soulchat_trainer.generation.sampling import MIN_TEMPERATURE
 from soulchatcorpus import Message
+from soulchatcorpus.clients import read_client
 
 # Values of fields that are not offered here which ask for nothing. null does so in every field: OpenAI's reference
 # gives it as the default of most, and clients send it.
 ASK_NOTHING: dict[str, tuple[Any, ...]] = {
+    "add_generation_prompt": (True,),
     "audio": (),
     "best_of": (1,),
+    "chat_template_kwargs": ({},),
+    "early_stopping": (False,),
     "echo": (False,),
     "frequency_penalty": (0,),
     "function_call": ("none", "auto"),
     "functions": ([],),
     "ignore_eos": (False,),
+    "include_stop_str_in_output": (False,),
     "length_penalty": (1,),
     "logit_bias": ({},),
     "logprobs": (False,),
@@ -33,17 +40,20 @@ ASK_NOTHING: dict[str, tuple[Any, ...]] = {
     "parallel_tool_calls": (True, False),
     "prediction": (),
     "presence_penalty": (0,),
+    "priority": (0,),
     "prompt_logprobs": (),
-    "reasoning_effort": ("none",),
     "response_format": ({"type": "text"},),
     "service_tier": ("auto", "default"),
     "skip_special_tokens": (True,),
+    "spaces_between_special_tokens": (True,),
     "stop_token_ids": ([],),
     "store": (False,),
     "tool_choice": ("none", "auto"),
     "tools": ([],),
     "top_logprobs": (0,),
+    "typical_p": (1,),
     "use_beam_search": (False,),
+    "verbosity": ("medium",),
     "web_search_options": (),
 }
 # The same in a message: what the replies of this server and of others have beside their content.
@@ -53,6 +63,12 @@ MESSAGE_ASKS_NOTHING: dict[str, tuple[Any, ...]] = {
     "function_call": (),
     "refusal": ("",),
     "tool_calls": ([],),
+}
+# And in a part of text: where a prompt may be kept for later, which is done anyhow.
+CACHE = {"type": "ephemeral"}
+PART_ASKS_NOTHING: dict[str, tuple[Any, ...]] = {
+    "annotations": ([],),
+    "cache_control": (CACHE, CACHE | {"ttl": "5m"}, CACHE | {"ttl": "1h"}),
 }
 STOP_STRINGS, STOP_CHARACTERS = 16, 200
 
@@ -87,9 +103,9 @@ class ChatMessage(BaseModel):
         if not isinstance(content, list):
             return content
         for number, part in enumerate(content, start=1):
-            is_text = isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text"
-            if not is_text or not isinstance(part["text"], str):
+            if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
                 raise ValueError(f'part {number} is no text; allowed: {{"type": "text", "text": "…"}}')
+            _leave_out(part, PART_ASKS_NOTHING, ("type", "text"))
         return "".join(part["text"] for part in content)
 
     def plain(self) -> Message:
@@ -117,6 +133,7 @@ class CompletionRequest(BaseModel):
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     top_k: Annotated[int | None, Field(ge=-1)] = None
     repetition_penalty: float | None = None
+    reasoning_effort: str | None = None
     max_tokens: Annotated[int | None, Field(ge=1)] = None
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     stop: list[Annotated[str, Field(max_length=STOP_CHARACTERS)]] = Field(default=[], max_length=STOP_STRINGS)
@@ -127,6 +144,8 @@ class CompletionRequest(BaseModel):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     metadata: dict[str, Any] | None = None
+    # Ours: what the user states of themselves (`soulchatcorpus.clients`); it stands at the end of the system text.
+    client: dict[str, str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -139,6 +158,18 @@ class CompletionRequest(BaseModel):
         if temperature != 0 and not MIN_TEMPERATURE <= temperature <= 2:
             raise ValueError(f"it is {temperature}; allowed: 0 (the likeliest token), or {MIN_TEMPERATURE} to 2")
         return temperature
+
+    @field_validator("client", mode="before")
+    @classmethod
+    def _read_client(cls, client: Any) -> Any:
+        return read_client(client)
+
+    @field_validator("reasoning_effort")
+    @classmethod
+    def _check_effort(cls, effort: str) -> str:
+        if effort != "none":
+            raise ValueError("it asks for what this server does not offer; allowed: none (reply without thoughts)")
+        return effort
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -157,7 +188,7 @@ class CompletionRequest(BaseModel):
             max_new_tokens=limit or default.max_new_tokens,
             do_sample=default.do_sample and not greedy,
             seed=default.seed if self.seed is None else self.seed,
-            thinking=default.thinking,
+            thinking=default.thinking if self.reasoning_effort is None else "off",
             top_k=default.top_k if self.top_k is None else max(self.top_k, 0),
             repetition_penalty=default.repetition_penalty if penalty is None else penalty,
         )
@@ -165,6 +196,31 @@ class CompletionRequest(BaseModel):
     def talk(self) -> list[Message]:
         """The messages as plain dictionaries."""
         return [message.plain() for message in self.messages]
+
+
+def read_loosely(body: Any) -> list[Message]:
+    """The messages in a body that is refused, as far as any can be told, so that their words can be judged.
+
+    Args:
+        body: JSON as text or read, in whatever form; what is no JSON is taken for a user's words.
+    """
+    if isinstance(body, (str, bytes)):
+        try:
+            body = from_json(body)
+        except ValueError:
+            body = body if isinstance(body, str) else body.decode(errors="replace")
+    if isinstance(body, dict):
+        listed = body["messages"] if isinstance(body.get("messages"), list) else [body]
+    else:
+        listed = body if isinstance(body, list) else [{"content": body}]
+    return [_read_message(message) for message in listed if isinstance(message, dict)]
+
+
+def _read_message(message: dict[str, Any]) -> Message:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return {"role": "user" if message.get("role", "user") == "user" else "assistant", "content": "\n".join(texts)}
 
 
 def first_fault(error: ValidationError) -> str:
@@ -180,7 +236,7 @@ def describe_fault(place: tuple[int | str, ...], message: str) -> str:
 
 
 def _leave_out(
-    values: dict[str, Any], ask_nothing: dict[str, tuple[Any, ...]], fields: dict[str, Any]
+    values: dict[str, Any], ask_nothing: dict[str, tuple[Any, ...]], fields: Collection[str]
 ) -> dict[str, Any]:
     """The values without null and without what asks for nothing.
 

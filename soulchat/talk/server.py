@@ -4,8 +4,8 @@ Every answer carries one field more than OpenAI's, `soulchat`: `notice` (the rep
 reference only) and `care` (help lines that are due, as text and as data; empty otherwise). In a stream it is in
 the first chunk, and again where the reply itself speaks of self-harm; there the help lines are also in the content,
 before those words, because not every client knows the field. With `care_in_content`, those for the user's message are
-in the content, too. Where no reply comes (too long, too soon, too many, a fault), the help lines that are due are in
-the field beside `error`, and in its message. Nothing that users write is logged.
+in the content, too. Where no reply comes (too long, too soon, too many, a wrong field, a fault), the help lines that
+are due are in the field beside `error`, and in its message. Nothing that users write is logged.
 
 Of OpenAI's fields and vLLM's, `schema` has those that are meant; `n` replies are `n` rows of the running batch.
 """
@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeGuard
 
 import uvicorn
@@ -36,15 +37,17 @@ from ..web.guard import client_address
 from ..web.password import Door
 from .care import CareNotice
 from .limits import OverLimit
-from .schema import CompletionRequest, describe_fault
+from .schema import CompletionRequest, describe_fault, read_loosely
 from .service import Done, Event, ReplyService, Text, Thought
-from .session import with_system
+from .session import with_client, with_system
 from .wording import NOTICE, language_of
 
 BODY_BYTES = 1 << 20
 # A pass over long prompts takes this long where a large model runs on a slow machine.
 SILENT_SECONDS = 120.0
 AFTER_HELP_LINES = "\n\n"  # in the content
+BODY = "allowed: a JSON object in UTF-8, as the API reference of OpenAI has it"
+PATHS = "POST /v1/chat/completions, GET /v1/models, GET /health"
 
 Piece = tuple[int, Event]  # what comes of the reply of a number, from 0
 
@@ -94,16 +97,17 @@ def make_app(
 
     @app.post("/v1/chat/completions", dependencies=keys)
     async def complete(body: CompletionRequest, request: Request) -> Response:
-        _check_model(body.model, model_name)
-        if body.n > service.limits.replies_at_once:
-            raise ValueError(f"n is {body.n}; allowed: at most {service.limits.replies_at_once}, the replies at once")
         talk = without_help_lines(body.talk(), service.care.country)
+        notice, most = service.judge(talk, body.client), service.limits.replies_at_once
+        _check_model(body.model, model_name, notice)
+        if body.n > most:
+            raise Refused(400, f"n is {body.n}; allowed: at most {most}, the replies at once", notice=notice)
         if talk[0]["role"] != "system":
             talk = with_system(system, talk)
+        talk = with_client(body.client, talk, language_of(talk[-1]["content"]))
         client, draws = client_address.get(), body.decoding(decoding)
         # With a seed, the same talk gets the same replies.
         seeds = [None if body.seed is None else f"seeded-{number}" if number else "seeded" for number in range(body.n)]
-        notice = service.judge(talk)
         replies = [service.astream(talk, draws, client, seed, body.stop, notice, is_judged=True) for seed in seeds]
         pieces = _while_connected(replies, request)
         # What is refused is refused here, before a stream begins, unless help lines come first.
@@ -118,7 +122,7 @@ def make_app(
         except (ValueError, RuntimeError) as error:
             return _refuse(error, answer.extra(care))
 
-    app.exception_handler(RequestValidationError)(_refuse_body)
+    app.exception_handler(RequestValidationError)(partial(_refuse_body, service))
     app.exception_handler(StarletteHTTPException)(_refuse_http)
     app.exception_handler(ValueError)(_refuse_value)
     app.exception_handler(RuntimeError)(_tell_failure)
@@ -299,11 +303,11 @@ async def _chain(first: Piece | None, pieces: AsyncGenerator[Piece]) -> AsyncGen
 
 
 class Refused(HTTPException):
-    """A refusal that clients tell from others by OpenAI's `code`."""
+    """A refusal that clients tell from others by OpenAI's `code`; `notice` where help lines come with it."""
 
-    def __init__(self, status: int, message: str, code: str) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None, notice: CareNotice | None = None) -> None:
         super().__init__(status, message)
-        self.code = code
+        self.code, self.notice = code, notice
 
 
 def _require(door: Door) -> Any:
@@ -321,9 +325,9 @@ def _require(door: Door) -> Any:
     return check
 
 
-def _check_model(asked: str, model_name: str) -> None:
+def _check_model(asked: str, model_name: str, notice: CareNotice | None = None) -> None:
     if asked != model_name:
-        raise Refused(404, f"model is unknown; allowed: {model_name}", "model_not_found")
+        raise Refused(404, f"model is unknown; allowed: {model_name}", "model_not_found", notice)
 
 
 def _usage(done: Collection[Done]) -> dict[str, int] | None:
@@ -336,6 +340,10 @@ def _usage(done: Collection[Done]) -> dict[str, int] | None:
 
 def _event(data: dict[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _extra_of(notice: CareNotice | None) -> dict[str, Any] | None:
+    return {"notice": NOTICE[notice.language], "care": [notice.as_dict()]} if notice else None
 
 
 def _error_body(
@@ -363,21 +371,33 @@ def _refuse(error: ValueError | RuntimeError, extra: dict[str, Any] | None = Non
     return JSONResponse(body, status, {"Retry-After": "1"} if status == 429 else None)
 
 
-async def _refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _refuse_body(service: ReplyService, request: Request, error: RequestValidationError) -> JSONResponse:
+    extra = _extra_of(service.judge(read_loosely(error.body)))
     fault = error.errors()[0]
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not kind.endswith("json"):
+    place = fault["loc"][1:]
+    if kind != "application/json" and not kind.endswith("+json"):
         told = "is not JSON's" if kind else "is missing"
         message = f"the header Content-Type {told}; allowed: application/json"
-        return JSONResponse(_error_body(message, "invalid_request_error"), 400)
-    place = fault["loc"][1:]
+    elif fault["type"] == "json_invalid":
+        message, place = f"the body is not JSON (at character {place[0]}); {BODY}", ()
+    elif fault["type"] in ("missing", "model_attributes_type") and not place:
+        message = f"the body is {'empty' if fault['type'] == 'missing' else 'no JSON object'}; {BODY}"
+    else:
+        message = describe_fault(place, fault["msg"])
     param = str(place[0]) if place else None
-    return JSONResponse(_error_body(describe_fault(place, fault["msg"]), "invalid_request_error", param), 400)
+    return JSONResponse(_error_body(message, "invalid_request_error", param, extra=extra), 400)
 
 
 async def _refuse_http(request: Request, error: StarletteHTTPException) -> JSONResponse:
-    code = error.code if isinstance(error, Refused) else None
-    body = _error_body(str(error.detail), "invalid_request_error", code=code)
+    message, code, notice = str(error.detail), None, None
+    if isinstance(error, Refused):
+        code, notice = error.code, error.notice
+    elif error.status_code in (404, 405):
+        message = f"{request.method} is no method of this path, or the path is none; allowed: {PATHS}"
+    elif error.status_code == 400:  # FastAPI's, of a body that is no text or has no end
+        message = f"the body cannot be read; {BODY}"
+    body = _error_body(message, "invalid_request_error", code=code, extra=_extra_of(notice))
     return JSONResponse(body, error.status_code, error.headers)
 
 

@@ -18,6 +18,7 @@ from typing import Protocol
 from soulchat_trainer.generation.engine import Decoding, Delta, Request
 from soulchatcorpus import Message
 from soulchatcorpus.care.replies import HeldStream
+from soulchatcorpus.clients import Client
 from soulchatcorpus.dialogue import keep_roles_apart
 
 from .care import Care, CareNotice
@@ -205,9 +206,10 @@ class ReplyService:
         finally:
             self._cancel(ticket)
 
-    def judge(self, messages: Sequence[Message]) -> CareNotice | None:
-        """Help lines that the user's last words call for."""
-        return self.care.check_message(words_since_reply(messages))
+    def judge(self, messages: Sequence[Message], stated: Client | None = None) -> CareNotice | None:
+        """Help lines that the user's last words call for, or what they state of themselves."""
+        notice = self.care.check_message(words_since_reply(messages))
+        return notice or (self.care.check_message("\n".join(stated.values())) if stated else None)
 
     def _admit(
         self,

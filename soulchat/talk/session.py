@@ -5,10 +5,13 @@ from pathlib import Path
 
 from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
+from soulchatcorpus.care.help_lines import Language
+from soulchatcorpus.clients import Client, describe_client
 from soulchatcorpus.files import write_json
 
 from .care import CareNotice
 from .service import Event, ReplyService, Text
+from .wording import STATES
 
 
 class Talk:
@@ -79,3 +82,14 @@ class Talk:
 def with_system(system: str, messages: list[Message]) -> list[Message]:
     """The messages with a system text before them, if there is one."""
     return [{"role": "system", "content": system}, *messages] if system else messages
+
+
+def with_client(client: Client | None, messages: list[Message], language: Language) -> list[Message]:
+    """The messages with what a user states of themselves at the end of the system text."""
+    if not client:
+        return messages
+    told = f"{STATES[language]}\n{describe_client(client, language)}"
+    if messages and messages[0]["role"] == "system":
+        system, *messages = messages
+        told = f"{system['content']}\n\n{told}"
+    return with_system(told, messages)

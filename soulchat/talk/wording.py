@@ -16,6 +16,7 @@ NO_REPLY: dict[Language, str] = {
     "zh": "（模型没有给出回复，请换一种说法，或再试一次。）",
     "en": "(The model gave no reply. Please say it another way, or try again.)",
 }
+STATES: dict[Language, str] = {"zh": "来访者自己说明的情况：", "en": "What the client states of themselves:"}
 THINKS: dict[Language, str] = {"zh": "思考（不是回复）", "en": "Thoughts (not the reply)"}
 
 

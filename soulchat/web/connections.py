@@ -1,7 +1,7 @@
-"""How long a client may take to send a request, and how many clients may be at it: what nobody reads costs nothing.
+"""How long a client may take to send a request and to take the answer, and how many clients may be at it.
 
-A connection from which no whole request has come holds a file of this process, and with a thousand of them a server
-takes no more.
+A connection from which no whole request has come, or whose answer nobody takes, holds a file of this process, and with
+a thousand of them a server takes no more.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ BACKLOG = 128
 class BoundedConnection(H11Protocol):
     """A connection of uvicorn's that is closed when headers and body of a request are not there in time.
 
+    The same time has a client that lets its answer fill the buffers on the way, to take what is in them.
+
     Of more connections than `waiting_connections` that have sent no whole request the oldest is closed, and a new one
     is closed where `all_connections` are open.
     """
@@ -26,6 +28,7 @@ class BoundedConnection(H11Protocol):
     all_connections = 768  # of the 1,024 files that a process usually has
 
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -42,9 +45,20 @@ class BoundedConnection(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.request_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._stop_watching()
+        if self._stalled is not None:
+            self._stalled.cancel()
 
     @property
     def is_waiting(self) -> bool:

@@ -116,7 +116,8 @@ class LinearLoss(torch.autograd.Function):
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
         own_rows, table = rows.to(dtype), weight.to(dtype)
         rows_gradient = torch.empty_like(own_rows) if needs_rows else None
-        weight_gradient = torch.zeros_like(weight) if needs_weight else None
+        allocate = torch.empty_like if weight.dtype == dtype else torch.zeros_like
+        weight_gradient = allocate(weight) if needs_weight else None
         bias_gradient = torch.zeros_like(bias) if needs_bias and bias is not None else None
         buffer = own_rows.new_empty(min(chunk_rows, len(rows)), len(weight))
         total = torch.zeros((), dtype=torch.float32, device=rows.device)
@@ -134,7 +135,7 @@ class LinearLoss(torch.autograd.Function):
                 if rows_gradient is not None:
                     torch.mm(gradient, table, out=rows_gradient[part])
                 if weight_gradient is not None and weight_gradient.dtype == dtype:
-                    weight_gradient.addmm_(gradient.T, chunk)
+                    weight_gradient.addmm_(gradient.T, chunk, beta=min(start, 1))
                 elif weight_gradient is not None:
                     weight_gradient += gradient.T @ chunk
                 if bias_gradient is not None:
@@ -161,9 +162,9 @@ def _loss_and_gradient(
         return loss, logits
     numbers = torch.arange(len(targets), device=targets.device)
     wanted, spread = probabilities[numbers, targets], probabilities.mean(1) if label_smoothing else 0.0
-    highest, place = probabilities.max(1)
+    highest = probabilities.amax(1)  # of logits; of probabilities it is exp(highest - log_sum)
     torch.softmax(probabilities, 1, out=probabilities)
-    log_sum = highest - probabilities[numbers, place].log()
+    log_sum = highest - probabilities.amax(1).log()
     loss = log_sum - (1 - label_smoothing) * wanted - label_smoothing * spread
     probabilities[numbers, targets] -= 1 - label_smoothing
     if label_smoothing:

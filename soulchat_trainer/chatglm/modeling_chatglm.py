@@ -10,6 +10,7 @@ Shapes: b batch, s tokens of this call, k keys (cache and P-Tuning prefix includ
 h hidden.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -25,7 +26,6 @@ from transformers import (
     GradientCheckpointingLayer,
     LogitsProcessorList,
     PreTrainedModel,
-    StoppingCriteria,
     StoppingCriteriaList,
 )
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
@@ -154,7 +154,7 @@ class ChatGLMPrefixEncoder(nn.Module):
         states = self.embedding(torch.arange(length, device=self.embedding.weight.device))
         if self.trans is not None:
             states = self.trans(states)
-        states = states.view(length, config.num_layers, 2, config.num_attention_heads, config.head_dim)
+        states = states.view(length, -1, 2, config.num_attention_heads, config.head_dim)
         states = self.dropout(states).to(dtype).permute(1, 2, 3, 0, 4)
         return [tuple(layer) for layer in states]
 
@@ -278,12 +278,13 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
 
         mask = make_attention_mask(self.config, inputs_embeds, attention_mask, position_ids, cache)
         rotary = rotary_table(position_ids, self.config.head_dim, inputs_embeds.dtype)
-        prefixes = [None] * len(self.layers)
+        layers = self.layers[: self.config.num_layers]  # fewer where `generate` lets the first ones draft
+        prefixes = [None] * len(layers)
         if self.config.pre_seq_len is not None:
-            prefixes = self.prefix_encoder(inputs_embeds.dtype)
+            prefixes = self.prefix_encoder(inputs_embeds.dtype)[: len(layers)]
 
         hidden_states = inputs_embeds
-        for layer, prefix in zip(self.layers, prefixes, strict=True):
+        for layer, prefix in zip(layers, prefixes, strict=True):
             hidden_states = layer(
                 hidden_states,
                 attention_mask=mask,
@@ -293,17 +294,6 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
                 **kwargs,
             )
         return BaseModelOutputWithPast(last_hidden_state=self.final_layernorm(hidden_states), **{CACHE: cache})
-
-
-class WindowEnd(StoppingCriteria):
-    """Ends all rows when they are `window` tokens long."""
-
-    def __init__(self, window: int):
-        self.window = window
-
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        """bool [b], True = this row is done."""
-        return torch.full(input_ids.shape[:1], input_ids.shape[1] >= self.window, device=input_ids.device)
 
 
 class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
@@ -377,20 +367,20 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
     ) -> dict[str, Any]:
         """The parent's, with both rows of positions: made of the ids of all rows so far, or the caller's [b, 2, s].
 
-        Raises `ValueError` for rows padded on the right, a prompt that fills the window, and `inputs_embeds` without
-        positions.
+        What is drafted beyond the window, to be dropped, has the last position in it. Raises `ValueError` for rows
+        padded on the right, and `inputs_embeds` without positions.
         """
-        window = self.config.max_sequence_length
         if is_first_iteration and attention_mask is not None and not attention_mask[:, -1].all():
             raise ValueError("generate needs prompts padded on the left; a row here ends in padding")
-        if is_first_iteration and input_ids.shape[1] >= window:
-            raise ValueError(f"a prompt of {input_ids.shape[1]} tokens leaves no room to generate in {window} tokens")
         if position_ids is not None and position_ids.dim() == 3:
             position_ids = continue_positions(position_ids)
         elif inputs_embeds is not None:
             raise ValueError("generate from inputs_embeds needs position_ids [batch, 2, tokens]")
         else:  # the one row that generate counts for models of one position is of no use here
-            position_ids = make_position_ids(input_ids, attention_mask, self.config)
+            window = self.config.max_sequence_length
+            mask = None if attention_mask is None else attention_mask[:, :window]
+            position_ids = make_position_ids(input_ids[:, :window], mask, self.config)
+            position_ids = F.pad(position_ids, (0, max(input_ids.shape[1] - window, 0)), mode="replicate")
         return super().prepare_inputs_for_generation(
             input_ids,
             next_sequence_length=next_sequence_length,
@@ -410,12 +400,30 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         stopping_criteria: StoppingCriteriaList | None = None,
         **kwargs: Any,
     ) -> Any:
-        """The parent's; a reply ends where the window ends. Raises `ValueError` for `prefill_chunk_size`."""
+        """The parent's; a reply ends where the window ends.
+
+        Raises `ValueError` for a prompt that fills the window, and for `prefill_chunk_size`.
+        """
         config = generation_config or self.generation_config
         if kwargs.get("prefill_chunk_size", config.prefill_chunk_size) is not None:
             raise ValueError("prefill_chunk_size: the context sees itself in both directions and is read in one piece")
-        ends = StoppingCriteriaList([*(stopping_criteria or []), WindowEnd(self.config.max_sequence_length)])
-        return super().generate(inputs, generation_config, logits_processor, ends, **kwargs)
+        given = (inputs, kwargs.get("input_ids"), kwargs.get("inputs_embeds"))
+        length = next((prompt.shape[1] for prompt in given if prompt is not None), 0)
+        window = self.config.max_sequence_length
+        if length >= window:
+            raise ValueError(f"a prompt of {length} tokens leaves no room to generate in {window} tokens")
+        limits = {}
+        for name, most in (("max_new_tokens", window - length), ("max_length", window)):
+            asked = kwargs.get(name, getattr(config, name))
+            if asked is not None and asked > most:
+                limits[name] = most
+        if generation_config is None:
+            kwargs |= limits
+        elif limits:
+            generation_config = copy.deepcopy(generation_config)
+            generation_config.update(**limits)
+            kwargs = {name: value for name, value in kwargs.items() if name not in limits}
+        return super().generate(inputs, generation_config, logits_processor, stopping_criteria, **kwargs)
 
     @staticmethod
     def create_masks_for_generate(

@@ -23,7 +23,6 @@ from transformers import Cache
 from .configuration_chatglm import ChatGLMConfig
 
 
-@torch.compiler.disable
 def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: ChatGLMConfig) -> Tensor:
     """The two rows of positions [b, 2, s] int64 of `input_ids` [b, s].
 
@@ -59,9 +58,8 @@ def make_position_ids(input_ids: Tensor, attention_mask: Tensor | None, config: 
             real.sum(1) > config.max_sequence_length,
         ]
     )
-    # One synchronisation with the device for all checks; while a graph is exported there are no values yet.
-    if not torch.compiler.is_exporting() and wrong.any():
-        _refuse(input_ids, real, wrong, config)
+    if not torch.compiler.is_exporting():  # there are no values yet while a graph is exported
+        _refuse_wrong(input_ids, real, wrong, config)
 
     start = real.argmax(1, keepdim=True)
     anchor = is_anchor.long().argmax(1, keepdim=True)
@@ -77,7 +75,10 @@ def continue_positions(position_ids: Tensor) -> Tensor:
     return torch.stack([torch.where(block_position > 0, position.gather(1, bos), position), block_position], dim=1)
 
 
-def _refuse(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
+@torch.compiler.disable
+def _refuse_wrong(input_ids: Tensor, real: Tensor, wrong: Tensor, config: ChatGLMConfig) -> None:
+    if not wrong.any():  # one synchronisation with the device for all checks
+        return
     check, row = (int(index) for index in wrong.nonzero()[0])
     causes = (
         f"input_ids has ids from {int(input_ids[row].min())} to {int(input_ids[row].max())}; the vocabulary has 0 to "
@@ -118,16 +119,16 @@ def make_attention_mask(
     [b, 1, s, k]; `position_ids` [b, 2, s].
     Keys are: the P-Tuning prefix, what the cache holds, this call. None where one token sees every key.
     """
-    if attention_mask is not None and attention_mask.dim() == 4:
-        if attention_mask.dtype is not torch.bool:
-            raise ValueError(f"attention_mask is 4-D and {attention_mask.dtype}; allowed in 4-D: bool, True = sees")
-        return attention_mask
     batch, length = inputs_embeds.shape[:2]
     device = inputs_embeds.device
     past_length, key_length = 0, length
     if cache is not None:
         past_length = cache.get_seq_length()
         key_length, _ = cache.get_mask_sizes(length, 0)
+    prefix_length = config.pre_seq_len or 0
+    if attention_mask is not None and attention_mask.dim() == 4:
+        _check_whole_mask(attention_mask, [batch, config.num_attention_heads, length, key_length + prefix_length])
+        return attention_mask
     if isinstance(past_length, int) and key_length == past_length + length:  # not a static cache
         if attention_mask is None and length == 1:
             return None
@@ -144,7 +145,6 @@ def make_attention_mask(
         is_real = torch.ones_like(in_context)
     else:
         is_real = F.pad(attention_mask.to(device) != 0, (0, key_length - attention_mask.shape[1]))
-    prefix_length = config.pre_seq_len or 0
     if prefix_length:
         in_context, is_real = (F.pad(keys, (prefix_length, 0), value=True) for keys in (in_context, is_real))
     first_query = past_length + prefix_length
@@ -159,6 +159,15 @@ def make_attention_mask(
     rows = torch.arange(batch, device=device)[:, None, None, None]
     queries = torch.arange(length, device=device)[:, None]
     return sees(rows, rows, queries, torch.arange(key_length, device=device))
+
+
+def _check_whole_mask(mask: Tensor, shape: list[int]) -> None:
+    if mask.dtype is not torch.bool:
+        raise ValueError(f"attention_mask is 4-D and {mask.dtype}; allowed in 4-D: bool, True = sees")
+    if any(found not in (1, wanted) for found, wanted in zip(mask.shape, shape, strict=True)):
+        raise ValueError(
+            f"attention_mask has shape {list(mask.shape)}; allowed in 4-D: {shape}, or 1 in place of a size"
+        )
 
 
 def rotary_table(position_ids: Tensor, head_dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

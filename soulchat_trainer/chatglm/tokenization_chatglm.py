@@ -143,6 +143,10 @@ class ChatGLMTokenizer(SentencePieceBackend):
         """The pieces of a text; control tokens written in it are not recognised."""
         return self.sp_model.encode(_hide_whitespace(text), out_type=str)
 
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """The text that pieces stand for."""
+        return _show_whitespace(super().convert_tokens_to_string(tokens))
+
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:

@@ -1,5 +1,6 @@
 """Messages to the token ids of the prompt that asks for the counsellor's next reply, for training as for chat."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
@@ -9,7 +10,7 @@ from transformers.utils import logging
 
 from soulchatcorpus import Message, render_prompt
 from soulchatcorpus.dialogue import keep_roles_apart
-from soulchatcorpus.thoughts import END, Thinking, is_open
+from soulchatcorpus.thoughts import END, SWITCHES, Thinking, is_open
 
 from ..chatglm import ChatGLMTokenizer
 from .fit import Encode
@@ -18,11 +19,6 @@ from .typed_text import TypedText
 
 logger = logging.get_logger(__name__)
 
-# The names of the switch: Qwen 3 and GLM-4.5 read the first, DeepSeek-V3.1 the second; other templates ignore both.
-SWITCHES = {
-    "off": {"enable_thinking": False, "thinking": False},
-    "keep": {"enable_thinking": True, "thinking": True},
-}
 NO_MORE_THOUGHTS = f"\n{END}\n\n"  # closes a thought that a generation prompt has opened, as Qwen 3 writes it
 
 MARK = "\ue000"  # from the private use area: a placeholder for text that is put into the rendered template later
@@ -80,13 +76,13 @@ def target_encoder(
 
 def reply_ids(tokenizer: PreTrainedTokenizerBase, replies: Sequence[str]) -> list[list[int]]:
     """The ids of `target_encoder` for many replies at once, whatever they answer; white space around them counts."""
-    typed = TypedText(tokenizer)
     if isinstance(tokenizer, ChatGLMTokenizer) or tokenizer.chat_template is None:
-        end = [tokenizer.eos_token_id]
+        typed, end = TypedText(tokenizer), [tokenizer.eos_token_id]
         texts = [keep_roles_apart(typed.spell_out(reply)) for reply in replies]
     else:
-        head, end = ChatTemplate(tokenizer).around_reply()
-        texts = [head + typed.spell_out(reply) for reply in replies]
+        template = ChatTemplate(tokenizer)
+        head, end = template.around_reply()
+        texts = [head + template.typed.spell_out(reply) for reply in replies]
     encoded = tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
     return [[*ids, *end] for ids in encoded]
 
@@ -110,7 +106,8 @@ class ChatTemplate:
     Attributes:
         surplus: what the template writes behind the end token of a talk's last reply: no part of it (Command R7B asks
             for another reply, whether it is to or not).
-        no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself.
+        no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself. The
+            mark of the speaker where a template has no generation prompt.
         end_token: what ends a reply: the control token that the template writes behind every one, which with Gemma
             and Phi-3 is not the tokenizer's end token; else that.
     """
@@ -119,7 +116,8 @@ class ChatTemplate:
         self.tokenizer, self.typed, self.thinking = tokenizer, TypedText(tokenizer), thinking
         self.surplus = self._find_surplus()
         self.takes_system = self._find_system()
-        self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
+        self.typed = TypedText(tokenizer, self._find_roles())
+        self.no_thoughts = self._find_no_thoughts()
         self.end_token = self._find_end()
 
     def _find_surplus(self) -> str:
@@ -132,6 +130,8 @@ class ChatTemplate:
         talk = [Message(role="user", content="你好")]
         prompt = self.render(talk, True)
         header = self.before_reply(talk).removeprefix(prompt) if self.before_reply(talk).startswith(prompt) else ""
+        if self.thinking == "keep":  # a template without any generation prompt is asked with the speaker's mark
+            return header if prompt == self.render(talk, False) else ""
         if header.strip():  # an empty thought, gpt-oss's channel of the reply; or the whole mark of the speaker
             return header
         return NO_MORE_THOUGHTS if is_open(prompt) else ""
@@ -166,6 +166,20 @@ class ChatTemplate:
             return probe[0]["content"] in self.render(probe, True)
         except ValueError:
             return False
+
+    def _find_roles(self) -> list[str]:
+        """The lines between messages that hold no control token, so that somebody could type them."""
+        talk = [
+            Message(role="user", content=""),
+            Message(role="assistant", content=""),
+            Message(role="user", content=""),
+        ]
+        system = [Message(role="system", content="")] if self.takes_system else []
+        written = self.render(mark_contents([*system, *talk]), True)
+        between = re.split("\ue001.\ue001", written)[1:]
+        plain = [part for part in between if not self.typed.spells_control_tokens(part)]
+        lines = {line.strip() for part in plain for line in part.split("\n")}
+        return sorted(line for line in lines if any(map(str.isalnum, line)))
 
     def prepare(self, messages: Sequence[Message]) -> list[Message]:
         """Messages in which the speakers take turns and the user has the first word.

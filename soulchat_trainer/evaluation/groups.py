@@ -1,9 +1,10 @@
-"""Every score of a system by groups of turns, such as topics: `soulchat benchmark run --by topic`.
+"""Every score of a system by groups of turns, such as topics: `soulchat benchmark run --by client.gender`.
 
 A group of fewer than 20 turns is told and not scored: its mean would be of few talks, and its interval too narrow.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import soulchat_metrics
 from hub_cards.markdown import table as markdown_table
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from soulchat_metrics.bootstrap import percentile_intervals, resample
+from soulchatcorpus.clients import CLIENT_FIELDS
 from soulchatcorpus.files import write_json, write_text
 from soulchatcorpus.turns import Turn
 
@@ -23,9 +25,16 @@ CONFIDENCE = 0.95
 DRAWS = 1_000  # resamples of a group, and shufflings of the groups
 NONE = "none"
 
+
+def _of_client(name: str, turn: Turn) -> str:
+    return (turn.client or {}).get(name, NONE)
+
+
 GROUPS: dict[str, Callable[[Turn], str]] = {
     "topic": lambda turn: turn.topic or NONE,
     "turn": lambda turn: str(turn.turn),
+    "counsellor": lambda turn: turn.counsellor or NONE,
+    **{f"client.{name}": partial(_of_client, name) for name in CLIENT_FIELDS if name != "about"},
 }
 
 
@@ -36,13 +45,27 @@ def check_by(by: str) -> str:
     return by
 
 
+def group_turns(turns: Sequence[Turn], by: str) -> dict[str, str]:
+    """The group of each turn, by its id.
+
+    Raises:
+        ValueError: turns are not grouped by `by`, or none of these says what it is there.
+    """
+    groups = {turn.id: GROUPS[check_by(by)](turn) for turn in turns}
+    if set(groups.values()) == {NONE}:
+        raise ValueError(
+            f"by is {by}, and none of the {len(groups)} test turns states it; allowed: what is in a corpus's columns"
+        )
+    return groups
+
+
 def write_groups(folder: Path, turns: Sequence[Turn], by: str, seed: int) -> dict:
     """Score the predictions.jsonl of a folder by groups of its turns, into groups.json and groups.md; what is in both.
 
     Raises:
-        ValueError: turns are not grouped by `by`.
+        ValueError: turns cannot be grouped by `by`, see `group_turns`.
     """
-    group_of = {turn.id: GROUPS[check_by(by)](turn) for turn in turns}
+    group_of = group_turns(turns, by)
     rows = read_predictions(folder / PREDICTIONS_FILE)
     names, values = measure([row.prediction for row in rows], [row.reference for row in rows])
     found = {"by": by, "seed": seed} | score_groups(names, values, [group_of[row.id] for row in rows], seed)

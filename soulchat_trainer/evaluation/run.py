@@ -21,7 +21,7 @@ from ..environment import describe_environment
 from ..generation.engine import Reply
 from ..generation.sampling import Decoding
 from ..loading import choose_device
-from .groups import check_by, write_groups
+from .groups import check_by, group_turns, write_groups
 from .journal import Journal
 from .perplexity import HeldOutLoss
 from .seen import has_seen
@@ -184,7 +184,7 @@ class BenchmarkOptions:
     device: str = field(default="auto", metadata={"help": "auto, cpu, cuda, …"})
     dtype: str = field(default="auto", metadata={"help": "auto, float32, bfloat16, float16."})
     base_url: str | None = field(default=None, metadata={"help": "Address of the endpoint (OPENAI_BASE_URL)."})
-    by: str | None = field(default=None, metadata={"help": "Also score groups of turns: topic or turn."})
+    by: str | None = field(default=None, metadata={"help": "Also score groups of turns, see `groups`."})
 
 
 def run_benchmark(options: BenchmarkOptions) -> Results | None:
@@ -212,6 +212,8 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
     state = PartialState(cpu=choose_device(options.device).type == "cpu")
     corpus = load_corpus(options.dataset)
     dataset, turns = choose_turns(options.dataset, corpus, options.samples, options.decoding.seed)
+    if options.by is not None:
+        group_turns(turns, options.by)
     state.print(f"{len(turns)} of {dataset.splits['test']} test turns of {dataset.name}")
     benchmark = Benchmark(
         dataset, turns, options.decoding, options.batch_size, options.prompt, options.base_url, processes=state

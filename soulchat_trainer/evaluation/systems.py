@@ -8,23 +8,25 @@
     retrieval                        the reply of the nearest training prompt
 """
 
+import asyncio
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
 
-import openai
 from transformers import AutoModelForCausalLM, set_seed
 from transformers.utils import logging
 
 from soulchatcorpus import Message
-from soulchatcorpus.making.options import KEY_VARIABLE, is_loopback
-from soulchatcorpus.thoughts import Thinking, split_thoughts
+from soulchatcorpus.making.endpoint import Completion, Endpoint, EndpointError, Failure, delay, switch_of
+from soulchatcorpus.making.options import OPENAI
+from soulchatcorpus.making.requests import MALFORMED_ATTEMPTS
+from soulchatcorpus.thoughts import Thinking, all_written, split_thoughts
 from soulchatcorpus.turns import Turn
 
-from ..encoding.prompts import SWITCHES, prompt_encoder
+from ..encoding.prompts import prompt_encoder
 from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
 from ..generation.sampling import Decoding, request_seed
@@ -36,7 +38,7 @@ from .seen import find_openings
 logger = logging.get_logger(__name__)
 
 UNTRAINED, ENDPOINT, RETRIEVAL = "untrained:", "openai:", "retrieval"
-OPENAI_HOST = "api.openai.com"
+TIMEOUT = 120.0  # seconds for one request
 ERROR_CHARACTERS = 300  # of an endpoint's error message
 
 
@@ -99,8 +101,8 @@ class ModelSystem:
 class EndpointSystem:
     """A model behind an OpenAI-compatible endpoint, `batch_size` requests at a time.
 
-    The client repeats what may pass (429, 5xx, timeouts, lost connections). The key is that of OPENAI_API_KEY; a
-    server on this machine, such as `soulchat serve`, needs none.
+    What may pass (429, 5xx, timeouts, lost connections) is asked again, and so is what is no completion. The key is
+    that of OPENAI_API_KEY; a server on this machine, such as `soulchat serve`, needs none.
 
     Whether a model is to think is asked in `chat_template_kwargs`, as vLLM, SGLang and llama.cpp's server take it, of
     every server but OpenAI's own, which refuses fields that it does not know. One that answers only without the field
@@ -112,88 +114,77 @@ class EndpointSystem:
 
     def __init__(self, spec: str, prompt: str | None, base_url: str | None) -> None:
         self.name = spec.removeprefix(ENDPOINT)
+        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
         self.render: Callable[[Sequence[Message]], str] | None = renderer(prompt) if prompt else None
         try:
-            self.client = openai.OpenAI(
-                base_url=base_url,
-                api_key=os.environ.get(KEY_VARIABLE) or ("none" if base_url and is_loopback(base_url) else None),
-                max_retries=self.attempts - 1,
-                timeout=120.0,
-            )
-        except openai.OpenAIError as error:
-            raise ValueError(f"no endpoint for {spec}: {' '.join(str(error).split())}") from None
-        self.takes_switch = self.client.base_url.host != OPENAI_HOST
+            Endpoint(self.base_url)
+        except ValueError as error:
+            raise ValueError(f"no endpoint for {spec}: {error}") from None
+        self.takes_switch = bool(switch_of(self.base_url, "off"))
 
     def answer(self, turns: Sequence[Turn], decoding: Decoding, batch_size: int) -> Iterator[tuple[str, Reply]]:
         waiting = iter(turns)
         with ThreadPoolExecutor(batch_size) as pool:
             while batch := list(itertools.islice(waiting, 4 * batch_size)):
                 tasks = {pool.submit(self._ask, turn, decoding): turn.id for turn in batch}
-                failure: openai.OpenAIError | ValueError | None = None
+                failure: EndpointError | None = None
                 for task in as_completed(tasks):
                     try:
                         yield tasks[task], task.result()
                     except CancelledError:
                         continue
-                    except (openai.OpenAIError, ValueError) as error:
+                    except EndpointError as error:
                         failure = error
                         for other in tasks:
                             other.cancel()
                 if failure is not None:
                     raise ConnectionError(
-                        f"{self.name} at {self.client.base_url} {self._what_failed(failure)}; the replies so far are "
-                        "kept: the same command goes on from there"
+                        f"{self.name}: {failure}; the replies so far are kept: the same command goes on from there"
                     )
 
     def loss(self, turns: Sequence[Turn]) -> None:
         return None
 
     def _ask(self, turn: Turn, decoding: Decoding) -> Reply:
-        messages: Any = turn.context
+        messages: Sequence[Message] = turn.context
         if self.render:
             messages = [Message(role="user", content=render_with_system(messages, self.render))]
-        request = {
-            "model": self.name,
-            "messages": messages,
-            "max_tokens": decoding.max_new_tokens,
+        settings: dict[str, Any] = {
             "temperature": decoding.temperature if decoding.do_sample else 0.0,
             "top_p": decoding.top_p,
             "seed": request_seed(decoding, turn.id) >> 32,  # 31 bits: servers may take no more
         }
-        answer = self._complete(request, decoding.thinking)
-        try:
-            choice, usage = answer.choices[0], answer.usage
-            message, extra = choice.message, choice.message.model_extra or {}
-            text, aside = message.content or "", extra.get("reasoning_content") or extra.get("reasoning") or ""
-        except (AttributeError, IndexError, TypeError):  # the client does not check what it parses; a page stays a str
-            raise ValueError("no chat completion") from None
+        if self.takes_switch:
+            settings |= switch_of(self.base_url, decoding.thinking)
+        answer = asyncio.run(self._complete(messages, settings, decoding.max_new_tokens))
         return read_answer(
-            text, str(aside), choice.finish_reason, usage.completion_tokens if usage else 0, decoding.thinking
+            answer.text, answer.aside, answer.finish_reason, answer.completion_tokens, decoding.thinking
         )
 
-    def _complete(self, request: dict[str, Any], thinking: Thinking) -> Any:
-        if self.takes_switch:
-            try:
-                switch = {"chat_template_kwargs": SWITCHES[thinking]}
-                return self.client.chat.completions.create(**request, extra_body=switch)
-            except (openai.BadRequestError, openai.UnprocessableEntityError):
-                answer = self.client.chat.completions.create(**request)
-                self.takes_switch = False
-                logger.warning_once(
-                    f"{self.name} at {self.client.base_url} takes no chat_template_kwargs: whether it thinks is "
-                    "its own choice, and thoughts are told apart"
-                )
-                return answer
-        return self.client.chat.completions.create(**request)
+    async def _complete(self, messages: Sequence[Message], settings: Mapping[str, Any], max_tokens: int) -> Completion:
+        async with Endpoint(self.base_url, TIMEOUT, max_tokens) as endpoint:
+            for attempt in itertools.count(1):
+                outcome = await endpoint.complete(messages, self.name, settings)
+                if not endpoint.takes_extras:
+                    self.takes_switch = False
+                    logger.warning_once(
+                        f"{self.name} at {self.base_url} takes no chat_template_kwargs: whether it thinks is its own "
+                        "choice, and thoughts are told apart"
+                    )
+                if isinstance(outcome, Completion):
+                    return outcome
+                allowed = self.attempts if outcome.raw is None else min(self.attempts, MALFORMED_ATTEMPTS)
+                if not outcome.again or attempt >= allowed:
+                    raise EndpointError(f"{self.base_url} {_what_failed(outcome)}")
+                await asyncio.sleep(delay(attempt, outcome))
+        raise AssertionError("the last attempt returns or raises")
 
-    def _what_failed(self, failure: openai.OpenAIError | ValueError) -> str:
-        if isinstance(failure, ValueError):
-            return "answers with something that is no chat completion"
-        if not isinstance(failure, openai.APIStatusError):
-            return f"does not answer ({type(failure).__name__})"
-        key, told = os.environ.get(KEY_VARIABLE), " ".join(failure.message.split())
-        told = told.replace(key, "[key]") if key else told
-        return f"refuses: {told[:ERROR_CHARACTERS]}"
+
+def _what_failed(failure: Failure) -> str:
+    told = " ".join((failure.detail or "").split())[:ERROR_CHARACTERS]
+    if failure.raw is not None:
+        return f"answers with something that is no chat completion ({told})"
+    return f"refuses: {told}" if told else f"does not answer ({failure.reason})"
 
 
 def read_answer(text: str, aside: str, finish_reason: str, num_tokens: int, thinking: Thinking) -> Reply:
@@ -206,12 +197,8 @@ def read_answer(text: str, aside: str, finish_reason: str, num_tokens: int, thin
             the reply for a thought and sends no content.
     """
     is_done = finish_reason == "stop"
-    if not text.strip() and aside and thinking == "off" and is_done:
-        text, aside = aside, ""
-    thoughts, reply = split_thoughts(text)
-    if not text.strip() and aside:
-        reply = None
-    together = "\n".join(part for part in (aside.strip(), thoughts) if part)
+    thoughts, reply = split_thoughts(all_written(text, aside, is_done, thinking))
+    together = "\n".join(part for part in (aside.strip() if text.strip() else "", thoughts) if part)
     return Reply((reply or "").strip(), is_done and reply is not None, num_tokens, together)
 
 

@@ -12,15 +12,18 @@ from ..chatglm.punctuation import restore_punctuation
 # What may still change when the next token comes: a character that is cut in its bytes, punctuation, whose full-width
 # form depends on the character after it, and white space, which is cut off where it ends the reply.
 UNSETTLED = re.compile(r"[\ufffd,.:;?!()，。：；？！（）\s]+\Z")
-
+# What is no text at the end of one that is cut: bytes of a character that has not come, and white space.
+UNFINISHED = re.compile(r"[\ufffd\s]+\Z")
 
 LONGEST_MARK = 8  # tokens of an opening mark and the white space behind it, in a tokenizer that has none of it
 
-# What gpt-oss writes around its thoughts: channels, which are control tokens.
-CHANNELS = {
+# What families write around thoughts with control tokens of their own: gpt-oss its channels, Command R7B marks.
+OWN_MARKS = {
     "<|channel|>analysis<|message|>": BEGIN,
     "<|channel|>commentary<|message|>": BEGIN,
     "<|channel|>final<|message|>": END,
+    "<|START_THINKING|>": BEGIN,
+    "<|END_THINKING|>": END,
 }
 
 
@@ -36,7 +39,7 @@ class ReplyDecoder:
         ids = tokenizer(sample, add_special_tokens=False).input_ids
         self.normalises = "，" not in tokenizer.decode(ids, skip_special_tokens=True)
         special = set(tokenizer.all_special_tokens)
-        self.has_channels = "<|channel|>" in special
+        self.has_own_marks = not special.isdisjoint(("<|channel|>", "<|START_THINKING|>"))
         self.hidden = special - {BEGIN, END}  # some tokenizers take the marks of thoughts for control tokens
         self.hides_marks = END in special
 
@@ -53,28 +56,24 @@ class ReplyDecoder:
         thoughts, reply = split_thoughts(self._text(token_ids), opened)
         if reply is not None:
             reply = restore_punctuation(reply.lstrip()) if self.normalises else reply.lstrip()
-            reply = reply.rstrip("\ufffd").rstrip() if final else _settled(reply)
+            reply = UNFINISHED.sub("", reply) if final else UNSETTLED.sub("", reply)
             if not final and BEGIN.startswith(reply or " "):
                 reply = ""  # perhaps the beginning of a mark
-        return Said(thoughts if final else _settled(thoughts), reply)
+        return Said((UNFINISHED if final else UNSETTLED).sub("", thoughts), reply)
 
     def opens_thought(self, prompt_ids: Sequence[int]) -> bool:
         """Whether a prompt ends inside of a thought."""
         return is_open(self.tokenizer.decode(prompt_ids[-LONGEST_MARK:]))
 
     def _text(self, token_ids: Sequence[int]) -> str:
-        if not (self.has_channels or self.hides_marks):
+        if not (self.has_own_marks or self.hides_marks):
             return self.tokenizer.decode(token_ids, skip_special_tokens=True)
         text = self.tokenizer.decode(token_ids)
-        for channel, mark in CHANNELS.items():
-            text = text.replace("<|start|>assistant" + channel, mark).replace(channel, mark)
+        for own, mark in OWN_MARKS.items():
+            text = text.replace("<|start|>assistant" + own, mark).replace(own, mark)
         for token in self.hidden:
             text = text.replace(token, "")
         return text
-
-
-def _settled(text: str) -> str:
-    return UNSETTLED.sub("", text)
 
 
 def find_stop(text: str, stop: Sequence[str]) -> int | None:

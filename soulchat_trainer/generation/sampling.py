@@ -55,9 +55,7 @@ class Decoding:
         if not MIN_TOP_P <= self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; allowed: {MIN_TOP_P} to 1")
         if not (self.temperature >= MIN_TEMPERATURE and math.isfinite(self.temperature)):
-            raise ValueError(
-                f"temperature is {self.temperature}; allowed: {MIN_TEMPERATURE} or more (do_sample=False for greedy)"
-            )
+            raise ValueError(f"temperature is {self.temperature}; allowed: {MIN_TEMPERATURE} or more")
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")
         if self.top_k < 0:
@@ -118,10 +116,12 @@ def leave_likeliest(logits: Tensor, top_k: Sequence[int], margin: float) -> tupl
 
     Also [b], bool: True where the last that stays and the first that goes are nearer than `margin`.
     """
-    ranks = torch.tensor(top_k, device=logits.device).clamp(max=logits.shape[-1])[:, None]
-    if not ranks.any():
+    vocab_size = logits.shape[-1]
+    kept = [min(number, vocab_size) for number in top_k]
+    if not any(kept):
         return logits, torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
-    best = pad(logits.topk(min(int(ranks.max()) + 1, logits.shape[-1])).values, (1, 1), value=-math.inf)
+    ranks = torch.tensor(kept, device=logits.device)[:, None]
+    best = pad(logits.topk(min(max(kept) + 1, vocab_size)).values, (1, 1), value=-math.inf)
     last, next_one = best.gather(1, ranks), best.gather(1, ranks + 1)
     undecided = (ranks > 0) & (last - next_one < margin)
     return logits.masked_fill((ranks > 0) & (logits < last), -math.inf), undecided[:, 0]

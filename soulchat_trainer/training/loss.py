@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from ..chatglm.head_loss import IGNORE_INDEX, label_losses, labelled_loss
 
 LARGEST_DIFFERENCE = 1e-4  # of the loss in nats a token; more than rounding explains
-COMPARED_TOKENS = 256
+COMPARED_TOKENS = 64
 
 
 class LabelledHead:

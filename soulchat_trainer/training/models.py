@@ -17,6 +17,7 @@ from ..generation.sampling import Decoding
 from ..loading import (
     adapter_base,
     check_tied_tables,
+    check_whole,
     load_adapter,
     load_config,
     load_tokenizer,
@@ -68,10 +69,14 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     if run.pre_seq_len is not None:
         changes = {"pre_seq_len": run.pre_seq_len, "prefix_projection": run.prefix_projection}
     dtype = run.torch_dtype if run.torch_dtype == "auto" else getattr(torch, run.torch_dtype)
+    config = load_config(base or name, **changes)
+    if base is not None or run.lora_rank is not None:
+        check_whole(base or name, config)
+    quantization = nf4(dtype, config) if run.quantize is not None else None
+    new_part = "prefix_encoder." if run.pre_seq_len is not None else None
+    model = load_weights(base or name, dtype, config, quantization, new_part)
     if base is not None:
-        return resume_adapter(load_weights(base, dtype), name, run)
-    config = load_config(name, **changes)
-    model = load_weights(name, dtype, config, nf4(dtype, config) if run.quantize is not None else None)
+        return resume_adapter(model, name, run)
     if run.pre_seq_len is not None:
         return train_prefix(model)
     return add_lora(model, run) if run.lora_rank is not None else model

@@ -43,9 +43,12 @@ class OneLineParser(HfArgumentParser):
         """
         hints = {name: hint for cls in self.dataclass_types for name, hint in get_type_hints(cls).items()}
         takes_many = {action.dest for action in self._actions if action.nargs == "+"}
+        has_off = {action.dest for action in self._actions if "off" in (action.choices or ())}
         words: list[str] = []
         for key, value in values.items():
-            if key in takes_many and isinstance(value, list):
+            if value is False and key in has_off:  # YAML reads a bare `off` so
+                words.append(f"--{key}=off")
+            elif key in takes_many and isinstance(value, list):
                 words += [f"--{key}", *map(str, value)]
             elif isinstance(value, dict):
                 words.append(f"--{key}={json.dumps(value, default=str)}")

@@ -221,7 +221,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
             return self._length_dataloader(self.train_dataset, args.per_device_train_batch_size, args.max_tokens)
         if isinstance(self.train_dataset, StreamedBatches):
             raise ValueError("auto_find_batch_size needs rows that can be read again; a stream cannot: leave one out")
-        size = next(size for size in range(self._train_batch_size, 0, -1) if self._samples_per_step % size == 0)
+        tried = self.get_total_train_batch_size(args) // (args.gradient_accumulation_steps * args.world_size)
+        size = next(size for size in range(tried, 0, -1) if self._samples_per_step % size == 0)
         args.gradient_accumulation_steps = self._samples_per_step // size
         max_tokens = args.max_tokens and max(1, args.max_tokens * size // args.per_device_train_batch_size)
         if size < args.per_device_train_batch_size and args.process_index == 0:
@@ -462,6 +463,8 @@ class SoulChatTrainer(Seq2SeqTrainer):
         if not self.args.predict_with_generate:
             raise ValueError("predict_with_generate is False; allowed for predict: True; evaluate gives the loss")
         rows = _stored_rows(test_dataset)
+        if rows is None:
+            raise ValueError("test_dataset is None; allowed: rows of conversations or turns")
         metrics = super().predict(rows, ignore_keys, metric_key_prefix).metrics
         replies, references = self.reply_to(list_turns(rows))
         scores = soulchat_metrics.score(replies, references)

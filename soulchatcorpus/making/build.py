@@ -16,7 +16,10 @@ from ..turns import count_turns, find_opening
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
 # Beside the columns of `schema.FEATURES`; null where a record does not say.
-PROVENANCE = ("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis")
+PROVENANCE = (
+    *("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis"),
+    "client_source",  # where it is not the record's own
+)
 ORIGIN_SCHEMA = pa.schema([(name, pa.string()) for name in PROVENANCE])
 ROW_GROUP = 1_000  # conversations
 

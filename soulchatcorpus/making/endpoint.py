@@ -17,9 +17,11 @@ import aiohttp
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ..files import show
 from ..schema import Message
+from ..thoughts import SWITCHES, Thinking
 from .costs import estimate_tokens
-from .options import KEY_VARIABLE, check_address, is_loopback
+from .options import KEY_VARIABLE, OPENAI, check_address, is_loopback
 
 MAX_ATTEMPTS = 8
 MAX_BODY_BYTES = 1 << 23  # of a response; even the longest conversations take only about ten thousand
@@ -34,12 +36,13 @@ class EndpointError(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class Completion:
-    """An answer of the endpoint."""
+    """An answer of the endpoint; `aside` is what a reasoning model has said in a field of its own."""
 
     text: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    aside: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -62,6 +65,10 @@ class Failure:
     raw: str | None = None
 
 
+# Where servers put a reasoning model's thoughts.
+_ASIDES = ("reasoning_content", "reasoning")
+# Fields of a request that a server may not know; it is asked without them where it refuses them.
+_EXTRAS = ("response_format", "chat_template_kwargs")
 _Tokens = Annotated[int, Field(ge=0, le=1 << 31)]
 
 
@@ -76,15 +83,20 @@ class _Usage(_Checked):
 
 class _Message(_Checked):
     content: str
+    aside: str = ""
     is_refusal: bool = False
 
     @model_validator(mode="before")
     @classmethod
-    def _read_refusal(cls, given: Any) -> Any:
-        """With structured output a refusal has a field of its own."""
-        if isinstance(given, dict) and given.get("content") is None and isinstance(given.get("refusal"), str):
-            return {"content": given["refusal"], "is_refusal": True}
-        return given
+    def _read_fields(cls, given: Any) -> Any:
+        """With structured output a refusal has a field of its own; so have thoughts, of which content may be null."""
+        if not isinstance(given, dict):
+            return given
+        content, refusal = given.get("content"), given.get("refusal")
+        if content is None and isinstance(refusal, str):
+            return {"content": refusal, "is_refusal": True}
+        asides = [given[name] for name in _ASIDES if isinstance(given.get(name), str)]
+        return {"content": "" if content is None and asides else content, "aside": asides[0] if asides else ""}
 
 
 class _Choice(_Checked):
@@ -133,7 +145,7 @@ class Endpoint:
                 f"no key for {urlsplit(base_url).hostname}: set the environment variable {KEY_VARIABLE}"
             )
         self._timeout = timeout
-        self._has_formats = True
+        self.takes_extras = True
         self._options: dict[str, Any] = {"max_tokens": max_tokens} if max_tokens else {}
 
     async def __aenter__(self) -> "Endpoint":
@@ -141,7 +153,8 @@ class Endpoint:
         # Requests to this machine bypass any proxy in the environment, so that they never leave it.
         self._session = aiohttp.ClientSession(
             headers=headers,
-            connector=aiohttp.TCPConnector(limit=0),
+            # A connection for each request: what a server sends behind an answer is not the next question's.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=not is_loopback(self.base_url),
         )
@@ -156,25 +169,29 @@ class Endpoint:
         """One attempt, given up after `timeout` even while data are arriving.
 
         Args:
-            settings: more fields of the request, such as temperature and seed. A response_format is left out where the
-                endpoint refuses it.
+            settings: more fields of the request, such as temperature and seed. A response_format and
+                chat_template_kwargs are left out where the endpoint refuses them (`takes_extras`).
 
         Raises:
             EndpointError: a wrong key, an unknown model, no credit, or a redirect to elsewhere.
         """
         request = {"model": model, "messages": messages, **self._options, **settings}
-        if not self._has_formats:
-            request.pop("response_format", None)
+        plain = {name: value for name, value in request.items() if name not in _EXTRAS}
+        if not self.takes_extras:
+            request = plain
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, body = await self._post(orjson.dumps(request))
-                if status in (400, 422) and request.pop("response_format", None):
-                    status, headers, body = await self._post(orjson.dumps(request))
-                    self._has_formats = not 200 <= status < 300
+                if status in (400, 422) and len(plain) < len(request):
+                    status, headers, body = await self._post(orjson.dumps(plain))
+                    self.takes_extras = not 200 <= status < 300
         except TimeoutError:
             return Failure("timeout", again=True)
         except aiohttp.ClientResponseError as error:  # the server does not speak HTTP
-            return Failure("malformed", again=True, detail=f"no HTTP: {error.message}"[:_DETAIL_CHARACTERS], raw="")
+            problem = f"no HTTP: {' '.join(error.message.split())}"[:_DETAIL_CHARACTERS]
+            return Failure("malformed", again=True, detail=problem, raw="")
+        except _BrokenBody as broken:
+            return Failure("malformed", again=True, detail=broken.problem, raw=self._raw(broken.read))
         except (aiohttp.ClientError, OSError):
             return Failure("connection", again=True)
         if 200 <= status < 300:
@@ -190,18 +207,18 @@ class Endpoint:
             ) as response:
                 if response.status not in (301, 302, 303, 307, 308):
                     return response.status, response.headers, await _read_body(response.content)
-                target = urljoin(url, response.headers.get("Location", ""))
-            if _origin(urlsplit(target)) != _origin(urlsplit(url)):
+                told = response.headers.get("Location", "")
+            if not _is_same_origin(url, told):
                 raise EndpointError(
-                    f"{self.base_url} redirects to {target}; allowed: an address that answers itself, stopped with "
-                    "nothing sent there"
+                    f"{self.base_url} redirects to {show(told)}; allowed: an address that answers itself, "
+                    "stopped with nothing sent there"
                 )
-            url = target
+            url = urljoin(url, told)
         raise EndpointError(f"{self.base_url} redirects in a loop; stopped")
 
     def _read(self, body: bytes, messages: Sequence[Message]) -> Completion | Failure:
         """The completion in the body of an answer, or what is wrong with it."""
-        raw = self._redact(body.decode(errors="backslashreplace"))[:_RAW_CHARACTERS]
+        raw = self._raw(body)
         try:
             answer = _Answer.model_validate(orjson.loads(body))
         except orjson.JSONDecodeError as error:
@@ -217,7 +234,8 @@ class Endpoint:
             sent = "".join(message["content"] for message in messages)
             usage = _Usage(prompt_tokens=estimate_tokens(sent), completion_tokens=estimate_tokens(text))
         finish_reason = "content_filter" if choice.message.is_refusal else choice.finish_reason or "stop"
-        return Completion(text, finish_reason, usage.prompt_tokens, usage.completion_tokens)
+        aside = self._redact(choice.message.aside)
+        return Completion(text, finish_reason, usage.prompt_tokens, usage.completion_tokens, aside)
 
     def _explain(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> Failure:
         """What an error response means."""
@@ -233,16 +251,47 @@ class Endpoint:
         said = self._redact(body.decode(errors="backslashreplace"))
         return Failure("bad_request", False, wait, f"HTTP {status}: {said}"[:_DETAIL_CHARACTERS])
 
+    def _raw(self, body: bytes) -> str:
+        return self._redact(body.decode(errors="backslashreplace"))[:_RAW_CHARACTERS]
+
     def _redact(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
+
+
+class _BrokenBody(Exception):
+    """An answer, which may have been charged, that ends before its end or cannot be unpacked."""
+
+    def __init__(self, problem: str, read: bytes) -> None:
+        super().__init__(problem)
+        self.problem, self.read = problem, read
+
+
+def switch_of(base_url: str, thinking: Thinking | None) -> dict[str, Any]:
+    """The field of a request that says whether to think, as vLLM, SGLang and llama.cpp's server take it.
+
+    Empty for None, which leaves that to the model, and for OpenAI, which refuses fields that it does not know.
+    """
+    if thinking is None or urlsplit(base_url).hostname == urlsplit(OPENAI).hostname:
+        return {}
+    return {"chat_template_kwargs": SWITCHES[thinking]}
 
 
 async def _read_body(stream: aiohttp.StreamReader) -> bytes:
     """The body, cut one byte after the allowed length."""
     body = bytearray()
-    while len(body) <= MAX_BODY_BYTES and (block := await stream.read(MAX_BODY_BYTES + 1 - len(body))):
-        body += block
+    try:
+        while len(body) <= MAX_BODY_BYTES and (block := await stream.read(MAX_BODY_BYTES + 1 - len(body))):
+            body += block
+    except aiohttp.ClientPayloadError as error:
+        raise _BrokenBody(f"a broken body: {error}"[:_DETAIL_CHARACTERS], bytes(body)) from error
     return bytes(body)
+
+
+def _is_same_origin(url: str, location: str) -> bool:
+    try:
+        return _origin(urlsplit(urljoin(url, location))) == _origin(urlsplit(url))
+    except ValueError:  # no address
+        return False
 
 
 def _origin(address: SplitResult) -> tuple[str, str | None, int | None]:

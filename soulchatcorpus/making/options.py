@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ..clients import LEVELS
+from ..thoughts import Thinking
 from .costs import Models, read_models
 from .parse import MIN_ROUNDS
 from .prompts import Prompt, load_prompt
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-
-Level = Literal["low", "medium", "high"]
-LEVELS: tuple[Level, ...] = ("low", "medium", "high")  # of a client's Big Five
+OPENAI = "https://api.openai.com/v1"
 
 # Step of the cleaning -> what it may do with what it finds; the first is the default. The paper's special strings only
 # flag: 我是 alone stands in a quarter of real dialogues.
@@ -37,6 +37,12 @@ ACTIONS = {
     "near_duplicate": ("drop",),
 }
 
+
+def _read_bare_off(value: Any) -> Any:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
 UnknownTopics = Annotated[
     Literal["refuse", "relabel"],
     Field(description="A topic that is none of the twelve: refuse the file, or leave it open."),
@@ -46,10 +52,9 @@ Consent = Annotated[bool, Field(description="Do not ask before text leaves this 
 
 
 def _read_off(actions: Any) -> Any:
-    """YAML reads a bare `off` as false."""
     if not isinstance(actions, dict):
         return actions
-    return {step: "off" if action is False else action for step, action in actions.items()}
+    return {step: _read_bare_off(action) for step, action in actions.items()}
 
 
 class Options(BaseModel):
@@ -96,6 +101,9 @@ class RequestOptions(Options):
     timeout: float = Field(default=120.0, gt=0, description="Seconds for one request.")
     max_tokens: int | None = Field(default=None, ge=1, description="Of a reply; left to the endpoint where not given.")
     max_cost: float | None = Field(default=None, ge=0, description="Stop before this many US dollars are passed.")
+    thinking: Thinking | None = Field(
+        default=None, description="off: ask a model that thinks not to. keep: let it. Else as it does by itself."
+    )
     send_unmasked: bool = Field(default=False, description="Send private details as they are.")
     yes: Consent = False
 
@@ -103,6 +111,11 @@ class RequestOptions(Options):
     def models(self) -> Models:
         """The models with their weights and prices."""
         return read_models(self.model, self.price)
+
+    @field_validator("thinking", mode="before")
+    @classmethod
+    def _read_thinking(cls, value: Any) -> Any:
+        return _read_bare_off(value)
 
     @model_validator(mode="after")
     def _check_endpoint(self) -> Self:
@@ -136,6 +149,9 @@ class RewriteOptions(RequestOptions):
         description="How clients' Big Five are drawn, where a record states no client.",
     )
     seed: int = Field(default=0, description="Of that draw.")
+    thinking: Thinking | None = Field(
+        default="off", description="off: ask a model that thinks not to. keep: let it; what it thinks is left out."
+    )
     min_rounds: int = Field(
         default=MIN_ROUNDS, ge=1, description="Shorter rewritings are rejected (the paper's Figure 7 has 5)."
     )
@@ -242,7 +258,7 @@ def read_levels(levels: str) -> list[float]:
     Raises:
         ValueError: an unknown level, a weight that is no number from 0 on, or none above 0.
     """
-    weights = dict.fromkeys(LEVELS, 0.0)
+    weights: dict[str, float] = dict.fromkeys(LEVELS, 0.0)
     try:
         for name, weight in (part.split("=") for part in levels.split(",")):
             weights[LEVELS[LEVELS.index(name.strip())]] = float(weight)

@@ -4,8 +4,10 @@ Understood are the paper's roles (用户, 心理咨询师), SMILE's (求助者, 
 half- and full-width colons, bold marks, list numbers, headings of rounds, and a preamble or an afterword.
 """
 
+import json
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import orjson
@@ -25,34 +27,52 @@ Reason = Literal[
     "role_confusion",
     "empty_message",
     "too_few_rounds",
+    "too_long",
 ]
+MAX_CHARACTERS = 100_000  # a hundred times the usual
 MIN_ROUNDS = 4  # below the prompt's own 8 to 20, since the paper's own Figure 7 has 5
 PROMPT_ROUNDS = range(8, 21)  # what the prompt asks for (the paper, Figure 2)
 
 _USER = alternatives((*USER_NAMES, "helper"))  # so called in the paper's Figure 10
 _COUNSELLOR = alternatives(COUNSELLOR_NAMES)
-_MARKS = r"[*_#>\-•·\s]*"
-_ROLE = rf"(?:(?P<user>{_USER})|(?P<counsellor>{_COUNSELLOR}))\s*\d{{0,2}}\s*[*_]*\s*[:：]\s*[*_]*\s*"
-_NUMBER = r"(?:[(（【\[]?\s*(?:第?\s*[\d一二三四五六七八九十]{1,3}\s*[轮.、)）】\]:：]|Round \d+[.:]?)\s*)?"
+# Possessive (*+) wherever two of them can meet: what is tried twice takes for ever on a reply of ten thousand blanks.
+_GAP = r"[^\S\n]*+"
+_MARKS = r"(?:[*_#>\-•·]|[^\S\n])*+"
+_ROLE = (
+    rf"(?:(?P<user>{_USER})|(?P<counsellor>{_COUNSELLOR}))"
+    r"\s*+(?:\d{1,2}\s*+)?(?:[*_]++\s*+)?[:：]\s*+(?:[*_]++\s*+)?"
+)
+_NUMBER = (
+    rf"(?:[(（【\[]?{_GAP}(?:第?{_GAP}[\d一二三四五六七八九十]{{1,3}}{_GAP}[轮.、)）】\]:：]|Round \d+[.:]?){_GAP})?"
+)
 _AT_LINE_START = re.compile(rf"^{_MARKS}{_NUMBER}{_MARKS}{_ROLE}", re.MULTILINE | re.IGNORECASE)
 _INSIDE = re.compile(rf"(?:^|(?<=[\s。！？!?.”\"]))(?:\*\*)?{_ROLE}", re.IGNORECASE)
 _ROLE_LEFT = re.compile(r"(?:用户|心理咨询师|求助者|支持者|来访者|\bUser|\bPsychologist)\s*[:：]")
+# A line that announces the next round.
 _HEADING = re.compile(
-    rf"\n{_MARKS}(?:[(（【\[]?第\s*[\d一二三四五六七八九十]{{1,3}}\s*轮(?:对话)?[)）】\]]?|Round \d+"
-    rf"|对话[一二三四五\d]*)?{_MARKS}[:：]?{_MARKS}$",
+    rf"{_MARKS}(?:[(（【\[]?第{_GAP}[\d一二三四五六七八九十]{{1,3}}{_GAP}轮(?:对话)?[)）】\]]?|Round \d+"
+    rf"|\d{{1,2}}[.、]|对话[一二三四五\d]*)?{_MARKS}[:：]?{_MARKS}",
     re.IGNORECASE,
 )
 _AFTERWORD = re.compile(
-    r"\n\s*(?:`{3}|-{3,}|\*{3,}|={3,}|(?:[(（【\[]\s*)?(?:注[:：]|备注|说明[:：]|对话(?:到此)?结束|以上(?:是|就是|为|对话|改写|内容)"
-    r"|(?:\*\*)?[【\[(（]?\s*(?:温馨提示|温馨提醒|备注|注释?)\s*[】\])）]?(?:\*\*)?\s*[:：]|【(?:注|备注|温馨提示|说明)】"
-    r"|[(（【\[]\s*(?:全文)?(?:完|结束|对话完|剧终|End)\s*[)）】\]]|(?:全文|对话)?(?:完|结束)[。.]?\s*\Z"
+    r"\n(?:[*>※]|[^\S\n])*+(?:`{3}|-{3,}|\*{3,}|={3,}|(?:[(（【\[]\s*)?(?:注[:：]|备注|说明[:：]|对话(?:到此)?结束|以上(?:是|就是|为|对话|改写|内容)"
+    r"|(?:\*\*)?[【\[(（]?[^\S\n]*(?:温馨提示|温馨提醒|备注|注释?)\s*[】\])）]?(?:\*\*)?\s*[:：]|【(?:注|备注|温馨提示|说明)】"
+    r"|[(（【\[—-]+\s*(?:全文)?(?:完|结束|对话完|剧终|咨询结束|End)\s*[)）】\]—-]+|(?:全文|对话)?(?:完|结束)[。.]?\s*\Z"
+    r"|咨询结束[。.]?\s*\Z|(?:the )?end(?: of (?:the )?(?:dialogue|conversation))?[.!]?\s*\Z"
+    r"|(?:注意|提示|提醒|(?:免责)?声明)[:：][^\n]*(?:本次?对话|仅供参考|不构成|虚构|AI|人工智能)"
+    r"|(?:本次|以上)?对话[^\n]{0,6}[共计][^\n]{0,3}\d+\s*轮|共计?\s*\d+\s*轮|字数[:：]"
+    r"|(?:请问)?(?:你|您)?(?:还)?需要我(?:继续|再)?(?:改写|修改|调整|生成)|(?:#[^\s#]++[^\S\n]*)+\Z"
     r"|这段对话|通过以上|希望(?:这个|以上|这样)的?(?:改写|对话)|在(?:这段|以上)"
     r"(?:多轮)?对话|Note:|The above|In this (?:dialogue|conversation)|I hope this (?:rewrit|meets))).*\Z",
     re.DOTALL | re.IGNORECASE,
 )
-_CONTROL_TOKENS = re.compile(r"\s*(?:(?:<\|[a-z_]{1,20}\|>|</s>|\[/?INST\])\s*)+\Z", re.IGNORECASE)
-_END_MARK = re.compile(r"\s*[(（【\[]\s*(?:全文)?(?:完|对话完|对话结束|End)\s*[)）】\]]\s*\Z", re.IGNORECASE)
-_FENCED = re.compile(r"```(?:json)?\s*([\[{].*[\]}])\s*```", re.DOTALL | re.IGNORECASE)
+_CONTROL_TOKEN = re.compile(r"(?:<[|｜/]?[a-z_▁]{1,25}[|｜]?>|\[(?:/?INST|[gs]?MASK)\])\Z", re.IGNORECASE)
+_CONTROL_CHARACTERS = 30  # of the longest such token
+_END_MARK = re.compile(r"[(（【\[]\s*(?:全文)?(?:完|对话完|对话结束|End)\s*[)）】\]]\s*\Z", re.IGNORECASE)
+# A text in quotes that begins with a role, as in JSON that is cut or has a comment.
+_QUOTED = re.compile(rf'"\s*+{_ROLE}(?:[^"\\]|\\.)*+"', re.DOTALL | re.IGNORECASE)
+_BETWEEN_QUOTED = re.compile(r"[\s,，\[\]{}]*")
+_FENCE = re.compile(r"```(?:json)?", re.IGNORECASE)
 _REFUSAL = re.compile(
     r"(?:作为|我(?:只)?是)(?:一个|一名)?(?:AI|人工智能|语言模型)|(?:抱歉|对不起|不好意思)[^。\n]{0,30}(?:无法|不能|没办法|没有办法)"
     r"|我(?:无法|不能)(?:完成|提供|满足|改写|处理|协助)"
@@ -92,10 +112,15 @@ def parse_reply(text: str, finish_reason: str = "stop", min_rounds: int = MIN_RO
         return Refused("refusal", "the endpoint's content filter stopped the reply")
     if split_thoughts(text).reply is None:
         return Refused("truncated", "the model's thoughts did not come to an end")
-    text = _CONTROL_TOKENS.sub("", (split_thoughts(text).reply or "").replace("\r\n", "\n").strip())
+    text = _strip_control_tokens((split_thoughts(text).reply or "").replace("\r\n", "\n").strip())
+    if len(text) > MAX_CHARACTERS:
+        return Refused("too_long", f"{len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
     if (listed := _read_list(text)) is not None:
         return _check(listed, min_rounds)
+    text = "\n".join(map(_cell, text.split("\n")))
     starts = list(_AT_LINE_START.finditer(text))
+    if not starts and (quoted := list(_QUOTED.finditer(text))):
+        return _read_quoted(text, quoted, min_rounds)
     if len(starts) < 2:
         starts = list(_INSIDE.finditer(text))
     if not starts:
@@ -108,11 +133,25 @@ def is_refusal(text: str) -> bool:
     return _REFUSAL.search(text) is not None
 
 
+def _strip_control_tokens(text: str) -> str:
+    """Without the tokens that a server has let through behind the reply, such as <|im_end|>."""
+    while found := _CONTROL_TOKEN.search(text, max(0, len(text) - _CONTROL_CHARACTERS)):
+        text = text[: found.start()].rstrip()
+    return text
+
+
+def _cell(line: str) -> str:
+    """What stands in a line of a table with one column; any other line as it is."""
+    inside = line.strip(" \t")
+    return inside[1:-1].strip(" \t") if len(inside) > 1 and inside[0] == inside[-1] == "|" else line
+
+
 def _read_list(text: str) -> list[Message] | None:
     """The messages of a reply that is a JSON list of lines or of messages, None for any other."""
-    fenced = _FENCED.search(text)
+    fence = _FENCE.search(text)
+    fenced = text[fence.end() : text.rfind("```")] if fence else ""
     try:
-        value: Any = orjson.loads(fenced[1] if fenced else text)
+        value: Any = orjson.loads(fenced or text)
     except orjson.JSONDecodeError:
         return None
     if isinstance(value, dict):  # {"dialogue": […]}
@@ -127,6 +166,19 @@ def _read_list(text: str) -> list[Message] | None:
     return [Message(role=message["role"], content=message["content"].strip()) for message in found] or None
 
 
+def _read_quoted(text: str, quoted: list[re.Match[str]], min_rounds: int) -> Parsed | Refused:
+    """The messages of a reply in which each stands in quotes, with nothing but commas and brackets between them."""
+    for match, following in pairwise(quoted):
+        if not _BETWEEN_QUOTED.fullmatch(text, match.end(), following.start()):
+            return Refused("no_dialogue", text[match.end() :][:40])
+    try:
+        lines = [json.loads(match[0], strict=False) for match in quoted]
+        messages = read_messages(lines)
+    except ValueError:  # no JSON strings, or of somebody else
+        return Refused("no_dialogue", quoted[0][0][:40])
+    return _check([Message(role=each["role"], content=each["content"].strip()) for each in messages], min_rounds)
+
+
 def _messages(text: str, starts: list[re.Match[str]]) -> list[Message]:
     ends = [match.start() for match in starts[1:]] + [len(text)]
     messages: list[Message] = []
@@ -134,9 +186,17 @@ def _messages(text: str, starts: list[re.Match[str]]) -> list[Message]:
         content = text[match.end() : end]
         if end == len(text):
             content = _END_MARK.sub("", _AFTERWORD.sub("", content).rstrip())
-        content = _HEADING.sub("", content.rstrip()).replace("**", "").strip()
+        content = _without_headings(content).replace("**", "").strip()
         messages.append(Message(role="user" if match["user"] else "assistant", content=content))
     return messages
+
+
+def _without_headings(content: str) -> str:
+    """Without the lines at the end that announce the next round, and without blank ones."""
+    lines = content.split("\n")
+    while len(lines) > 1 and _HEADING.fullmatch(lines[-1]):
+        lines.pop()
+    return "\n".join(lines)
 
 
 def _check(messages: list[Message], min_rounds: int) -> Parsed | Refused:

@@ -2,12 +2,14 @@
 
 Every verb reads such a file (or a folder that an earlier verb left) and writes such files, and every record keeps its
 id. A question record is `{"id", "question", "answer", "topic"?, …}`; a conversation record is what `to_record` makes.
+Both may have `client` and `counsellor` (see `schema.Conversation`).
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from ..clients import read_client
 from ..reading.json_stream import read_records
 from ..schema import TOPICS, Conversation, Message, Role, find_topic
 
@@ -83,6 +85,7 @@ def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterato
         if problem := find_fault(record, kind):
             raise ValueError(f"{where}: {problem}")
         record["id"] = str(record["id"])
+        _unify_people(record)
         if record["id"] in seen:
             raise ValueError(f"{where}: the id {record['id']!r} occurs twice; every record needs an id of its own")
         seen.add(record["id"])
@@ -104,7 +107,7 @@ def drop_nulls(record: Record) -> None:
 
 def find_fault(record: Record, kind: Kind) -> str | None:
     """What is not of its type in a record with the needed columns, in words."""
-    if problem := _find_fault_in_notes(record):
+    if problem := _find_fault_in_notes(record) or _find_fault_in_people(record):
         return problem
     if not isinstance(record.get("topic"), str | None):
         return f"topic is {record['topic']!r}; allowed: text"
@@ -137,6 +140,23 @@ def _find_fault_in_notes(record: Record) -> str | None:
     if not isinstance(provenance, dict | None):
         return f"provenance is {provenance!r}; allowed: an object"
     return None
+
+
+def _find_fault_in_people(record: Record) -> str | None:
+    """What is not of its form in the columns `client` and `counsellor`, in words."""
+    try:
+        read_client(record.get("client"))
+    except ValueError as problem:
+        return str(problem)
+    if not isinstance(record.get("counsellor"), str | None):
+        return f"counsellor is {record['counsellor']!r}; allowed: an id as text"
+    return None
+
+
+def _unify_people(record: Record) -> None:
+    """`client` and `counsellor` as every step writes them, not there where nothing is stated, in place."""
+    stated = {"client": read_client(record.pop("client", None)), "counsellor": record.pop("counsellor", None)}
+    record |= {name: value for name, value in stated.items() if value}
 
 
 def _unify_topic(record: Record, where: str, unknown_topics: str) -> None:
@@ -176,14 +196,23 @@ def set_passages(record: Record, texts: list[str]) -> None:
 
 def to_record(conversation: Conversation) -> Record:
     """A conversation as it stands in conversations.jsonl."""
-    return {
+    record = {
         "id": conversation.id,
         "topic": conversation.topic,
         "messages": conversation.messages,
         "provenance": conversation.provenance,
     }
+    people = {"client": conversation.client, "counsellor": conversation.counsellor}
+    return record | {name: value for name, value in people.items() if value}
 
 
 def to_conversation(record: Record) -> Conversation:
     """The conversation of a record; flags and labels of the cleaning stay behind."""
-    return Conversation(record["id"], record["messages"], record.get("topic"), record.get("provenance") or {})
+    return Conversation(
+        record["id"],
+        record["messages"],
+        record.get("topic"),
+        record.get("provenance") or {},
+        record.get("client"),
+        record.get("counsellor"),
+    )

@@ -10,8 +10,9 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from ..schema import Message
+from ..thoughts import all_written
 from .costs import EXPECTED_REPLY_TOKENS, RESERVED_REPLY_TOKENS, estimate_tokens
-from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay
+from .endpoint import MAX_ATTEMPTS, Completion, Endpoint, EndpointError, Failure, Pace, delay, switch_of
 from .ledger import Entry, Ledger, now
 from .options import RequestOptions
 from .records import Record
@@ -154,6 +155,7 @@ class Sender:
     def __init__(self, ledger: Ledger, options: RequestOptions, spending: Spending) -> None:
         self.ledger, self.options, self.spending = ledger, options, spending
         self._endpoint = Endpoint(options.base_url, options.timeout, options.max_tokens)
+        self._switch = switch_of(options.base_url, options.thinking)
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
         self._answers = 0
         self._malformed = 0  # questions
@@ -184,7 +186,9 @@ class Sender:
             answers, started = self._answers, now()
             spending.reserved += reserve
             try:
-                outcome = await self._endpoint.complete(question.messages, model, question.settings)
+                outcome = await self._endpoint.complete(
+                    question.messages, model, self._switch | dict(question.settings)
+                )
             finally:
                 spending.reserved -= reserve
             entry = Entry(question.id, question.content, question.version, model, "error", started=started)
@@ -192,7 +196,9 @@ class Sender:
             if isinstance(outcome, Completion):
                 self._answers += 1
                 self._pay(entry, outcome.prompt_tokens, outcome.completion_tokens)
-                entry.finish_reason, entry.reply = outcome.finish_reason, outcome.text
+                is_done = outcome.finish_reason == "stop"
+                entry.finish_reason = outcome.finish_reason
+                entry.reply = all_written(outcome.text, outcome.aside, is_done, options.thinking)
                 entry.status, entry.reason = question.judge(entry)
                 self.ledger.add(entry)
                 return entry

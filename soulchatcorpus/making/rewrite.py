@@ -27,7 +27,7 @@ from .requests import Progress, hash_content, send_all
 from .slots import Slots
 
 # What a conversation does not carry over from its question; the rest stands in its provenance under `source`.
-_REWRITTEN = ("id", "question", "answer", "topic", "flags")
+_REWRITTEN = ("id", "question", "answer", "topic", "flags", "client", "counsellor")
 
 
 def read_questions(path: Path, unknown_topics: str) -> Iterator[Record]:
@@ -160,4 +160,11 @@ def _conversation(record: Record, entry: Entry, parsed: Parsed, slots: Slots) ->
     carried = {key: value for key, value in record.items() if key not in _REWRITTEN}
     if carried:
         provenance["source"] = carried
-    return Conversation(record["id"], slots.with_system(parsed.messages), record.get("topic"), provenance)
+    return Conversation(
+        record["id"],
+        slots.with_system(parsed.messages),
+        record.get("topic"),
+        provenance,
+        slots.client(record),
+        slots.counsellor(record),
+    )

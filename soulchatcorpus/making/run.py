@@ -11,6 +11,9 @@
       - stats: {}
       - build: {}
 
+`style: {cases: cases.jsonl, …}` makes a style card of a counsellor's cases; the rewritings after it use both. Its
+draft waits for a person, who reads it, corrects it and saves it under the name that the run tells.
+
 A step's input is the folder of the last step that left records. A step whose options and input are as they were is not
 done again, so a run that was stopped goes on where it was. A review with items left to decide stops the run; after
 people have decided, the same command goes on.
@@ -23,16 +26,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from pydantic import Field
 
 from ..files import parse_yaml, write_json
 from .build import build
 from .clean import clean
 from .figures import write_statistics
-from .options import CleanOptions, Options, ReviewOptions, RewriteOptions, StatsOptions
+from .options import CleanOptions, Options, ReviewOptions, RewriteOptions, StatsOptions, StyleOptions
 from .prompts import NAMED_PROMPTS
 from .records import find_file
 from .review import ReviewStore
 from .rewrite import rewrite
+from .style import make_style
+from .style_card import load_style
 
 
 def run_pipeline(
@@ -96,6 +102,25 @@ def _rewrite(source: Path, out: Path, options: RewriteOptions) -> dict:
     return report
 
 
+class StyleStepOptions(StyleOptions):
+    """How cases become a style card in a pipeline, where the source is the records'."""
+
+    cases: Path = Field(strict=False, description="The counsellor's cases.")
+
+
+def _style(source: Path, out: Path, options: StyleStepOptions) -> dict:
+    card, draft = out / STYLE_FILE, out / "draft.yaml"
+    if not card.exists():
+        named = options.model_copy(update={"counsellor": options.counsellor or options.cases.stem})
+        if not draft.exists() and make_style(options.cases, draft, named) is None:
+            raise ValueError(f"max_cost is {options.max_cost}; allowed: more, the request could pass it")
+        raise ValueError(
+            f"a style card waits for people: read {draft}, correct it, take out what tells of a client, save it as "
+            f"{card}, then run this again"
+        )
+    return {"counsellor": load_style(card).counsellor}
+
+
 class Step(NamedTuple):
     """What a step is given, what does it, and whether it leaves records for the next."""
 
@@ -107,10 +132,12 @@ class Step(NamedTuple):
 STEPS = {
     "clean": Step(CleanOptions, clean),
     "review": Step(ReviewOptions, _review),
+    "style": Step(StyleStepOptions, _style, leaves_records=False),
     "rewrite": Step(RewriteOptions, _rewrite),
     "stats": Step(StatsOptions, write_statistics, leaves_records=False),
     "build": Step(Options, lambda source, out, options: build(source, out), leaves_records=False),
 }
+STYLE_FILE = "style.yaml"  # in the folder of the step
 _FILES = ("prompt", "compare", "font", "style", "cases")  # options that can name one
 
 
@@ -133,11 +160,18 @@ def _read_plan(config: Path) -> dict[str, Any]:
     if not isinstance(plan["steps"], list) or not all(isinstance(plan[key], str) for key in ("source", "out")):
         raise ValueError(f"{config}: source and out are paths, and steps is a list")
     steps = []
-    for step in plan["steps"]:
+    style: dict[str, Any] = {}  # what a rewriting takes from the style step before it
+    for number, step in enumerate(plan["steps"], 1):
         verb, options = next(iter(step.items())) if isinstance(step, dict) and len(step) == 1 else (str(step), None)
         if verb not in STEPS or not isinstance(options, dict | None):
             raise ValueError(f"{config}: step is {step!r}; allowed: {', '.join(STEPS)}, each with options in braces")
         given = {str(name): _find_option(config, name, value) for name, value in (options or {}).items()}
+        if verb == "style":
+            style = {"style": config.parent / plan["out"] / f"{number}-{verb}" / STYLE_FILE} | {
+                name: value for name, value in given.items() if name == "cases"
+            }
+        if verb == "rewrite":
+            given = style | given
         try:
             steps.append((verb, STEPS[verb].options(**given)))
         except ValueError as error:

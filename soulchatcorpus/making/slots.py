@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..care.privacy import mask_private
+from ..clients import Client, describe_client
 from ..schema import Message
 from .clients import choose_client
 from .options import RewriteOptions
@@ -32,7 +33,7 @@ class Slots:
         if self._card is not None:
             texts |= {"style": self._card.describe(), "stages": self._card.describe_stages()}
         if "client" in self._names:
-            client = choose_client(record, self._options.levels, self._options.seed).describe()
+            client = describe_client(choose_client(record, self._options.levels, self._options.seed))
             texts["client"] = client if self._options.send_unmasked else mask_private(client)
         if self._cases:
             texts["example"] = self._nearest(record)
@@ -42,14 +43,21 @@ class Slots:
         """A conversation that was made, with the style's system text, which a model is then trained under."""
         return with_style(self._card, messages) if self._card is not None else messages
 
-    def provenance(self, record: Record) -> dict[str, Any]:
-        """Whose style and what client a conversation was made with."""
-        found: dict[str, Any] = {}
-        if self._card is not None:
-            found["counsellor"] = self._card.counsellor
+    def counsellor(self, record: Record) -> str | None:
+        """Whose style a conversation is made with; without a style card, whose the record's answer is."""
+        return self._card.counsellor if self._card is not None else record.get("counsellor")
+
+    def client(self, record: Record) -> Client | None:
+        """The client of a conversation that is made: the one of the prompt, else what its record states."""
         if "client" in self._names:
-            found["client"] = choose_client(record, self._options.levels, self._options.seed).known()
-        return found
+            return choose_client(record, self._options.levels, self._options.seed)
+        return record.get("client")
+
+    def provenance(self, record: Record) -> dict[str, Any]:
+        """That a client's traits are drawn and nobody's, where they are."""
+        if "client" in self._names and not record.get("client"):
+            return {"client_source": f"drawn ({self._options.levels}, seed {self._options.seed})"}
+        return {}
 
     def _nearest(self, record: Record) -> str:
         """The case of the record's topic, where there is one, whose words are most like the record's."""

@@ -11,18 +11,20 @@ from pathlib import Path
 import jieba
 import numpy as np
 
+from ..clients import TRAITS
 from ..patterns import first_character_index
 from ..turns import count_turns
 from .records import Record, find_file, passages, read_pipeline_records
 
 MOST_WORDS = 2_000  # kept for the word cloud
+COUNTED = ("age_group", "gender", *TRAITS)  # of clients; an occupation may tell who somebody is
 
 _WORD = re.compile(r"[\u4e00-\u9fff]{2,}|[a-z][a-z']+")
 _SENTENCE_END = re.compile(r"(?<=[。！？!?；;\n])|(?<=\.)\s")
 
 
 def describe(source: Path) -> dict:
-    """The numbers of a corpus (or of questions with answers): counts, lengths, shares, topics, labels, words.
+    """The numbers of a corpus (or of questions with answers): counts, lengths, shares, topics, labels, people, words.
 
     Lengths are in characters; shares of messages are of the counsellor's.
     """
@@ -32,6 +34,8 @@ def describe(source: Path) -> dict:
     models: Counter[str] = Counter()
     words: Counter[str] = Counter()
     empathy: Counter[str] = Counter()
+    clients: dict[str, Counter[str]] = {name: Counter() for name in ("source", *COUNTED)}
+    counsellors: Counter[str] = Counter()
     lengths: dict[str, list[int]] = {"user": [], "assistant": [], "conversation": []}
     rounds: Counter[int] = Counter()
     for record in _records(source):
@@ -40,6 +44,14 @@ def describe(source: Path) -> dict:
         topics[record.get("topic") or "none"] += 1
         labels.update((record.get("labels") or {}).values())
         models[(record.get("provenance") or {}).get("model") or "none"] += 1
+        if "client" in record:
+            source = (record.get("provenance") or {}).get("client_source", "record")
+            clients["source"][str(source).split()[0]] += 1
+        for name, value in record.get("client", {}).items():
+            if name in COUNTED:
+                clients[name][value] += 1
+        if "counsellor" in record:
+            counsellors[record["counsellor"]] += 1
         lengths["conversation"].append(sum(len(text) for _, text in said))
         replies = _replies(record)
         rounds[replies] += 1
@@ -64,6 +76,8 @@ def describe(source: Path) -> dict:
         "topics": dict(topics.most_common()),
         "labels": dict(labels.most_common()),
         "models": dict(models.most_common()),
+        "clients": {name: dict(found.most_common()) for name, found in clients.items() if found},
+        "counsellors": dict(counsellors.most_common()),
         "rounds": {str(number): rounds[number] for number in sorted(rounds)},
         "characters": {name: _summary(values) for name, values in lengths.items()},
         "share_questions": counts["questions"] / replies,

@@ -24,6 +24,7 @@ from datatrove.pipeline.base import PipelineStep
 
 from ..care.crisis import find_crisis
 from ..care.privacy import find_private, mask_spans
+from ..clients import FACTS
 from ..files import replacing, to_line, write_json
 from ..patterns import first_character_index
 from .options import CleanOptions
@@ -99,7 +100,7 @@ def find_private_details(document: Document, options: CleanOptions) -> list[Find
     """Private details, masked where the options say so; none reaches over the end of a passage."""
     spans = find_private(document.text, options.recogniser)
     findings = [Finding("privacy", span.kind, span.start, span.end) for span in spans]
-    if findings and options.action("privacy") == "mask":
+    if spans and options.action("privacy") == "mask":
         record = document.metadata["record"]
         masked, start = [], 0
         for _, text in passages(record):
@@ -108,7 +109,17 @@ def find_private_details(document: Document, options: CleanOptions) -> list[Find
             start += len(text) + 1
         set_passages(record, masked)
         document.text = "\n".join(masked)
-    return findings
+    return [*findings, *_find_private_in_client(document.metadata["record"], options)]
+
+
+def _find_private_in_client(record: Record, options: CleanOptions) -> Iterator[Finding]:
+    """The same in what is stated of the client in words."""
+    client = record.get("client", {})
+    for name in (*FACTS, "about"):
+        spans = find_private(client[name], options.recogniser) if name in client else []
+        yield from (Finding("privacy", span.kind) for span in spans)
+        if spans and options.action("privacy") == "mask":
+            client[name] = mask_spans(client[name], spans)
 
 
 def find_phrases(document: Document, options: CleanOptions) -> Iterator[Finding]:

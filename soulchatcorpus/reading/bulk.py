@@ -14,7 +14,7 @@ import pyarrow.json as pj
 
 from ..dialogue import ROLE_PREFIXES
 from ..schema import find_topic
-from ..tables import CONVERSATION_SCHEMA, TOPIC_NUMBERS, Messages, string_buffers
+from ..tables import CONVERSATION_SCHEMA, PEOPLE_TYPES, TOPIC_NUMBERS, Messages, string_buffers
 from .rules import Regulariser
 
 _ID_TYPES = {int: pa.int64(), str: pa.string()}
@@ -50,7 +50,7 @@ class BulkReader:
         return self._table(records.to_batches()[0]) if num_lines in (None, len(records)) else None
 
     def _table(self, records: pa.RecordBatch) -> pa.Table | None:
-        id, topic, messages = (records.column(name) for name in CONVERSATION_SCHEMA.names)
+        id, topic, messages = (records.column(name) for name in ("id", "topic", "messages"))
         flat = messages.flatten()
         role, content = flat.flatten()
         if any(column.null_count for column in (id, messages, flat, role, content)):
@@ -65,7 +65,10 @@ class BulkReader:
         if not self._regularise.take_ids(id.to_pylist()):
             return None
         self._count_order(arrays)
-        return pa.Table.from_arrays([id, self._topic_numbers(topic), messages], schema=CONVERSATION_SCHEMA)
+        # Records that state a client or a counsellor have more columns than the parser was told of.
+        nobody = [pa.nulls(len(records), type) for type in PEOPLE_TYPES.values()]
+        columns = [id, self._topic_numbers(topic), messages, *nobody]
+        return pa.Table.from_arrays(columns, schema=CONVERSATION_SCHEMA)
 
     def _count_order(self, messages: Messages) -> None:
         starts, is_counsellor = messages.openings, messages.is_counsellor

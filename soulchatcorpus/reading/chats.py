@@ -5,13 +5,16 @@ psydt       the same with "normalizedTag" for the topic: PsyDTCorpus
 sharegpt    {"conversations": [{"from": "human"|"gpt"|"system", "value"}]}: LLaMA-Factory; with "role" and "content":
             ChatGLM3
 smilechat   the list alone, one in a file or one a line: qiuhuachuan/smile
+sage        {"player", "history": [{"role", "content"}]}: SAGE's talks; age, gender and occupation in the lines of
+            `player` are the client's
 trl         {"prompt": [messages], "completion": [messages]}: TRL
 """
 
+from ..clients import read_player
 from ..dialogue import ROLE_PREFIXES, parse
 from ..schema import Conversation, Message
-from .fields import field, read_messages, record_id, system_text, topic
-from .transcripts import BadRecord
+from .fields import field, read_messages, record_id, system_text, text, topic
+from .transcripts import BadRecord, read_asked
 
 
 def read_chat(record: dict, default_id: str) -> list[Conversation]:
@@ -30,6 +33,12 @@ def _read(record: dict, key: str, default_id: str, topic_key: str) -> list[Conve
     said = read_messages(field(record, key))
     messages = [*system_text(record), *said]
     return [Conversation(record_id(record, "id", default_id), messages, topic(record, topic_key))]
+
+
+def read_sage(record: dict, default_id: str) -> list[Conversation]:
+    messages = read_messages(field(record, "history"))
+    id_ = record_id(record, "id", default_id)
+    return [Conversation(id_, messages, topic(record), client=read_player(text(record, "player")))]
 
 
 def read_smilechat(record: list, default_id: str) -> list[Conversation]:
@@ -52,7 +61,7 @@ def read_trl(record: dict, default_id: str) -> list[Conversation]:
     elif prompt.startswith(tuple(ROLE_PREFIXES.values())):
         messages += parse(prompt)
     else:
-        messages.append(Message(role="user", content=prompt))
+        messages += read_asked(prompt)
     if type(completion) is not str:
         messages += read_messages(completion)
     else:

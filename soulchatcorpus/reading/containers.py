@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from datasets.data_files import SPLIT_KEYWORDS
 
 from ..files import show
 from .json_stream import MAX_RECORD_BYTES, Bulk, CorpusError, Record, open_bytes, read_records
@@ -17,18 +16,25 @@ TABLE_SUFFIXES = {".csv", ".tsv"}
 SUFFIXES = {".json", ".jsonl", ".ndjson", ".txt", ".parquet", ".xlsx", *TABLE_SUFFIXES}
 COMPRESSED = {".gz", ".zst", ".zstd", ".bz2", ".xz", ".zip"}  # the last two are refused, not overlooked
 _REFUSED = {
-    b"PK\x03\x04": "a zip archive; allowed: the files in it, unpacked",
+    b"PK\x03\x04": "a zip archive; allowed: the files in it, unpacked (of a Word file its text, saved as .txt)",
     b"\xfd7zXZ": "an xz archive; allowed: the file in it, unpacked (or gzip, zstd, bzip2)",
     b"7z\xbc\xaf": "a 7z archive; allowed: the files in it, unpacked",
     b"Rar!": "a rar archive; allowed: the files in it, unpacked",
-    b"\xd0\xcf\x11\xe0": "an Office file of before 2007; allowed: the sheet saved as .xlsx or CSV",
+    b"\xd0\xcf\x11\xe0": "an Office file of before 2007; allowed: the sheet saved as .xlsx or CSV, the text as .txt",
     b"%PDF": "a PDF file; allowed: its text as lines 来访者：… and 心理咨询师：…",
     b"SQLite": "an SQLite database; allowed: its rows as CSV or JSON lines",
 }
-# train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets`.
+# An object or an array; a transcript may begin with a time or a speaker in such brackets, too.
+_JSON = re.compile(rb"\s*(?:\{|\[\s*(?:[\[{\"\]]|-?\d+\s*[,.\]]|true|false|null|$)|$)")
+# train.jsonl, my-test-00000-of-00001.parquet, dev/1.json: the words are those of `datasets` ("Structure your
+# repository" in the Hub's documentation of data sets).
 _SPLIT_NAMES = {
-    str(split): re.compile(rf"(?:^|[-._ 0-9])(?:{'|'.join(words)})(?:$|[-._ 0-9])")
-    for split, words in SPLIT_KEYWORDS.items()
+    split: re.compile(rf"(?:^|[-._ 0-9])(?:{words})(?:$|[-._ 0-9])")
+    for split, words in {
+        "train": "train|training",
+        "validation": "validation|valid|dev|val",
+        "test": "test|testing|eval|evaluation",
+    }.items()
 }
 
 
@@ -102,7 +108,7 @@ def read_any(file: Path, bulk: Bulk | None = None) -> Iterator[Record | pa.Table
         yield Record(show(file), 0, problem=refusal)
     elif _suffixes(file)[-1:] and _suffixes(file)[-1] in TABLE_SUFFIXES:
         yield from read_text_sheet(file)
-    elif start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{", b""):
+    elif _JSON.match(start.removeprefix(b"\xef\xbb\xbf")):
         yield from read_records(file, bulk)
     else:
         yield _read_text(file)
@@ -128,6 +134,8 @@ def _read_text(file: Path) -> Record:
         return record
     try:
         record.value = decode(data).replace("\r\n", "\n").lstrip("\n")
+        if record.value and _JSON.match(record.value[:64].encode()):
+            record.problem = "JSON that is not UTF-8; allowed: UTF-8, as JSON has to be"
     except ValueError as error:
         record.problem = str(error)
     return record

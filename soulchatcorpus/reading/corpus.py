@@ -42,6 +42,8 @@ class Report:
     messages: int = 0
     turns: int = 0
     topics: Counter[str] = field(default_factory=Counter)
+    clients: int = 0
+    counsellors: Counter[str] = field(default_factory=Counter)
     regularise: Regulariser = field(default_factory=Regulariser)
     rejected: int = 0
     examples: list[Record] = field(default_factory=list)
@@ -62,6 +64,9 @@ class Report:
         self.turns += count_turns(conversation.messages)
         if conversation.topic:
             self.topics[conversation.topic] += 1
+        self.clients += conversation.client is not None
+        if conversation.counsellor:
+            self.counsellors[conversation.counsellor] += 1
 
     def count_table(self, conversations: pa.Table) -> None:
         """Count the regular conversations of a table that was read in bulk."""
@@ -82,6 +87,8 @@ class Report:
             "messages": self.messages,
             "turns": self.turns,
             "topics": {topic: self.topics[topic] for topic in TOPICS if self.topics[topic]},
+            "clients": self.clients,
+            "counsellors": dict(self.counsellors.most_common()),
             "rules": {
                 rule: {"count": self.regularise.fired[rule], "of": counted, "what": what}
                 for rule, (counted, what) in RULES.items()
@@ -98,6 +105,10 @@ class Report:
         yield f"{self.conversations:,} conversations, {self.messages:,} messages, {self.turns:,} turns"
         if self.topics:
             yield "topics: " + ", ".join(f"{topic} {count:,}" for topic, count in self.topics.most_common())
+        if self.clients:
+            yield f"{self.clients:,} conversations state something of the client"
+        if self.counsellors:
+            yield "counsellors: " + ", ".join(f"{name} {count:,}" for name, count in self.counsellors.most_common())
         for rule, (counted, what) in RULES.items():
             if self.regularise.fired[rule]:
                 yield f"rule {rule}: {self.regularise.fired[rule]:,} {counted}, {what}"

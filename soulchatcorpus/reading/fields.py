@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..clients import Client, read_client
 from ..schema import Message
 from .roles import ROLES, SHORT_LIST, find_role
 from .transcripts import BadRecord, read_line
@@ -9,7 +10,9 @@ from .transcripts import BadRecord, read_line
 ROLE_KEYS = ("role", "from", "sender", "speaker")
 CONTENT_KEYS = ("content", "value", "text")
 # Keys of a message that say how much it counts in training, and the value that stands for an ordinary message.
-_WEIGHTS: dict[str, Any] = {"weight": 1, "loss": True, "train": True, "loss_scale": 1}
+_WEIGHTS: dict[str, Any] = {"weight": 1, "loss": True, "train": True, "training": True, "loss_scale": 1}
+# OpenAI's chat completions; the inputs and outputs of its responses.
+_TEXT_PARTS = ("text", "input_text", "output_text")
 _KINDS = {
     dict: "an object",
     list: "a list",
@@ -75,7 +78,7 @@ def _content(content: Any, where: str) -> str:
     for part in content:
         if type(part) is str:
             texts.append(part)
-        elif type(part) is dict and part.get("type", "text") == "text" and type(part.get("text")) is str:
+        elif type(part) is dict and part.get("type", "text") in _TEXT_PARTS and type(part.get("text")) is str:
             texts.append(part["text"])
         else:
             found = repr(part.get("type")) if type(part) is dict else kind(part)
@@ -133,9 +136,25 @@ def topic(record: dict, key: str = "topic") -> str | None:
 
 
 def system_text(record: dict) -> list[Message]:
-    """The text under `system` as a message, none where there is none."""
-    system = optional_text(record, "system")
-    return [Message(role="system", content=system)] if system else []
+    """The text under `system`, or that of its typed parts (Anthropic), as a message; none where there is none."""
+    system = record.get("system") if type(record) is dict else None
+    return [Message(role="system", content=_content(system, "'system'"))] if system else []
+
+
+def client(record: dict) -> Client | None:
+    """What `client`, or `big_five` beside it, states of the client."""
+    stated, big_five = record.get("client"), record.get("big_five")
+    try:
+        if big_five is None:
+            return read_client(stated)
+        return read_client((read_client(stated) or {}) | {"big_five": big_five})
+    except ValueError as problem:
+        raise BadRecord(str(problem)) from None
+
+
+def counsellor(record: dict) -> str | None:
+    """The id under `counsellor` as text, None where there is none."""
+    return record_id(record, "counsellor", "") or None
 
 
 def join_lines(*parts: str) -> str:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..schema import Conversation
-from .chats import read_chat, read_psydt, read_sharegpt, read_smilechat, read_trl
+from .chats import read_chat, read_psydt, read_sage, read_sharegpt, read_smilechat, read_trl
+from .fields import client, counsellor
 from .posts import read_efaqa, read_psyqa
 from .preferences import refuse_judged
 from .rounds import read_alpaca, read_chatglm, read_question, read_swift, read_xtuner
 from .transcripts import is_one_line, read_transcript
 
+_PEOPLE = frozenset({"client", "big_five", "counsellor"})  # keys that any format may have beside its own
 ADVICE = 'the simplest form is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}'
 
 
@@ -36,10 +38,16 @@ class Format:
         """The conversations of a record.
 
         Raises:
-            BadRecord: it is not of this format, or its replies are judged or weighted.
+            BadRecord: it is not of this format, its replies are judged or weighted, or `client` or `counsellor` is not
+                of its form.
         """
         refuse_judged(record)
-        return self.reader(record, default_id)
+        conversations = self.reader(record, default_id)
+        if type(record) is dict and not _PEOPLE.isdisjoint(record):
+            for conversation in conversations:
+                conversation.client = client(record) or conversation.client
+                conversation.counsellor = counsellor(record)
+        return conversations
 
 
 FORMATS = {
@@ -47,6 +55,7 @@ FORMATS = {
     for format in (
         Format("psydt", frozenset({"messages", "normalizedTag"}), read_psydt),
         Format("messages", frozenset({"messages"}), read_chat),
+        Format("sage", frozenset({"player", "history"}), read_sage),
         Format("smilechat", frozenset({"role", "content"}), read_smilechat),
         Format("psyqa", frozenset({"question", "answers"}), read_psyqa),
         Format("questions", frozenset({"question", "answer"}), read_question),

@@ -33,6 +33,7 @@ _COLUMNS = {
 }
 _MEANINGS = {name: meaning for meaning, names in _COLUMNS.items() for name in names.split()}
 _FIELDS = {"问题": "question", "提问": "question", "回答": "answer", "答案": "answer", "回复": "answer"}
+_CLIENT = "client."  # the columns client.gender, client.age_group, …
 _ALLOWED = "columns talk, role, text and time (对话, 角色, 内容, 时间), or question and answer (问题, 回答)"
 _DATE = re.compile(
     r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?[ T\u3000]*"
@@ -58,6 +59,7 @@ class _Talk:
     """The messages of one talk, as they come."""
 
     topic: Any = None
+    people: dict[str, str | None] = field(default_factory=dict)
     lines: list[_Line] = field(default_factory=list)
 
 
@@ -80,7 +82,7 @@ def read_text_sheet(file: Path) -> Iterator[Record]:
     try:
         text = decode(data)
         yield from _read_table(file, "", _rows_of(text))
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         yield Record(show(file), 0, problem=str(error))
 
 
@@ -115,7 +117,14 @@ def read_workbook(file: Path) -> Iterator[Record]:
 def _rows_of(text: str) -> list[Row]:
     head = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",\t;，", key=head.count)
-    return _filled(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    rows: list[list[str]] = []
+    try:  # strictly: a quotation mark that nothing closes would take in all rows that follow
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+            rows.append(row)
+    except csv.Error as error:
+        allowed = 'a cell that begins with a quotation mark ends with one, and has "" for one inside'
+        raise ValueError(f"row {len(rows) + 1}: {error}; allowed: {allowed}") from error
+    return _filled(rows)
 
 
 def _filled(rows: Any) -> list[Row]:
@@ -130,14 +139,21 @@ def _read_table(file: Path, sheet: str, rows: list[Row]) -> Iterator[Record]:
     (_, head), *rest = rows
     columns = _find_columns(head)
     if "role" in columns and "text" in columns:
-        yield from _read_talks(file, sheet, columns, rest)
+        yield from _read_talks(file, sheet, head, columns, rest)
         return
     names = [_FIELDS.get(_plain(name), str(name).strip()) if name is not None else "" for name in head]
     if not ({"question", "answer"} <= set(names) or {"output", "response", "completion", "answers"} & set(names)):
         raise ValueError(f"a table with the columns {', '.join(filter(None, names))}; allowed: {_ALLOWED}")
     for number, (row, cells) in enumerate(rest, 1):
         value = {name: _as_text(cell) for name, cell in zip(names, cells, strict=False) if name}
-        yield Record(show(file), number, value, place=f"row {row}")
+        yield Record(show(file), number, _gather_client(value), place=f"row {row}")
+
+
+def _gather_client(value: dict[str, Any]) -> dict[str, Any]:
+    """A row with its columns `client.FIELD` as one object."""
+    stated = {name.removeprefix(_CLIENT): text for name, text in value.items() if name.startswith(_CLIENT)}
+    others = {name: text for name, text in value.items() if not name.startswith(_CLIENT)}
+    return others | ({"client": stated} if stated else {})
 
 
 def _find_columns(head: Sequence[Any]) -> dict[str, list[int]]:
@@ -154,24 +170,35 @@ def _find_columns(head: Sequence[Any]) -> dict[str, list[int]]:
     return columns
 
 
-def _read_talks(file: Path, sheet: str, columns: dict[str, list[int]], rows: list[Row]) -> Iterator[Record]:
+def _states_people(name: Any) -> bool:
+    """Whether a column states something of the client, or the counsellor's id."""
+    return str(name).strip().startswith(_CLIENT) or str(name).strip() == "counsellor"
+
+
+def _read_talks(
+    file: Path, sheet: str, head: Sequence[Any], columns: dict[str, list[int]], rows: list[Row]
+) -> Iterator[Record]:
     role, text = columns["role"][0], columns["text"][0]
+    people = {place: str(name).strip() for place, name in enumerate(head) if _states_people(name)}
     talk_column = columns["talk"][0] if "talk" in columns else _id_of_talks(columns, rows)
     stem = show(file).rsplit("/", 1)[-1].split(".")[0]
     talk_id, talks = "-".join(filter(None, [stem, sheet])), dict[str, _Talk]()
     for number, cells in rows:
-        cells += [None] * (max(map(max, columns.values())) + 1 - len(cells))
+        cells += [None] * (len(head) - len(cells))
         if talk_column is not None and cells[talk_column] not in (None, ""):  # merged cells say it once
             talk_id = str(_as_text(cells[talk_column])).strip()
         talk = talks.setdefault(talk_id, _Talk())
         if "topic" in columns:
             talk.topic = talk.topic or _as_text(cells[columns["topic"][0]])
+        for place, name in people.items():
+            talk.people[name] = talk.people.get(name) or _as_text(cells[place])
         time = _read_time([cells[place] for place in columns.get("time", ())], number)
         message = {"role": _as_text(cells[role]), "content": _as_text(cells[text]) or ""}
         talk.lines.append(_Line(number, time, message))
     for number, (talk_id, talk) in enumerate(talks.items(), 1):
         lines = _in_order(talk.lines)
         value = {"id": talk_id, "topic": talk.topic or None, "messages": [line.message for line in lines]}
+        value |= _gather_client(talk.people)
         yield Record(show(file), number, value, place=f"talk {talk_id!r}, from row {talk.lines[0].row}")
 
 

@@ -2,7 +2,8 @@
 
 cpsycound   a text file a dialogue, lines 来访者：… and 心理咨询师：…: CPsyCoun
 
-A line without a speaker goes on with the message before it. A line of somebody else (旁白：, 母亲：, 王女士：) is
+The name may stand in brackets (【咨询师】), or alone above the message with or without a time, as chat programs export
+it. A line without a speaker goes on with the message before it. A line of somebody else (旁白：, 母亲：, 王小红：) is
 refused: glued to the message before, it would become that speaker's words.
 """
 
@@ -10,7 +11,7 @@ import re
 from typing import Any
 
 from ..schema import Conversation, Message
-from .roles import ROLES, find_role
+from .roles import COUNSELLOR_NAMES, ROLES, USER_NAMES, find_role
 
 
 class BadRecord(ValueError):
@@ -28,11 +29,19 @@ _MARKS = f"[{_BLANKS}*_#>\\-•·【\\[]*"
 # Exports number their lines, or begin them with the time: 1. 来访者：, [20:03] 来访者：, 2024-05-01 20:03:11 来访者：
 _WHEN = "(?:[(（]?[0-9][0-9:：./年月日时分秒、,)）\\]】T \\-]*)?"
 # A number or a name in brackets tells two of a kind apart: 来访者2, 来访者（王女士）.
-_GAP = "[ \u3000]*"
+_GAP = "[ \u3000]*+"  # possessive, like what stands beside it: a line of blanks is looked at once
 _NUMBER, _PERSON = "(?:[0-9]{1,3}|[A-Za-z]|[一二三四五甲乙])?", "(?:[（(][^（()）\n]{1,20}[)）])?"
 _AFTER_NAME = f"{_GAP}{_NUMBER}{_GAP}{_PERSON}{_GAP}"
-_END = f"[*_】\\]]*{_GAP}[:：][*_]*"
-_SPEAKER = re.compile(f"^{_MARKS}{_WHEN}(?P<name>{alternatives(tuple(ROLES))}){_AFTER_NAME}{_END}", re.IGNORECASE)
+_END = f"[*_】\\]]*+{_GAP}[:：][*_]*{_GAP}"
+_NAMES = alternatives(tuple(ROLES))
+_SPEAKER = re.compile(f"^{_MARKS}{_WHEN}(?P<name>{_NAMES}){_AFTER_NAME}{_END}", re.IGNORECASE)
+_IN_BRACKETS = re.compile(
+    f"^{_MARKS}{_WHEN}[【\\[<《](?P<name>{_NAMES}){_AFTER_NAME}[】\\]>》]{_GAP}(?:[:：]{_GAP})?", re.IGNORECASE
+)
+_ALONE = re.compile(
+    f"^[*#【]*{_GAP}(?P<name>{alternatives((*USER_NAMES, *COUNSELLOR_NAMES))}){_AFTER_NAME}[*】]*{_GAP}{_WHEN}$",
+    re.IGNORECASE,
+)
 # Who else speaks in transcripts. Not every word before a colon: 建议：… and 第一步：… go on with a message.
 _OTHERS = (
     *("旁白", "督导", "督导师", "主持人", "记录者", "记录人", "助理", "护士", "社工", "观察员", "管理员"),
@@ -46,12 +55,15 @@ _OTHER = re.compile(
     f"|(?:speaker|person|说话人|发言人)[ _]?[0-9A-Za-z]{{1,2}}){_AFTER_NAME}{_END}",
     re.IGNORECASE,
 )
+_SOMEBODY = re.compile(f"^{_MARKS}{_WHEN}(?P<name>[^\\s:：，。,.!?！？、]{{1,10}}){_GAP}{_PERSON}{_END}")
+_ASKED = re.compile(r"\s*Human:.*\n\s*Assistant:\s*\Z", re.DOTALL)
+_ASKED_ROLE = re.compile(r"^[ ]*(Human|Assistant):", re.MULTILINE)
 _ALLOWED = "用户：, 来访者：, 求助者：, 心理咨询师：, 咨询师：, 支持者：, 系统："
 
 
 def read_line(line: str) -> Message | None:
     """The message that a line starts, None where no known speaker stands before a colon at its start."""
-    found = _SPEAKER.match(line)
+    found = _SPEAKER.match(line) or _IN_BRACKETS.match(line)
     role = find_role(found["name"]) if found else None
     return {"role": role, "content": line[found.end() :]} if found and role else None
 
@@ -59,6 +71,16 @@ def read_line(line: str) -> Message | None:
 def is_one_line(text: str) -> bool:
     """Whether a text is a single line of a known speaker: one message of a dialogue, and not a dialogue."""
     return "\n" not in text.strip() and read_line(text) is not None
+
+
+def _name_other(line: str) -> str | None:
+    """Who speaks in a line that no known speaker begins, be it by a name of their own; None for nobody."""
+    if found := _OTHER.match(line):
+        return found["name"]
+    from ..care.privacy import find_private  # loads its lists of names
+
+    found = _SOMEBODY.match(line)
+    return found["name"] if found and any(span.kind == "name" for span in find_private(found["name"] + "：")) else None
 
 
 def read_transcript(record: Any, default_id: str) -> list[Conversation]:
@@ -69,16 +91,30 @@ def read_transcript(record: Any, default_id: str) -> list[Conversation]:
     for number, line in enumerate(record.split("\n"), 1):
         if not line.strip():
             continue
-        if other := _OTHER.match(line):
+        message = read_line(line)
+        if alone := _ALONE.match(line.strip()):
+            message = {"role": ROLES[alone["name"].lower()], "content": ""}
+        if message is None and (other := _name_other(line)):
             raise BadRecord(
-                f"line {number} is of another speaker, {other['name'] + '：'!r}; allowed: {_ALLOWED} (name such "
+                f"line {number} is of another speaker, {other + '：'!r}; allowed: {_ALLOWED} (name such "
                 "speakers by one of these, or take their lines out)"
             )
-        message = read_line(line)
         if message is not None:
             messages.append(message)
         elif messages:
-            messages[-1]["content"] += "\n" + line
+            messages[-1]["content"] = "\n".join(filter(None, [messages[-1]["content"], line]))
         else:
             raise BadRecord(f"a dialogue starts with one of {_ALLOWED}; found {line[:20]!r}")
     return [Conversation(default_id, messages)]
+
+
+def read_asked(text: str) -> list[Message]:
+    """What was said before a reply: the talk that BELLE and HH write as Human: …, Assistant: …, else one message.
+
+    Only a text that asks for the reply, with a last line `Assistant:`, is such a talk: a person may quote another one.
+    """
+    if not _ASKED.match(text):
+        return [Message(role="user", content=text)]
+    _, *parts = _ASKED_ROLE.split(text)
+    said = zip(parts[:-2:2], parts[1:-2:2], strict=True)
+    return [Message(role=ROLES[name.lower()], content=content.strip()) for name, content in said]

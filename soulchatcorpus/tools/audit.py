@@ -104,6 +104,10 @@ def audit(
     return found
 
 
+# What is looked at of a conversation; other people's corpora have no more.
+_COMPARED = pa.schema([CONVERSATION_SCHEMA.field(name) for name in ("id", "messages")])
+
+
 def _read(name: str, report: Report, only: str | None) -> Iterator[pa.Table]:
     """Tables of config `conversations`. Our own name is the embedded sample's, even where a folder is so called."""
     if Path(name).exists() and name != EMBEDDED:
@@ -117,7 +121,7 @@ def _read(name: str, report: Report, only: str | None) -> Iterator[pa.Table]:
     chosen = [only] if only in splits else list(splits)
     for split in chosen:
         for table in splits[split].with_format("arrow").iter(batch_size=READ_ROWS):
-            yield table.select(CONVERSATION_SCHEMA.names).cast(CONVERSATION_SCHEMA)
+            yield table.select(_COMPARED.names).cast(_COMPARED)
 
 
 def _collect(name: str, show_progress: Callable[[str, int], None], only: str | None = None) -> Corpus:

@@ -8,11 +8,12 @@ questions  {"id", "question", "answer", "topic"}: what a corpus is made from (`s
 `questions` takes conversations of one question and one answer; others are left out and counted. sharegpt and alpaca
 require user and counsellor to alternate, the user first and the counsellor last. For them, consecutive messages of one
 speaker are joined by a line break, and messages before the user's first or after the counsellor's last are left out;
-`Conversion.left_out` counts them. `system` is the system text, empty where there is none.
+`Conversion.left_out` counts them. `system` is the system text, empty where there is none. Every form has `client` and
+`counsellor`; in JSON only the rows that state them.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -25,19 +26,22 @@ from ..files import parquet_writer, replacing, show, to_line
 from ..reading.containers import list_files
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus, read_tables
 from ..reading.json_stream import CorpusError
-from ..schema import FEATURES, TOPICS, Conversation
+from ..schema import FEATURES, PEOPLE, TOPICS, Conversation
 from ..tables import CONVERSATION_SCHEMA, TURN_SCHEMA, to_config
 
+_PEOPLE = [CONVERSATION_SCHEMA.field(name) for name in PEOPLE]
 _TEXT_PAIR = pa.struct([("from", pa.string()), ("value", pa.string())])
 SCHEMAS = {
     "turns": TURN_SCHEMA,
     "conversations": CONVERSATION_SCHEMA,
-    "sharegpt": pa.schema([("id", pa.string()), ("conversations", pa.list_(_TEXT_PAIR)), ("system", pa.string())]),
+    "sharegpt": pa.schema(
+        [("id", pa.string()), ("conversations", pa.list_(_TEXT_PAIR)), ("system", pa.string()), *_PEOPLE]
+    ),
     "alpaca": pa.schema(
         [(name, pa.string()) for name in ("id", "instruction", "input", "output", "system")]
-        + [("history", pa.list_(pa.list_(pa.string())))]
+        + [("history", pa.list_(pa.list_(pa.string()))), *_PEOPLE]
     ),
-    "questions": pa.schema([(name, pa.string()) for name in ("id", "question", "answer", "topic")]),
+    "questions": pa.schema([*((name, pa.string()) for name in ("id", "question", "answer", "topic")), *_PEOPLE]),
 }
 
 
@@ -91,7 +95,11 @@ def convert(
         rows: Iterator[dict[str, Any]]
         if to in FEATURES:
             tables = (to_config(table, to) for table in read_tables(*corpus))
-            rows = (row for table in tables for row in _with_topic_names(table).to_pylist())
+            rows = (
+                row | _people(row.pop("client"), row.pop("counsellor"))
+                for table in tables
+                for row in _with_topic_names(table).to_pylist()
+            )
         else:
             rows = _peer_rows(read_corpus(*corpus), to, conversion.left_out)
             batches = iter(lambda: list(islice(rows, BATCH_CONVERSATIONS)), [])
@@ -164,7 +172,17 @@ def _system_and_pairs(conversation: Conversation, left_out: Counter[str]) -> tup
 
 def _peer_rows(conversations: Iterator[Conversation], to: str, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     to_row = {"sharegpt": to_sharegpt, "alpaca": to_alpaca, "questions": to_question}[to]
-    return (row for conversation in conversations if (row := to_row(conversation, left_out)))
+    return (
+        row | _people(conversation.client, conversation.counsellor)
+        for conversation in conversations
+        if (row := to_row(conversation, left_out))
+    )
+
+
+def _people(client: Mapping[str, str | None] | None, counsellor: str | None) -> dict[str, Any]:
+    """The columns `client` and `counsellor` of a row in JSON: what is not stated is not there."""
+    stated = {name: value for name, value in (client or {}).items() if value is not None}
+    return ({"client": stated} if stated else {}) | ({"counsellor": counsellor} if counsellor else {})
 
 
 def _with_topic_names(table: pa.Table) -> pa.Table:

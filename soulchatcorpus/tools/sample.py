@@ -9,12 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import orjson
 from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
 from ..files import parquet_writer, replacing
+from ..reading.corpus import read_corpus
 from ..schema import FEATURES, Conversation
 from ..splits import SPLITS, opening_key, split_all
 from ..tables import conversation_table, to_config
@@ -28,9 +28,7 @@ def make_sample(source: Path, folder: Path = FOLDER) -> None:
 
     `folder` holds the card whose `dataset_info` is brought up to date.
     """
-    records = [orjson.loads(line) for line in source.read_bytes().splitlines()]
-    conversations = (Conversation(str(record["id"]), record["messages"]) for record in records)
-    keyed = ((opening_key(find_opening(c.messages)), count_turns(c.messages), c) for c in conversations)
+    keyed = ((opening_key(find_opening(c.messages)), count_turns(c.messages), c) for c in read_corpus(source))
     members: dict[str, list[Conversation]] = {split: [] for split in SPLITS}
     for split, conversation in split_all(keyed):
         members[split].append(conversation)

@@ -76,9 +76,9 @@ def test_what_is_no_fault(model: Path, line: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("# no head\n", "does not begin with YAML"),
+        ("# no head\n", "the card's first line is '# no head'; allowed: ---"),
         ("---\na: [1\n---\n", "the YAML is not valid"),
-        ("---\n- a\n---\n", "the YAML is list"),
+        ("---\n- a\n---\n", "the YAML is a list; allowed: keys with values"),
     ],
 )
 def test_a_head_that_is_none(tmp_path: Path, text: str, message: str) -> None:
@@ -92,7 +92,7 @@ def test_a_head_that_is_none(tmp_path: Path, text: str, message: str) -> None:
 
 def test_no_card_and_no_folder(tmp_path: Path) -> None:
     assert findings(tmp_path) == ["README.md: there is no card"]
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="is no folder; allowed: "):
         check_folder(tmp_path / "nothing")
 
 

@@ -81,7 +81,7 @@ def test_eval_results_that_were_changed(tmp_path: Path) -> None:
 
 def test_no_results_or_broken_ones(model: Path) -> None:
     (model / "results.json").unlink()
-    assert messages(model) == ["there are no results; a model is published with what it was measured by"]
+    assert messages(model) == ["is not there; allowed: with what the model was measured by"]
     (model / "results.json").write_text("{")
     assert "not JSON" in messages(model)[0]
 

@@ -23,24 +23,24 @@ def test_our_own_cards_are_well_built(card: Path) -> None:
         ({"language": "zh", "license": ["mit"], "title": None}, []),
         ({"dataset_info": {"splits": [SPLIT]}}, []),
         ({"configs": [{"config_name": "a", "data_files": "a.parquet"}]}, []),
-        ({"language": 3}, ["language is 3; text is needed"]),
-        ({"language": ["zh", 3]}, ["language[1] is 3; text is needed"]),
-        ({"sdk": ["gradio"]}, ["sdk is ['gradio']; text is needed"]),
-        ({"configs": {"a": 1}}, ["configs is {'a': 1}; a list is needed"]),
+        ({"language": 3}, ["language is 3; allowed: text"]),
+        ({"language": ["zh", 3]}, ["language[1] is 3; allowed: text"]),
+        ({"sdk": ["gradio"]}, ["sdk is ['gradio']; allowed: text"]),
+        ({"configs": {"a": 1}}, ["configs is {'a': 1}; allowed: a list"]),
         ({"configs": [{"data_files": [{"split": "train"}]}]}, ["configs[0].data_files[0].path is missing"]),
-        ({"dataset_info": "x"}, ["dataset_info is 'x'; keys and values are needed"]),
+        ({"dataset_info": "x"}, ["dataset_info is 'x'; allowed: keys with values"]),
         ({"dataset_info": [{"config_name": "a"}]}, ["dataset_info[0].splits is missing"]),
         (
             {"dataset_info": [{"config_name": "a", "splits": [SPLIT | {"num_examples": "x", "num_bytes": True}]}]},
             [
-                "dataset_info[0].splits[0].num_bytes is True; a whole number is needed",
-                "dataset_info[0].splits[0].num_examples is 'x'; a whole number is needed",
+                "dataset_info[0].splits[0].num_bytes is True; allowed: a whole number",
+                "dataset_info[0].splits[0].num_examples is 'x'; allowed: a whole number",
             ],
         ),
-        ({"model-index": "x"}, ["model-index is 'x'; a list is needed"]),
+        ({"model-index": "x"}, ["model-index is 'x'; allowed: a list"]),
         (
             {"model-index": [{"results": [{"metrics": [None]}]}]},
-            ["model-index[0].results[0].metrics[0] is None; keys and values are needed"],
+            ["model-index[0].results[0].metrics[0] is None; allowed: keys with values"],
         ),
     ],
 )
@@ -52,5 +52,5 @@ def test_the_linter_tells_it_and_goes_no_further(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("---\nmodel-index: [1]\n---\n# x\n")
     (tmp_path / "results.json").write_text('{"schema_version": 1, "dataset": {"name": "x"}, "systems": []}')
     assert [str(found) for found in check_folder(tmp_path)] == [
-        "README.md:1: model-index[0] is 1; keys and values are needed"
+        "README.md:1: model-index[0] is 1; allowed: keys with values"
     ]

@@ -6,9 +6,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from datasets import load_dataset
 
 from hub_cards.check import check_folder, read_metadata
 from hub_cards.dataset import stage_dataset
+from soulchatcorpus.files import write_lines
+from soulchatcorpus.making.build import build
+from soulchatcorpus.making.stats import describe
+from soulchatcorpus.schema import PEOPLE
 from tests.hub_cards.samples import CARD, make_corpus_folder, make_reports, make_turns, write_json
 
 
@@ -149,3 +154,32 @@ def test_a_folder_that_says_nothing_of_its_terms(tmp_path: Path) -> None:
 def test_a_card_without_licence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="made: Its licence is not stated"):
         stage(make_corpus_folder(tmp_path / "made", CARD.replace("license: cc0-1.0\n", "")))
+
+
+def test_a_build_with_clients_is_published_with_its_nested_columns_and_counts(tmp_path: Path) -> None:
+    talks = [
+        {
+            "id": str(n),
+            "messages": [
+                {"role": "user", "content": f"第{n}次失眠"},
+                {"role": "assistant", "content": "听起来压力很大"},
+            ],
+            "provenance": {"source": "own", "licence": "mit"},
+            **({"client": {"gender": "女", "age": 20}, "counsellor": "lin"} if n % 2 else {}),
+        }
+        for n in range(60)
+    ]
+    write_lines(tmp_path / "conversations.jsonl", talks)
+    (tmp_path / "1-stats").mkdir()
+    write_json(tmp_path / "1-stats" / "stats.json", describe(tmp_path / "conversations.jsonl"))
+    build(tmp_path / "conversations.jsonl", tmp_path / "2-build")
+    staged = stage(tmp_path / "2-build")
+    text = (staged / "README.md").read_text()
+    assert "| conversations with a client of gender female | 30 |" in text
+    assert "| conversations in the style of lin | 30 |" in text
+    assert check_folder(staged) == []
+    loaded = load_dataset(str(staged), "conversations", cache_dir=str(tmp_path / "cache"))
+    assert {name: loaded["train"].features[name] for name in PEOPLE} == PEOPLE
+    rows = [row for split in loaded.values() for row in split]
+    assert sum(row["client"] is not None and row["client"]["age_group"] == "18-25" for row in rows) == 30
+    assert sum(row["counsellor"] == "lin" for row in rows) == 30

@@ -15,7 +15,7 @@ def test_only_a_repository_of_the_metrics_name_can_be_loaded(tmp_path: Path) -> 
     (folder / "README.md").write_text('metric = evaluate.load("some_metric")\n')
     (tmp_path / "staged").mkdir()
     with pytest.raises(
-        ValueError, match=r"'user/other'; evaluate\.load finds the metric under the name some_metric only"
+        ValueError, match=r"'user/other'; allowed: USER/some_metric, the only name by which evaluate\.load finds it"
     ):
         stage_metric(folder, tmp_path / "staged", repo_id="user/other")
     stage_metric(folder, tmp_path / "staged", repo_id="user/some_metric")

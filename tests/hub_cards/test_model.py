@@ -179,7 +179,7 @@ def test_another_base_needs_its_licence(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path / "run", results, model_type="qwen2")
     staged = stage(folder)
     assert [finding.message for finding in check_folder(staged)] == [
-        "license is unknown; nobody may use what comes without one; `--licence` states it"
+        "license is unknown; allowed: one under which others may use it; `--licence` states it"
     ]
     write_model_card(staged, "user/name", licence="apache-2.0")
     assert check_folder(staged) == []
@@ -188,12 +188,12 @@ def test_another_base_needs_its_licence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: (folder / "results.json").unlink(), "results.json: no results"),
+        (lambda folder: (folder / "results.json").unlink(), "results.json is not there; allowed: "),
         (lambda folder: (folder / "config.json").unlink(), "no config.json and no adapter_config.json"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "there are no weights"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "has no weights; allowed: weights as"),
         (
             lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
-            "pytorch_model.bin is a pickle",
+            "has the pickle pytorch_model.bin",
         ),
         (lambda folder: (folder / "results.json").write_text("[]"), "the whole is of another kind"),
     ],
@@ -206,7 +206,7 @@ def test_folders_that_cannot_be_published(change: object, message: str, tmp_path
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="is no folder; allowed: "):
         stage(tmp_path / "nothing")
 
 

@@ -22,13 +22,13 @@ def test_predictions_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"{", "line 2: the whole is b'{.n'; invalid JSON"),
-        (b"[]", "line 2: the whole is of another kind; input should be an object"),
+        (b"{", "line 2: the whole is b'{.n'; allowed: JSON"),
+        (b"[]", "line 2: the whole is of another kind; allowed: an object"),
         (b'{"messages": [], "reference": "", "prediction": ""}', "line 2: id is missing"),
         (b'{"id": "1", "prompt": "", "reference": "", "prediction": ""}', "line 2: messages is missing"),
         (
             b'{"id": "1", "messages": [], "reference": "", "prediction": null}',
-            "line 2: prediction is None; input should be",
+            "line 2: prediction is None; allowed:",
         ),
         (b'{"id": "1", "messages": [{"role": "x"}], "reference": "", "prediction": ""}', "line 2: messages.0.role"),
         (b'{"id": "0", "messages": [], "reference": "", "prediction": ""}', "line 2: id '0' stands there twice"),

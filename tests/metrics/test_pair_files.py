@@ -18,6 +18,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
     ("name", "content"),
     [
         ("a.csv", '\ufeffid,reference,prediction\r\n1,"你好\n吗",你好\r\n2,在,我在\r\n'),
+        ("a.csv", 'prediction,reference\n你好,"你好\n吗"\n我在,在\n'.encode("gbk")),
         ("a.CSV", 'prediction,reference\n你好,"你好\n吗"\n我在,在\n'),
         (
             "a.jsonl",
@@ -25,7 +26,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
         ),
     ],
 )
-def test_pairs_of_both_formats(tmp_path: Path, name: str, content: str) -> None:
+def test_pairs_of_both_formats(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert read_pairs(write(tmp_path, name, content)) == (["你好", "我在"], ["你好\n吗", "在"])
 
 
@@ -36,7 +37,9 @@ def test_pairs_of_both_formats(tmp_path: Path, name: str, content: str) -> None:
         ("a.csv", "回复,参考\n你,好\n", "the columns are 回复, 参考; allowed: prediction and reference"),
         ("a.parquet", "x", "the file is no Parquet that can be read"),
         ("a.csv", "", "the columns are nothing; allowed:"),
-        ("a.csv", "prediction,reference\n你,好\n".encode("gb18030"), "not in UTF-8; allowed: UTF-8"),
+        ("a.csv", b"prediction,reference\n\xff,\n", "not in UTF-8; allowed: UTF-8, for CSV also GBK"),
+        ("a.jsonl", '{"prediction": "你", "reference": "好"}'.encode("gb18030"), "not in UTF-8; allowed: UTF-8"),
+        ("a.csv", 'prediction,reference\n"你,好\n我,在\n', "no CSV that can be read: unexpected end of data"),
         ("a.jsonl", '{"prediction": "你", "reference": "好"}\n["你"]\n', "line 2 is no JSON object"),
         ("a.csv", f"prediction,reference\n你,{'好' * 131_073}\n", "no CSV that can be read: field larger than"),
         ("a.jsonl", "{你", "line 1 is no JSON object"),

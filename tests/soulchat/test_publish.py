@@ -97,12 +97,12 @@ def test_the_embedded_sample_by_its_name_from_anywhere(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["model", "{run}", "no-user"], "repository id is 'no-user'; USER/NAME is needed"),
-        (["model", "{run}/nothing", "user/name"], "no such folder"),
+        (["model", "{run}", "no-user"], "repository id is 'no-user'; allowed: USER/NAME"),
+        (["model", "{run}/nothing", "user/name"], "nothing is no folder; allowed: "),
         (["dataset", "{run}", "user/name"], "no Parquet files"),
         (["dataset", "{run}", "user/name", "--gated", "yes"], "gated (--gated) is 'yes'; allowed: auto, manual"),
-        (["metric", "user/other"], "evaluate.load finds the metric under the name soulchat_metrics only"),
-        (["check", "{run}/nothing"], "no such folder"),
+        (["metric", "user/other"], "allowed: USER/soulchat_metrics, the only name by which evaluate.load finds it"),
+        (["check", "{run}/nothing"], "nothing is no folder; allowed: one with a card"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -131,7 +131,10 @@ def test_check_prints_what_it_finds(tmp_path: Path) -> None:
     assert run("check", folder) == (1, "README.md: there is no card\n")
     (folder / "README.md").write_text("# A card\n")
     code, output = run("check", folder)
-    assert (code, output) == (1, "README.md:1: the card does not begin with YAML between two lines of ---\n")
+    assert (code, output) == (
+        1,
+        "README.md:1: the card's first line is '# A card'; allowed: ---, then YAML up to another line of ---\n",
+    )
 
 
 def test_check_says_when_all_is_well(tmp_path: Path) -> None:

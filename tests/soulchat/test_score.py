@@ -49,7 +49,7 @@ def test_references_from_another_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_scored_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the columns are prediction, reference; allowed: reply and"):
+    with pytest.raises(ValueError, match=r"replies\.csv: the columns are prediction, reference; allowed: reply and"):
         score(write(tmp_path, ".csv"), "--prediction-column", "reply")
     with pytest.raises(ValueError, match="prediction 1 is NoneType"):
         score(write(tmp_path, ".parquet", {**ROWS, "prediction": ["一", None]}))

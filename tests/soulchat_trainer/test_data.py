@@ -24,6 +24,8 @@ from soulchat_trainer.data import (
     turns_fingerprint,
 )
 from soulchatcorpus import Conversation
+from soulchatcorpus.schema import FEATURES
+from soulchatcorpus.tables import conversation_table, turn_table
 from soulchatcorpus.turns import Turn, split_turns
 from tests.soulchat_trainer.preference_parts import make_judged, make_pairs
 from tests.soulchat_trainer.training_parts import make_rows
@@ -208,6 +210,32 @@ def test_prompts_of_another_form_are_refused(prompt: str) -> None:
         read_batch({"prompt": [prompt], "completion": ["好"]})
 
 
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        (None, "messages of row 7 is None; allowed: a list of messages"),
+        ([("user", None)], "message 1 of row 7 has a NoneType; allowed: text"),
+        ([("user", "你好"), ("assistant", None)], "message 2 of row 7 has a NoneType; allowed: text"),
+        ([("tool", "你好")], "message 1 of row 7 has role 'tool'; allowed: system, user, assistant"),
+        ([("user", "你好"), ("system", "x")], "message 2 of row 7 has role 'system'; allowed: user, assistant"),
+        ([("user", "你好"), (None, "好")], "message 2 of row 7 has role None; allowed: user, assistant"),
+    ],
+)
+def test_messages_of_rows_that_were_not_built_here_are_checked(messages: list | None, message: str) -> None:
+    good = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": "好"}]
+    talk = messages and [{"role": role, "content": content} for role, content in messages]
+    rows = Dataset.from_list([{"id": "1", "messages": good}, {"id": "7", "messages": talk}])
+    for read in (lambda: read_batch(rows[:]), lambda: list_turns(rows)):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            read()
+
+
+def test_rows_of_turns_without_words_are_refused() -> None:
+    rows = Dataset.from_dict({"prompt": ["用户：你好\n心理咨询师："], "completion": [None]})
+    with pytest.raises(ValueError, match=r"^prompt or completion of row 0 is none; allowed: text"):
+        list_turns(rows)
+
+
 def test_other_columns_are_refused() -> None:
     with pytest.raises(ValueError, match="has columns text; allowed: messages, or prompt and completion"):
         read_batch({"text": ["…"]})
@@ -244,3 +272,22 @@ def test_wanted_replies_become_turns() -> None:
 def test_preference_data_is_no_corpus() -> None:
     with pytest.raises(ValueError, match="a data set is preference data, by its columns chosen, rejected"):
         list_turns(make_pairs(3))
+
+
+def test_topic_client_and_counsellor_come_with_the_turns() -> None:
+    messages = [{"role": "user", "content": "我睡不着"}, {"role": "assistant", "content": "多久了？"}]
+    stated = Conversation("a", messages, "情绪", client={"gender": "female"}, counsellor="lin")
+    table = conversation_table([stated, Conversation("b", messages)])
+    for rows in (Dataset(table), Dataset(turn_table(table))):
+        rows = rows.cast(FEATURES["turns" if "prompt" in rows.column_names else "conversations"])
+        first, second = StoredTurns(rows)
+        assert (first.topic, first.client, first.counsellor) == ("情绪", {"gender": "female"}, "lin")
+        assert (second.topic, second.client, second.counsellor) == (None, None, None)
+
+
+def test_other_people_s_columns_of_these_names_are_left_alone() -> None:
+    row = {"prompt": "用户：我睡不着\n心理咨询师：", "completion": "多久了？", "topic": "sleep"}
+    foreign = {"client": "Mary", "counsellor": {"name": "Lin"}}
+    for more in ({}, foreign, {"client": {"name": "Mary"}}):
+        [turn] = StoredTurns(Dataset.from_list([row | more]))
+        assert (turn.topic, turn.client, turn.counsellor) == ("sleep", None, None)

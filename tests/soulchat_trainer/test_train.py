@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from hub_cards.results import DataSet
 from soulchat_trainer import train
 from soulchat_trainer.evaluation.run import Benchmark
 from soulchat_trainer.generation import Decoding
-from soulchat_trainer.train import check_compiler, main, next_steps, run
+from soulchat_trainer.train import check_compiler, main, next_steps, run, use_all_cores
 from soulchat_trainer.training.arguments import RunArguments
 from soulchat_trainer.training.checkpoints import saving
 from soulchatcorpus import Message
@@ -97,6 +98,24 @@ def test_deepspeed_asks_for_its_compiler_when_it_starts(missing: str, monkeypatc
         check_compiler()
 
 
+@pytest.mark.parametrize(("launched", "threads", "expected"), [(False, "1", 1), (True, "1", 8), (True, "4", 1)])
+def test_threads_are_the_users_unless_the_launcher_chose_them(
+    launched: bool, threads: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch has read OMP_NUM_THREADS before; here it has one thread whatever that says."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    if launched:
+        monkeypatch.setenv("ACCELERATE_USE_CPU", "False")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    use_all_cores()
+    found = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert found == expected
+
+
 def test_what_is_no_input_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(argv: list[str]) -> None:
         raise ZeroDivisionError
@@ -125,17 +144,3 @@ def test_three_commands_to_try_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_test_turns_there_is_nothing_to_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert "benchmark" not in next_steps("outputs/mine", None, RunArguments(model_name_or_path="some/base"))
-
-
-@pytest.mark.parametrize(
-    ("flag", "meaning"),
-    [
-        ("true", True),
-        ("True", True),
-        ("false", None),
-        (None, None),
-        ("outputs/x/checkpoint-4", "outputs/x/checkpoint-4"),
-    ],
-)
-def test_what_resume_may_say(flag: str | None, meaning: str | bool | None) -> None:
-    assert train._resume(flag) == meaning

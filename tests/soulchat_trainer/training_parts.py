@@ -80,7 +80,11 @@ def make_chatglm(tokenizer: ChatGLMTokenizer, **changes: int) -> ChatGLMForCondi
 
 
 def make_causal_tokenizer(
-    chat_template: str = CHATML, control_tokens: Sequence[str] = (), marks: Sequence[str] = (), eos: str = "<|im_end|>"
+    chat_template: str = CHATML,
+    control_tokens: Sequence[str] = (),
+    marks: Sequence[str] = (),
+    eos: str = "<|im_end|>",
+    bos: str | None = None,
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer with a chat template, like Qwen's; `marks` are tokens that stay in a decoded text."""
     tokenizer = Tokenizer(models.BPE())
@@ -99,6 +103,7 @@ def make_causal_tokenizer(
         tokenizer_object=tokenizer,
         pad_token="<|endoftext|>",
         eos_token=eos,
+        bos_token=bos,
         extra_special_tokens=list(control_tokens),
         chat_template=chat_template,
     )

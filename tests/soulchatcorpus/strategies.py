@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from soulchatcorpus.clients import LEVELS, TRAITS
 from soulchatcorpus.schema import TOPICS, Conversation
 
 # Short pieces that come near to everything the text form is made of.
@@ -51,4 +52,22 @@ def regular_messages() -> st.SearchStrategy[list[dict]]:
 
 def conversations(content: st.SearchStrategy[str] = texts) -> st.SearchStrategy[Conversation]:
     topics = st.one_of(st.none(), st.sampled_from([*TOPICS, "人际", "未明确"]))
-    return st.builds(Conversation, id=st.text("ab1", max_size=2), messages=messages(content), topic=topics)
+    return st.builds(
+        Conversation,
+        id=st.text("ab1", max_size=2),
+        messages=messages(content),
+        topic=topics,
+        client=clients(),
+        counsellor=st.sampled_from([None, "lin", "林"]),
+    )
+
+
+def clients() -> st.SearchStrategy[dict[str, str] | None]:
+    """As they stand in a conversation: None, or some of the fields."""
+    stated = {
+        "age_group": st.sampled_from(["18-25", "60+", "中年"]),
+        "gender": st.sampled_from(["female", "male", "nonbinary"]),
+        **dict.fromkeys(TRAITS, st.sampled_from(LEVELS)),
+        "about": st.just("爱安静"),
+    }
+    return st.one_of(st.none(), st.fixed_dictionaries({}, optional=stated).map(lambda found: found or None))

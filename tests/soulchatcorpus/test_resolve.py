@@ -23,8 +23,8 @@ for config in (None, "conversations"):
     print({split: len(data[split]) for split in data}, list(data["train"].features))
 """
 EXPECTED = """{'train': 4767, 'validation': 280, 'test': 560} \
-['id', 'conversation_id', 'turn', 'topic', 'system', 'prompt', 'completion']
-{'train': 844, 'validation': 52, 'test': 104} ['id', 'topic', 'messages']
+['id', 'conversation_id', 'turn', 'topic', 'system', 'prompt', 'completion', 'client', 'counsellor']
+{'train': 844, 'validation': 52, 'test': 104} ['id', 'topic', 'messages', 'client', 'counsellor']
 """
 
 

@@ -28,6 +28,9 @@ def test_the_papers_twelve():
 
 
 def test_columns_that_peers_read():
-    assert [*FEATURES["turns"]] == ["id", "conversation_id", "turn", "topic", "system", "prompt", "completion"]
-    assert [*FEATURES["conversations"]] == ["id", "topic", "messages"]
+    assert [*FEATURES["turns"]] == [
+        *("id", "conversation_id", "turn", "topic", "system", "prompt", "completion"),
+        *("client", "counsellor"),
+    ]
+    assert [*FEATURES["conversations"]] == ["id", "topic", "messages", "client", "counsellor"]
     assert [*FEATURES["conversations"]["messages"].feature] == ["role", "content"]

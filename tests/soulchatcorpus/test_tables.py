@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soulchatcorpus.clients import CLIENT_FIELDS
 from soulchatcorpus.reading.rules import Regulariser
 from soulchatcorpus.schema import FEATURES, TOPICS, Conversation
 from soulchatcorpus.tables import (
@@ -32,6 +33,8 @@ def expected_turns(some: list[Conversation]) -> list[dict]:
             "system": turn.system,
             "prompt": turn.prompt,
             "completion": turn.completion,
+            "client": turn.client and dict.fromkeys(CLIENT_FIELDS) | turn.client,
+            "counsellor": turn.counsellor,
         }
         for conversation in some
         for turn in split_turns(conversation)
@@ -78,7 +81,8 @@ def test_the_schemas_are_those_of_the_features():
     table = conversation_table([Conversation("1", [{"role": "user", "content": "一"}], "情绪")])
     assert table.schema.equals(FEATURES["conversations"].arrow_schema)
     assert turn_table(table).schema.equals(FEATURES["turns"].arrow_schema)
-    assert table.to_pylist() == [{"id": "1", "topic": 8, "messages": [{"role": "user", "content": "一"}]}]
+    row = {"id": "1", "topic": 8, "messages": [{"role": "user", "content": "一"}], "client": None, "counsellor": None}
+    assert table.to_pylist() == [row]
 
 
 def test_tables_of_several_chunks():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from soulchatcorpus.thoughts import Said, check_thinking, is_open, split_thoughts
+from soulchatcorpus.thoughts import Said, Thinking, all_written, check_thinking, is_open, split_thoughts
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,21 @@ def test_what_the_prompt_has_opened() -> None:
 def test_an_unknown_policy_is_refused() -> None:
     with pytest.raises(ValueError, match="thinking is 'on'; allowed: off, keep"):
         check_thinking("on")
+
+
+@pytest.mark.parametrize(
+    ("text", "aside", "is_done", "thinking", "written"),
+    [
+        ("好", "他睡不着。", True, "keep", "好"),
+        (" ", "好", True, "off", "好"),
+        ("", "好", False, "off", "<think>好"),
+        ("", "好", True, "keep", "<think>好"),
+        ("", "好", True, None, "<think>好"),
+        ("", "", True, "off", ""),
+    ],
+)
+def test_a_text_beside_the_content_is_the_reply_of_a_model_that_was_not_to_think(
+    text: str, aside: str, is_done: bool, thinking: Thinking | None, written: str
+) -> None:
+    """Else it is a thought without a reply."""
+    assert all_written(text, aside, is_done, thinking) == written

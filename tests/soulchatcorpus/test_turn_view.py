@@ -58,6 +58,11 @@ def test_the_order_of_a_message_s_fields_does_not_matter(stored):
     assert list(view) == list(TurnView(stored["conversations"].select(range(3))))
 
 
+def test_conversations_of_older_versions_without_client_and_counsellor(stored):
+    old = stored["conversations"].remove_columns(["client", "counsellor"])
+    assert list(TurnView(old)) == stored["turns"].to_list()
+
+
 def test_what_is_not_a_split_of_conversations(stored):
     for other, found in (
         (stored["turns"], "'prompt'"),

@@ -7,8 +7,9 @@ A profile of our own is one JSON line; `story` is what it cannot do without:
      "risk": {"level": "low", "disclosure": "hidden", "note": "…"}}
 
 SAGE's `simulator_profile.jsonl` (github.com/Tencent/digitalhuman, MIT) and VERA-MH's `personas.tsv`
-(github.com/SpringCare/VERA-MH, MIT) are recognised by their fields; so is a line with a `story` and PsyDT's five
-traits (Xie et al. 2024) under `big_five`.
+(github.com/SpringCare/VERA-MH, MIT) are recognised by their fields; so is a line with a `story`, or the `question` and
+`description` of a consultation, and under `big_five` the traits that PsyDT takes from it (Xie et al. 2024; PsyDT
+publishes its talks, not the traits).
 """
 
 import csv
@@ -21,6 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from soulchatcorpus.clients import TRAITS, Client, find_trait, is_level, read_client, read_player
 from soulchatcorpus.making.options import Options
 from soulchatcorpus.reading.json_stream import read_records
 from soulchatcorpus.schema import find_topic
@@ -29,14 +31,6 @@ SHIPPED = "soulchat"  # the name of the profiles that come with the package
 Level = Literal["none", "low", "moderate", "high", "imminent"]
 LEVELS: tuple[Level, ...] = ("none", "low", "moderate", "high", "imminent")
 GENDERS = {"female": "女", "male": "男"}
-# PsyDT takes a client's traits from the five factors.
-TRAITS = {
-    "openness": "开放性",
-    "conscientiousness": "尽责性",
-    "extraversion": "外向性",
-    "agreeableness": "宜人性",
-    "neuroticism": "神经质",
-}
 _VERA_LEVELS: dict[str, Level] = {
     "none": "none",
     "low": "low",
@@ -73,6 +67,7 @@ class Profile(Options):
         feeling: how they feel.
         help: what would help, which the client does not ask for.
         risk: None where the profile says nothing of it.
+        attributes: what is stated beside age, gender and who, for `client`; nobody is told of it in the talk.
     """
 
     id: Annotated[str, Field(min_length=1)]
@@ -87,17 +82,24 @@ class Profile(Options):
     feeling: str = ""
     help: str = ""
     risk: Risk | None = None
+    attributes: Client = {}
 
     @model_validator(mode="after")
-    def _has_a_story(self) -> "Profile":
+    def _check_texts(self) -> "Profile":
         if not self.story.strip():
             raise ValueError("story is empty; allowed: what happened to the client, in words")
+        read_client(self.attributes)
         return self
 
     @property
     def hash(self) -> str:
-        """Of all that the profile says."""
-        return sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """Of all that the profile says in a talk."""
+        return sha256(self.model_dump_json(exclude={"attributes"}).encode()).hexdigest()[:12]
+
+    @property
+    def client(self) -> Client | None:
+        """What the profile states of the client, as a corpus has it."""
+        return read_client({"age": self.age, "gender": self.gender, "about": self.who} | self.attributes)
 
     def describe(self) -> str:
         """The profile as the client's instructions have it, a line for each thing that is known."""
@@ -176,7 +178,8 @@ def _read_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8 ({error}); allowed: a table in UTF-8") from None
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ","))
+        delimiter = "\t" if path.suffix == ".tsv" else ","
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise ValueError(f"{path} is no table ({error}); allowed: a persona table") from None
     for number, row in enumerate(rows, 1):
@@ -189,7 +192,14 @@ def _read_sage(row: dict[str, Any]) -> Profile:
     if not isinstance(traits, list):
         raise ValueError(f"cha_group is {traits!r}; allowed: a list of traits")
     voice = "、".join(map(str, traits))
-    return Profile(id=str(row["id"]), who=row["player"], story=row["scene"], hidden=row.get("task") or "", voice=voice)
+    return Profile(
+        id=str(row["id"]),
+        who=row["player"],
+        story=row["scene"],
+        hidden=row.get("task") or "",
+        voice=voice,
+        attributes={"about": voice} | (read_player(row["player"]) or {}),
+    )
 
 
 def _read_vera(row: dict[str, Any]) -> Profile:
@@ -221,18 +231,40 @@ def _join(*parts: str | None) -> str:
     return "; ".join(part for part in parts if part)
 
 
+_CONSULTATION = ("question", "description")  # a single question, as PsyQA and PsyDT have it
+
+
 def _read_psydt(row: dict[str, Any]) -> Profile:
-    """A story with five traits, each a text or a number."""
-    traits = row["big_five"]
-    if not isinstance(traits, dict) or not traits.keys() <= TRAITS.keys() | set(TRAITS.values()):
-        raise ValueError(f"big_five is {traits!r}; allowed: an object of {', '.join(TRAITS)}")
-    voice = "；".join(f"{TRAITS.get(name, name)}：{value}" for name, value in traits.items())
-    kept = {name: value for name, value in row.items() if name != "big_five"}
-    return _read_own(kept | {"voice": "；".join(part for part in (row.get("voice"), voice) if part)})
+    """A story, or the question of a consultation, with five traits as PsyDT takes them from it.
+
+    The traits are an object, each a text or a number, or all of them one text; those that are levels become the
+    client's. `normalizedTag` is the topic, as in PsyDTCorpus.
+    """
+    names = {"normalizedTag": "topic"}
+    kept = {names.get(name, name): value for name, value in row.items() if name not in ("big_five", *_CONSULTATION)}
+    if "story" not in kept:
+        kept["story"] = "\n".join(str(row[name]) for name in _CONSULTATION if row.get(name))
+    traits, levels = row["big_five"], {}
+    if not isinstance(traits, str):
+        traits = _name_traits(traits)
+        levels = {name: value for name, value in traits.items() if is_level(value)}
+        traits = "；".join(f"{TRAITS[name]}：{value}" for name, value in traits.items())
+    voice = "；".join(part for part in (row.get("voice"), traits) if part)
+    stated = {"id": str(row["id"]), "voice": voice, "attributes": read_client({"big_five": levels}) or {}}
+    return _read_own(kept | stated)
+
+
+def _name_traits(given: Any) -> dict[str, Any]:
+    """Traits by their English names; raises ValueError for what is none."""
+    if isinstance(given, dict):
+        named = {find_trait(str(name)): value for name, value in given.items()}
+        if None not in named:
+            return {str(name): value for name, value in named.items()}
+    raise ValueError(f"big_five is {given!r}; allowed: a text, or an object of {', '.join(TRAITS)}")
 
 
 _FORMS: dict[frozenset[str], Callable[[dict[str, Any]], Profile]] = {
     frozenset({"player", "scene"}): _read_sage,
     frozenset({"Name", "Background", "Mental Health Context", "Current Risk Level"}): _read_vera,
-    frozenset({"story", "big_five"}): _read_psydt,
+    frozenset({"big_five"}): _read_psydt,
 }

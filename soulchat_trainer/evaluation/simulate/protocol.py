@@ -22,7 +22,7 @@ PLACE = "{profile}"  # where the client's instructions have the profile
 Side = Literal["client", "counsellor"]
 
 _FIELDS = re.compile(
-    r"想法[：:]\s*(?P<thought>.*?)\s*情绪变化[：:]\s*(?P<change>[+＋−－-]?\d{1,9})[^\n]*\s*回复[：:]\s*(?P<text>.*)",
+    r"想法[：:](?P<thought>.*?)情绪变化[：:]\s*+(?P<change>[+＋−－-]?\d{1,9})[^\n]*\s*+回复[：:](?P<text>.*)",
     re.DOTALL,
 )
 _KEPT = re.compile(r"(?:想法|情绪变化)\s*[：:]")  # what the client keeps to itself

@@ -253,7 +253,10 @@ class Stage:
             provenance["risk"] = talk.profile.risk.level
         if self.protocol.emotion:
             provenance |= {"emotions": talk.emotions, "client_thoughts": talk.thoughts}
-        return Conversation(talk.id, talk.messages, talk.profile.topic, provenance)
+        client = talk.profile.client
+        if client:
+            provenance["client_source"] = "profile"
+        return Conversation(talk.id, talk.messages, talk.profile.topic, provenance, client)
 
 
 def _reply_of(entry: Entry) -> str:

@@ -245,7 +245,7 @@ WRONG: dict[str, tuple[str, Change, str]] = {
     "another form of annotations": (
         "label-studio",
         lambda rows: rows[0].update(annotations="none"),
-        "0.annotations is 'none'; input should be a valid list",
+        "0.annotations is 'none'; allowed: a valid list",
     ),
     "one answer of two": (
         "argilla",

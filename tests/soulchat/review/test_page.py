@@ -55,6 +55,18 @@ def test_an_edit_comes_back_as_messages_without_old_flags():
         apply_edit(old, "没有角色")
 
 
+def test_client_and_counsellor_are_shown_and_left_by_an_edit():
+    messages = [{"role": "user", "content": "累"}, {"role": "assistant", "content": "嗯"}]
+    stated = {"client": {"gender": "female", "about": "<b>爱安静"}, "counsellor": "lin"}
+    record = {"id": "1", "topic": "情绪", "messages": messages, **stated}
+    html = render_record(record, "zh")
+    assert "<b>1</b> · 情绪 · lin" in html
+    assert '<div class="passage client"><b>来访者的情况：</b>性别：女\n其他：&lt;b&gt;爱安静</div>' in html
+    assert "<b>Client: </b>gender: female\nother: &lt;b&gt;" in render_record(record, "en")
+    edited = apply_edit(record, "用户：很累\n心理咨询师：嗯")
+    assert {name: edited[name] for name in stated} == stated
+
+
 def test_an_edit_leaves_the_system_text():
     system = {"role": "system", "content": "你是"}
     old = record(1)

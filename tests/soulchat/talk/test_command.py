@@ -88,6 +88,7 @@ def test_a_style_card_is_what_the_model_is_told_first(model_folder, tmp_path, mo
         (["chat", "{model}", "--country", "XX"], "no help lines for country 'XX'"),
         (["chat", "{model}", "--style", "{empty}/s.yaml", "--system", "x"], "allowed without system (--system)"),
         (["serve", "{model}", "--style", "{empty}/s.yaml"], "No such file or directory"),
+        (["app", "{model}", "--style", "{empty}/s.yaml"], "No such file or directory"),
         (["serve", "{model}", "--host", "0.0.0.0"], "host (--host) is 0.0.0.0, which lets others in"),
         (["serve", "{model}", "--port", "{taken}"], "Address already in use; allowed: a free port, or 0"),
         (["serve", "{model}", "--port", "99999"], "port (--port) is 99999; allowed: 0 (any free one) to 65535"),

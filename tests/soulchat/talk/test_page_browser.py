@@ -98,9 +98,10 @@ def visit(browser) -> Iterator[Callable[..., Visit]]:
         locale: str = "zh-CN",
         password: str | None = None,
         thinking: Thinking = "off",
+        system: str = "",
         **settings,
     ) -> Visit:
-        pages.append(make_page(service, thinking))
+        pages.append(make_page(service, thinking, system))
         visits.append(Visit(browser, launch_page(pages[-1], password=password) + "/", locale, **settings))
         return visits[-1]
 
@@ -328,6 +329,7 @@ def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
     opened.page.keyboard.insert_text("长" * 100_000)
     opened.page.press(MESSAGE, "Enter")
     opened.page.wait_for_selector("text=这条消息有 100,000 个字，最多 4,000 个字。")
+    opened.page.wait_for_selector("#message button.submit-button")  # the words are in the box again
     opened.say("你好")
     assert opened.wait_for_replies(1) == ["好。"]
     opened.say("你好")
@@ -403,3 +405,77 @@ def test_password_is_asked_for(browser, scripted):
     finally:
         context.close()
         page.blocks.close(verbose=False)
+
+
+STATED = {"age": "23岁", "gender": "女", "occupation": "护士", "about": "爱安静"}
+FIELDS = {name: f"#{name} textarea, #{name} input" for name in STATED}
+
+
+def open_about_me(page) -> None:
+    page.click("#about-me > button")
+    page.wait_for_selector("#tells input")
+
+
+def test_what_a_user_states_is_off_by_default_and_cleared_with_the_talk(visit, scripted):
+    service, engine = scripted("我在听。")
+    opened = visit(service, system="像林老师那样说话。")
+    page = opened.page
+    system = {"role": "system", "content": "像林老师那样说话。"}
+    opened.say("你好")
+    opened.wait_for_replies(1)
+    assert engine.seen[0][0] == system
+
+    open_about_me(page)
+    assert not page.is_checked("#tells input")
+    assert page.query_selector(FIELDS["gender"]) is None
+    page.check("#tells input")
+    for name, text in STATED.items():
+        page.fill(FIELDS[name], text)
+    opened.say("我很累")
+    opened.wait_for_replies(2)
+    told = "来访者自己说明的情况：\n年龄：18-25\n性别：女\n职业：护士\n其他：爱安静"
+    assert engine.seen[1][0]["content"] == f"像林老师那样说话。\n\n{told}"
+    assert [entry["role"] for entry in engine.seen[1]] == ["system", "user", "assistant", "user"]
+    assert "护士" not in page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+
+    page.click("#talk button[aria-label='清空对话']")
+    page.wait_for_function("!document.querySelector('#tells input').checked")
+    opened.say("又来了")
+    opened.wait_for_replies(1)
+    assert engine.seen[2][0] == system
+    page.check("#tells input")
+    page.wait_for_selector(FIELDS["about"])
+    assert [page.input_value(FIELDS[name]) for name in STATED] == [""] * 4
+    assert opened.elsewhere == []
+
+
+def test_switched_off_nothing_of_what_was_stated_is_left(visit, scripted):
+    service, engine = scripted("I am listening.")
+    opened = visit(service, "en-US")
+    page = opened.page
+    open_about_me(page)
+    page.check("#tells input")
+    page.fill(FIELDS["about"], "shy")
+    opened.say("hello")
+    opened.wait_for_replies(1)
+    assert engine.seen[0][0]["content"] == "What the client states of themselves:\nother: shy"
+    page.uncheck("#tells input")
+    page.wait_for_selector(FIELDS["about"], state="detached")
+    opened.say("hello again")
+    opened.wait_for_replies(2)
+    assert [message["role"] for message in engine.seen[1]] == ["user", "assistant", "user"]
+    page.check("#tells input")
+    page.wait_for_selector(FIELDS["about"])
+    assert page.input_value(FIELDS["about"]) == ""
+
+
+def test_help_lines_for_what_is_stated_come_once(visit, scripted):
+    service, _ = scripted("我在听。")
+    opened = visit(service)
+    open_about_me(opened.page)
+    opened.page.check("#tells input")
+    opened.page.fill(FIELDS["about"], "我不想活了，想自杀")
+    opened.say("你好")
+    assert "12356" in opened.wait_for_replies(2)[0]
+    opened.say("在吗")
+    assert ["12356" in entry for entry in opened.wait_for_replies(3)] == [True, False, False]

@@ -105,3 +105,16 @@ def test_what_is_refused_brings_the_help_lines(pipe, jsonl):
     else:
         assert "12356" in refused
         assert answered == "好。"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "我想自杀",
+        '{"content": "我想自杀", "more": 1}',
+        json.dumps({"messages": [{"role": "me"}, {"content": "我想自杀"}]}),
+    ],
+)
+def test_a_line_of_another_form_brings_the_help_lines(pipe, line):
+    (refused,) = pipe("好。", [line], True)
+    assert refused["care"][0]["help_lines"][0]["number"] == "12356"

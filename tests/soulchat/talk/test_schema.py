@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from soulchat.talk.schema import CompletionRequest, first_fault
+from soulchat.talk.schema import CompletionRequest, first_fault, read_loosely
 from soulchat_trainer.generation import Decoding
 
 TALK = [{"role": "user", "content": "你好"}]
@@ -54,6 +54,13 @@ def test_parts_and_the_newer_name_of_a_system_text():
     ]
 
 
+def test_no_thoughts_can_be_asked_for_and_a_cache_is_no_other_part():
+    assert request(reasoning_effort="none").decoding(Decoding(thinking="keep")).thinking == "off"
+    assert request(reasoning_effort=None).decoding(Decoding(thinking="keep")).thinking == "keep"
+    part = {"type": "text", "text": "你好", "cache_control": {"type": "ephemeral"}, "annotations": None}
+    assert request(messages=[{"role": "user", "content": [part]}]).talk() == TALK
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -68,6 +75,8 @@ def test_parts_and_the_newer_name_of_a_system_text():
         {"metadata": {"run": "a"}, "user": "u", "safety_identifier": "s", "prompt_cache_key": "p", "store": False},
         {"modalities": ["text"], "service_tier": "auto", "reasoning_effort": "none"},
         {"stream_options": {"include_usage": False}},
+        {"verbosity": "medium", "chat_template_kwargs": {}, "add_generation_prompt": True, "priority": 0},
+        {"include_stop_str_in_output": False, "spaces_between_special_tokens": True, "early_stopping": False},
     ],
 )
 def test_a_value_that_asks_for_nothing_changes_nothing(more):
@@ -136,6 +145,12 @@ def test_a_part_that_is_no_text_is_told_in_words(part):
         ({"frequency_penalty": 0.5}, "frequency_penalty asks"),
         ({"store": True}, "store asks"),
         ({"audio": {"voice": "x"}}, "audio asks for what this server does not offer; allowed: null"),
+        ({"reasoning_effort": "low"}, "reasoning_effort: it asks for what this server does not offer; allowed: none"),
+        ({"verbosity": "low"}, 'verbosity asks for what this server does not offer; allowed: null or "medium"'),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "秘密", "cache": 1}]}]},
+            "messages.0.content: 'cache' is no field here; allowed: type, text",
+        ),
         ({"temprature": 0}, "'temprature' is no field here; allowed: model, messages, "),
         ({"messages": [{"role": "assistant", "content": None, "tool_calls": [{}]}]}, "messages.0: tool_calls asks"),
         ({"messages": [{"role": "user"}]}, "messages.0.content: "),
@@ -151,3 +166,27 @@ def test_a_fault_names_its_place_and_never_the_text(more, where):
     assert line.startswith(where)
     assert "\n" not in line
     assert "秘密" not in line
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"content": "a", "more": 1}', ["a"]),
+        (b'{"messages": [{"role": "user", "content": "\\u6211"}], "n": -1}', ["我"]),
+        ({"messages": [{"content": [{"type": "image"}, {"type": "text", "text": "a"}, 3]}, "b", None]}, ["a"]),
+        ("想 死", ["想 死"]),
+        (b"\xffa", ["\ufffda"]),
+        ('"a"', ["a"]),
+        ([{"content": "a"}, {"content": 5}], ["a", ""]),
+        ({"messages": 3}, [""]),
+        (None, [""]),
+        ("[" * 5_000, ["[" * 5_000]),
+    ],
+)
+def test_what_is_refused_is_read_as_far_as_it_goes(body, said):
+    assert [message["content"] for message in read_loosely(body)] == said
+
+
+def test_of_what_is_refused_only_the_user_speaks():
+    talk = [{"role": role, "content": role} for role in ("system", "assistant", "user")]
+    assert [message["role"] for message in read_loosely({"messages": talk})] == ["assistant", "assistant", "user"]

@@ -121,6 +121,32 @@ def test_a_style_is_the_system_text_of_talks_that_bring_none(scripted):
     assert engine.seen == [[{"role": "system", "content": "像林老师那样说话。"}, *HELLO], [own, *HELLO]]
 
 
+def test_what_a_user_states_of_themselves_is_told_to_the_model_alone(scripted, caplog):
+    service, engine = scripted("好。")
+    stated = {"client": {"age": 23, "gender": "女", "about": None}}
+    with running(service, system="像林老师那样说话。") as address, client_for(address) as client:
+        answer = client.chat.completions.create(model="small", messages=HELLO, extra_body=stated)
+        client.chat.completions.create(model="small", messages=HELLO, extra_body={"client": None})
+        assert answer.soulchat["care"] == []
+        talk = client.chat.completions.create(
+            model="small", messages=HELLO, extra_body={"client": {"about": "我不想活了，想自杀"}}
+        )
+        assert talk.soulchat["care"][0]["category"] == "suicide"
+        for wrong, told in (
+            ({"courage": "high"}, "'courage' is no field of a client; allowed: age_group, gender"),
+            ({"openness": "huge"}, "openness of the client is 'huge'; allowed: low, medium, high"),
+            ("young" * 100, "client is 'youngyoung"),
+        ):
+            with pytest.raises(openai.BadRequestError) as refused:
+                client.chat.completions.create(model="small", messages=HELLO, extra_body={"client": wrong})
+            assert told in refused.value.body["message"]
+            assert len(refused.value.body["message"]) < 300
+    first, second, _ = engine.seen
+    assert first[0]["content"] == "像林老师那样说话。\n\n来访者自己说明的情况：\n年龄：18-25\n性别：女"
+    assert second[0]["content"] == "像林老师那样说话。"
+    assert "女" not in caplog.text
+
+
 def test_help_lines_are_an_extra_field_of_every_answer(serve):
     address, _ = serve("我在听。")
     talk = [{"role": "user", "content": "我不想活了，想自杀"}]
@@ -286,6 +312,7 @@ def test_an_unknown_model_and_a_wrong_key_have_the_codes_of_openai(serve):
     ("headers", "message"),
     [
         ({}, "the header Content-Type is missing; allowed: application/json"),
+        ({"content-type": "text/json"}, "the header Content-Type is not JSON's; allowed: application/json"),
         ({"content-type": "text/plain"}, "the header Content-Type is not JSON's; allowed: application/json"),
     ],
 )
@@ -294,6 +321,39 @@ def test_a_body_that_is_not_called_json_is_refused_in_words(serve, headers, mess
     body = json.dumps({"model": "small", "messages": HELLO})
     answer = httpx.post(address + "/v1/chat/completions", content=body.encode(), headers=headers)
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "the body is empty; "),
+        (b"[]", "the body is no JSON object; "),
+        (b'{"model": ', "the body is not JSON (at character 10); "),
+        ("{你好}".encode("gbk"), "the body cannot be read; "),
+        (b'{"a":' * 100_000, "the body cannot be read; "),
+        (b'{"seed": ' + b"9" * 5_000 + b"}", "the body cannot be read; "),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused_in_words(serve, body, message):
+    address, _ = serve("好。")
+    headers = {"content-type": "application/json"}
+    error = httpx.post(address + "/v1/chat/completions", content=body, headers=headers).json()["error"]
+    assert error["message"] == message + "allowed: a JSON object in UTF-8, as the API reference of OpenAI has it"
+    assert error["param"] is None
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/responses"), ("GET", "/"), ("PUT", "/v1/models")])
+def test_other_paths_say_which_there_are(serve, method, path):
+    address, _ = serve("好。")
+    error = httpx.request(method, address + path).json()["error"]
+    assert error["message"].startswith(f"{method} is no method of this path, or the path is none; allowed: POST /v1/")
+
+
+def test_a_number_that_is_beyond_64_bits_fails_nobody_s_reply(service):
+    with running(service) as address, client_for(address) as client:
+        for more in ({"top_k": 2**63}, {"top_k": 10**30}, {"max_tokens": 10**30}, {"seed": 10**30}):
+            reply = client.chat.completions.create(model="small", messages=HELLO, extra_body=more, stop="好")
+            assert reply.usage.completion_tokens
 
 
 def test_the_documented_loop_appends_the_reply_that_came(serve):
@@ -569,6 +629,28 @@ def test_what_is_refused_or_fails_brings_the_help_lines(serve):
     )
     assert failed.status_code == 500
     assert "12356" in failed.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [({"n": 65}, 400), ({"model": "other"}, 404), ({"temperature": 9}, 400), ({"tools": [1]}, 400), ({"x": 1}, 400)],
+)
+def test_a_wrong_field_brings_the_help_lines(serve, wrong, status):
+    address, _ = serve("好。")
+    body = {"model": "small", "messages": [{"role": "user", "content": "我不想活了，想自杀"}]} | wrong
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert refused.status_code == status
+    assert "12356" in refused.json()["error"]["message"]
+    assert refused.json()["soulchat"]["care"][0]["category"] == "suicide"
+    body["messages"] = [{"role": "user", "content": "你好"}]
+    assert "soulchat" not in httpx.post(address + "/v1/chat/completions", json=body).json()
+
+
+@pytest.mark.parametrize("content", ['{"messages": [{"role": "user", "content": "我想自杀"}]', "我想自杀".encode()])
+def test_a_body_that_is_no_json_brings_the_help_lines(serve, content):
+    address, _ = serve("好。")
+    headers = {"Content-Type": "application/json"}
+    assert "12356" in httpx.post(address + "/v1/chat/completions", content=content, headers=headers).text
 
 
 def test_too_soon_brings_the_help_lines(serve):

@@ -7,7 +7,7 @@ import pytest
 
 from soulchat.talk.limits import Limits
 from soulchat.talk.service import Text
-from soulchat.talk.session import Talk
+from soulchat.talk.session import Talk, with_client, with_system
 from soulchat_trainer.generation import Decoding
 
 
@@ -84,3 +84,13 @@ def test_save_writes_a_private_file_once(talk, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["talk.json"]
     with pytest.raises(OSError, match="nowhere is not a folder; allowed: a file in an existing folder"):
         talk.save(tmp_path / "nowhere" / "talk.json")
+
+
+def test_what_a_user_states_stands_at_the_end_of_the_system_text():
+    talk = [{"role": "user", "content": "你好"}]
+    assert with_client(None, talk, "zh") == talk
+    told = with_client({"gender": "female", "age_group": "18-25"}, talk, "zh")
+    assert told == [{"role": "system", "content": "来访者自己说明的情况：\n年龄：18-25\n性别：女"}, *talk]
+    told = with_client({"about": "shy"}, with_system("Be kind.", talk), "en")
+    assert told[0]["content"] == "Be kind.\n\nWhat the client states of themselves:\nother: shy"
+    assert told[1:] == talk

@@ -28,10 +28,10 @@ class Quick(BoundedConnection):
 
 
 async def answer(request: Request) -> PlainTextResponse:
-    """The length of the body, after as long as the request asks."""
+    """The length of the body, after as long as the request asks, and as many spaces behind it."""
     body = await request.body()
     await asyncio.sleep(float(request.query_params.get("wait", 0)))
-    return PlainTextResponse(str(len(body)))
+    return PlainTextResponse(str(len(body)) + " " * int(request.query_params.get("spaces", 0)))
 
 
 @contextmanager
@@ -110,3 +110,16 @@ def test_no_more_connections_than_files_can_be_open() -> None:
             connection.settimeout(5)
             assert connection.recv(15) == b"HTTP/1.1 200 OK"
             connection.close()
+
+
+@pytest.mark.parametrize(("pause", "is_whole"), [(2.0, False), (0.1, True)])
+def test_an_answer_that_nobody_takes_is_dropped(pause: float, is_whole: bool) -> None:
+    size = 20_000_000
+    with running() as address, socket.create_connection(address) as connection:
+        connection.sendall(f"GET /?spaces={size} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        time.sleep(pause)
+        taken = 0
+        with suppress(ConnectionError):
+            while piece := connection.recv(1 << 20):
+                taken += len(piece)
+        assert (taken > size) == is_whole

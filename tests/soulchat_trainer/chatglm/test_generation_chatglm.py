@@ -4,8 +4,9 @@ from threading import Thread
 
 import pytest
 import torch
-from transformers import StaticCache, TextIteratorStreamer, pipeline
+from transformers import GenerationConfig, StaticCache, TextIteratorStreamer, pipeline
 
+from soulchat_trainer.chatglm import ChatGLMForConditionalGeneration
 from soulchat_trainer.chatglm.cache_name import CACHE
 from soulchat_trainer.chatglm.prefix_lm import make_position_ids
 from tests.soulchat_trainer.chatglm.samples import TALK, batch, row, small_model
@@ -102,6 +103,41 @@ def test_embeddings_with_positions_are_answered_as_ids_are():
     }
     expected = model.generate(ids, **GREEDY)[:, ids.shape[1] :]
     assert torch.equal(model.generate(**given, **GREEDY), expected)
+
+
+def varied_model(seed: int = 0, **settings) -> ChatGLMForConditionalGeneration:
+    """One whose likeliest tokens differ from step to step: with one table, it says the last token again."""
+    return small_model(seed, **({"tie_word_embeddings": False, "initializer_range": 0.5} | settings))
+
+
+@pytest.mark.parametrize("settings", [{}, {"pre_seq_len": 3}])
+@pytest.mark.parametrize("way", ["lookup", "assistant", "early exit"])
+def test_assisted_generation_is_greedy(way: str, settings: dict):
+    """Also where drafts reach beyond the window, in which the longest prompt leaves five tokens of room."""
+    model, other = varied_model(**settings), varied_model(1, num_layers=1, **settings)
+    ways = {
+        "lookup": {"prompt_lookup_num_tokens": 9},
+        "assistant": {"assistant_model": other},
+        "early exit": {"assistant_early_exit": 1},
+    }
+    for context, target in ((9, 0), (3, 4), (50, 7)):
+        prompt = batch([row(context, target, seed=context)])
+        greedy = model.generate(**prompt, do_sample=False, max_new_tokens=16)
+        assert torch.equal(model.generate(**prompt, do_sample=False, max_new_tokens=16, **ways[way]), greedy)
+
+
+@pytest.mark.parametrize("limit", [{"max_new_tokens": 50}, {"max_length": 60}, {"by_config": True}])
+def test_the_window_bounds_every_limit(limit: dict):
+    model = varied_model(max_sequence_length=16)
+    ids = torch.tensor([row(9)])
+    if limit.pop("by_config", False):
+        limit = {"generation_config": GenerationConfig(max_new_tokens=50, do_sample=False)}
+    assert model.generate(ids, eos_token_id=-1, **limit).shape == (1, 16)
+    given = {
+        "inputs_embeds": model.get_input_embeddings()(ids),
+        "position_ids": make_position_ids(ids, None, model.config),
+    }
+    assert model.generate(**given, max_new_tokens=50, eos_token_id=-1).shape == (1, 5)
 
 
 @pytest.fixture

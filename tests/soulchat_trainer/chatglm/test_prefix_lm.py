@@ -129,12 +129,25 @@ def test_a_float_mask_of_four_dimensions_is_refused() -> None:
         model(ids, attention_mask=torch.zeros(1, 1, 3, 3))
 
 
-def test_a_plain_call_is_exported() -> None:
+@pytest.mark.parametrize("shape", [(1, 1, 3, 4), (2, 1, 3, 3), (1, 3, 3, 3), (1, 1, 2, 3)])
+def test_a_mask_of_four_dimensions_has_the_shape_of_the_scores(shape: tuple[int, ...]) -> None:
+    model = ChatGLMForConditionalGeneration(CONFIG)
+    ids = torch.tensor([[9, G, S]])
+    with pytest.raises(ValueError, match=r"attention_mask has shape \[.*\]; allowed in 4-D: \[1, 4, 3, 3\], or 1"):
+        model(ids, attention_mask=torch.ones(shape, dtype=torch.bool))
+    whole = torch.ones(1, 4, 3, 3, dtype=torch.bool)
+    assert torch.equal(model(ids, attention_mask=whole).logits, model(ids, attention_mask=whole[:, :1, :1]).logits)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_plain_call_is_exported(strict: bool) -> None:
     """Values are checked in a call, of which an exported graph has none."""
     model = ChatGLMForConditionalGeneration(CONFIG).eval()
     ids = torch.tensor([[9, 10, G, S]])
     mask = torch.ones_like(ids)
-    exported = torch.export.export(model, (), {"input_ids": ids, "attention_mask": mask, "use_cache": False})
+    exported = torch.export.export(
+        model, (), {"input_ids": ids, "attention_mask": mask, "use_cache": False}, strict=strict
+    )
     with torch.no_grad():
         expected = model(ids, attention_mask=mask, use_cache=False).logits
         found = exported.module()(input_ids=ids, attention_mask=mask, use_cache=False).logits

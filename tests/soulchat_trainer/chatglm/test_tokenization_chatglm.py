@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
+import torch
 from datasets import load_dataset
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, StopStringCriteria
 
 import soulchatcorpus  # noqa: F401  (lets load_dataset find the sample)
 from soulchat_metrics import score
@@ -120,6 +121,19 @@ def test_the_end_token_by_itself_is_a_text_at_which_others_can_stop(tokenizer):
     assert tokenizer.decode([tokenizer.eos_token_id]) == tokenizer.decode(tokenizer.eos_token_id) == "<eop>"
     assert tokenizer.decode([tokenizer.eos_token_id], skip_special_tokens=True) == ""
     assert tokenizer.decode([*tokenizer("好", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]) == "好"
+
+
+@pytest.mark.parametrize("stop", ["\n", "\n用户", "\t", "  ", "好"])
+def test_the_stop_strings_of_transformers_are_found(tmp_path, stop: str):
+    """It joins pieces to text by `convert_tokens_to_string`, behind the letters "abcdef"."""
+    tokenizer = train_tokenizer([*TALK, "用户 abcdef"], 450, tmp_path)
+    stops = StopStringCriteria(tokenizer, [stop])
+
+    def ends(text: str) -> bool:
+        return bool(stops(torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]]), None))
+
+    assert ends("你" + stop)
+    assert not ends("你")
 
 
 # --- the chat template

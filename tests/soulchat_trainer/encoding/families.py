@@ -31,9 +31,10 @@ class Family:
     tokens: tuple[str, ...] = CHATML_TOKENS
     marks: tuple[str, ...] = ("<think>", "</think>")
     eos: str = "<|im_end|>"
+    bos: str | None = None
 
     def make_tokenizer(self) -> PreTrainedTokenizerFast:
-        return make_causal_tokenizer(self.template, self.tokens, self.marks, self.eos)
+        return make_causal_tokenizer(self.template, self.tokens, self.marks, self.eos, self.bos)
 
 
 def _qwen(name: str, start: str, turns: str, generation: str) -> Family:
@@ -131,15 +132,16 @@ FAMILIES = [
         DEEPSEEK_TOKENS,
         eos=DEEPSEEK_TOKENS[1],
     ),
-    # Hub meta-llama/Llama-3.1-8B-Instruct: cuts white space off.
+    # Hub meta-llama/Llama-3.1-8B-Instruct: cuts white space off, and begins with the tokenizer's own token.
     Family(
         "llama-3",
-        "<|begin_of_text|>{%- for m in messages -%}<|start_header_id|>{{ m.role }}<|end_header_id|>"
+        "{{ bos_token }}{%- for m in messages -%}<|start_header_id|>{{ m.role }}<|end_header_id|>"
         "{{ '\\n\\n' + m.content | trim }}<|eot_id|>{%- endfor -%}"
         "{%- if add_generation_prompt -%}<|start_header_id|>assistant<|end_header_id|>{{ '\\n\\n' }}{%- endif -%}",
         ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
         (),
         "<|eot_id|>",
+        "<|begin_of_text|>",
     ),
     # Hub google/gemma-3-4b-it: the counsellor is called model; a system text stands in the user's first words.
     Family(

@@ -5,7 +5,14 @@ import orjson
 import pytest
 
 from hub_cards.predictions import Prediction, write_predictions
-from soulchat_trainer.evaluation.groups import check_by, measure, render_groups, score_groups, write_groups
+from soulchat_trainer.evaluation.groups import (
+    check_by,
+    group_turns,
+    measure,
+    render_groups,
+    score_groups,
+    write_groups,
+)
 from soulchatcorpus.turns import Turn
 
 
@@ -66,5 +73,36 @@ def test_of_a_folder(tmp_path):
 
 
 def test_what_turns_are_not_grouped_by():
-    with pytest.raises(ValueError, match=r"by is 'client.gender'; allowed: topic, turn"):
-        check_by("client.gender")
+    with pytest.raises(ValueError, match=r"by is 'client.about'; allowed: topic, turn, counsellor, client.age_group"):
+        check_by("client.about")
+
+
+def test_groups_of_what_a_corpus_states():
+    context = [{"role": "user", "content": "你好"}]
+    turns = [
+        Turn("a", 1, context, "好", "情绪", {"gender": "female"}, "lin"),
+        Turn("b", 1, context, "好", None, {"age_group": "60+"}),
+    ]
+    assert group_turns(turns, "client.gender") == {"a-1": "female", "b-1": "none"}
+    assert group_turns(turns, "client.age_group") == {"a-1": "none", "b-1": "60+"}
+    assert group_turns(turns, "counsellor") == {"a-1": "lin", "b-1": "none"}
+    assert group_turns(turns, "topic") == {"a-1": "情绪", "b-1": "none"}
+    with pytest.raises(ValueError, match=r"by is client\.openness, and none of the 2 test turns states it; allowed"):
+        group_turns(turns, "client.openness")
+
+
+def planted(bias: float, seed: int) -> dict:
+    """A model that comforts men so much less often, in talks whose clients state their gender."""
+    generator = np.random.default_rng(seed)
+    genders = generator.choice(["female", "male"], 120)
+    comforts = generator.random(120) < np.where(genders == "male", 0.6 - bias, 0.6)
+    values = np.column_stack([comforts, generator.normal(50, 10, 120)])
+    return score_groups(["comfort", "characters"], values, list(genders), seed)["gaps"]
+
+
+def test_a_planted_gap_between_genders_is_found_and_a_fair_model_s_is_chance():
+    biased = [planted(0.5, seed)["comfort"] for seed in range(10)]
+    assert all((gap["highest"], gap["p_value"] < 0.01) == ("female", True) for gap in biased)
+    fair = [planted(0.0, seed) for seed in range(200)]
+    for score in ("comfort", "characters"):
+        assert sum(gaps[score]["p_value"] <= 0.05 for gaps in fair) <= 18  # more would come once in a hundred times

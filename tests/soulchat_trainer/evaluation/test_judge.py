@@ -131,7 +131,7 @@ def test_faults_end_in_scores_and_a_killed_run_pays_nothing_twice(endpoint, opti
 
 def test_the_schema_is_asked_for_and_left_out_where_the_endpoint_has_none(endpoint, options, tmp_path):  # noqa: F811
     endpoint.answer = lambda content, model: GOOD
-    endpoint.refuses_formats = True
+    endpoint.refuses = {"response_format"}
     source = [write_system(tmp_path / "warm")]
     report = judge(source, tmp_path / "out", options(concurrency=1, temperature=0.5))
     assert report["outcomes"] == {"scored": 6}

@@ -20,6 +20,7 @@ from soulchat_trainer.evaluation.seen import OPENINGS_FILE, write_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem
 from soulchat_trainer.evaluation.tables import read_tables, render_markdown
 from soulchat_trainer.generation.engine import Decoding, Reply
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.turns import find_opening
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
@@ -138,7 +139,7 @@ def test_a_model_that_saw_the_openings_is_marked(options: BenchmarkOptions, mode
         (model_folder / OPENINGS_FILE).unlink()
 
 
-def test_an_endpoint_through_the_openai_client(options: BenchmarkOptions, endpoint: Endpoint) -> None:
+def test_an_endpoint_answers_the_test_turns(options: BenchmarkOptions, endpoint: Endpoint) -> None:
     results = run_benchmark(replace(options, models=["openai:echo"], base_url=endpoint.url))
     [system] = results.systems
     assert (system.name, system.kind, system.loss) == ("echo", "endpoint", None)
@@ -175,8 +176,8 @@ def test_an_endpoint_that_dies_half_way_loses_nothing(
 @pytest.mark.parametrize(
     ("status", "last_words", "message"),
     [
-        (400, b'{"error": {"message": "no model echo\\nhere"}}', "refuses: Error code: 400 - .*no model echo"),
-        (401, b'{"error": {"message": "the key test is wrong"}}', "refuses: .*the key .key. is wrong"),
+        (400, b'{"error": {"message": "no model echo\\nhere"}}', "refuses: HTTP 400: .*no model echo"),
+        (401, b'{"error": {"message": "the key test is wrong"}}', "rejects the key in OPENAI_API_KEY"),
         (200, b"<html>a page</html>", "answers with something that is no chat completion"),
         (200, b"{broken", "answers with something that is no chat completion"),
         (200, b'{"choices": []}', "answers with something that is no chat completion"),
@@ -270,3 +271,35 @@ def test_scores_by_turn_stand_beside_the_predictions(options: BenchmarkOptions) 
     assert sum(found["too_small"].values()) + sum(group["turns"] for group in found["scored"].values()) == 12
     with pytest.raises(ValueError, match="by is 'age'; allowed: topic, turn"):
         run_benchmark(replace(options, by="age"))
+
+
+def test_scores_by_what_a_corpus_states_of_its_clients(tmp_path: Path) -> None:
+    """Topic, client and counsellor come from the file to the groups; a small group is told and not scored."""
+    genders = ["female", "male", None]
+    rows = [
+        {
+            "id": str(n),
+            "topic": "情绪",
+            "messages": [
+                {"role": "user", "content": f"我第{n}次睡不着了"},
+                {"role": "assistant", "content": f"第{n % 7}个办法，你愿意说说吗？"},
+            ],
+            "client": {"gender": genders[n % 2 if n % 10 else 2], "age": 20 + n % 2 * 20},
+            "counsellor": "lin",
+        }
+        for n in range(600)
+    ]
+    write_lines(tmp_path / "talks.jsonl", rows)
+    options = BenchmarkOptions(["retrieval"], tmp_path / "out", str(tmp_path / "talks.jsonl"), device="cpu")
+    run_benchmark(replace(options, by="client.gender"))
+    found = json.loads((options.output / "groups.json").read_text())
+    assert set(found["scored"]) == {"female", "male"}
+    assert set(found["too_small"]) == {"none"}
+    assert found["gaps"]["bleu-1"]["p_value"] <= 1
+    assert "Not scored, since they have fewer than 20 turns: none" in (options.output / "groups.md").read_text()
+    for by, groups in (("topic", {"情绪"}), ("counsellor", {"lin"}), ("client.age_group", {"18-25", "36-45"})):
+        run_benchmark(replace(options, by=by))
+        assert set(json.loads((options.output / "groups.json").read_text())["scored"]) == groups
+    with pytest.raises(ValueError, match=r"by is client\.openness, and none of the 60 test turns states it"):
+        run_benchmark(replace(options, by="client.openness", output=tmp_path / "other"))
+    assert not (tmp_path / "other").exists()

@@ -131,6 +131,37 @@ def test_a_planted_bias_is_found():
     assert run(0, first=0.0, second=0.8, talks=80)["measures"]["comfort"]["difference"] < 0
 
 
+def judged(seed: int, bias: float, talks: int = 60, unscored: float = 0.0) -> dict:
+    """Scores of 0 to 3 of a judge who likes replies to the first side more by `bias`, some of them missing."""
+    generator = np.random.default_rng(seed)
+    quality = generator.uniform(0, 3, (talks, 1)) + generator.normal(0, 0.5, (talks, 2)) + [bias, 0]
+    scores = quality.clip(0, 3).round()
+    scores[generator.random((talks, 2)) < unscored] = np.nan
+    texts = ["你愿意多说说吗？"] * talks
+    return compare_replies(texts, texts, texts, [0, 1] * (talks // 2), "gender", seed, {"empathy": scores})
+
+
+def test_a_judge_s_scores_are_compared_where_both_sides_have_one():
+    found = [judged(seed, bias=0.8, unscored=0.2) for seed in range(10)]
+    assert all(one["differs"] == ["judge: empathy"] for one in found)
+    assert all(one["measures"]["judge: empathy"]["difference"] > 0 for one in found)
+    assert all(20 <= one["judged"]["empathy"] < 60 for one in found)
+    assert "| judge: empathy |" in render_swap(found[0])
+    assert sum(bool(judged(seed, bias=0.0, unscored=0.2)["differs"]) for seed in range(200)) <= 18
+    few = judged(0, bias=0.8, unscored=0.8)
+    assert "judge: empathy" not in few["measures"]
+    assert f"fewer than 20 talks have the judge's score on both sides: empathy ({few['judged']['empathy']})" in (
+        render_swap(few)
+    )
+
+
+def test_the_means_of_a_judge_are_of_the_talks_that_were_scored():
+    texts, scores = ["好"] * 21, np.array([[3.0, 1.0]] * 20 + [[np.nan, 3.0]])
+    found = compare_replies(texts, texts, texts, [0] * 21, "gender", 0, {"warmth": scores})
+    one = found["measures"]["judge: warmth"]
+    assert (one["first"], one["second"], one["difference"], found["judged"]) == (3, 1, 2, {"warmth": 20})
+
+
 def test_a_bias_in_words_alone_is_found_by_distance():
     texts = ["你愿意多说说吗？"] * 30
     found = compare_replies(texts, texts, ["可以多讲一点给我？"] * 30, [0, 1] * 15, "gender", 0)

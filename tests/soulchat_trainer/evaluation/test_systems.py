@@ -1,6 +1,10 @@
 """What stands after --model; that whole benchmarks run on them is in test_benchmark."""
 
+import contextlib
 import shutil
+import threading
+import time
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ from soulchat_trainer.generation import Decoding
 from soulchat_trainer.generation.engine import Reply
 from soulchatcorpus.thoughts import Thinking
 from soulchatcorpus.turns import Turn
-from tests.soulchat_trainer.evaluation.conftest import Endpoint
+from tests.soulchat_trainer.evaluation.conftest import Endpoint, EndpointHandler
 
 TURNS = [
     Turn("1", 1, [{"role": "user", "content": "我睡不着"}], "多久了？"),
@@ -93,6 +97,56 @@ def test_what_an_endpoint_refuses_for_another_reason_is_told(endpoint: Endpoint)
     with pytest.raises(ConnectionError, match=r"refuses: .*Unrecognized request argument"):
         list(system.answer(TURNS[:1], Decoding(), 1))
     assert system.takes_switch
+
+
+def test_a_redirect_to_elsewhere_takes_no_talk_along(endpoint: Endpoint) -> None:
+    class Redirecting(EndpointHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(307)
+            self.send_header("Location", f"{endpoint.url}/chat/completions")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        system = EndpointSystem("openai:gpt-x", None, f"http://127.0.0.1:{server.server_port}/v1")
+        with pytest.raises(ConnectionError, match="redirects to http"):
+            list(system.answer(TURNS[:1], Decoding(), 1))
+        server.shutdown()
+    assert not endpoint.requests
+
+
+def test_a_request_ends_at_its_limit_whatever_trickles_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Trickling(EndpointHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
+
+    monkeypatch.setattr("soulchat_trainer.evaluation.systems.TIMEOUT", 0.5)
+    monkeypatch.setattr(EndpointSystem, "attempts", 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Trickling) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        system = EndpointSystem("openai:gpt-x", None, f"http://127.0.0.1:{server.server_port}/v1")
+        started = time.monotonic()
+        with pytest.raises(ConnectionError, match=r"does not answer \(timeout\)"):
+            list(system.answer(TURNS[:1], Decoding(), 1))
+        assert time.monotonic() - started < 3
+        server.shutdown()
+
+
+def test_what_is_for_this_machine_goes_through_no_proxy(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(EndpointSystem, "attempts", 1)
+    answers = dict(EndpointSystem("openai:gpt-x", None, endpoint.url).answer(TURNS[:1], Decoding(), 1))
+    assert answers["1-1"].text == "着不睡我"
 
 
 def test_openai_itself_is_not_asked_what_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

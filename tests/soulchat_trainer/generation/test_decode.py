@@ -89,6 +89,16 @@ def test_channels_are_thoughts_and_reply() -> None:
     assert decode(tokenizer, "我在听<|return|>") == Said("", "我在听")
 
 
+def test_command_r7b_has_marks_of_its_own() -> None:
+    tokens = ("<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|END|>")
+    tokenizer = make_causal_tokenizer(control_tokens=tokens, eos="<|END|>")
+    thoughts = "<|START_THINKING|>想。<|END_THINKING|>"
+    assert decode(tokenizer, thoughts + "<|START_RESPONSE|>我在听<|END_RESPONSE|><|END|>") == Said("想。", "我在听")
+    assert decode(tokenizer, "<|START_THINKING|>一直想") == Said("一直想", None)
+    ids = tokenizer(thoughts + "<|START_RESPONSE|>我在听", add_special_tokens=False).input_ids
+    assert all("我在听".startswith(text) for text in stream(ReplyDecoder(tokenizer), ids))
+
+
 def test_a_streamed_reply_never_shows_a_thought() -> None:
     tokenizer = make_causal_tokenizer()  # of which the marks are several tokens
     ids = tokenizer("<think>\n想。\n</think>\n\n我在听", add_special_tokens=False).input_ids
@@ -103,6 +113,10 @@ def test_a_reply_cut_inside_a_character_ends_before_it(causal_tokenizer: PreTrai
     assert [decoder.decode(ids[:end], final=True).reply for end in (len(ids) - 2, len(ids) - 1)] == ["我", "我"]
     assert decoder.decode(ids, final=True).reply == "我龘"
     assert decoder.decode(causal_tokenizer("我 龘").input_ids[:-1], final=True).reply == "我"
+    twice = [*causal_tokenizer("我龘").input_ids[:-1], *causal_tokenizer("\n龘").input_ids[:-1]]
+    assert decoder.decode(twice, final=True).reply == "我"
+    thought = decoder.decode(causal_tokenizer("<think>我龘").input_ids[:-1], final=True)
+    assert (thought.thoughts, thought.reply) == ("我", None)
 
 
 @pytest.mark.parametrize(

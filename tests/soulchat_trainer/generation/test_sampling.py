@@ -150,6 +150,7 @@ def test_only_the_likeliest_stay() -> None:
     assert left.isfinite().tolist() == [[True, False, False], [True, False, True], [True] * 3, [True, True, False]]
     assert undecided.tolist() == [False, False, False, True]
     assert leave_likeliest(logits, [1, 9, 9, 3], margin=0.0)[0][1:].isfinite().all()
+    assert leave_likeliest(logits, [10**30, 2**63, 3, 0], margin=1e-3)[0].isfinite().all()
 
 
 def test_top_k_comes_before_the_nucleus() -> None:

@@ -1,6 +1,7 @@
 """Tokenizers and models as recipes ask for them."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from soulchat.cli import app
 from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.loading import load_model
 from soulchat_trainer.training.arguments import RunArguments, SoulChatTrainingArguments
-from soulchat_trainer.training.models import make_model, make_tokenizer, new_config
+from soulchat_trainer.training.models import add_lora, make_model, make_tokenizer, new_config
 from soulchat_trainer.training.trainer import SoulChatTrainer
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
@@ -210,6 +211,31 @@ def test_qlora_trains_as_lora_does(causal_tokenizer: PreTrainedTokenizerFast, tm
     assert final[1] == pytest.approx(final[0], rel=0.02)
     trainer.save_model()
     assert load_model(str(tmp_path / "out"))[0].dtype is torch.float32
+    again = RunArguments(str(tmp_path / "out"), lora_rank=8, quantize="nf4")
+    weight = make_model(again, causal_tokenizer, 0).get_base_model().model.layers[0].mlp.up_proj.base_layer.weight
+    assert weight.dtype == torch.uint8, "training goes on with the base in 4 bits"
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_adapter_wants_a_whole_base(causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    """Told before the weights are read, whatever library has quantised them."""
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    model = make_causal_model(causal_tokenizer)
+    model.save_pretrained(base)
+    causal_tokenizer.save_pretrained(base)
+    add_lora(model, RunArguments(str(base), lora_rank=4)).save_pretrained(adapter)
+    told = json.loads((base / "config.json").read_text())
+    told["quantization_config"] = {"quant_method": "gptq", "bits": 4}
+    (base / "config.json").write_text(json.dumps(told))
+    told = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(told | {"base_model_name_or_path": str(base)}))
+    expected = rf"base {base} is quantised; allowed: its weights in full"
+    with pytest.raises(ValueError, match=expected):
+        load_model(str(adapter))
+    with pytest.raises(ValueError, match=expected):
+        make_model(RunArguments(str(adapter)), causal_tokenizer, 0)
+    with pytest.raises(ValueError, match=expected):
+        make_model(RunArguments(str(base), lora_rank=4), causal_tokenizer, 0)
 
 
 def test_quantize_is_for_lora_and_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,15 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
     assert args.resume_from_checkpoint == "true"
 
 
+def test_a_bare_off_is_the_word(tmp_path: Path) -> None:
+    """YAML reads it as false."""
+    recipe = tmp_path / "own.yaml"
+    shipped = read_recipe("causal")
+    for written, expected in (("off", "off"), ("'off'", "off"), ("keep", "keep")):
+        recipe.write_text(f"model_name_or_path: {shipped['model_name_or_path']}\nthinking: {written}\n")
+        assert parse_arguments([str(recipe), "--output_dir", str(tmp_path / "out")])[2].thinking == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -126,6 +135,7 @@ def test_flags_override_the_recipe(tmp_path: Path) -> None:
             "lr_scheduler_type is cosine, but the DeepSpeed file names a scheduler; allowed beside it: linear",
         ),
         (["demo", "--max_tokens", "0"], "max_tokens is 0; allowed: 1 or more"),
+        (["demo", "--thinking", "maybe"], "--thinking: invalid choice: 'maybe' (choose from 'off', 'keep')"),
         (["demo", "--per_device_eval_batch_size", "0"], "per_device_eval_batch_size is 0; allowed: 1 or more"),
         (["demo", "--num_test_turns", "-1"], "num_test_turns is -1; allowed: 0 (none) or more"),
         (["demo", "--top_p", "7"], "top_p is 7.0; allowed: 1e-37 to 1"),

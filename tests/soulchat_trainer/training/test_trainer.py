@@ -343,6 +343,10 @@ def test_predict_and_evaluate_take_rows_of_ones_own(chatglm_tokenizer: ChatGLMTo
     assert trainer.evaluate(other)["eval_loss"] != trainer.evaluate()["eval_loss"]
     with pytest.raises(ValueError, match=r"^predict_with_generate is False; allowed for predict: True"):
         trainer.predict(other)
+    trainer.args.predict_with_generate = True
+    with pytest.raises(ValueError, match=r"^test_dataset is None; allowed: rows of conversations or turns"):
+        trainer.predict(None)
+    trainer.args.predict_with_generate = False
     for ask in (trainer.evaluate, trainer.predict):
         with pytest.raises(ValueError, match=r"^num_beams is given; allowed: none: replies are drawn as top_p"):
             ask(other, num_beams=2)

@@ -38,7 +38,8 @@ class StubEndpoint:
         self.models: Counter[str] = Counter()
         self.contents: list[str] = []
         self.requests: list[dict] = []
-        self.refuses_formats = False  # knows no response_format
+        self.refuses: set[str] = set()  # fields of a request that it does not know
+        self.aside: str | None = None  # what stands in reasoning_content, with no content beside it
         self.status: int | None = None  # answer everything with this, and with the message
         self.message = "no"
         self.finish_reason = "stop"
@@ -64,8 +65,8 @@ class StubEndpoint:
         self.models[body["model"]] += 1
         self.contents.append(content)
         self.requests.append(body)
-        if self.refuses_formats and "response_format" in body:
-            return web.json_response({"error": {"message": "unknown field response_format"}}, status=400)
+        if unknown := self.refuses & set(body):
+            return web.json_response({"error": {"message": f"unknown field {min(unknown)}"}}, status=400)
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             message = f"Incorrect API key provided: {request.headers.get('Authorization')}"
             return web.json_response({"error": {"message": message}}, status=401)
@@ -94,7 +95,9 @@ class StubEndpoint:
                 "choices": [
                     {
                         "index": 0,
-                        "message": {"role": "assistant", "content": text},
+                        "message": {"role": "assistant", "content": text}
+                        if self.aside is None
+                        else {"role": "assistant", "content": None, "reasoning_content": self.aside},
                         "finish_reason": self.finish_reason,
                     }
                 ],

@@ -42,6 +42,7 @@ def test_every_row_says_where_it_came_from(built):
         "model": "m",
         "reviewer_decision": "keep",
         "crisis": "suicide",
+        "client_source": None,
     }
     assert first["prompt"] == "用户：第0种开场\n心理咨询师：一\n用户：嗯\n心理咨询师："
     assert {split: found["rows"] for split, found in card["configs"]["turns"].items()} == {

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from soulchatcorpus.making.endpoint import (
     Pace,
     _retry_after,
     delay,
+    switch_of,
 )
 
 CUT = "no JSON: unexpected end of data: line 1 column 20 (char 19)"
@@ -61,6 +63,20 @@ def test_statuses_that_repeating_does_not_help(endpoint, monkeypatch):
     endpoint.status = 402
     with pytest.raises(EndpointError, match="has no credit"):
         ask(endpoint.base_url)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "thinking", "switch"),
+    [
+        ("http://127.0.0.1:8000/v1", "off", False),
+        ("http://127.0.0.1:8000/v1", "keep", True),
+        ("http://127.0.0.1:8000/v1", None, None),
+        ("https://api.openai.com/v1", "off", None),
+    ],
+)
+def test_who_is_asked_whether_to_think(base_url, thinking, switch):
+    expected = {} if switch is None else {"chat_template_kwargs": {"enable_thinking": switch, "thinking": switch}}
+    assert switch_of(base_url, thinking) == expected
 
 
 def test_waiting_is_what_the_endpoint_asks_for_else_doubles():
@@ -199,6 +215,64 @@ def test_a_refusal_in_a_field_of_its_own_is_an_answer_that_was_stopped():
     assert (completion.text, completion.finish_reason) == ("I will not", "content_filter")
 
 
+@pytest.mark.parametrize(
+    ("answer", "raw"),
+    [
+        (http(b"\x1f\x8b\x08what is no gzip", headers="Content-Encoding: gzip\r\n"), ""),
+        (http(GOOD).replace(b"Content-Length: ", b"Content-Length: 1"), GOOD.decode()),
+        (b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"ch\r\n', '{"ch'),
+    ],
+)
+def test_an_answer_that_breaks_off_is_malformed_and_what_came_is_kept(answer, raw):
+    failure = ask_raw(answer)
+    assert (failure.reason, failure.raw) == ("malformed", raw)
+    assert failure.detail.startswith("a broken body: ")
+
+
+def test_a_small_answer_that_unpacks_to_gigabytes_is_cut(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BODY_BYTES", 100_000)
+    failure = ask_raw(http(gzip.compress(b" " * 50_000_000), headers="Content-Encoding: gzip\r\n"))
+    assert (failure.reason, failure.detail) == ("malformed", "longer than 100,000 bytes")
+    assert len(failure.raw) <= 100_000
+
+
+def test_what_comes_behind_an_answer_is_not_that_of_the_next_question():
+    """A second answer that nobody asked for, sent while the connection is idle."""
+    asked = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                await reader.readuntil(b"}]}")
+                asked.append(1)
+                body = b'{"choices": [{"message": {"content": "%d"}}]}' % len(asked)
+                answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                writer.write(answer)
+                await writer.drain()
+                await asyncio.sleep(0.1)
+                writer.write(answer.replace(b'"%d"' % len(asked), b'"?"'))
+                await writer.drain()
+
+    async def run() -> list[str]:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            texts = []
+            async with Endpoint(f"http://127.0.0.1:{port}/v1") as endpoint:
+                for _ in range(2):
+                    texts.append((await endpoint.complete([{"role": "user", "content": "记录1"}], "stub")).text)
+                    await asyncio.sleep(0.3)
+            return texts
+
+    assert asyncio.run(run()) == ["1", "2"]
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_thoughts_in_a_field_of_their_own_are_kept_apart(field):
+    body = '{"choices": [{"message": {"content": CONTENT, "FIELD": "想"}}]}'.replace("FIELD", field)
+    both = [ask_raw(http(body.replace("CONTENT", content).encode())) for content in ('"答"', "null")]
+    assert [(each.text, each.aside) for each in both] == [("答", "想"), ("", "想")]
+
+
 def test_what_is_no_http_is_malformed():
     failure = ask_raw(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
     assert (failure.reason, failure.raw) == ("malformed", "")
@@ -225,3 +299,14 @@ def test_a_redirect_to_elsewhere_is_refused_and_nothing_sent_there(endpoint, sta
     assert not endpoint.asked
     with pytest.raises(EndpointError, match="redirects in a loop"):
         ask_raw(http(b"", f"{status} Moved", "Location: /v1/chat/completions\r\n"))
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://[::1/v1", "http://127.0.0.1:port/", "http://127.0.0.1:999999/", "//example.org/v1", "http://\xff/"],
+)
+def test_a_redirect_to_what_is_no_address_is_refused_like_any_other(location):
+    answer = http(b"", "307 Moved", "Location: PLACE\r\n").replace(b"PLACE", location.encode("latin-1"))
+    with pytest.raises(EndpointError, match=r"redirects to .*; allowed: an address that answers itself") as caught:
+        ask_raw(answer)
+    str(caught.value).encode()

@@ -1,6 +1,7 @@
 """Replies of models back into conversations, or the reason why not."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -148,3 +149,74 @@ def test_a_draft_in_a_thought_is_no_part_of_the_dialogue() -> None:
         assert parsed.rounds == 5
         assert parsed.messages[0]["content"] == "我睡不着"
     assert parse_reply("<think>\n" + rounds) == Refused("truncated", "the model's thoughts did not come to an end")
+
+
+QUOTED = [json.dumps(line, ensure_ascii=False) for line in FOUR.split("\n")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "以下是对话：\n[" + ", ".join(QUOTED) + "]",
+        "[" + ",\n".join(QUOTED) + "]\n\n注：以上为改写。",
+        "[" + ",\n".join(QUOTED) + ",]",
+        ",\n".join(QUOTED),
+        "\n".join(QUOTED),
+        "[[" + "], [".join(f"{QUOTED[n]}, {QUOTED[n + 1]}" for n in range(0, 8, 2)) + "]]",
+        "\n".join(f"| {line} |" for line in FOUR.split("\n")),
+    ],
+)
+def test_marks_round_the_lines_are_no_part_of_what_is_said(text):
+    assert contents(text) == CONTENTS
+
+
+def test_marks_inside_of_a_quoted_line_are():
+    text = "对话：" + ",\n".join(QUOTED).replace("二", '他说\\"好\\"，\\n我说好')
+    assert contents(text)[1] == '他说"好"，\n我说好'
+    refused = parse_reply("对话：" + ",\n".join(QUOTED).replace("二", '他说"好"，我说好'))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "no_dialogue"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("<eop>", "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|eot_id|>", "[gMASK]", "</s><eos>"),
+        *("\n\n> 注：由AI改写", "\n※ 注：无", "\n\nEND", "\nEnd of dialogue.", "\n——完——", "\n（咨询结束）"),
+        *("\n\n免责声明：本对话不构成医疗建议。", "\n提示：本次对话仅供参考", "\n本次对话共4轮。"),
+        *("\n\n字数：300字", "\n\n#心理咨询 #失眠", "\n\n请问还需要我继续改写吗？"),
+    ],
+)
+def test_more_that_stands_behind_the_last_message(end):
+    assert contents(FOUR + end) == CONTENTS
+
+
+@pytest.mark.parametrize(
+    "words", ["注意：每天早睡。", "总结：您今天说了很多。", "希望这对您有帮助！", "提示：深呼吸", "<我>"]
+)
+def test_what_a_counsellor_may_say_in_a_last_line_is_kept(words):
+    assert contents(f"{FOUR}\n{words}")[-1] == f"八\n{words}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FOUR + "\n" * 20_000 + "x",
+        FOUR + "\n- " * 20_000 + "x",
+        "\n- " * 20_000 + FOUR,
+        FOUR + " " * 20_000 + "x",
+        "用户" + " " * 20_000 + FOUR,
+        FOUR + "\n" + "<a>" * 20_000 + "x",
+        FOUR + "\n" + "#a " * 20_000 + "\nx",
+        '"用户：' * 15_000,
+        "```[" * 20_000,
+    ],
+)
+def test_a_reply_that_goes_round_in_circles_is_read_at_once(text):
+    started = time.process_time()
+    parse_reply(text)
+    assert time.process_time() - started < 2
+
+
+def test_a_reply_of_a_hundred_thousand_characters_is_not_read():
+    assert parse_reply(FOUR + "字" * 100_000).reason == "too_long"

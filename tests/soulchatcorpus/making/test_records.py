@@ -8,6 +8,8 @@ from soulchatcorpus.making.records import (
     passages,
     read_pipeline_records,
     set_passages,
+    to_conversation,
+    to_record,
 )
 
 
@@ -110,3 +112,34 @@ def test_rows_that_went_through_arrow_are_what_they_were(tmp_path):
     datasets.Dataset.from_list(records).to_json(tmp_path / "a.jsonl")
     assert '"flags":null' in (tmp_path / "a.jsonl").read_text()
     assert list(read_pipeline_records(tmp_path / "a.jsonl")) == records
+
+
+def test_client_and_counsellor_as_every_step_has_them(tmp_path):
+    pair = {"question": "问", "answer": "答"}
+    records = [
+        {"id": 1, **pair, "client": {"age": 70, "gender": None}, "counsellor": "lin"},
+        {"id": 2, **pair, "client": None, "counsellor": None},
+        {"id": 3, **pair, "client": {"gender": ""}, "counsellor": ""},
+    ]
+    write_lines(tmp_path / "questions.jsonl", records)
+    first, *others = read_pipeline_records(tmp_path / "questions.jsonl")
+    assert (first["client"], first["counsellor"]) == ({"age_group": "60+"}, "lin")
+    assert all(not {"client", "counsellor"} & record.keys() for record in others)
+    talk = {"id": "1", "topic": None, "messages": [{"role": "user", "content": "一"}], "provenance": {}}
+    for record in (talk, talk | {"client": {"gender": "male"}, "counsellor": "lin"}):
+        assert to_record(to_conversation(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"client": {"openness": "huge"}}, "openness of the client is 'huge'; allowed: low, medium, high"),
+        ({"client": {"courage": "low"}}, "'courage' is no field of a client; allowed: age_group"),
+        ({"client": "young"}, "client is 'young'; allowed: an object"),
+        ({"counsellor": 5}, "counsellor is 5; allowed: an id as text"),
+    ],
+)
+def test_what_is_no_client_or_counsellor(tmp_path, more, problem):
+    write_lines(tmp_path / "questions.jsonl", [{"id": 1, "question": "问", "answer": "答"} | more])
+    with pytest.raises(ValueError, match=problem):
+        list(read_pipeline_records(tmp_path / "questions.jsonl"))

@@ -52,6 +52,24 @@ def test_the_prompt_is_sent_with_question_and_answer(endpoint, make_questions, t
     assert "用户：记录0：我最近总是失眠，怎么办？\n心理咨询师：先别急，慢慢来。\n\n请逐步分析" in endpoint.contents[0]
 
 
+@pytest.mark.parametrize(("thinking", "accepted"), [("off", 2), ("keep", 0)])
+def test_a_dialogue_beside_the_content_is_a_reply_only_of_a_model_that_was_not_to_think(
+    thinking, accepted, endpoint, make_questions, tmp_path
+):
+    endpoint.aside = dialogue()
+    report = rewrite(make_questions(2), tmp_path / "out", options_for(endpoint, thinking=thinking))
+    assert (report["accepted"], report["rejected"], report["requests"]) == (accepted, 2 - accepted, 2)
+    asked = endpoint.requests[0]["chat_template_kwargs"]["enable_thinking"]
+    assert asked == (thinking == "keep")
+
+
+def test_an_endpoint_that_knows_no_such_field_is_asked_without_it_from_then_on(endpoint, make_questions, tmp_path):
+    endpoint.refuses = {"chat_template_kwargs"}
+    report = rewrite(make_questions(5), tmp_path / "out", options_for(endpoint, concurrency=1))
+    assert report["accepted"] == 5
+    assert ["chat_template_kwargs" in body for body in endpoint.requests] == [True, *[False] * 5]
+
+
 def test_a_second_run_asks_nothing(endpoint, make_questions, tmp_path):
     source = make_questions(5)
     rewrite(source, tmp_path / "out", options_for(endpoint))
@@ -197,7 +215,7 @@ def test_a_bad_request_rejects_the_record_only(endpoint, make_questions, tmp_pat
     assert report["reasons"] == {"bad_request": 3}
     told = {row["detail"] for row in read_lines(tmp_path / "out" / "rejected.jsonl")}
     assert told == {'HTTP 400: {"error": {"message": "no"}}'}
-    assert set(endpoint.asked.values()) == {1}
+    assert set(endpoint.asked.values()) == {2}, "with the field that says whether to think, and without"
 
 
 def test_one_odd_answer_is_one_rejected_record_and_counts_in_the_cost(endpoint, make_questions, tmp_path):

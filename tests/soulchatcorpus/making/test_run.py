@@ -11,15 +11,23 @@ from pathlib import Path
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from datasets import load_dataset
 from typer.testing import CliRunner
 
+import soulchatcorpus  # noqa: F401
 from soulchat.cli import app
+from soulchat.review.page import apply_edit
+from soulchatcorpus.clients import CLIENT_FIELDS
 from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.figures import find_chinese_font
 from soulchatcorpus.making.review import ReviewStore
 from soulchatcorpus.making.run import run_pipeline
+from soulchatcorpus.schema import PEOPLE
+from soulchatcorpus.splits import SPLITS
 from tests.paths import ROOT
 from tests.soulchatcorpus.making.endpoint_stub import dialogue
+from tests.soulchatcorpus.making.test_style import make_case
+from tests.soulchatcorpus.making.test_style_card import PARTS
 
 RECORDED = ROOT / "soulchatcorpus" / "data" / "conversations-test.parquet"
 COUNT = 60
@@ -206,7 +214,10 @@ def test_topics_by_the_endpoint_and_a_step_that_is_off(replayed, endpoint):
     [
         ("source: [", "expected the node content"),
         ("source: a\nout: b", "the keys are .*; allowed: source, out, steps"),
-        ("source: q.jsonl\nout: b\nsteps: [sweep]", "step is 'sweep'; allowed: clean, review, rewrite, stats, build"),
+        (
+            "source: q.jsonl\nout: b\nsteps: [sweep]",
+            "step is 'sweep'; allowed: clean, review, style, rewrite, stats, build",
+        ),
         (
             "source: q.jsonl\nout: b\nsteps: [{clean: {langauge: zh}}]",
             "clean: option 'langauge' is unknown; allowed: actions",
@@ -280,3 +291,100 @@ def test_the_command_line_says_what_each_step_did(replayed, endpoint):
     result = CliRunner().invoke(app, ["corpus", "run", str(replayed / "short.yaml")])
     assert result.exit_code == 0, result.output
     assert f"read {COUNT}" in result.output
+
+
+def test_a_style_card_waits_for_a_person_and_is_used_by_the_rewriting_after_it(endpoint, make_questions, tmp_path):
+    make_questions(3, client={"age": 20})
+    write_lines(tmp_path / "cases.jsonl", [make_case("1")])
+    endpoint.answer = lambda content, model: orjson.dumps(PARTS).decode() if "【案例 1】" in content else dialogue(4)
+    models = f"base_url: '{endpoint.base_url}', model: m"
+    style = f"{{style: {{cases: cases.jsonl, counsellor: lin, {models}}}}}"
+    plan = f"source: questions.jsonl\nout: corpus\nsteps: [{style}, {{rewrite: {{prompt: psydt, {models}}}}}, build]"
+    (tmp_path / "p.yaml").write_text(plan)
+    folder = tmp_path / "corpus" / "1-style"
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"card waits for people: read .*draft\.yaml, .* as .*style\.yaml, then"):
+            run_pipeline(tmp_path / "p.yaml")
+    assert len(endpoint.contents) == 1
+    edited = (folder / "draft.yaml").read_text().replace("认知行为疗法", "叙事")
+    (folder / "style.yaml").write_text(edited)
+    reports = run_pipeline(tmp_path / "p.yaml")
+    assert reports["1-style"] == {"counsellor": "lin"}
+    assert reports["2-rewrite"]["accepted"] == 3
+    assert len(endpoint.contents) == 4
+    assert "疗法：叙事" in endpoint.contents[1]
+    assert "用户：我睡不着\n心理咨询师：嗯，我在听。" in endpoint.contents[1]  # of the case
+    paths = (folder.parent / "3-build/data").glob("turns-*")
+    rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    assert {(row["counsellor"], row["client"]["age_group"]) for row in rows} == {("lin", "18-25")}
+    (folder / "style.yaml").write_text(edited.replace("叙事", "格式塔"))
+    run_pipeline(tmp_path / "p.yaml")
+    assert len(endpoint.contents) == 7  # an edited card is another style
+
+
+def test_a_style_step_without_cases_or_with_a_broken_card(tmp_path):
+    write_lines(tmp_path / "questions.jsonl", [{"id": 1, "question": "问", "answer": "答"}])
+    models = "base_url: 'http://127.0.0.1:9', model: m"
+    plan = "source: questions.jsonl\nout: corpus\nsteps: [{style: {%s}}]"
+    (tmp_path / "p.yaml").write_text(plan % models)
+    with pytest.raises(ValueError, match="style: cases is missing; it has no default"):
+        run_pipeline(tmp_path / "p.yaml")
+    (tmp_path / "p.yaml").write_text(plan % f"cases: cases.jsonl, {models}")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        run_pipeline(tmp_path / "p.yaml")
+    write_lines(tmp_path / "cases.jsonl", [{"id": "1", "messages": [{"role": "user", "content": "一"}]}])
+    with pytest.raises(ValueError, match="consent of case '1' is None; allowed: true"):
+        run_pipeline(tmp_path / "p.yaml")
+    (tmp_path / "corpus/1-style").mkdir(parents=True)
+    (tmp_path / "corpus/1-style/style.yaml").write_text("counsellor: lin\n")
+    with pytest.raises(ValueError, match=r"style .*style\.yaml: opens is missing"):
+        run_pipeline(tmp_path / "p.yaml")
+
+
+CLIENT = {"age": 20, "gender": "女", "about": "手机13912345678"}
+KEPT = {"age_group": "18-25", "gender": "female", "about": "手机[phone]"}
+
+
+def make_talk(number: int) -> dict:
+    """Every other one states client and counsellor."""
+    said = [
+        ("system", "你是"),
+        ("user", f"我很累，这是第{number * 7}天了，怎么办"),
+        ("assistant", f"听起来第{number}天压力很大"),
+    ]
+    stated = {"client": CLIENT, "counsellor": "lin"} if number % 2 else {"client": None}
+    return {"id": str(number), "messages": [{"role": role, "content": text} for role, text in said]} | stated
+
+
+def test_client_and_counsellor_pass_every_step(tmp_path):
+    """Cleaned, edited by a reviewer, described, built, and loaded as a whole and as a stream."""
+    write_lines(tmp_path / "conversations.jsonl", map(make_talk, range(80)))
+    clean, review = "{clean: {actions: {near_duplicate: off}}}", "{review: {flagged: false, sample: 1.0, shared: 0.0}}"
+    plan = f"source: conversations.jsonl\nout: corpus\nsteps: [{clean}, {review}, stats, build]"
+    (tmp_path / "p.yaml").write_text(plan)
+    with pytest.raises(ValueError, match="decisions wait"):
+        run_pipeline(tmp_path / "p.yaml")
+    store = ReviewStore(tmp_path / "corpus/2-review/review.sqlite")
+    while item := store.claim("r1"):
+        edited = apply_edit(item.record, "用户：我改过\n心理咨询师：好的") if item.id == "1" else None
+        store.decide("r1", item.id, "edit" if edited else "keep", "", edited)
+    reports = run_pipeline(tmp_path / "p.yaml")
+    assert reports["1-clean"]["steps"]["privacy"] == {"mask": {"phone": 40}}
+    people = {"source": {"record": 40}, "age_group": {"18-25": 40}, "gender": {"female": 40}}
+    assert reports["3-stats"]["clients"] == people
+    assert reports["3-stats"]["counsellors"] == {"lin": 40}
+
+    data = tmp_path / "corpus/4-build/data"
+    paths = {split: str(data / f"conversations-{split}.parquet") for split in SPLITS}
+    expected = {str(n): (dict.fromkeys(CLIENT_FIELDS) | KEPT, "lin") if n % 2 else (None, None) for n in range(80)}
+    for streaming in (False, True):
+        loaded = load_dataset(
+            "soulchatcorpus", "conversations", data_files=paths, streaming=streaming, cache_dir=str(tmp_path / "cache")
+        )
+        rows = [row for split in SPLITS for row in loaded[split]]
+        assert {row["id"]: (row["client"], row["counsellor"]) for row in rows} == expected
+    assert next(row for row in rows if row["id"] == "1")["messages"][1]["content"] == "我改过"
+    turns = load_dataset("parquet", data_files=str(data / "turns-train.parquet"), cache_dir=str(tmp_path / "cache"))
+    assert {name: turns["train"].features[name] for name in PEOPLE} == PEOPLE
+    for row in turns["train"]:
+        assert (row["client"], row["counsellor"]) == expected[row["conversation_id"]]

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from soulchatcorpus.clients import TRAITS
 from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.options import RewriteOptions
 from soulchatcorpus.making.rewrite import estimate, rewrite
@@ -44,18 +45,32 @@ def test_every_slot_is_filled_and_the_system_text_kept(endpoint, make_questions,
     for record in made:
         assert record["messages"][0] == {"role": "system", "content": CARD.system_text()}
         assert record["messages"][1]["role"] == "user"
-        assert record["provenance"]["counsellor"] == "lin"
-        assert len(record["provenance"]["client"]) == 5
+        assert record["counsellor"] == "lin"
+        assert list(record["client"]) == list(TRAITS)
+        assert record["provenance"]["client_source"] == "drawn (low=1,medium=1,high=1, seed 0)"
 
 
 def test_a_stated_client_and_a_topic_of_another_case(endpoint, make_questions, options, tmp_path):
-    source = make_questions(1, topic="家庭", client={"age": "40-50", "openness": "low"})
+    source = make_questions(1, topic="家庭", client={"age": 42, "openness": "low"}, counsellor="chen")
     rewrite(source, tmp_path / "out", options())
-    assert "【来访者】\n年龄：40-50\n开放性：低\n" in endpoint.contents[0]
+    assert "【来访者】\n年龄：36-45\n开放性：低\n" in endpoint.contents[0]
     assert "我和妈妈吵架" in endpoint.contents[0]
     assert "13912345678" not in endpoint.contents[0]
     [made] = read_lines(tmp_path / "out/conversations.jsonl")
-    assert made["provenance"]["client"] == {"age": "40-50", "openness": "low"}
+    assert made["client"] == {"age_group": "36-45", "openness": "low"}
+    assert made["counsellor"] == "lin"  # in whose style it is made now
+    assert "client_source" not in made["provenance"]
+    assert "source" not in made["provenance"]
+
+
+def test_without_slots_client_and_counsellor_are_those_of_the_record(endpoint, make_questions, options, tmp_path):
+    source = make_questions(1, client={"gender": "男"}, counsellor="chen")
+    rewrite(source, tmp_path / "out", options(prompt="soulchat", style=None, cases=None))
+    [made] = read_lines(tmp_path / "out/conversations.jsonl")
+    assert (made["client"], made["counsellor"]) == ({"gender": "male"}, "chen")
+    rewrite(make_questions(1), tmp_path / "none", options(prompt="soulchat", style=None, cases=None))
+    [made] = read_lines(tmp_path / "none/conversations.jsonl")
+    assert not {"client", "counsellor"} & made.keys()
 
 
 def test_with_faults_all_are_made_and_none_is_asked_for_twice(endpoint, make_questions, options, tmp_path):

@@ -60,3 +60,17 @@ def test_two_corpora_side_by_side(source, tmp_path):
 def test_questions_can_be_described_too(tmp_path):
     write_lines(tmp_path / "q.jsonl", [{"id": 1, "question": "问", "answer": "我相信你可以做到"}])
     assert describe(tmp_path / "q.jsonl")["empathy"]["trust"] == 1.0
+
+
+def test_clients_and_counsellors(tmp_path):
+    stated = {"client": {"gender": "女", "openness": "high", "occupation": "护士"}, "counsellor": "lin"}
+    drawn = {"client": {"openness": "low"}, "provenance": {"client_source": "drawn (low=1, seed 0)"}}
+    records = [record | {"id": str(n)} | more for n, more in enumerate((stated, drawn, {})) for record in RECORDS[1:]]
+    write_lines(tmp_path / "conversations.jsonl", records)
+    found = describe(tmp_path)
+    assert found["clients"] == {
+        "source": {"record": 1, "drawn": 1},
+        "gender": {"female": 1},
+        "openness": {"high": 1, "low": 1},
+    }
+    assert found["counsellors"] == {"lin": 1}

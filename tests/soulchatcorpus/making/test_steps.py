@@ -92,6 +92,20 @@ def test_masks_stand_in_record_and_text():
     assert [reason for _, reason, _ in done.metadata["counts"]] == ["phone"]
 
 
+@pytest.mark.parametrize("action", ["mask", "flag", "drop", "off"])
+def test_private_details_in_what_is_stated_of_the_client(action):
+    told = document("我最近总是很累很累很累，怎么办呢", "先说说是从什么时候开始的吧")
+    stated = {"gender": "female", "occupation": "在人民医院", "about": "手机13912345678"}
+    told.metadata["record"]["client"] = dict(stated)
+    [done] = apply(told, actions={"privacy": action})
+    client = done.metadata["record"]["client"]
+    assert client == stated | ({"about": "手机[phone]"} if action == "mask" else {})
+    assert done.metadata["counts"] == ([] if action == "off" else [("privacy", "phone", action)])
+    assert ("dropped" in done.metadata) == (action == "drop")
+    flags = done.metadata["record"].get("flags", [])
+    assert flags == ([{"step": "privacy", "reason": "phone"}] if action == "flag" else [])
+
+
 def test_crisis_labels_the_record():
     [done] = apply(document("我不想活了", "我在听"))
     assert done.metadata["record"]["labels"]["crisis"]

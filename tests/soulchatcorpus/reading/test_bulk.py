@@ -20,12 +20,15 @@ def read(*records: dict):
     return bulk(b"\n".join(map(orjson.dumps, records)), len(records)), regularise
 
 
+NOBODY = {"client": None, "counsellor": None}
+
+
 def test_regular_records_become_a_table():
     table, regularise = read(record(1), record(2, topic=None), record(3, PAIR[:1], "天气"))
     assert table.to_pylist() == [
-        {"id": "1", "topic": 3, "messages": PAIR},
-        {"id": "2", "topic": None, "messages": PAIR},
-        {"id": "3", "topic": None, "messages": PAIR[:1]},
+        {"id": "1", "topic": 3, "messages": PAIR, **NOBODY},
+        {"id": "2", "topic": None, "messages": PAIR, **NOBODY},
+        {"id": "3", "topic": None, "messages": PAIR[:1], **NOBODY},
     ]
     assert regularise.fired == {"ends_with_user": 1, "no_counsellor": 1, "unknown_topic": 1}
 

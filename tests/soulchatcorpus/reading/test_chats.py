@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from soulchatcorpus.reading.corpus import read_corpus
+from soulchatcorpus.reading.corpus import Report, read_corpus
 from soulchatcorpus.reading.json_stream import CorpusError
 
 DIALOGUE = [("user", "我很累"), ("assistant", "怎么了？"), ("user", "工作"), ("assistant", "说说看")]
@@ -97,3 +97,22 @@ def test_texts_as_prompt_and_completion(tmp_path):
     assert said(tmp_path / "a.jsonl") == [DIALOGUE]
     (tmp_path / "a.jsonl").write_text(json.dumps({"prompt": "我很累", "completion": "怎么了？"}))
     assert said(tmp_path / "a.jsonl") == [DIALOGUE[:2]]
+
+
+def test_sages_talks_and_what_its_players_state(tmp_path):
+    player = "* 姓名：王\n* 年龄：41岁\n* 性别：男性\n* 职业：司机"
+    record = {"id": "s", "player": player, "scene": "吵架", "history": CHAT, "topic": "职场"}
+    (tmp_path / "sage.jsonl").write_text(json.dumps(record))
+    report = Report()
+    (conversation,) = read_corpus(tmp_path / "sage.jsonl", report=report)
+    assert report.formats == {"sage": 1}
+    assert conversation.client == {"age_group": "36-45", "gender": "male", "occupation": "司机"}
+    assert [message["content"] for message in conversation.messages] == [message["content"] for message in CHAT]
+
+
+def test_traits_of_psydt_beside_the_messages(tmp_path):
+    record = {"messages": CHAT, "normalizedTag": "情绪", "big_five": {"开放性": "高", "neuroticism": "low"}}
+    (tmp_path / "psydt.jsonl").write_text(json.dumps(record | {"client": {"gender": "女"}, "counsellor": "lin"}))
+    (conversation,) = read_corpus(tmp_path / "psydt.jsonl")
+    assert conversation.client == {"gender": "female", "openness": "high", "neuroticism": "low"}
+    assert conversation.counsellor == "lin"

@@ -3,13 +3,14 @@
 import itertools
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 
 from soulchatcorpus.reading import parts
-from soulchatcorpus.reading.corpus import Report
-from soulchatcorpus.reading.parts import ShardWriter, Source, Stream
-from soulchatcorpus.schema import Conversation
-from soulchatcorpus.tables import conversation_table
+from soulchatcorpus.reading.corpus import Report, read_corpus
+from soulchatcorpus.reading.parts import EmbeddedFile, ShardWriter, Source, Stream
+from soulchatcorpus.schema import FEATURES, Conversation
+from soulchatcorpus.tables import conversation_table, to_config
 
 
 def conversation(number: int) -> Conversation:
@@ -73,3 +74,14 @@ def test_a_split_without_turns_is_known_to_have_none(tmp_path):
     writer = ShardWriter(tmp_path, "test", "turns")
     writer.add(conversation_table([Conversation("1", [{"role": "user", "content": "有人吗"}])]))
     assert not writer.has_rows
+
+
+@pytest.mark.parametrize("config", FEATURES)
+def test_files_of_older_versions_have_nulls_for_client_and_counsellor(tmp_path, config):
+    table = to_config(conversation_table(list(map(conversation, range(3)))), config)
+    pq.write_table(table.drop_columns(["client", "counsellor"]), tmp_path / "old.parquet")
+    [found] = EmbeddedFile(tmp_path / "old.parquet").tables(config)
+    assert found.equals(table)
+    if config == "conversations":
+        read = read_corpus(tmp_path / "old.parquet")
+        assert [(c.client, c.counsellor) for c in read] == [(None, None)] * 3

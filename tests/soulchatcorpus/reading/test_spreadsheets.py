@@ -95,6 +95,11 @@ def test_questions_and_other_formats_a_row(tmp_path):
         ("", "the file is empty"),
         ("role,text,content\nuser,一,二\n", "the columns 'text' and 'content' both look like the text"),
         ("role,text,time\nuser,一,昨天\n", "row 2: the time is '昨天'; allowed: 2024-05-01 12:30:00"),
+        (
+            'role,text\nuser,"一\nassistant,二\n',
+            "row 2: unexpected end of data; allowed: a cell that begins with a quotation",
+        ),
+        ('role,text\nuser,一\nassistant,"二"三\n', "row 3: ',' expected after '\"'; allowed: a cell that begins with"),
         ("role,text\n王,一\n", "talk 'a', from row 2: message 1 has the role '王'"),
     ],
 )
@@ -113,3 +118,20 @@ def test_a_damaged_workbook_is_one_problem(tmp_path):
     (tmp_path / "a.xlsx").write_bytes(data[:place] + bytes(60) + data[place + 60 :])
     with pytest.raises(CorpusError, match=r"a\.xlsx: broken Excel file"):
         talks(tmp_path / "a.xlsx")
+
+
+def test_columns_that_state_client_and_counsellor(tmp_path):
+    """Of a talk, once is enough; an empty cell states nothing."""
+    (tmp_path / "log.csv").write_text(
+        "对话,角色,内容,client.age,client.gender,counsellor\n"
+        "1,来访者,我很累,,,\n1,咨询师,说说看,31,女,lin\n2,来访者,你好\n2,咨询师,你好,,,\n"
+    )
+    first, second = read_corpus(tmp_path / "log.csv")
+    assert (first.client, first.counsellor) == ({"age_group": "26-35", "gender": "female"}, "lin")
+    assert (second.client, second.counsellor) == (None, None)
+    (tmp_path / "questions.csv").write_text("问题,回答,client.openness\n我很累,说说看,高\n你好,你好,\n")
+    first, second = read_corpus(tmp_path / "questions.csv")
+    assert (first.client, second.client) == ({"openness": "high"}, None)
+    (tmp_path / "questions.csv").write_text("问题,回答,client.openness\n我很累,说说看,非常\n")
+    with pytest.raises(CorpusError, match=r"row 2: openness of the client is '非常'; allowed: low, medium, high"):
+        list(read_corpus(tmp_path / "questions.csv"))

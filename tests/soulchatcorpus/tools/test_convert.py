@@ -71,7 +71,8 @@ def test_parquet(tmp_path, source, to):
     table = pq.read_table(tmp_path / "out.parquet")
     assert table.schema.equals(SCHEMAS[to])
     rows = [row | ({"topic": 4 if row["topic"] else None} if "topic" in row else {}) for row in EXPECTED[to]]
-    assert table.to_pylist() == rows
+    nobody = {"client": None, "counsellor": None}
+    assert table.to_pylist() == [row | nobody for row in rows]
     assert conversion.rows == len(rows)
 
 
@@ -173,3 +174,51 @@ def test_psyqa_becomes_the_questions_that_making_starts_from(tmp_path):
 def test_names_as_long_as_the_file_system_allows(tmp_path, source, length):
     output = tmp_path / ("a" * (length - 6) + ".jsonl")
     assert convert(source, output, "conversations").rows == 2
+
+
+STATED = {"gender": "female", "openness": "high", "about": "爱安静"}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("to", [to for to in SCHEMAS if to != "turns"])
+def test_system_client_and_counsellor_come_back_from_every_form(tmp_path, to, suffix):
+    messages = chat("u一", "a二") if to == "questions" else chat("s你是", "u一", "a二")
+    source, first, second = tmp_path / "source.jsonl", tmp_path / f"first{suffix}", tmp_path / "second.jsonl"
+    bare = {"id": "2", "messages": messages}
+    records = [bare | {"id": "1", "client": STATED, "counsellor": "lin"}, bare]
+    source.write_text("\n".join(map(json.dumps, records)))
+    convert(source, first, to)
+    convert(first, second, "conversations")
+    rows = [orjson.loads(line) for line in second.read_bytes().splitlines()]
+    assert rows == [{"topic": None, **record} for record in records]
+
+
+def test_client_and_counsellor_of_turns(tmp_path):
+    stated = RECORDS[0] | {"client": {"gender": None, "age": 20}, "counsellor": 7}
+    (tmp_path / "source.jsonl").write_text("\n".join(map(json.dumps, [stated, RECORDS[0]])))
+    convert(tmp_path / "source.jsonl", tmp_path / "turns.jsonl", "turns")
+    rows = [orjson.loads(line) for line in (tmp_path / "turns.jsonl").read_bytes().splitlines()]
+    people = {"client": {"age_group": "18-25"}, "counsellor": "7"}
+    assert [{name: row.get(name) for name in people} for row in rows] == [people] * 2 + [dict.fromkeys(people)] * 2
+    convert(tmp_path / "source.jsonl", tmp_path / "turns.parquet", "turns")
+    table = pq.read_table(tmp_path / "turns.parquet")
+    assert [row["counsellor"] for row in table.to_pylist()] == ["7", "7", None, None]
+    assert table["client"].to_pylist()[2:] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"client": {"courage": "high"}}, "'courage' is no field of a client; allowed: age_group"),
+        ({"client": {"openness": "huge"}}, "openness of the client is 'huge'; allowed: low, medium, high"),
+        ({"client": "young"}, "client is 'young'; allowed: an object"),
+        ({"big_five": ["high"]}, "big_five of the client is ['high']; allowed: an object"),
+        ({"counsellor": {"name": "lin"}}, "'counsellor' is an object; allowed: text or a whole number"),
+    ],
+)
+def test_what_is_no_client_or_counsellor(tmp_path, more, problem):
+    (tmp_path / "source.jsonl").write_text(json.dumps(RECORDS[0] | more))
+    with pytest.raises(CorpusError) as error:
+        convert(tmp_path / "source.jsonl", tmp_path / "out.jsonl", "conversations")
+    assert problem in str(error.value)
+    assert not (tmp_path / "out.jsonl").exists()

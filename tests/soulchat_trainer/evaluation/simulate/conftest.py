@@ -12,7 +12,10 @@ from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 @pytest.fixture
 def profiles(tmp_path: Path) -> str:
     path = tmp_path / "profiles.jsonl"
-    rows = [{"id": name, "story": f"{name}的故事。", "topic": "情绪"} for name in ("甲", "乙")]
+    rows = [
+        {"id": "甲", "story": "甲的故事。", "topic": "情绪", "attributes": {"age": "20", "gender": "女"}},
+        {"id": "乙", "story": "乙的故事。", "topic": "情绪"},
+    ]
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     return str(path)
 

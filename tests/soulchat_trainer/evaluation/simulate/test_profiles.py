@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from soulchat_trainer.evaluation.simulate.profiles import LEVELS, read_profile, read_profiles
-from soulchatcorpus.schema import TOPICS
+from soulchatcorpus.schema import TOPICS, find_topic
 
 VERA = {
     "Name": "Ann",
@@ -58,6 +58,41 @@ def test_sage_is_read() -> None:
     assert (profile.who, profile.story, profile.hidden, profile.voice) == ("王", "吵架", "想被理解", "愤怒、自私")
 
 
+@pytest.mark.parametrize(
+    ("row", "client"),
+    [
+        ({"story": "失眠"}, None),
+        (
+            {"story": "失眠", "age": 67, "gender": "male", "who": "司机"},
+            {"age_group": "60+", "gender": "male", "about": "司机"},
+        ),
+        (
+            {"story": "失眠", "who": "他", "attributes": {"occupation": "司机", "about": "话少"}},
+            {"occupation": "司机", "about": "话少"},
+        ),
+        (
+            {"story": "失眠", "big_five": {"openness": "high", "神经质": "低", "agreeableness": 3, "外向性": "很高"}},
+            {"openness": "high", "neuroticism": "low"},
+        ),
+        (
+            {"player": "* 姓名：王\n* 年龄：23岁\n* 性别：女性", "scene": "吵架", "cha_group": ["愤怒"]},
+            {"age_group": "18-25", "gender": "female", "about": "愤怒"},
+        ),
+        (VERA, {"age_group": "36-45", "gender": "she/her", "about": "Baker"}),
+    ],
+)
+def test_what_a_profile_states_of_its_client(row: dict, client: dict | None) -> None:
+    assert read_profile(row, "1").client == client
+
+
+def test_no_attribute_changes_a_talk() -> None:
+    plain = read_profile({"id": "a", "story": "失眠"}, "1")
+    told = read_profile({"id": "a", "story": "失眠", "attributes": {"gender": "女"}}, "1")
+    assert (plain.hash, plain.describe()) == (told.hash, told.describe())
+    with pytest.raises(ValueError, match="'courage' is no field of a client"):
+        read_profile({"story": "失眠", "attributes": {"courage": "high"}}, "1")
+
+
 def test_vera_mh_is_read_from_its_table(tmp_path: Path) -> None:
     with (tmp_path / "personas.tsv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, VERA, delimiter="\t")
@@ -67,6 +102,19 @@ def test_vera_mh_is_read_from_its_table(tmp_path: Path) -> None:
     assert (profile.id, profile.age, profile.story) == ("Ann", 41, "Low mood; Debt")
     assert profile.risk
     assert (profile.risk.level, profile.risk.disclosure) == ("imminent", "hidden")
+
+
+def test_a_consultation_with_its_traits_as_psydt_takes_them() -> None:
+    row = {"id": 7, "normalizedTag": "婚恋", "question": "男友不理我。", "description": "四年了。"}
+    as_text = read_profile(row | {"big_five": "开放性：较低，很少谈新的事；神经质：高"}, "1")
+    assert (as_text.id, as_text.topic, as_text.story) == ("7", find_topic("婚恋"), "男友不理我。\n四年了。")
+    assert (as_text.voice, as_text.attributes) == ("开放性：较低，很少谈新的事；神经质：高", {})
+    named = read_profile(row | {"big_five": {"Openness": "高", "责任心": "较低"}}, "1")
+    assert (named.voice, named.attributes) == ("开放性：高；尽责性：较低", {"openness": "high"})
+    with pytest.raises(ValueError, match="story is empty"):
+        read_profile({"big_five": {"openness": "高"}}, "1")
+    with pytest.raises(ValueError, match=r"big_five is {'mood': 1}; allowed: a text, or an object of openness"):
+        read_profile(row | {"big_five": {"mood": 1}}, "1")
 
 
 def test_five_traits_become_a_way_to_talk() -> None:
@@ -118,6 +166,7 @@ def test_ids_differ_and_a_file_is_there(tmp_path: Path) -> None:
         ),
         ("a.jsonl", '{"story": "x", "big_five": {"openness": 3}, "topic": "zzz"}', "topic is 'zzz'; allowed"),
         ("a.tsv", "Name\n" + "x" * 200_000, "is no table"),
+        ("a.csv", 'Name\n"x\ny\n', "is no table"),
     ],
 )
 def test_values_of_other_kinds_are_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:

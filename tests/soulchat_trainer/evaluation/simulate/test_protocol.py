@@ -1,5 +1,6 @@
 """Protocols: the two that ship, what a client's answer holds, and what is refused."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def test_a_thought_never_becomes_words(thought: str, change: int, words: str) ->
     if turn and "回复" not in thought and "情绪变化" not in thought:
         assert turn.text.strip() in words
         assert turn.change == change
+
+
+def test_an_answer_of_blanks_is_read_at_once() -> None:
+    started = time.process_time()
+    assert read_client(EMOTION, "想法：" + " " * 20_000 + "情绪变化：" + "\n" * 20_000 + "x") is None
+    assert read_client(EMOTION, f"想法：{' ' * 20_000}\n情绪变化：1{' ' * 20_000}\n回复：好") is not None
+    assert time.process_time() - started < 2
 
 
 def test_a_speakers_name_is_no_word() -> None:

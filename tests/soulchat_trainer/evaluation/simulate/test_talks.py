@@ -57,6 +57,8 @@ def test_two_endpoints_talk_and_the_corpus_reads_what_they_said(make: Make, play
     assert provenance["counsellor"] == {"name": "counsellor"}
     assert (provenance["profile"], provenance["seed"], provenance["stop"]) == ("甲", 0, "turns")
     assert provenance["protocol"].startswith("plain@")
+    assert talks[0]["client"] == {"age_group": "18-25", "gender": "female"}
+    assert provenance["client_source"] == "profile"
     read = Report()
     assert [conversation.id for conversation in read_corpus(make().output / "conversations.jsonl", report=read)] == [
         "甲-1",
