@@ -27,6 +27,7 @@ from .training.checkpoints import (
     check_room,
     count_parameters,
     describe_last_whole,
+    read_resumption,
     saving,
     trainers_habits_off,
 )
@@ -77,7 +78,8 @@ def run_recipe(argv: Sequence[str]) -> None:
     """
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
-    if not _resume(args.resume_from_checkpoint):
+    goes_on = bool(read_resumption(args.resume_from_checkpoint))
+    if not goes_on:
         check_new_folder(args.output_dir)
     with working_in(Path(args.output_dir), "training") if args.process_index == 0 else nullcontext():
         _run_recipe(recipe, run, args)
@@ -98,8 +100,8 @@ def _run_recipe(recipe: str, run: RunArguments, args: SoulChatTrainingArguments)
         logger.warning(tell_power(len(benchmark.turns) if benchmark else 0))
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
-        goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
-        tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not goes_on)
+        is_made = goes_on and folder.is_dir()
+        tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not is_made)
     if args.deepspeed is not None:
         start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
@@ -114,7 +116,7 @@ def _run_recipe(recipe: str, run: RunArguments, args: SoulChatTrainingArguments)
         processing_class=tokenizer,
         run_info=run_info,
     )
-    trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
+    trainer.train()
     last = describe_last_whole(args.output_dir)
     with saving("the trained model", Path(args.output_dir), last), trainers_habits_off(args):
         trainer.save_model()  # the Hub gets it with its results
@@ -187,12 +189,6 @@ def next_steps(output_dir: str, benchmark: Benchmark | None, run: RunArguments) 
         where = ["--dataset", run.test_dataset or run.dataset, *map(str, same), "--output", f"{output_dir}-benchmark"]
         commands.append([*command, "benchmark", "run", *models, *where])
     return "\n".join([f"Everything is in {output_dir}. Try next:", *("  " + shlex.join(words) for words in commands)])
-
-
-def _resume(value: str | None) -> str | bool | None:
-    """`--resume_from_checkpoint true` means the last whole checkpoint."""
-    words = {"true": True, "false": None}
-    return words.get(value.lower(), value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

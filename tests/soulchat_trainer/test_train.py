@@ -153,17 +153,3 @@ def test_three_commands_to_try_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_test_turns_there_is_nothing_to_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert "benchmark" not in next_steps("outputs/mine", None, RunArguments(model_name_or_path="some/base"))
-
-
-@pytest.mark.parametrize(
-    ("flag", "meaning"),
-    [
-        ("true", True),
-        ("True", True),
-        ("false", None),
-        (None, None),
-        ("outputs/x/checkpoint-4", "outputs/x/checkpoint-4"),
-    ],
-)
-def test_what_resume_may_say(flag: str | None, meaning: str | bool | None) -> None:
-    assert train._resume(flag) == meaning
