@@ -78,8 +78,7 @@ def run_recipe(argv: Sequence[str]) -> None:
     """
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
-    goes_on = bool(read_resumption(args.resume_from_checkpoint))
-    if not goes_on:
+    if not read_resumption(args.resume_from_checkpoint):
         check_new_folder(args.output_dir)
     with working_in(Path(args.output_dir), "training") if args.process_index == 0 else nullcontext():
         _run_recipe(recipe, run, args)
@@ -100,7 +99,7 @@ def _run_recipe(recipe: str, run: RunArguments, args: SoulChatTrainingArguments)
         logger.warning(tell_power(len(benchmark.turns) if benchmark else 0))
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
-        is_made = goes_on and folder.is_dir()
+        is_made = bool(read_resumption(args.resume_from_checkpoint)) and folder.is_dir()
         tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not is_made)
     if args.deepspeed is not None:
         start_deepspeed()
