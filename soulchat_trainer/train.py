@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,12 +15,13 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
 from hub_cards.model_name import check_model_name
+from soulchatcorpus.files import working_in
 
 from .data import load_corpus, load_preferences, preferred_turns
 from .evaluation.gate import EXIT_CODE, tell_power
 from .evaluation.run import Benchmark
 from .report import FinishedRun, format_table, plan_benchmark, report_run
-from .training.arguments import RunArguments
+from .training.arguments import RunArguments, SoulChatTrainingArguments
 from .training.checkpoints import (
     check_new_folder,
     check_room,
@@ -76,9 +78,13 @@ def run_recipe(argv: Sequence[str]) -> None:
     """
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
-    goes_on = bool(read_resumption(args.resume_from_checkpoint))
-    if not goes_on:
+    if not read_resumption(args.resume_from_checkpoint):
         check_new_folder(args.output_dir)
+    with working_in(Path(args.output_dir), "training") if args.process_index == 0 else nullcontext():
+        _run_recipe(recipe, run, args)
+
+
+def _run_recipe(recipe: str, run: RunArguments, args: SoulChatTrainingArguments) -> None:
     if args.deepspeed is not None:
         check_compiler()
     if args.device.type == "cpu" and args.world_size == 1:
@@ -93,7 +99,7 @@ def run_recipe(argv: Sequence[str]) -> None:
         logger.warning(tell_power(len(benchmark.turns) if benchmark else 0))
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
-        is_made = goes_on and folder.is_dir()
+        is_made = bool(read_resumption(args.resume_from_checkpoint)) and folder.is_dir()
         tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not is_made)
     if args.deepspeed is not None:
         start_deepspeed()

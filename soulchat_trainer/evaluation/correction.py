@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 ROUNDING = 1e-9  # so near to it, a leverage is 1
+_STEPS = 6  # towards how many ratings are needed; each brings it nearer by far
+_FEWEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +216,23 @@ def ratings_needed(rated: Numbers, judged: Numbers, unrated: Numbers, width: flo
     """
     if not 0 < width < math.inf:
         raise ValueError(f"width is {width}; allowed: above 0")
-    allowed = (width / (2 * _normal_quantile(confidence))) ** 2
+    from scipy.stats import t
+
     spread, total = float(rated.var(ddof=1)), rated.shape[-1] + unrated.shape[-1]
     covariance = float((_centred(rated) * _centred(judged)).mean())
     both = spread * float(np.concatenate([judged, unrated]).var(ddof=1))
     explained = covariance**2 / both if both > 0 and covariance > 0 else 0.0  # the squared correlation
-    # The variance with n of them rated is spread / n * (1 - explained * (total - n) / total).
-    left = allowed - spread * explained / total
-    needed = spread * (1 - explained) / left if left > 0 else math.inf
-    return math.ceil(needed if needed <= total else spread / allowed)
+    quantile = _normal_quantile(confidence)
+    alone = spread / (width / (2 * quantile)) ** 2
+    # The variance with n of them rated is spread / n * (1 - explained * (total - n) / total); how much few ratings
+    # widen the interval of `prediction_powered_mean` depends on n, too: Student's quantile, a mean leverage of 2 / n.
+    for _ in range(_STEPS):
+        left = (width / (2 * quantile)) ** 2 - spread * explained / total
+        needed = max(spread * (1 - explained) / left, _FEWEST) if left > 0 else math.inf
+        if needed > total:
+            return math.ceil(alone)
+        quantile = float(t.ppf((1 + confidence) / 2, needed - 2)) / (1 - 2 / needed)
+    return math.ceil(needed)
 
 
 def _share_or_anything(successes: Numbers, trials: Numbers, confidence: float) -> Estimate:

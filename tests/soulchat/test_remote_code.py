@@ -122,8 +122,7 @@ def with_code(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> t
     return chosen, mark
 
 
-@pytest.mark.parametrize("answer", ["y", "yes", "1"])
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("verb", "answer"), [*((verb, "y") for verb in VERBS), ("chat", "yes"), ("train", "1")])
 def test_no_answer_on_standard_input_runs_code(
     verb: str,
     answer: str,
