@@ -19,8 +19,10 @@ from soulchatcorpus.making.ledger import Ledger
 
 from ...data import load_corpus
 from ..agreement import read_judgement
+from ..agreement_report import AGREEMENT_FILE
 from ..judge import EXPECTED_TOKENS, JudgeOptions
 from ..judge import judge as judge_talks
+from ..opinions import read_opinions
 from ..rubric import PLACES, read_rubric
 from ..run import folder_name
 from .measures import TalkRecord, describe_client, describe_counsellor, describe_lines, reaction
@@ -253,13 +255,14 @@ def compare(
 
 
 def read_judged(folder: Path, names: Mapping[str, str]) -> dict[str, Any]:
-    """A judge's means by system: over the items of a talk, then over talks.
+    """A judge's means by system: over the items of a talk, then over talks; where people rated, theirs beside.
 
     Args:
         names: of the systems, by their folder's.
 
     Raises:
-        OSError, ValueError: the folder is no judge's, has pairs, or has no score of these systems.
+        OSError, ValueError: the folder is no judge's, has pairs, has no score of these systems, or was judged anew
+            since it was compared with people.
     """
     judgement = read_judgement(folder)
     rubric = judgement.rubric
@@ -272,10 +275,13 @@ def read_judged(folder: Path, names: Mapping[str, str]) -> dict[str, Any]:
             talks.setdefault(names[system], {}).setdefault(judgement.talks[key], []).append(scores)
     if not talks:
         raise ValueError(f"judged is {folder}, which has no score of a system here; allowed: {', '.join(names)}")
+    people = read_opinions(folder) if (folder / AGREEMENT_FILE).is_file() else None
     return {
         "judge": judgement.report["judge"]["model"],
         "rubric": rubric.name,
-        "note": judgement.report["note"],
+        "note": people.note if people else judgement.report["note"],
+        "people": people
+        and {"columns": people.columns, "systems": {name: people.of(system) for system, name in names.items()}},
         "open": judgement.report["open"],
         "means": {
             system: {
@@ -384,14 +390,22 @@ def render_table(results: dict[str, Any]) -> str:
         beside = f"{real[name]['value']:.0%}" if name in real else ""
         lines.append(f"| {name.replace('_', ' ')} | {share['value']:.0%} | {interval} | {beside} |")
     if judged := results.get("judged"):
-        aspects = list(next(iter(judged["means"].values())))
-        head = f"judged by {judged['judge']} ({judged['rubric']}), {judged['note']}"
-        lines += ["", f"| {' | '.join([head, *aspects])} |", f"|{' --- |' * (1 + len(aspects))}"]
-        for name, means in judged["means"].items():
-            lines.append(f"| {' | '.join([name, *(f'{mean:.2f}' for mean in means.values())])} |")
+        lines += ["", *_render_judged(judged)]
         if judged["open"]:
             lines += ["", f"{judged['open']} questions to the judge are open: stopped for --max-cost."]
     return "\n".join(lines)
+
+
+def _render_judged(judged: dict[str, Any]) -> list[str]:
+    head = f"judged by {judged['judge']} ({judged['rubric']})"
+    if people := judged["people"]:
+        columns, systems, below = people["columns"], people["systems"], ["", judged["note"]]
+    else:
+        head, below = f"{head}, {judged['note']}", []
+        columns = list(next(iter(judged["means"].values())))
+        systems = {name: [f"{mean:.2f}" for mean in means.values()] for name, means in judged["means"].items()}
+    rows = [f"| {' | '.join([name, *cells])} |" for name, cells in systems.items()]
+    return [f"| {' | '.join([head, *columns])} |", f"|{' --- |' * (1 + len(columns))}", *rows, *below]
 
 
 def draw_chart(results: dict[str, Any], path: Path) -> None:

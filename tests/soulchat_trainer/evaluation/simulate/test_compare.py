@@ -6,6 +6,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from soulchat_trainer.evaluation.agreement import compare_with_people, read_judgement
+from soulchat_trainer.evaluation.agreement_report import write_agreement
+from soulchat_trainer.evaluation.items import read_items
 from soulchat_trainer.evaluation.judge import JudgeOptions, judge
 from soulchat_trainer.evaluation.simulate.compare import (
     HM,
@@ -89,6 +92,28 @@ def test_a_judges_means_stand_beside(options: SimulateOptions, players: StubEndp
     assert "| judged by j (cpsycoun), not validated on people | comprehensiveness |" in table
     with pytest.raises(ValueError, match="which has no score of a system here; allowed: x"):
         read_judged(options.output / "judged", {"x": "x"})
+
+
+def test_a_judge_that_was_compared_with_people_stands_beside_them(
+    options: SimulateOptions, players: StubEndpoint, real: str
+) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    benchmark_talks(runs, options.output, real)
+    scores = '{"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1, "reason": "好"}'
+    players.answer = lambda content, model: scores
+    folder = options.output / "judged"
+    folders = [run.options.output for run in runs]
+    judge(folders, folder, JudgeOptions(rubric="cpsycoun", model="j", base_url=players.base_url))
+    judgement = read_judgement(folder)
+    given = {"comprehensiveness": 1, "professionalism": 2, "authenticity": 1, "safety": 1}
+    rated = [(item, {"a": given}) for item in read_items(folders[:1], "reply")]
+    write_agreement(compare_with_people(judgement, rated), judgement.rubric, folder)
+    results = benchmark_talks(runs, options.output, real, judged=folder)
+    assert results["judged"]["means"]["openai-counsellor"]["professionalism"] == 3
+    table = (options.output / "table.md").read_text(encoding="utf-8")
+    assert "not validated" not in table
+    assert "| judged by j (cpsycoun) | Comp. (people) | Comp. (judge, corrected) |" in table
+    assert "People: the mean of 1 raters over" in table
 
 
 def test_a_judge_reads_the_talks_of_counsellors_and_controls(
