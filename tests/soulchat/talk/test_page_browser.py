@@ -72,7 +72,9 @@ class Visit:
     def wait_for_replies(self, count: int) -> list[str]:
         """The texts of the counsellor's entries, once there are `count` and the last one is complete."""
         self.page.wait_for_function(
-            "count => document.querySelectorAll('#talk .message.bot').length >= count", arg=count, timeout=20_000
+            "count => [...document.querySelectorAll('#talk .message.bot')].filter(e => e.innerText.trim()).length >= count",
+            arg=count,
+            timeout=20_000,
         )
         self.page.wait_for_selector("#message button.submit-button", timeout=20_000)
         return [entry.inner_text() for entry in self.page.query_selector_all("#talk .message.bot")]
