@@ -85,4 +85,6 @@ def test_a_merged_adapter_in_llama_cpp_is_the_trained_model(parts: tuple[Path, L
     decoding = Decoding(do_sample=False, max_new_tokens=TOKENS)
     model, tokenizer = load_model(str(adapter), "cpu", "float32")
     expected = generate_replies(model, tokenizer, talks, ["1", "2", "3"], decoding)
-    assert [json.loads(line) for line in answered.stdout.splitlines()] == [reply.text for reply in expected]
+    for line, reply in zip(answered.stdout.splitlines(), expected, strict=True):
+        assert json.loads(line).startswith(reply.text)  # it goes on to the end of a character that the limit cuts
+        assert reply.num_tokens > 5
