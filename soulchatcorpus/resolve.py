@@ -8,8 +8,10 @@ turns a name into a builder, in the two modules that call it.
 import functools
 from typing import Any
 
+import datasets.config
 import datasets.inspect
 import datasets.load
+from datasets.exceptions import DatasetGenerationError
 from datasets.load import DatasetModule
 
 NAME = "soulchatcorpus"
@@ -25,6 +27,20 @@ def resolve(path: str, *args: Any, **kwargs: Any) -> DatasetModule:
     from .builder import hash_package
 
     return DatasetModule("soulchatcorpus.builder", hash_package(), {"dataset_name": NAME})
+
+
+def load_splits(name: str, config: str | None = None, **given: Any) -> datasets.DatasetDict:
+    """`datasets.load_dataset`, with what goes wrong while it writes to its cache told in one line.
+
+    Raises:
+        OSError: the splits cannot be prepared, as on a full disk.
+        ValueError: there is no such data set; it is no corpus.
+    """
+    try:
+        return datasets.load_dataset(name, config, **given)
+    except DatasetGenerationError as error:
+        cache = given.get("cache_dir", datasets.config.HF_DATASETS_CACHE)
+        raise OSError(f"dataset {name} cannot be prepared in {cache}: {error.__cause__ or error}") from error
 
 
 def register() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from soulchatcorpus.resolve import load_splits
+from tests.limits import no_room_for_files_above
 from tests.paths import ROOT
 
 
@@ -63,3 +65,11 @@ def test_the_import_needs_no_torch_and_little_time(tmp_path):
 )
 def test_modules_need_no_torch(module):
     assert run(f"import sys, {module}; print('torch' in sys.modules)", ROOT) == "False\n"
+
+
+def test_a_full_disk_under_the_cache_is_one_line(tmp_path):
+    with (
+        no_room_for_files_above(8192),
+        pytest.raises(OSError, match=r"^dataset soulchatcorpus cannot .*too large$"),
+    ):
+        load_splits("soulchatcorpus", "conversations", cache_dir=str(tmp_path))
