@@ -208,7 +208,7 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
 
     def __post_init__(self) -> None:
         if not SAYS_ACTIVATION_CHECKPOINTING:
-            self.gradient_checkpointing = self.gradient_checkpointing or bool(self.activation_checkpointing)
+            self.gradient_checkpointing: bool = self.gradient_checkpointing or bool(self.activation_checkpointing)
         self._refuse_what_does_nothing()
         self._check_objective()
         self._check_best_metric()
