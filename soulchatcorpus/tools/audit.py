@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 import xxhash
 
 from ..files import show, working_in, write_json, write_lines, write_text
+from ..load import load_splits
 from ..reading.corpus import Report, read_tables
 from ..reading.json_stream import CorpusError
 from ..reading.roles import COUNSELLOR_NAMES, USER_NAMES
-from ..resolve import load_splits
 from ..sketch import NEAR, find_near, sketch, squeeze
 from ..tables import CONVERSATION_SCHEMA, Messages
 
