@@ -191,3 +191,13 @@ def test_the_second_in_a_folder_is_told_who_is_at_work(
     ):
         benchmark_talks(list_runs(["openai:another"], options), options.output, real)
     assert not players.requests
+
+
+def test_a_corpus_that_is_none_is_told_before_anybody_talks(
+    options: SimulateOptions, players: StubEndpoint, tmp_path: Path
+) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    (tmp_path / "none.jsonl").write_text("{}\n")
+    with pytest.raises(ValueError, match=r"none\.jsonl"):
+        benchmark_talks(runs, options.output, str(tmp_path / "none.jsonl"))
+    assert not players.requests
