@@ -36,17 +36,16 @@ from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollat
 from ..encoding.encoders import make_encoder
 from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies, stop_token_ids
+from ..unreadable import SAVING_ERRORS, not_written
 from .arguments import REPLIES, SoulChatTrainingArguments
 from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback, TimeLeftCallback
 from .checkpoints import (
-    SAVING_ERRORS,
     check_new_folder,
     check_same_run,
     checkpoint_name,
     count_parameters,
     describe_last_whole,
     find_checkpoint_to_resume,
-    not_written,
     remove_manifest,
     remove_old_checkpoints,
     trainers_habits_off,
