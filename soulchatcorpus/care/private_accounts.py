@@ -42,7 +42,7 @@ _REVERSE = re.compile(
     r"(?=[^a-z0-9\n。,]{0,3}[是为](?:我|他|她)?的?(?:微信|vx|wx|qq|v信|扣扣|ins|抖音|快手|小红书|微博|号|账号|群))"
 )
 _PLAIN_ACCOUNT = re.compile(
-    r"(?<![a-z0-9_./@#=-])(?=[a-z0-9_\-]*[_\d])(?=[a-z0-9_\-]*[a-z]{3})"
+    r"(?<![a-z0-9_./@#=-])(?!(?:scl|mmpi|phq|gad|sas|sds)[_-]?[0-9])(?=[a-z0-9_\-]*[_\d])(?=[a-z0-9_\-]*[a-z]{3})"
     r"[a-z][a-z0-9]*(?:[_\-]+[a-z0-9]+)*_?(?![a-z0-9@./])"
 )
 # Names of accounts in Chinese, where something says that an account's name follows.
