@@ -22,6 +22,7 @@ COMMANDS = {
     "chat": ["chat.py"],
     "making": ["making.py", "--requests", "3000", "--records", "20000", "--dialogues", "10000"],
     "simulate": ["simulate.py"],
+    "judge": ["judge.py"],
     "retrieval": ["retrieval.py", "--turns", "300000"],
     "training": ["training.py", "cpu", "--samples", "8"],
     "peers": ["peers.py"],

@@ -42,9 +42,9 @@ BITS = 18
 REGULARISATION = 100.0
 # How much of the weights that the rules have by themselves, where it is meant, is added to those that they have beside
 # the words: beside words that one author uses, too little of it is left for the words of others.
-RULES_ALONE = {"crisis": 0.5, "replies": 0.0}
-# The share of characters that each further copy of a text is without.
-THINNED = (0.3, 0.3)
+RULES_ALONE = {"crisis": 0.3, "replies": 0.0}
+# The share of characters that a further copy of each text is without.
+THINNED = {"crisis": 0.15, "replies": 0.3}
 PSYSUICIDE_WEIGHT = 5.0
 PLAIN_WEIGHT = 3.0
 ORDINARY_WEIGHT = 0.3
@@ -167,7 +167,8 @@ def learn(name: str, rows: list[Row]) -> dict[str, Any]:
     """Measure by leaving out each fold, then learn from all, write the detector, and give what was measured."""
     scores = np.zeros(len(rows))
     learned = list_sentences(rows) if name == "replies" else rows
-    copies = [matrix(texts) for texts in ([row.text for row in learned], splice_all(learned), *thin_all(learned))]
+    texts = [row.text for row in learned]
+    copies = [matrix(copy) for copy in (texts, splice_all(learned), thin_all(learned, THINNED[name]))]
     # Of a reply the package takes the highest score of its sentences.
     judged = [list_windows(row.text) if name == "replies" else [row.text] for row in rows]
     firsts = np.cumsum([0, *map(len, judged)])[:-1]
@@ -256,16 +257,15 @@ def splice_all(rows: list[Row]) -> list[str]:
     return spliced
 
 
-def thin_all(rows: list[Row]) -> Iterator[list[str]]:
-    """Copies of the texts without some of their characters, drawn by chance.
+def thin_all(rows: list[Row], share: float) -> list[str]:
+    """Each text without a share of its characters, drawn by chance.
 
     So that no weight leans on what one author always writes together (Wager, Wang and Liang, 2013, "Dropout Training
     as Adaptive Regularization").
     """
     draw = random.Random(SEED)
-    for share in THINNED:
-        thinned = ["".join(character for character in row.text if draw.random() >= share) for row in rows]
-        yield [kept or row.text for kept, row in zip(thinned, rows, strict=True)]
+    thinned = ["".join(character for character in row.text if draw.random() >= share) for row in rows]
+    return [kept or row.text for kept, row in zip(thinned, rows, strict=True)]
 
 
 def matrix(texts: list[str]) -> Any:

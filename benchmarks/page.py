@@ -142,6 +142,16 @@ COMPARED = [
     Line("the bare client on the same machine", "", "making", "requests/bare_aiohttp/per_cpu_second", ""),
     Line("dialogues cleaned a CPU second", "", "making", "cleaning/rules/per_cpu_second", ""),
     Line("the same with near duplicates", "", "making", "cleaning/with_near_duplicates/per_cpu_second", ""),
+    Line(
+        "CPU of {} simulated talks at once, one small model on both sides",
+        "the same requests as one batch",
+        "simulate",
+        "batch/ratio",
+        "x the time",
+        size="batch/talks",
+    ),
+    Line("messages of scripted talks stored a second", "", "simulate", "store/turns_per_second", ""),
+    Line("peak memory of {} talks of ten rounds", "", "simulate", "store/peak_memory_mb", "MB", size="store/talks"),
 ]
 
 PUBLISHED = "recipes/variants/published"
@@ -387,6 +397,33 @@ def small() -> str:
     return "\n".join([head + table(scores, rows), note + table(["the user's last words", "reply"], replies), ""])
 
 
+JUDGE_TEXT = """
+## Corrected means in simulated studies
+
+In which share of {studies:,} simulated studies the 95 % interval of `soulchat judge agree` holds the truth: the lowest
+and the highest of {sizes} sizes ({smallest} to {largest} items rated). None was wider than the interval of the ratings
+alone, whose coverage is in the last column. Where one reply in twenty is unsafe, intervals are wider than necessary;
+where eight of ten ratings are the highest point, they promise too much, as those of ratings alone do.
+
+"""
+
+
+def judge() -> str:
+    """How often corrected intervals hold the truth."""
+    results = results_of("judge")
+    kinds = results["scales"] | results["safety"]
+    sizes = list(next(iter(kinds.values())))
+    judges = list(next(iter(next(iter(kinds.values())).values())))
+    rows = []
+    for kind, by_size in kinds.items():
+        told = [[size[judge]["coverage"] for size in by_size.values()] for judge in judges]
+        alone = [size[judge]["coverage_of_ratings_alone"] for size in by_size.values() for judge in judges]
+        rows.append([kind, *(f"{min(shares):.1%} to {max(shares):.1%}" for shares in (*told, alone))])
+    rated = [int(size.split()[0]) for size in sizes]
+    head = JUDGE_TEXT.format(studies=results["studies"], sizes=len(sizes), smallest=min(rated), largest=max(rated))
+    return head + table(["people's points", *judges, "ratings alone"], rows) + "\n"
+
+
 REAL_HEAD = """
 ## A real base, tuned on a CPU
 
@@ -515,9 +552,9 @@ def circumstances(files: list[str]) -> str:
 
 def render() -> str:
     """The whole page."""
-    others = {"peers", "preferences-planted", "smollm2", "training-gpu", "training-peers", "training-small"}
+    others = {"judge", "peers", "preferences-planted", "smollm2", "training-gpu", "training-peers", "training-small"}
     files = sorted({line.file for line in COMPARED + TRAINING} | others)
-    parts = [comparisons(COMPARED), peers(), training(), gpu(), small(), real_base(), planted()]
+    parts = [comparisons(COMPARED), peers(), training(), gpu(), small(), real_base(), planted(), judge()]
     return "".join([HEAD, *parts, circumstances(files), NOT_RUN])
 
 

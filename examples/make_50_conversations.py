@@ -18,6 +18,7 @@ import argparse
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from datasets import load_dataset
@@ -54,10 +55,11 @@ def main() -> None:
             base_url = next(found[0] for line in server.stderr if (found := re.search(r"http://\S+", line)))
             rewrite = ["soulchat", "corpus", "rewrite", questions, "--out", options.out, "--model", "local"]
             limits = ["--max-tokens", str(options.max_tokens), "--timeout", "600"]
-            subprocess.run([*rewrite, "--base-url", base_url, *limits], check=True)
+            code = subprocess.run([*rewrite, "--base-url", base_url, *limits], check=False).returncode
         finally:
             server.terminate()
     print(f"conversations.jsonl, and what was rejected and why in rejected.jsonl, are in {options.out}")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

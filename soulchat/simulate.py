@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from soulchat_trainer.evaluation.judge import JudgeOptions
     from soulchat_trainer.evaluation.simulate.compare import Run
     from soulchat_trainer.evaluation.simulate.talks import Progress
     from soulchatcorpus.making.options import RequestOptions
 
 Command = Callable[..., None]
+MODELS = "a folder or Hub repository, or openai:NAME"
 PARTIES = "a folder or Hub repository, openai:NAME, or script:FILE"
 
 # What the commands share that let models talk.
@@ -148,8 +150,12 @@ def read_report(folder: Path) -> dict[str, Any]:
 @sharing(protocol="emotion")
 def talks(
     counsellor: Annotated[list[str], typer.Option(help=f"Who is tried: {PARTIES}; give it again for more.")],
+    judge: Annotated[
+        str | None, typer.Option(help=f"Who judges the talks, too: {MODELS}, at the client's endpoint.")
+    ] = None,
+    rubric: Annotated[str, typer.Option(help="Of the judge: cpsycoun, cehs, or a YAML file.")] = "cpsycoun",
     judged: Annotated[
-        Path | None, typer.Option(help="A folder of `soulchat judge run` on these talks, to stand beside.")
+        Path | None, typer.Option(help="Instead, a folder of `soulchat judge run` on these talks.")
     ] = None,
     real: Real = "soulchatcorpus",
     dry_run: DryRun = False,
@@ -157,19 +163,35 @@ def talks(
     shared: dict[str, Any],
 ) -> None:
     """Let counsellors talk with the same played clients, beside controls: comparison.json, table.md, talks.html."""
-    from soulchat_trainer.evaluation.simulate.compare import benchmark_talks, list_runs, render_table
+    from dataclasses import replace
+
+    from soulchat_trainer.evaluation.simulate.compare import (
+        Run,
+        benchmark_talks,
+        check_judge,
+        list_runs,
+        render_table,
+    )
     from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 
     from .tables import print_markdown
 
+    if judge and judged:
+        raise ValueError(f"judge is {judge} and judged {judged}; allowed: one of them")
     options = SimulateOptions(counsellor=counsellor[0], **shared)
     runs = list_runs(counsellor, options)
+    judging = [Run("judge", replace(options, client=judge, counsellor="script:hm"))] if judge else []
+    asked = options.judge(judge, rubric) if judge else None
+    if asked:
+        check_judge(asked)
     if dry_run:
-        tell_estimate(runs)
+        tell_estimate(runs, asked)
         return
-    runs = ask_for_consent(runs)
+    runs = ask_for_consent(runs + judging)[: len(runs)]
+    if asked:
+        asked = asked.model_copy(update={"yes": runs[0].options.yes})
     with Bar() as bar:
-        results = benchmark_talks(runs, options.output, real, bar.show, judged)
+        results = benchmark_talks(runs, options.output, real, bar.show, judged, asked)
     print_markdown(render_table(results))
     typer.echo(f"\n{options.output / 'talks.html'}")
 
@@ -222,17 +244,21 @@ def show_help_lines(message: str, reply: str) -> str:
     return notice.text if notice else ""
 
 
-def tell_estimate(runs: "list[Run]") -> None:
-    """Say what runs would take of their endpoints."""
+def tell_estimate(runs: "list[Run]", judge: "JudgeOptions | None" = None) -> None:
+    """Say what runs, and the judge of their talks, would take of their endpoints."""
+    from soulchat_trainer.evaluation.simulate.compare import estimate_judging
     from soulchat_trainer.evaluation.simulate.talks import estimate
 
     found = [estimate(run.options) for run in runs]
+    judging = judge if judge and not judge.is_local else None
+    if judging:
+        found.append(estimate_judging(runs, judging))
     names = {
         name
         for run in runs
         for asked in run.options.endpoints(run.options.load_protocol())
         for name in asked.models.without_price
-    }
+    } | set(judging.models.without_price if judging else ())
     unpriced = f" (price of {', '.join(sorted(names))} not known: counted as 0, give --price)" if names else ""
     typer.echo(
         f"{sum(part.talks for part in found):,} talks, {sum(part.prompt_tokens for part in found):,} tokens out and "

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import soulchatcorpus
 from soulchatcorpus import Message
-from soulchatcorpus.files import write_json
+from soulchatcorpus.files import LOCK, working_in, write_json
 
 from .chatglm import ChatGLMConfig
 from .data import list_turns, load_corpus
@@ -66,12 +66,11 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
 
     Raises:
         ValueError: an unknown target; ChatGLM for a program that does not know it; an export that differs.
-        OSError: the folder is not empty, the converter is missing or fails.
+        OSError: the folder is not empty, another run is at work in it; the converter is missing or fails.
     """
     if target not in TARGETS:
         raise ValueError(f"to is {target!r}; allowed: {', '.join(TARGETS)}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is there already; allowed: a new folder")
+    _check_new(folder)
     if dtype != "auto" and dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; allowed: auto, {', '.join(DTYPES)}")
     script = check_converter(converter) if target == "ollama" else None
@@ -83,19 +82,25 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
         )
     if not is_chatglm:
         ChatTemplateEncoder(tokenizer, NO_LIMIT, NO_LIMIT, "last_turn")  # leaves the training form where there is one
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        _write_model(model, loaded, tokenizer, folder, dtype)
-        parity = prove_parity(loaded, tokenizer, folder)
-        if script is not None:
-            convert_to_gguf(script, folder)
-            write_modelfile(folder, tokenizer, read_decoding(model))
-            parity = Parity(parity.talks, parity.replies, compare_gguf(tokenizer, folder / GGUF))
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-    write_json(folder / PARITY, {"talks": parity.talks, "replies": parity.replies, "gguf": parity.gguf})
+    with working_in(folder, "soulchat export"):
+        _check_new(folder)  # a model takes its time to load
+        try:
+            _write_model(model, loaded, tokenizer, folder, dtype)
+            parity = prove_parity(loaded, tokenizer, folder)
+            if script is not None:
+                convert_to_gguf(script, folder)
+                write_modelfile(folder, tokenizer, read_decoding(model))
+                parity = Parity(parity.talks, parity.replies, compare_gguf(tokenizer, folder / GGUF))
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        write_json(folder / PARITY, {"talks": parity.talks, "replies": parity.replies, "gguf": parity.gguf})
     return parity
+
+
+def _check_new(folder: Path) -> None:
+    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK}):
+        raise FileExistsError(f"{folder} is there already; allowed: a new folder")
 
 
 def _write_model(

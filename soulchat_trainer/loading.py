@@ -96,22 +96,39 @@ def load_weights(
     dtype: torch.dtype | str,
     config: PreTrainedConfig | None = None,
     quantization: BitsAndBytesConfig | None = None,
+    new_part: str | None = None,
 ) -> PreTrainedModel:
-    """A model with its weights; raises OSError where they are not there, not whole, or not those of its sizes."""
+    """A model with its weights, none of them left to chance but those of a part that is to be trained.
+
+    Args:
+        name: a folder or a repository of the Hub.
+        dtype: of the weights; "auto": as they are stored.
+        config: by default the model's own.
+        quantization: how they are kept.
+        new_part: what the names of weights hold that need not be there.
+
+    Raises:
+        OSError: they are not there, not whole, or not those of the model's sizes.
+    """
     config = config or load_config(name)
     with naming(name):
         check_shards(Path(name))
         check_sizes(config, Path(name))
         quantized = {} if quantization is None else {"quantization_config": quantization}
-        return AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             name,
             config=config,
             dtype=dtype,
+            output_loading_info=True,
             trust_remote_code=False,
             local_files_only=is_only_cached(name),
             adapter_kwargs={"local_files_only": is_only_cached(name)},  # else they are looked for on the Hub
             **quantized,
         )
+        missing = [tensor for tensor in report["missing_keys"] if new_part is None or new_part not in tensor]
+        if missing:
+            raise OSError(f"{len(missing)} tensors are missing, the first is {min(missing)}")
+        return model
 
 
 def load_classifier(name: str) -> PreTrainedModel:

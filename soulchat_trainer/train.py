@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,17 +15,19 @@ from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
 from hub_cards.model_name import check_model_name
+from soulchatcorpus.files import working_in
 
 from .data import load_corpus, load_preferences, preferred_turns
 from .evaluation.gate import EXIT_CODE, tell_power
 from .evaluation.run import Benchmark
 from .report import FinishedRun, format_table, plan_benchmark, report_run
-from .training.arguments import RunArguments
+from .training.arguments import RunArguments, SoulChatTrainingArguments
 from .training.checkpoints import (
     check_new_folder,
     check_room,
     count_parameters,
     describe_last_whole,
+    read_resumption,
     saving,
     trainers_habits_off,
 )
@@ -75,8 +78,13 @@ def run_recipe(argv: Sequence[str]) -> None:
     """
     logging.disable_progress_bar()  # of weights that are read and written; steps have theirs
     recipe, run, args = parse_arguments(argv)
-    if not _resume(args.resume_from_checkpoint):
+    if not read_resumption(args.resume_from_checkpoint):
         check_new_folder(args.output_dir)
+    with working_in(Path(args.output_dir), "training") if args.process_index == 0 else nullcontext():
+        _run_recipe(recipe, run, args)
+
+
+def _run_recipe(recipe: str, run: RunArguments, args: SoulChatTrainingArguments) -> None:
     if args.deepspeed is not None:
         check_compiler()
     if args.device.type == "cpu" and args.world_size == 1:
@@ -91,8 +99,8 @@ def run_recipe(argv: Sequence[str]) -> None:
         logger.warning(tell_power(len(benchmark.turns) if benchmark else 0))
     with args.main_process_first(desc="training the tokenizer"):
         folder = Path(args.output_dir) / "tokenizer"
-        goes_on = bool(_resume(args.resume_from_checkpoint)) and folder.is_dir()
-        tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not goes_on)
+        is_made = bool(read_resumption(args.resume_from_checkpoint)) and folder.is_dir()
+        tokenizer = make_tokenizer(run, corpus["train"], folder, train=args.process_index == 0 and not is_made)
     if args.deepspeed is not None:
         start_deepspeed()
     model = make_model(run, tokenizer, args.seed)
@@ -107,7 +115,7 @@ def run_recipe(argv: Sequence[str]) -> None:
         processing_class=tokenizer,
         run_info=run_info,
     )
-    trainer.train(resume_from_checkpoint=_resume(args.resume_from_checkpoint))
+    trainer.train()
     last = describe_last_whole(args.output_dir)
     with saving("the trained model", Path(args.output_dir), last), trainers_habits_off(args):
         trainer.save_model()  # the Hub gets it with its results
@@ -180,12 +188,6 @@ def next_steps(output_dir: str, benchmark: Benchmark | None, run: RunArguments) 
         where = ["--dataset", run.test_dataset or run.dataset, *map(str, same), "--output", f"{output_dir}-benchmark"]
         commands.append([*command, "benchmark", "run", *models, *where])
     return "\n".join([f"Everything is in {output_dir}. Try next:", *("  " + shlex.join(words) for words in commands)])
-
-
-def _resume(value: str | None) -> str | bool | None:
-    """`--resume_from_checkpoint true` means the last whole checkpoint."""
-    words = {"true": True, "false": None}
-    return words.get(value.lower(), value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

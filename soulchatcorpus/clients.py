@@ -95,6 +95,12 @@ def _read_value(name: str, value: Any) -> str:
     return level
 
 
+def find_trait(name: str) -> str | None:
+    """The trait that a name stands for, English in any case or Chinese; None for another."""
+    text = name.strip()
+    return text.lower() if text.lower() in TRAITS else _CHINESE_TRAITS.get(text)
+
+
 def is_level(value: Any) -> bool:
     """Whether a trait's value is one of `LEVELS`, or 低, 中 or 高."""
     return isinstance(value, str) and (value.strip().lower() in LEVELS or value.strip() in _LEVELS)

@@ -18,6 +18,7 @@ import xxhash
 import yaml
 
 YAML_DEPTH = 50
+LOCK = ".lock"  # in a folder that a run works in
 
 
 def show(path: Path | str) -> str:
@@ -117,7 +118,7 @@ def working_in(folder: Path, work: str) -> Iterator[None]:
     """
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
+    path = folder / LOCK
     with _hold(path) as file:
         started = datetime.now().astimezone().isoformat(" ", "seconds")
         file.write(f"{work} (process {os.getpid()} on {socket.gethostname()}, since {started})")

@@ -34,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch):
 def chatglm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chatglm")
     tokenizer = training_parts.make_chatglm_tokenizer(folder)
-    training_parts.make_chatglm(tokenizer, max_sequence_length=512).save_pretrained(folder)
+    training_parts.make_chatglm(tokenizer, max_sequence_length=4096).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -97,7 +97,9 @@ def test_making_conversations_with_a_local_model(
     run, chatglm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    run("make_50_conversations.py", chatglm_folder, "--out", tmp_path, "--number", 2)
+    with pytest.raises(SystemExit) as ended:  # random weights make no conversation, which is told
+        run("make_50_conversations.py", chatglm_folder, "--out", tmp_path, "--number", 2)
+    assert ended.value.code == 1
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["accepted"], report["rejected"], report["open"]) == (0, 2, 0)
 

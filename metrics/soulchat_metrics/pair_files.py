@@ -70,7 +70,7 @@ def _read_json_lines(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, RecursionError):
                 row = None
             if not isinstance(row, dict):
                 raise ValueError(f"line {number} is no JSON object; each line must be one")

@@ -39,7 +39,7 @@ def create(
     from .study import RatingStudy, create_study
 
     tokens = create_study(systems, raters, samples, seed, output, read_rubric(rubric))
-    typer.echo(f"{len(RatingStudy(output).rated_things())} items for each rater, of {samples} dialogues")
+    typer.echo(f"{len(RatingStudy(output).things())} items for each rater, of {samples} dialogues")
     for name, token in tokens.items():
         typer.echo(f"{name}: {token}")
     typer.echo(f"The tokens are kept nowhere else; `soulchat rate token {output} RATER` makes a new one.")

@@ -12,7 +12,7 @@ import orjson
 
 from soulchat_trainer.evaluation.agreement import read_answers
 from soulchat_trainer.evaluation.agreement_report import AGREEMENT_FILE, read_agreement
-from soulchat_trainer.evaluation.items import Item, read_items
+from soulchat_trainer.evaluation.items import Scored, read_items
 from soulchat_trainer.evaluation.judge import JUDGED_FILE, Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import Rubric
 
@@ -67,9 +67,7 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
     )
 
 
-def _scored(
-    rows: Sequence[Asked], rubric: Rubric, sources: Sequence[Path]
-) -> Iterator[tuple[Item, dict[str, dict[str, int]]]]:
+def _scored(rows: Sequence[Asked], rubric: Rubric, sources: Sequence[Path]) -> Iterator[Scored]:
     """What was judged, with its scores by the time and the order in which it was asked.
 
     Of a pair, a time counts when both of its orders have scores, as for its agreement with people: one order alone

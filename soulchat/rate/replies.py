@@ -1,12 +1,12 @@
 """Replies with what was said of them, by people or by a judge: what preferences are made of, and the gate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from soulchat_trainer.evaluation.items import Item
+from soulchat_trainer.evaluation.items import Item, Scored
 from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.dialogue import COUNSELLOR_CUE
 
@@ -87,10 +87,6 @@ class Ratings:
         return [reply for replies in self.by_system.values() for reply in replies]
 
 
-# What was rated, and its scores by rater.
-Scored = Iterable[tuple[Item, dict[str, dict[str, int]]]]
-
-
 def read_ratings(folder: Path) -> Ratings:
     """The ratings of a study of people.
 
@@ -102,12 +98,7 @@ def read_ratings(folder: Path) -> Ratings:
     rubric = study.rubric
     if rubric.judged == "talk":
         raise ValueError(f"{folder} has ratings of whole talks; allowed: a study of replies or pairs")
-    report = report_ratings(study, PAY)
-    scores: dict[int, dict[str, dict[str, int]]] = {}
-    for rating in study.ratings():
-        scores.setdefault(rating.item, {})[rating.rater] = rating.scores
-    things = study.rated_things()
-    scored = [(things[number], given) for number, given in sorted(scores.items())]
+    scored, report = study.rated(), report_ratings(study, PAY)
     return Ratings(
         folder,
         group_replies(rubric, scored) if rubric.judged == "reply" else {},
@@ -120,7 +111,7 @@ def read_ratings(folder: Path) -> Ratings:
     )
 
 
-def group_replies(rubric: Rubric, scored: Scored) -> dict[str, list[RatedReply]]:
+def group_replies(rubric: Rubric, scored: Iterable[Scored]) -> dict[str, list[RatedReply]]:
     """Rated replies by the system that wrote them."""
     found: dict[str, list[RatedReply]] = {}
     for item, given in scored:
@@ -129,7 +120,7 @@ def group_replies(rubric: Rubric, scored: Scored) -> dict[str, list[RatedReply]]
     return found
 
 
-def list_pairs(rubric: Rubric, scored: Scored) -> list[RatedPair]:
+def list_pairs(rubric: Rubric, scored: Iterable[Scored]) -> list[RatedPair]:
     """Compared pairs; where a rubric does not ask whether one is safe, they are. Raises ValueError for whole talks."""
     comparing = [aspect for aspect in rubric.aspects if rubric.is_comparison(aspect)]
     found = []
@@ -149,7 +140,7 @@ def _dialogue(item: Item) -> str:
     return f"{item.history}\n{COUNSELLOR_CUE}"
 
 
-def _shares(rubric: Rubric, scores: dict[str, int]) -> dict[str, float]:
+def _shares(rubric: Rubric, scores: Mapping[str, int]) -> dict[str, float]:
     return {
         aspect.name: (scores[aspect.name] - aspect.minimum) / (aspect.maximum - aspect.minimum)
         for aspect in rubric.aspects

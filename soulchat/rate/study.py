@@ -392,6 +392,13 @@ class RatingStudy:
             for row in rows
         ]
 
+    def some_ratings(self) -> list[Rating]:
+        """`ratings`; raises ValueError where there are none."""
+        ratings = self.ratings()
+        if not ratings:
+            raise ValueError(f"{self.path} has no ratings yet; allowed: a study with at least one rating")
+        return ratings
+
     def automatic_scores(self) -> dict[str, dict | None]:
         """Of each system what `soulchat_metrics.score` said of all its predictions, and their number (`samples`).
 
@@ -401,8 +408,16 @@ class RatingStudy:
             rows = database.execute("SELECT name, scores FROM system ORDER BY rowid").fetchall()
         return {row["name"]: None if row["scores"] is None else orjson.loads(row["scores"]) for row in rows}
 
-    def rated_things(self) -> dict[int, evaluation.Item]:
-        """What is rated, by the items' numbers, with ids and systems: for reports and judges, never for raters."""
+    def rated(self) -> list[evaluation.Scored]:
+        """What was rated, in the order of the items, with its scores by rater. Raises ValueError where nothing was."""
+        scores: dict[int, dict[str, dict[str, int]]] = {}
+        for rating in self.some_ratings():
+            scores.setdefault(rating.item, {})[rating.rater] = rating.scores
+        things = self.things()
+        return [(things[number], given) for number, given in sorted(scores.items())]
+
+    def things(self) -> dict[int, evaluation.Item]:
+        """What is to be rated, by the items' numbers, with ids and systems: for reports and judges, not for raters."""
         with transaction(self.path) as database:
             rows = database.execute("SELECT * FROM item ORDER BY number").fetchall()
         return {

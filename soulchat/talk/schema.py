@@ -205,10 +205,11 @@ def read_loosely(body: Any) -> list[Message]:
         body: JSON as text or read, in whatever form; what is no JSON is taken for a user's words.
     """
     if isinstance(body, (str, bytes)):
+        text = body.encode(errors="replace") if isinstance(body, str) else body
         try:
-            body = from_json(body)
+            body = from_json(text)
         except ValueError:
-            body = body if isinstance(body, str) else body.decode(errors="replace")
+            body = text.decode(errors="replace")
     if isinstance(body, dict):
         listed = body["messages"] if isinstance(body.get("messages"), list) else [body]
     else:

@@ -106,7 +106,8 @@ class ChatTemplate:
     Attributes:
         surplus: what the template writes behind the end token of a talk's last reply: no part of it (Command R7B asks
             for another reply, whether it is to or not).
-        no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself.
+        no_thoughts: what stands behind the template's generation prompt for that; empty where it says so itself. The
+            mark of the speaker where a template has no generation prompt.
         end_token: what ends a reply: the control token that the template writes behind every one, which with Gemma
             and Phi-3 is not the tokenizer's end token; else that.
     """
@@ -116,7 +117,7 @@ class ChatTemplate:
         self.surplus = self._find_surplus()
         self.takes_system = self._find_system()
         self.typed = TypedText(tokenizer, self._find_roles())
-        self.no_thoughts = self._find_no_thoughts() if thinking == "off" else ""
+        self.no_thoughts = self._find_no_thoughts()
         self.end_token = self._find_end()
 
     def _find_surplus(self) -> str:
@@ -129,6 +130,8 @@ class ChatTemplate:
         talk = [Message(role="user", content="你好")]
         prompt = self.render(talk, True)
         header = self.before_reply(talk).removeprefix(prompt) if self.before_reply(talk).startswith(prompt) else ""
+        if self.thinking == "keep":  # a template without any generation prompt is asked with the speaker's mark
+            return header if prompt == self.render(talk, False) else ""
         if header.strip():  # an empty thought, gpt-oss's channel of the reply; or the whole mark of the speaker
             return header
         return NO_MORE_THOUGHTS if is_open(prompt) else ""

@@ -22,14 +22,15 @@ from soulchat_metrics.bootstrap import percentile_intervals, resample
 from .correction import (
     Estimate,
     Numbers,
-    double_sampled_share,
-    prediction_powered_mean,
+    corrected_mean,
+    corrected_share,
     ratings_alone,
     ratings_needed,
     rogan_gladen,
-    wilson_interval,
+    share_alone,
 )
-from .judge import JUDGED_FILE, REPORT_FILE, Asked
+from .items import Scored
+from .judge import JUDGED_FILE, REPORT_FILE, Asked, hash_texts
 from .rubric import Aspect, Rubric
 
 RESAMPLES, CONFIDENCE = 1000, 0.95
@@ -46,22 +47,6 @@ NUMBERS = (
     "sensitivity",
     "specificity",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """One person's scores of one item.
-
-    Attributes:
-        systems: whose the item is; of a pair, the first's and the second's.
-        text: `judge.hash_texts` of what was rated.
-    """
-
-    rater: str
-    systems: tuple[str, ...]
-    id: str
-    scores: Mapping[str, int]
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,32 +112,32 @@ def _mean_of_orders(asked: Sequence[Asked], aspect: str) -> float:
     return float(np.mean([np.mean(scores) for scores in by_order.values()]))
 
 
-def compare_with_people(judgement: Judgement, rated: Sequence[Rated], width: float = 0.2) -> dict[str, Any]:
+def compare_with_people(judgement: Judgement, rated: Sequence[Scored], width: float = 0.2) -> dict[str, Any]:
     """The agreement of judge and people by aspect, and the corrected means of every system; ready for JSON.
 
     Args:
-        rated: people's scores of items, of which the judge has judged some.
+        rated: people's scores of items by rater, of which the judge has judged some.
         width: of an interval, for which the number of ratings needed is told.
 
     Raises:
         ValueError: people and judge have no item in common, or had other words before them under one id.
     """
     people: dict[Key, dict[str, Mapping[str, int]]] = {}
-    for rating in rated:
-        key = rating.systems, rating.id
-        if key in judgement.texts and judgement.texts[key] != rating.text:
+    for item, given in rated:
+        key = item.systems, item.id
+        if key in judgement.texts and judgement.texts[key] != hash_texts(item.texts):
             raise ValueError(
-                f"people rated other words of {', '.join(rating.systems)} under the id {rating.id} than were judged; "
+                f"people rated other words of {', '.join(item.systems)} under the id {item.id} than were judged; "
                 "allowed: ratings and judgements of the same results"
             )
-        people.setdefault(key, {})[rating.rater] = rating.scores
+        people.setdefault(key, {}).update(given)
     shared = [key for key in judgement.scores if key in people]
     if not shared:
         raise ValueError(
             f"{len(judgement.scores)} items are judged and {len(people)} rated, and none is both; allowed: results "
             "of the same systems and dialogues"
         )
-    raters = sorted({rating.rater for rating in rated})
+    raters = sorted({rater for given in people.values() for rater in given})
     rubric = judgement.rubric
     return {
         "rubric": rubric.name,
@@ -313,12 +298,14 @@ def _correct(units: _Units, is_binary: bool, width: float) -> dict[str, Any]:
     if len(rated) < LEAST_UNITS:
         return told
     if is_binary:
-        told["people"] = _told(wilson_interval(rated.sum(), np.array(len(rated))))
-        told["corrected"] = _told(double_sampled_share(rated, judged, unrated), method="double-sampled")
+        told["people"] = _told(share_alone(rated))
+        told["corrected"] = _told(corrected_share(rated, judged, unrated))
         told["rogan_gladen"] = _told(rogan_gladen(rated, judged, unrated))
     else:
         told["people"] = _told(ratings_alone(rated))
-        told["corrected"] = _told(prediction_powered_mean(rated, judged, unrated), method="prediction-powered")
+        told["corrected"] = _told(corrected_mean(rated, judged, unrated))
+    method = "double-sampled" if is_binary else "prediction-powered"
+    told["method"] = "ratings-alone" if told["corrected"] == told["people"] else method
     needed = ratings_needed(rated, judged, unrated, width)
     told["ratings_missing"] = max(0, needed - len(rated)) if told["corrected"]["width"] > width else 0
     return told
@@ -338,7 +325,7 @@ def _differences(judgement: Judgement, people: Mapping[Key, Mapping[str, Mapping
             rated = np.array([other.rated[unit] - one.rated[unit] for unit in both])
             judged = np.array([judged_other[unit] - judged_one[unit] for unit in both])
             unrated = np.array([judged_other[unit] - judged_one[unit] for unit in rest], dtype=np.float64)
-            found = _told(prediction_powered_mean(rated, judged, unrated)) if len(both) >= LEAST_UNITS else None
+            found = _told(corrected_mean(rated, judged, unrated)) if len(both) >= LEAST_UNITS else None
             of_aspects[aspect.name] = {"rated": len(both), "judged": len(both) + len(rest), "difference": found}
         told.append({"first": name_of(first), "second": name_of(second), "aspects": of_aspects})
     return told
@@ -349,9 +336,9 @@ def name_of(systems: tuple[str, ...]) -> str:
     return " / ".join(systems)
 
 
-def _told(estimate: Estimate, **more: str) -> dict[str, Any] | None:
+def _told(estimate: Estimate) -> dict[str, Any] | None:
     """An estimate for JSON; None where it is not defined."""
     mean, low, high = (float(value) for value in (estimate.mean, estimate.low, estimate.high))
     if math.isnan(mean):
         return None
-    return {"mean": mean, "interval": [low, high], "width": high - low, **more}
+    return {"mean": mean, "interval": [low, high], "width": high - low}

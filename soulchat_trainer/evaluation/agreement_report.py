@@ -26,6 +26,7 @@ TITLES = {
 METHODS = {
     "prediction-powered": "prediction-powered inference with power tuning",
     "double-sampled": "maximum likelihood of both samples (Tenenbein)",
+    "ratings-alone": "the ratings alone where the judge does not narrow their interval",
 }
 
 
@@ -68,10 +69,10 @@ def _means_table(report: dict[str, Any], rubric: Rubric) -> str:
     head = ["System", "Aspect", "Judge", "People", "Corrected", "Rogan-Gladen", "Rated", "Judged", "Missing"]
     note = (
         "Judge: its own mean, not validated by itself. People: the ratings alone. Corrected: both together, "
-        f"{METHODS['prediction-powered']}; of scales of 0 and 1, {METHODS['double-sampled']}. Rogan-Gladen: from "
-        "the judge's share and its errors; empty where the judge does not tell ones from zeros. All with 95 % "
-        "intervals, for rated items that chance has drawn. Missing: about so many more ratings for a width of "
-        f"{report['width']:g}."
+        f"{METHODS['prediction-powered']}; of scales of 0 and 1, {METHODS['double-sampled']}; "
+        f"{METHODS['ratings-alone']}. Rogan-Gladen: from the judge's share and its errors; empty where the judge does "
+        "not tell ones from zeros. All with 95 % intervals, for rated items that chance has drawn. Missing: about so "
+        f"many more ratings for a width of {report['width']:g}."
     )
     return f"{markdown_table(head, rows, numeric=True)}\n\n{note}"
 

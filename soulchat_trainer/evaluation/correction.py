@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+ROUNDING = 1e-9  # so near to it, a leverage is 1
+_STEPS = 6  # towards how many ratings are needed; each brings it nearer by far
+_FEWEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +85,52 @@ def power_tuned(rated: Numbers, judged: Numbers, unrated: Numbers) -> tuple[Numb
 def prediction_powered_mean(rated: Numbers, judged: Numbers, unrated: Numbers, confidence: float = 0.95) -> Estimate:
     """People's mean over all judged items, by `power_tuned` inference.
 
-    The interval is wider than ppi-python's by what few ratings make uncertain: Student's quantile, and two degrees of
-    freedom for the mean and the tuning. At 50 ratings the normal one covers 92 % where it says 95.
+    The interval is wider than ppi-python's by what few ratings make uncertain: the variance of the ratings is that of
+    leave-one-out residuals (HC3: MacKinnon and White, 1985), which are larger where a rare score of the judge has
+    decided the tuning, and the quantile is Student's with n - 2 degrees of freedom. At 50 ratings the normal interval
+    covers 92 % where it says 95, and less where most ratings are the highest point.
 
     Args:
         rated, judged, unrated: as `power_tuning`; n at least 3.
+
+    Returns:
+        Infinite bounds where, but for one rated item, the judge always gave the same score: without that item there
+        is nothing to tune by.
     """
     n = rated.shape[-1]
-    mean, of_ratings, of_judge = power_tuned(rated, judged, unrated)
-    return _interval(mean, of_ratings * n / (n - 2) + of_judge, n - 2, confidence)
+    mean, _, of_judge = power_tuned(rated, judged, unrated)
+    rest = _centred(rated - power_tuning(rated, judged, unrated)[..., None] * judged)
+    squares = _centred(judged) ** 2
+    total = squares.sum(-1, keepdims=True)
+    leverage = 1 / n + np.divide(squares, total, out=np.zeros_like(squares), where=total > 0)
+    residuals = np.divide(rest, 1 - leverage, out=np.full_like(rest, np.inf), where=leverage < 1 - ROUNDING)
+    of_ratings = (residuals**2).sum(-1) / n**2
+    return _interval(mean, of_ratings + of_judge, n - 2, confidence)
+
+
+def corrected_mean(rated: Numbers, judged: Numbers, unrated: Numbers, confidence: float = 0.95) -> Estimate:
+    """`prediction_powered_mean` where its interval is narrower than that of the ratings alone, else the latter."""
+    found = prediction_powered_mean(rated, judged, unrated, confidence)
+    return _narrower(found, ratings_alone(rated, confidence))
+
+
+def corrected_share(rated: Numbers, judged: Numbers, unrated: Numbers, confidence: float = 0.95) -> Estimate:
+    """`double_sampled_share` where its interval is narrower than Wilson's of the ratings alone, else the latter."""
+    found = double_sampled_share(rated, judged, unrated, confidence)
+    return _narrower(found, share_alone(rated, confidence))
+
+
+def _narrower(corrected: Estimate, alone: Estimate) -> Estimate:
+    # A judge that tells nothing must cost nothing. Of two valid intervals the narrower covers a little less: by how
+    # much, benchmarks/judge.py measures.
+    chosen = corrected.width < alone.width
+    pairs = ((corrected.mean, alone.mean), (corrected.low, alone.low), (corrected.high, alone.high))
+    return Estimate(*(np.where(chosen, one, other) for one, other in pairs))
+
+
+def share_alone(rated: Numbers, confidence: float = 0.95) -> Estimate:
+    """People's share of ones with Wilson's interval. Args: rated: 0 or 1, as `ratings_alone`."""
+    return wilson_interval(rated.sum(-1), np.array(rated.shape[-1]), confidence)
 
 
 def wilson_interval(successes: Numbers, trials: Numbers, confidence: float = 0.95) -> Estimate:
@@ -176,15 +216,23 @@ def ratings_needed(rated: Numbers, judged: Numbers, unrated: Numbers, width: flo
     """
     if not 0 < width < math.inf:
         raise ValueError(f"width is {width}; allowed: above 0")
-    allowed = (width / (2 * _normal_quantile(confidence))) ** 2
+    from scipy.stats import t
+
     spread, total = float(rated.var(ddof=1)), rated.shape[-1] + unrated.shape[-1]
     covariance = float((_centred(rated) * _centred(judged)).mean())
     both = spread * float(np.concatenate([judged, unrated]).var(ddof=1))
     explained = covariance**2 / both if both > 0 and covariance > 0 else 0.0  # the squared correlation
-    # The variance with n of them rated is spread / n * (1 - explained * (total - n) / total).
-    left = allowed - spread * explained / total
-    needed = spread * (1 - explained) / left if left > 0 else math.inf
-    return math.ceil(needed if needed <= total else spread / allowed)
+    quantile = _normal_quantile(confidence)
+    alone = spread / (width / (2 * quantile)) ** 2
+    # The variance with n of them rated is spread / n * (1 - explained * (total - n) / total); how much few ratings
+    # widen the interval of `prediction_powered_mean` depends on n, too: Student's quantile, a mean leverage of 2 / n.
+    for _ in range(_STEPS):
+        left = (width / (2 * quantile)) ** 2 - spread * explained / total
+        needed = max(spread * (1 - explained) / left, _FEWEST) if left > 0 else math.inf
+        if needed > total:
+            return math.ceil(alone)
+        quantile = float(t.ppf((1 + confidence) / 2, needed - 2)) / (1 - 2 / needed)
+    return math.ceil(needed)
 
 
 def _share_or_anything(successes: Numbers, trials: Numbers, confidence: float) -> Estimate:

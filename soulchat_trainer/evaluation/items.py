@@ -6,7 +6,7 @@ name is the system's.
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,10 @@ class Item:
     systems: tuple[str, ...]
     history: str
     texts: tuple[str, ...]
+
+
+# What was rated or judged, with its scores: by who gave them, then by aspect.
+Scored = tuple[Item, Mapping[str, Mapping[str, int]]]
 
 
 def read_items(sources: Sequence[Path], judged: Judged, samples: int | None = None, seed: int = 0) -> list[Item]:

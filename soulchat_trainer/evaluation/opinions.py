@@ -58,7 +58,8 @@ def _validated(judgement: Judgement, report: Mapping[str, Any]) -> Opinions:
     note = (
         f"People: the mean of {report['raters']} raters over {report['both']} items of all systems. Judge, corrected: "
         f"{plain(report['judge']['model'])} over {report['judged']} items, corrected by these ratings "
-        f"({METHODS['prediction-powered']}; of scales of 0 and 1, {METHODS['double-sampled']}). "
+        f"({METHODS['prediction-powered']}; of scales of 0 and 1, {METHODS['double-sampled']}; "
+        f"{METHODS['ratings-alone']}). "
         f"{_scales(judgement)}, 95 % intervals."
     )
     return Opinions(columns, cells, note)

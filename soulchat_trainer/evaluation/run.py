@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from tqdm.auto import tqdm
 from hub_cards.model_name import check_model_name
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
 from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System
+from soulchatcorpus.files import working_in
 from soulchatcorpus.turns import Turn, find_opening
 
 from ..data import StoredTurns, describe_dataset, load_corpus, sample_test_turns, turns_fingerprint
@@ -194,7 +196,8 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
     folder for each; results.json in the output folder tells of all. Started again, it goes on where it was stopped.
 
     Raises:
-        ValueError, OSError: bad options or data; a model that is not there, or that produced nothing.
+        ValueError, OSError: bad options or data; a model that is not there, or that produced nothing; another run at
+            work in the output folder.
     """
     folders = [folder_name(spec) for spec in options.models]
     if len(set(folders)) < len(folders):
@@ -210,6 +213,11 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
     if options.prompt:
         renderer(options.prompt)
     state = PartialState(cpu=choose_device(options.device).type == "cpu")
+    with working_in(options.output, "soulchat benchmark run") if state.is_main_process else nullcontext():
+        return _run(options, folders, state)
+
+
+def _run(options: BenchmarkOptions, folders: Sequence[str], state: PartialState) -> Results | None:
     corpus = load_corpus(options.dataset)
     dataset, turns = choose_turns(options.dataset, corpus, options.samples, options.decoding.seed)
     if options.by is not None:

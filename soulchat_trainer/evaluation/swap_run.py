@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
-from soulchatcorpus.files import write_json, write_text
+from soulchatcorpus.files import working_in, write_json, write_text
 
 from ..data import StoredTurns, describe_dataset, list_turns, load_corpus, turns_fingerprint
 from .agreement import read_judgement
@@ -28,9 +28,14 @@ def run_swap(options: BenchmarkOptions, attribute: str, judged: Path | None = No
 
     Raises:
         ValueError, OSError: bad options or data; fewer than `FEWEST` talks tell the attribute; the judge's scores are
-            not of these replies.
+            not of these replies; another run is at work in the output folder.
     """
     load_rules(attribute)
+    with working_in(options.output, "soulchat benchmark swap"):
+        return _run(options, attribute, judged)
+
+
+def _run(options: BenchmarkOptions, attribute: str, judged: Path | None) -> dict[str, Any]:
     [spec] = options.models
     check_spec(spec)
     corpus = load_corpus(options.dataset)

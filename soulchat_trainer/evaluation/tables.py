@@ -94,7 +94,7 @@ def _table(group: list[tuple[Path, Results, System]]) -> Table:
     how = f"top-p {decoding.top_p}, temperature {decoding.temperature}" if decoding.do_sample else "greedy"
     heading = (
         f"{results.dataset.name}: {first.samples} test turns, {how}, at most {decoding.max_new_tokens} new tokens, "
-        f"seed {decoding.seed}"
+        f"seed {decoding.seed}, thinking {decoding.thinking}"
     )
     systems = [system for _, _, system in group]
     predictions = [_find_predictions(folder, results, system) for folder, results, system in group]

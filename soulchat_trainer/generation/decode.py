@@ -17,11 +17,13 @@ UNFINISHED = re.compile(r"[\ufffd\s]+\Z")
 
 LONGEST_MARK = 8  # tokens of an opening mark and the white space behind it, in a tokenizer that has none of it
 
-# What gpt-oss writes around its thoughts: channels, which are control tokens.
-CHANNELS = {
+# What families write around thoughts with control tokens of their own: gpt-oss its channels, Command R7B marks.
+OWN_MARKS = {
     "<|channel|>analysis<|message|>": BEGIN,
     "<|channel|>commentary<|message|>": BEGIN,
     "<|channel|>final<|message|>": END,
+    "<|START_THINKING|>": BEGIN,
+    "<|END_THINKING|>": END,
 }
 
 
@@ -37,7 +39,7 @@ class ReplyDecoder:
         ids = tokenizer(sample, add_special_tokens=False).input_ids
         self.normalises = "，" not in tokenizer.decode(ids, skip_special_tokens=True)
         special = set(tokenizer.all_special_tokens)
-        self.has_channels = "<|channel|>" in special
+        self.has_own_marks = not special.isdisjoint(("<|channel|>", "<|START_THINKING|>"))
         self.hidden = special - {BEGIN, END}  # some tokenizers take the marks of thoughts for control tokens
         self.hides_marks = END in special
 
@@ -64,11 +66,11 @@ class ReplyDecoder:
         return is_open(self.tokenizer.decode(prompt_ids[-LONGEST_MARK:]))
 
     def _text(self, token_ids: Sequence[int]) -> str:
-        if not (self.has_channels or self.hides_marks):
+        if not (self.has_own_marks or self.hides_marks):
             return self.tokenizer.decode(token_ids, skip_special_tokens=True)
         text = self.tokenizer.decode(token_ids)
-        for channel, mark in CHANNELS.items():
-            text = text.replace("<|start|>assistant" + channel, mark).replace(channel, mark)
+        for own, mark in OWN_MARKS.items():
+            text = text.replace("<|start|>assistant" + own, mark).replace(own, mark)
         for token in self.hidden:
             text = text.replace(token, "")
         return text

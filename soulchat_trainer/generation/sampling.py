@@ -55,9 +55,7 @@ class Decoding:
         if not MIN_TOP_P <= self.top_p <= 1:
             raise ValueError(f"top_p is {self.top_p}; allowed: {MIN_TOP_P} to 1")
         if not (self.temperature >= MIN_TEMPERATURE and math.isfinite(self.temperature)):
-            raise ValueError(
-                f"temperature is {self.temperature}; allowed: {MIN_TEMPERATURE} or more (do_sample=False for greedy)"
-            )
+            raise ValueError(f"temperature is {self.temperature}; allowed: {MIN_TEMPERATURE} or more")
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; allowed: at least 1")
         if self.top_k < 0:

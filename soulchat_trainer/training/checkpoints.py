@@ -144,12 +144,22 @@ def list_checkpoints(output_dir: str | Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
+def read_resumption(asked: str | bool | None) -> str | bool | None:
+    """What `resume_from_checkpoint` says: a folder, True for the last whole checkpoint, None for a new run.
+
+    From a command line and from YAML the words true and false come as text.
+    """
+    words = {"true": True, "false": None}
+    return words.get(asked.lower(), asked) if isinstance(asked, str) else asked
+
+
 def find_checkpoint_to_resume(output_dir: str | Path, asked: str | bool | None) -> str | None:
     """The checkpoint to go on from: the folder that is asked for, or for True the last whole one; None for none.
 
     Raises:
         ValueError: it is not there, or torn.
     """
+    asked = read_resumption(asked)
     if not asked:
         return None
     if asked is True:

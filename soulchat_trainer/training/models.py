@@ -72,7 +72,9 @@ def make_model(run: RunArguments, tokenizer: PreTrainedTokenizerBase, seed: int)
     config = load_config(base or name, **changes)
     if base is not None or run.lora_rank is not None:
         check_whole(base or name, config)
-    model = load_weights(base or name, dtype, config, nf4(dtype, config) if run.quantize is not None else None)
+    quantization = nf4(dtype, config) if run.quantize is not None else None
+    new_part = "prefix_encoder." if run.pre_seq_len is not None else None
+    model = load_weights(base or name, dtype, config, quantization, new_part)
     if base is not None:
         return resume_adapter(model, name, run)
     if run.pre_seq_len is not None:

@@ -44,7 +44,7 @@ _UNKNOWN, _SEVERAL = 0, 0xFFFFFFFF
 _NUMERALS = dict(zip("零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789", strict=True))
 
 _QUIET = r" ·\-~_*|/\\^+=#'`"
-_MARK = r"\s·\-~_*|/\\^+=#`.。,、!?;:\"()"
+_MARK = r"\s·\-~_*|/\\^+=#`.。,、!?;:\"()♡♥❤★☆●○■□◆◇\U0001f600-\U0001f64f"
 _DIGIT = f"0-9{''.join(_NUMERALS)}"
 # Each begins with a class of characters, which `re` looks up fastest.
 _BETWEEN_HAN = re.compile(rf"[{_QUIET}](?<=[{HAN}].)[{_QUIET}]*(?=[{HAN}])")
@@ -60,6 +60,8 @@ _STANDS_ALONE = re.compile(
 )
 _SPELT_NUMBER = re.compile(f"{f'[{_DIGIT}]' * 5}+")  # faster than {5,}
 _ALONE = re.compile(f"[{_MARK}]+")
+# Between letters one by one, the blank between two words stands between two marks.
+_WORD_BREAK = re.compile(rf"(?<=[a-z])[{_MARK}][ \n][{_MARK}](?=[a-z])")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,4 +203,6 @@ def _as_digits(match: re.Match[str]) -> str:
 
 
 def _joined(match: re.Match[str]) -> str:
-    return _ALONE.sub("", match[0])
+    words = [_ALONE.sub("", word) for word in _WORD_BREAK.split(match[0])]
+    spaced = " ".join(words)
+    return "".join(words) if _ONE_BY_ONE.search(spaced) else spaced

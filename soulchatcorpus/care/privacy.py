@@ -4,15 +4,17 @@ Rules in plain `re` and a small model of names work on folded text, so that disg
 numbers with a checksum are verified. Names and places in general need a recogniser (jieba's, on request).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from .folding import Folded, fold_characters
+from .folding import HAN, Folded, fold_characters
 from .private_accounts import find_accounts, find_pages
 from .private_foreign_names import find_dotted_names, find_latin_names, find_names_of_peoples
-from .private_names import find_names
-from .private_numbers import find_birth_dates, find_numbers
+from .private_names import find_names, find_well_known, kind_of
+from .private_numbers import Found, find_birth_dates, find_numbers
 from .private_places import find_addresses, find_organisations, find_western_addresses
+from .tagger import load_tagger
 
 KINDS = (
     "phone",
@@ -82,12 +84,48 @@ def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
     yield from _as_spans("address", find_western_addresses(text))
     yield from _as_spans("name", find_latin_names(text))
     yield from _as_spans("name", find_dotted_names(text))
-    for start, end in (*find_names_of_peoples(folded.text), *find_names(folded.text)):
-        yield PrivateSpan("name", *folded.original(start, end))
+    for kind, start, end in _find_named(folded.text):
+        yield PrivateSpan(kind, *folded.original(start, end))
 
 
 # In order of precedence: a later one never takes over a span of an earlier one.
-_FINDERS = (find_pages, find_birth_dates, find_addresses, find_numbers, find_accounts, find_organisations)
+_FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
+
+
+def _find_named(text: str) -> Iterator[Found]:
+    """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
+    yield from (("name", start, end) for start, end in find_names_of_peoples(text))
+    tagger = load_tagger()
+    for start, end in tagger.suspicious(text):
+        sentence = text[start:end]
+        known = [(start + first, start + last) for first, last in find_well_known(sentence)]
+        named = (("name", *span) for span in find_names(sentence))
+        likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
+        for kind, first, last in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
+            of_known = kind == "name" and any(begin <= first < stop for begin, stop in known)
+            if not of_known and _may_be(kind, text[first:last]):
+                yield kind, first, last
+
+
+# What a detail that was read has at least: so many characters, and of its kind. Latin names go by `find_latin_names`.
+_FORMS = {
+    "name": re.compile(f"[{HAN}]{{2,}}(?:[·-][{HAN}]+)*"),
+    "address": re.compile(
+        "(?!.*[0-9][0-9-]{7})(?![今昨明后前]天|[0-9]+[月日号])(?=.{4}).*"
+        "(?:[路街巷弄道村镇乡县区市省州旗园苑庄里湾坊院庭府居城屯寨号栋幢座层楼室房组队期床舍门堂厦寓站场馆桥塔店后旁边]"
+        "|单元|[0-9]-[0-9]|[a-z] [0-9]).*"
+    ),
+    "organisation": re.compile(f"(?!一[个家所]|[的某那这办])(?=.*[{HAN}]{{2}}).{{4,}}"),
+    "handle": re.compile(".{3,}"),
+    "id_number": re.compile("(?!.*[0-9]{15})(?=.*[0-9].*[0-9].*[0-9]).{5,}"),
+    "birth_date": re.compile(".{6,}"),
+}
+
+
+def _may_be(kind: str, detail: str) -> bool:
+    """Whether what was read can be of its kind at all, and of somebody whom not everybody knows."""
+    known = kind == "name" and len(detail) == 3 and kind_of(detail) == "known"
+    return bool(_FORMS[kind].fullmatch(detail)) and not known
 
 
 def _as_spans(kind: str, places: Iterable[tuple[int, int]]) -> Iterator[PrivateSpan]:
@@ -95,9 +133,12 @@ def _as_spans(kind: str, places: Iterable[tuple[int, int]]) -> Iterator[PrivateS
 
 
 def _add(found: list[PrivateSpan], span: PrivateSpan) -> None:
-    """Add a span unless an earlier, more certain one overlaps it."""
-    if not any(span.start < other.end and other.start < span.end for other in found):
-        found.append(span)
+    """Add a span, to those of its kind that it overlaps, unless it overlaps an earlier one of another kind."""
+    over = [other for other in found if span.start < other.end and other.start < span.end]
+    if all(other.kind == span.kind for other in over):
+        found[:] = [other for other in found if other not in over]
+        together = [span, *over]
+        found.append(PrivateSpan(span.kind, min(each.start for each in together), max(each.end for each in together)))
 
 
 def _recognise(text: str) -> Iterator[PrivateSpan]:

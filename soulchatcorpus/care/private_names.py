@@ -2,9 +2,7 @@
 
 What may be one: a surname with a given name of one or two characters or with a title; 阿, 小, 老 or 大 with one
 character; a character said twice; and any two characters after a word for kin, a role or 叫, or with which a clause
-begins. `names.npz` knows how frequent runs of characters are in ordinary talk, for no name is a frequent one, and
-weighs each trait of a candidate.
-`benchmarks/care_names.py` learns both.
+begins. Each trait of a candidate has a weight, which `benchmarks/care_names.py` learns.
 """
 
 import re
@@ -19,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .folding import HAN
+from .traits import RUN_KINDS, hash_run, hash_runs, load_runs
 
-# Buckets of the weights, and of the frequencies of runs.
-WEIGHT_BITS, RUN_BITS = 16, 22
+# Buckets of the weights.
+WEIGHT_BITS = 16
 # A pair of characters of this frequency or above is an ordinary word, unless something calls for a name.
 ORDINARY, ORDINARY_CALLED = 4, 9
-# What is more known of a run: it is a word of the dictionary, or the name of somebody well known.
-WORD, KNOWN = 16, 32
+# Which kinds of runs are words, by their place in `RUN_KINDS`.
+_IS_WORD = np.array([kind not in ("", "known", "place") for kind in RUN_KINDS])
 # What looks like words must be so much surer a name.
 _SURER = 2.5
 # A surname so frequent after the character before it is part of a word: 明白妈妈, 也许老师.
@@ -53,34 +52,28 @@ class NameModel:
 
     Attributes:
         weights: of each bucket of traits.
-        table: the frequency of each bucket of runs, from 0 (never seen) to 15, with `WORD` and `KNOWN`.
         threshold: the score from which a candidate is a name.
     """
 
     weights: NDArray[np.float32]
-    table: NDArray[np.uint8]
     threshold: float
-
-    def frequency(self, run: str) -> int:
-        """How frequent a run of two or three characters is in ordinary talk: the logarithm of its count, or 0."""
-        return int(self.table[hash_run(run)]) & 15
 
 
 def find_names(text: str) -> list[tuple[int, int]]:
     """Start and end of each Chinese name in a folded text, none overlapping another."""
     model = _load()
-    found = list(_titled(text, model))
-    candidates = list_candidates(text, model)
+    found = list(_titled(text))
+    candidates = list_candidates(text)
     if not candidates:
         return found
-    scores = model.weights[list_traits(text, candidates, model)].sum(axis=1)
+    scores = model.weights[list_traits(text, candidates)].sum(axis=1)
     scored = [
         (score, candidate.start, candidate.end)
         for score, candidate in zip(scores.tolist(), candidates, strict=True)
         if score >= model.threshold and (score >= model.threshold + _SURER or not _like_words(text, candidate))
     ]
     for _, start, end in sorted(scored, reverse=True):
-        if text[start:end] not in _words().well_known and all(end <= other or last <= start for other, last in found):
+        if all(end <= other or last <= start for other, last in found):
             found.append((start, end))
     return found
 
@@ -92,33 +85,43 @@ def _like_words(text: str, candidate: Candidate) -> bool:
     return candidate.called != 1 and (is_word(text[start:end]) or (doubtful and is_word(text[end - 2 : end])))
 
 
-def _titled(text: str, model: NameModel) -> Iterator[tuple[int, int]]:
+def _titled(text: str) -> Iterator[tuple[int, int]]:
     """Surnames that seldom begin another word, with a title after them or 小, 老 or 阿 before them."""
     for match in _words().titled.finditer(text):
         start, end = match.span()
         into = text[start - 1 : start + 1] if start else ""
-        if len(into) < 2 or model.frequency(into) < _IN_A_WORD:
+        if len(into) < 2 or frequency_of(into) < _IN_A_WORD:
             yield start, end
 
 
 def frequency_of(run: str) -> int:
     """How frequent a run of two or three characters is in ordinary talk: the logarithm of its count, or 0."""
-    return _load().frequency(run)
+    return int(load_runs()[hash_run(run)]) & 15
+
+
+def kind_of(run: str) -> str:
+    """Which of `RUN_KINDS` a run of two or three characters is."""
+    return RUN_KINDS[load_runs()[hash_run(run)] >> 4]
+
+
+def find_well_known(text: str) -> list[tuple[int, int]]:
+    """Start and end of each name of a writer, a thinker, a singer or a figure of a book: nobody's private detail."""
+    return [match.span() for match in _words().well_known.finditer(text)]
 
 
 def is_word(run: str) -> bool:
     """Whether a run of two or three characters is a word of the dictionary."""
-    return bool(_load().table[hash_run(run)] & WORD)
+    return bool(_IS_WORD[load_runs()[hash_run(run)] >> 4])
 
 
-def list_candidates(text: str, model: NameModel) -> list[Candidate]:
+def list_candidates(text: str) -> list[Candidate]:
     """Everything in a folded text that may be a name."""
-    return list(_candidates(text, model))
+    return list(_candidates(text))
 
 
-def _candidates(text: str, model: NameModel) -> Iterator[Candidate]:
+def _candidates(text: str) -> Iterator[Candidate]:
     words = _words()
-    for start, alone, ordinary in _starts(words, text, model):
+    for start, alone, ordinary in _starts(words, text):
         called = _called(words, text, start)
         if ordinary and not called:
             continue
@@ -149,7 +152,7 @@ def _candidates(text: str, model: NameModel) -> Iterator[Candidate]:
                 yield Candidate(start, start + 3, 7, called)
 
 
-def _starts(words: "_Words", text: str, model: NameModel) -> list[tuple[int, bool, bool]]:
+def _starts(words: "_Words", text: str) -> list[tuple[int, bool, bool]]:
     """Where a candidate may begin, whether no Chinese character stands before it, whether it is an ordinary word."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     if len(codes) < 2:
@@ -160,13 +163,13 @@ def _starts(words: "_Words", text: str, model: NameModel) -> list[tuple[int, boo
     begins = (first & _HEAD != 0) | (codes[:-1] == codes[1:]) | (before & (_HAN | _CALLER) != _HAN)
     places = np.flatnonzero(begins & (first & _HAN != 0) & (classes[1:] & _GIVEN != 0))
     alone, called = before[places] & _HAN == 0, before[places] & _CALLER != 0
-    frequency = model.table[_hash([codes[places], codes[places + 1]])] & 15
+    frequency = load_runs()[hash_runs(codes[places], codes[places + 1])] & 15
     rare = frequency < np.where(called, ORDINARY_CALLED, ORDINARY)
     ordinary = frequency[rare] >= ORDINARY
     return list(zip(places[rare].tolist(), alone[rare].tolist(), ordinary.tolist(), strict=True))
 
 
-def list_traits(text: str, candidates: list[Candidate], model: NameModel) -> NDArray[np.int64]:
+def list_traits(text: str, candidates: list[Candidate]) -> NDArray[np.int64]:
     """The buckets of all that speaks for or against each candidate: an array of (candidates, traits)."""
     codes = np.frombuffer(f"\n\n{text}\n\n".encode("utf-32-le", "surrogatepass"), dtype="<u4")
     starts, ends, form, called = np.array(
@@ -175,13 +178,12 @@ def list_traits(text: str, candidates: list[Candidate], model: NameModel) -> NDA
     around = np.arange(-2, 2)[:, None]
     before2, before, first, second = codes[starts + around]
     previous, last, after, after2 = codes[ends + around]
-    pairs = _hash([np.array([first, previous, before, last]), np.array([second, last, first, after])])
-    threes = _hash([np.array([first, previous]), np.array([second, last]), np.array([last, after])])
-    inner, tail, into, out = model.table[pairs].astype(np.uint32)
-    whole, over = model.table[threes].astype(np.uint32)
+    pairs = hash_runs(np.array([first, previous, before, last]), np.array([second, last, first, after]))
+    threes = hash_runs(np.array([first, previous]), np.array([second, last]), np.array([last, after]))
+    inner, tail, into, out = _weigh_runs(pairs)
+    whole, over = _weigh_runs(threes)
     whole = np.where(ends - starts == 3, whole, inner)
-    state, zero, known = form * 8 + called, form * 0, np.uint32(31)
-    inner, tail, into, out, over = inner & known, tail & known, into & known, out & known, over & known
+    state, zero = form * 8 + called, form * 0
     traits = [
         (form, called),
         (form, first),
@@ -214,18 +216,10 @@ def list_traits(text: str, candidates: list[Candidate], model: NameModel) -> NDA
     return buckets.T.astype(np.int64)
 
 
-def hash_run(run: str) -> int:
-    """The bucket of a run of two or three characters."""
-    return int(_hash([np.array([ord(character)], dtype=np.uint32) for character in run])[0])
-
-
-def _hash(runs: list[NDArray[np.uint32]]) -> NDArray[np.int64]:
-    """The bucket of each run, given the first characters of all, the second ones, and so on."""
-    code = runs[0] * _M2
-    for characters in runs[1:]:
-        code = code * _M1 + characters * _M2
-    buckets = (code ^ code >> np.uint32(15)) * _M3 >> np.uint32(7) & np.uint32((1 << RUN_BITS) - 1)
-    return buckets.astype(np.int64)
+def _weigh_runs(places: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """The frequency of each run, and 16 more for words."""
+    known = load_runs()[places]
+    return (known & 15) + 16 * _IS_WORD[known >> 4].astype(np.uint32)
 
 
 def _called(words: "_Words", text: str, start: int) -> int:
@@ -246,7 +240,7 @@ def _is_given(words: "_Words", text: str, start: int, end: int) -> bool:
 class _Words:
     surnames: frozenset[str]
     plain: frozenset[str]
-    well_known: frozenset[str]
+    well_known: re.Pattern[str]
     compounds: frozenset[str]
     kind_titles: frozenset[str]
     title: re.Pattern[str]
@@ -275,7 +269,7 @@ def _words() -> _Words:
     return _Words(
         surnames=frozenset(surnames),
         plain=frozenset(data["plain_surnames"]),
-        well_known=frozenset(data["well_known"].split()),
+        well_known=re.compile("|".join(sorted(data["well_known"].split(), key=len, reverse=True))),
         compounds=frozenset(compounds),
         kind_titles=frozenset(data["short_titles"]),
         title=re.compile("|".join(sorted(data["titles"].split(), key=len, reverse=True))),
@@ -293,4 +287,4 @@ def _words() -> _Words:
 @cache
 def _load() -> NameModel:
     with np.load(Path(str(files(__package__).joinpath("names.npz"))), allow_pickle=False) as arrays:
-        return NameModel(arrays["weights"].astype(np.float32), arrays["runs"], float(arrays["threshold"]))
+        return NameModel(arrays["weights"].astype(np.float32), float(arrays["threshold"]))

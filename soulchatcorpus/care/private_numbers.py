@@ -1,7 +1,7 @@
 """Numbers that lead to one person, in folded text: telephones, cards, identity and other numbers, and births."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from .help_lines import load_countries
@@ -12,7 +12,7 @@ _NUMERALS = dict(
     zip("零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖两洞拐勾olз", "001234567891123456789" + "20790" + "13", strict=True)
 )
 _NUMERAL = f"0-9{''.join(_NUMERALS)}"
-_SPELT = re.compile(rf"(?<![a-z0-9])[{_NUMERAL}](?:[ .\-]{{0,2}}[{_NUMERAL}]){{6,}}(?![a-z0-9])")
+_SPELT = re.compile(rf"(?<![a-z0-9])[{_NUMERAL}](?:[ .,、\-]{{0,2}}[{_NUMERAL}]){{6,}}(?![a-z0-9])")
 _GAP = r"[ ,.·_*()\-/]{0,3}"
 _THREE_NUMERALS = re.compile(rf"[{_NUMERAL}]{_GAP}[{_NUMERAL}]{_GAP}[{_NUMERAL}]")
 _ALL_SPELT = re.compile(r"[^0-9ol]+")
@@ -21,7 +21,8 @@ _RUN = re.compile(
     r"(?<![a-z0-9_])(?:\+ ?|\()?[0-9](?:[ \-._*·()/,]{0,3}[0-9]){3,}"
     r"(?:[x](?![a-z0-9])|\([0-9]\)|转(?:分机)?[0-9]{1,5})?"
 )
-_PIECES = re.compile(r"[ ,/]+")
+# A number that is not known as a whole may be several: parted by marks, else by blanks.
+_PARTINGS = (re.compile("[,/] *"), re.compile("[ ,/]+"))
 DATE = re.compile(
     r"^(?:0?[1-9]|1[0-2])[/.](?:[0-2]?[0-9]|3[01])[/.](?:19|20)\d\d$|^(?:19|20)\d\d[-./年]?(?:0?[1-9]"
     r"|1[0-2])[-./月]?(?:[0-2]?\d|3[01])$"
@@ -33,10 +34,10 @@ _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 _PHONE_WORD = re.compile(
     r"电话|手机|座机|号码|tel|phone|call|短信|(?:打|拨|联系)(?:给|到|这个)?[^0-9]{0,6}$|打我|我(?:个)?号"
-    r"|小灵通|传真|whatsapp|联系|备用|找我|我是[: ]?$|号[是: ]*$"
+    r"|小灵通|传真|whatsapp|联系|备用|找我|我是[: ]?$|号[是: ]*$|办公室|前台|dial"
 )
 _CARD_WORD = re.compile(
-    r"卡|账号|账户|帐号|帐户|存折|存单|打到|转到|打在|转给|收款|汇|尾号|退到|银行|郵局|邮局|用我名下|用的$"
+    r"卡|账号|账户|帐号|帐户|存折|存单|打到|转到|打在|转给|收款|汇|尾号|退到|银行|郵局|邮局|用我名下|用的$|折子|[建农工中招交]行|农信|信用社"
 )
 _NUMBER_WORD = re.compile(
     r"身份证|身分证|证件|(?<!简)证号|学号|工号|病历|病案|住院号|门诊号|就诊|挂号|准考证|护照|通行证|社保|医保"
@@ -45,7 +46,9 @@ _NUMBER_WORD = re.compile(
     r"|登录|账号|证书|执照|证[是号:： ]*$|id$"
 )
 _ID_CARD_WORD = re.compile(r"身份证|身分证|证号|证件|我的号|残疾证|证")
-_BIRTH = re.compile(r"(?<![发学先陌医])生(?![活气病前存产])|落地|来到(?:这个)?(?:人)?世|birth|born|腊月|农历")
+_BIRTH = re.compile(
+    r"(?<![发学先陌医])生(?![活气病前存产])|落地|来到(?:这个)?(?:人)?世|birth|born|腊月|农历|dob|双胞胎|病人|患者"
+)
 _HANDLE_WORD = re.compile(
     r"(?<![a-z])(?:q{1,2}|wx|vx|v|tg|ins|ig)(?![a-z])|[微薇威徽卫v]信|卫星|扣扣|抠抠|扣[我号]?|企鹅|qq|群|陌陌"
     r"|抖音|快手|小红书|微博|b站|唱吧"
@@ -58,9 +61,10 @@ _UNIT_WORD = re.compile(
     r"|步数)[^0-9]{0,4}|第)$"
 )
 
-_DATE_HINT = re.compile(rf"[年./\-](?<=[{_NUMERAL}].)(?:农历|阴历|阳历)?[0-9正一二三四五六七八九十冬腊]")
+_DATE_HINT = re.compile(rf"[年./ \-](?<=[{_NUMERAL}].)(?:农历|阴历|阳历)?[0-9a-z正一二三四五六七八九十冬腊]")
 _BIRTH_DATE = re.compile(
-    r"(?:(?:19|20)?\d\d|[一二][九零〇][一二三四五六七八九零〇]{2}|[一二三四五六七八九零〇]{2})[年./\-](?:农历"
+    r"(?<!\d)(?:\d{1,2}[/.]){2}(?:19|20)\d\d(?!\d)|\d{1,2} ?[a-z]{3,9} (?:19|20)\d\d"
+    r"|(?:(?:19|20)?\d\d|[一二][九零〇][一二三四五六七八九零〇]{2}|[一二三四五六七八九零〇]{2})[年./\-](?:农历"
     r"|阴历|阳历)?"
     r"(?:\d{1,2}|[正一二三四五六七八九十冬腊]{1,2})[月./\-](?:初|廿)?(?:\d{1,2}|[一二三四五六七八九十廿]{1,3})[日号]?"
 )
@@ -105,15 +109,16 @@ def _as_digits(match: re.Match[str]) -> str:
     return digits if _ALL_SPELT.fullmatch(match[0]) or _COMPLETE.fullmatch(number) else match[0]
 
 
-def _classify(text: str, start: int, end: int) -> Iterator[Found]:
+def _classify(text: str, start: int, end: int, partings: Sequence[re.Pattern[str]] = _PARTINGS) -> Iterator[Found]:
     kind = _kind(text, start, end)
     if kind:
         yield kind, start, end
-    elif kind is None and _PIECES.search(text, start, end):
-        pieces = [start, *(edge for match in _PIECES.finditer(text, start, end) for edge in match.span()), end]
+    elif kind is None and partings:
+        edges = (edge for match in partings[0].finditer(text, start, end) for edge in match.span())
+        pieces = [start, *edges, end]
         for first, last in zip(pieces[::2], pieces[1::2], strict=True):
-            if last - first > 4 and (kind := _kind(text, first, last)):
-                yield kind, first, last
+            if last - first > 4:
+                yield from _classify(text, first, last, partings[1:])
 
 
 def _kind(text: str, start: int, end: int) -> str | None:

@@ -14,7 +14,7 @@ from ..clients import read_player
 from ..dialogue import ROLE_PREFIXES, parse
 from ..schema import Conversation, Message
 from .fields import field, read_messages, record_id, system_text, text, topic
-from .transcripts import BadRecord
+from .transcripts import BadRecord, read_asked
 
 
 def read_chat(record: dict, default_id: str) -> list[Conversation]:
@@ -61,7 +61,7 @@ def read_trl(record: dict, default_id: str) -> list[Conversation]:
     elif prompt.startswith(tuple(ROLE_PREFIXES.values())):
         messages += parse(prompt)
     else:
-        messages.append(Message(role="user", content=prompt))
+        messages += read_asked(prompt)
     if type(completion) is not str:
         messages += read_messages(completion)
     else:

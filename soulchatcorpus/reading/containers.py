@@ -134,6 +134,8 @@ def _read_text(file: Path) -> Record:
         return record
     try:
         record.value = decode(data).replace("\r\n", "\n").lstrip("\n")
+        if record.value and _JSON.match(record.value[:64].encode()):
+            record.problem = "JSON that is not UTF-8; allowed: UTF-8, as JSON has to be"
     except ValueError as error:
         record.problem = str(error)
     return record

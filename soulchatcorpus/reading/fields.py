@@ -10,7 +10,9 @@ from .transcripts import BadRecord, read_line
 ROLE_KEYS = ("role", "from", "sender", "speaker")
 CONTENT_KEYS = ("content", "value", "text")
 # Keys of a message that say how much it counts in training, and the value that stands for an ordinary message.
-_WEIGHTS: dict[str, Any] = {"weight": 1, "loss": True, "train": True, "loss_scale": 1}
+_WEIGHTS: dict[str, Any] = {"weight": 1, "loss": True, "train": True, "training": True, "loss_scale": 1}
+# OpenAI's chat completions; the inputs and outputs of its responses.
+_TEXT_PARTS = ("text", "input_text", "output_text")
 _KINDS = {
     dict: "an object",
     list: "a list",
@@ -76,7 +78,7 @@ def _content(content: Any, where: str) -> str:
     for part in content:
         if type(part) is str:
             texts.append(part)
-        elif type(part) is dict and part.get("type", "text") == "text" and type(part.get("text")) is str:
+        elif type(part) is dict and part.get("type", "text") in _TEXT_PARTS and type(part.get("text")) is str:
             texts.append(part["text"])
         else:
             found = repr(part.get("type")) if type(part) is dict else kind(part)
@@ -134,9 +136,9 @@ def topic(record: dict, key: str = "topic") -> str | None:
 
 
 def system_text(record: dict) -> list[Message]:
-    """The text under `system` as a message, none where there is none."""
-    system = optional_text(record, "system")
-    return [Message(role="system", content=system)] if system else []
+    """The text under `system`, or that of its typed parts (Anthropic), as a message; none where there is none."""
+    system = record.get("system") if type(record) is dict else None
+    return [Message(role="system", content=_content(system, "'system'"))] if system else []
 
 
 def client(record: dict) -> Client | None:

@@ -103,7 +103,9 @@ class _Scanner:
     def records(self) -> Iterator[Record | pa.Table]:
         self._read_block()
         start = len(self.data) - len(self.data.removeprefix(_BOM).lstrip())
-        while start == len(self.data) and self._read_block():
+        while start == len(self.data) > 0:
+            self._drop(start)
+            self._read_block()
             start = len(self.data) - len(self.data.lstrip())
         first = self.data[start : start + 1]
         if not first:

@@ -15,6 +15,8 @@ from .json_stream import MAX_RECORD_BYTES, Record
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 1 << 26
+# Not UTF-8, a date after the year 9999, a list in a list in …, a time zone that does not exist.
+_UNREADABLE = (ValueError, OverflowError, RecursionError, LookupError)
 _TOO_LONG = f"longer than {MAX_RECORD_BYTES:,} bytes; a record is one conversation"
 
 
@@ -59,7 +61,7 @@ def _records(file: Path, before: int, batch: pa.RecordBatch) -> Iterator[Record]
     if sizes.sum() <= BATCH_BYTES:
         try:
             rows = batch.to_pylist()
-        except (ValueError, OverflowError, RecursionError):  # one of them; which, shows below
+        except _UNREADABLE:  # one of them; which, shows below
             rows = None
     for place in range(len(batch)):
         record = Record(show(file), before + place + 1)
@@ -77,7 +79,7 @@ def _records(file: Path, before: int, batch: pa.RecordBatch) -> Iterator[Record]
 def _read_row(record: Record, row: pa.RecordBatch) -> None:
     try:
         record.value = row.to_pylist()[0]
-    except (ValueError, OverflowError, RecursionError) as error:  # not UTF-8, a date after the year 9999
+    except _UNREADABLE as error:
         record.problem = f"a value that cannot be read: {' '.join(str(error).split())}"
 
 
@@ -90,7 +92,11 @@ def _sizes(array: pa.Array) -> np.ndarray:
         return lengths[pc.fill_null(array.indices, 0).to_numpy(zero_copy_only=False)]
     if pa.types.is_struct(array.type):
         return sum((_sizes(part) for part in array.flatten()), np.zeros(len(array), np.int64))
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_map(array.type):
+    if pa.types.is_map(array.type):
+        offsets = array.offsets.to_numpy() - array.offsets[0].as_py()
+        ends = np.concatenate([[0], np.cumsum(_sizes(array.keys) + _sizes(array.items))])
+        return ends[offsets[1:]] - ends[offsets[:-1]]
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         ends = np.concatenate([[0], np.cumsum(_sizes(array.flatten()))])
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
         offsets = np.concatenate([[0], np.cumsum(lengths)])

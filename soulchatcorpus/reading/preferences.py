@@ -7,7 +7,7 @@ from .transcripts import BadRecord
 # Keys that only such data have: DPO and reward data of TRL and LLaMA-Factory, ms-swift, KTO.
 _PREFERENCES = ("chosen", "rejected", "rejected_response", "rejected_messages", "chosen_messages", "kto_tag")
 # Keys of a whole record that say how much it counts, and the value of an ordinary one.
-_WEIGHTS: dict[str, Any] = {"weight": 1, "loss": True, "train": True, "loss_scale": 1}
+_WEIGHTS: dict[str, Any] = {"weight": 1, "loss": True, "train": True, "training": True, "loss_scale": 1}
 _KEYS = frozenset((*_PREFERENCES, *_WEIGHTS, "label"))
 
 

@@ -15,7 +15,7 @@ COUNSELLOR_NAMES = (
     *("psychologist", "psychological counselor", "psychological counsellor", "counselor", "counsellor"),
     *("supporter", "therapist", "listener"),
 )
-SYSTEM_NAMES = ("系统", "系统提示", "system")
+SYSTEM_NAMES = ("系统", "系统提示", "system", "developer")
 
 _IN_FIELDS: dict[str, Role] = {
     "human": "user",

@@ -56,6 +56,8 @@ _OTHER = re.compile(
     re.IGNORECASE,
 )
 _SOMEBODY = re.compile(f"^{_MARKS}{_WHEN}(?P<name>[^\\s:：，。,.!?！？、]{{1,10}}){_GAP}{_PERSON}{_END}")
+_ASKED = re.compile(r"\s*Human:.*\n\s*Assistant:\s*\Z", re.DOTALL)
+_ASKED_ROLE = re.compile(r"^[ ]*(Human|Assistant):", re.MULTILINE)
 _ALLOWED = "用户：, 来访者：, 求助者：, 心理咨询师：, 咨询师：, 支持者：, 系统："
 
 
@@ -104,3 +106,15 @@ def read_transcript(record: Any, default_id: str) -> list[Conversation]:
         else:
             raise BadRecord(f"a dialogue starts with one of {_ALLOWED}; found {line[:20]!r}")
     return [Conversation(default_id, messages)]
+
+
+def read_asked(text: str) -> list[Message]:
+    """What was said before a reply: the talk that BELLE and HH write as Human: …, Assistant: …, else one message.
+
+    Only a text that asks for the reply, with a last line `Assistant:`, is such a talk: a person may quote another one.
+    """
+    if not _ASKED.match(text):
+        return [Message(role="user", content=text)]
+    _, *parts = _ASKED_ROLE.split(text)
+    said = zip(parts[:-2:2], parts[1:-2:2], strict=True)
+    return [Message(role=ROLES[name.lower()], content=content.strip()) for name, content in said]

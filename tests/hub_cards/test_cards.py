@@ -126,7 +126,7 @@ def test_the_last_words_of_the_user() -> None:
 def test_broken_files_are_named(tmp_path: Path) -> None:
     folder = make_model_folder(tmp_path)
     (folder / "predictions.jsonl").write_text("{\n")
-    with pytest.raises(ValueError, match=r"predictions.jsonl, line 1: the whole is .* invalid JSON"):
+    with pytest.raises(ValueError, match=r"predictions.jsonl, line 1: the whole is .*; allowed: JSON"):
         model_card_of(folder)
     (folder / "predictions.jsonl").write_text('{"id": "1-1"}\n')
     with pytest.raises(ValueError, match=r"predictions.jsonl, line 1: messages is missing"):

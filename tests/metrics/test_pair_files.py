@@ -43,6 +43,7 @@ def test_pairs_of_both_formats(tmp_path: Path, name: str, content: str | bytes) 
         ("a.jsonl", '{"prediction": "你", "reference": "好"}\n["你"]\n', "line 2 is no JSON object"),
         ("a.csv", f"prediction,reference\n你,{'好' * 131_073}\n", "no CSV that can be read: field larger than"),
         ("a.jsonl", "{你", "line 1 is no JSON object"),
+        ("a.jsonl", "[" * 100_000, "line 1 is no JSON object"),
         ("a.jsonl", '{"prediction": "你"}', "line 1: the columns are prediction; allowed:"),
     ],
 )

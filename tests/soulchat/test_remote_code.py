@@ -11,8 +11,10 @@ import pytest
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerFast
 
+from hub_cards.predictions import Prediction, write_predictions
 from soulchat.cli import main as soulchat
 from soulchat_trainer.train import main as train
+from soulchatcorpus import Message
 from tests.soulchat_trainer.training_parts import make_causal_model, make_causal_tokenizer
 
 CODE = """from pathlib import Path
@@ -25,6 +27,17 @@ AUTO_MAP = {
     "AutoModelForCausalLM": "code.Model",
     "AutoTokenizer": ["code.Tokenizer", None],
 }
+
+
+def write_replies(out: Path) -> Path:
+    """A folder of one reply to judge."""
+    asked = [Message(role="user", content="我睡不着")]
+    rows = [Prediction(id="1-1", messages=asked, reference="多久了？", prediction="我在听。")]
+    out.with_name("replies").mkdir(exist_ok=True)
+    write_predictions(out.with_name("replies") / "predictions.jsonl", rows)
+    return out.with_name("replies")
+
+
 VERBS: dict[str, Callable[[str, Path], list[str]]] = {
     "chat": lambda folder, out: ["chat", folder],
     "serve": lambda folder, out: ["serve", folder, "--port", "0"],
@@ -34,6 +47,18 @@ VERBS: dict[str, Callable[[str, Path], list[str]]] = {
         *("benchmark", "run", "--model", f"untrained:{folder}"),
         *("--output", str(out), "--samples", "1"),
     ],
+    "swap": lambda folder, out: ["benchmark", "swap", "--model", folder, "--output", str(out), "--samples", "1"],
+    "simulate": lambda folder, out: ["simulate", "--counsellor", folder, "--client", folder, "--output", str(out)],
+    "talks": lambda folder, out: [
+        *("benchmark", "talks", "--counsellor", folder, "--client", folder, "--output", str(out)),
+    ],
+    "crisis": lambda folder, out: [
+        *("benchmark", "crisis", "--counsellor", folder, "--client", folder, "--output", str(out)),
+    ],
+    "judge": lambda folder, out: [
+        *("judge", "run", str(write_replies(out)), "--rubric", "cehs", "--model", folder, "--output", str(out)),
+    ],
+    "export": lambda folder, out: ["export", folder, str(out)],
     "convert": lambda folder, out: ["convert", folder, str(out)],
     "train": lambda folder, out: ["lora", "--model_name_or_path", folder, "--output_dir", str(out), "--use_cpu"],
 }
@@ -97,8 +122,7 @@ def with_code(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> t
     return chosen, mark
 
 
-@pytest.mark.parametrize("answer", ["y", "yes", "1"])
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("verb", "answer"), [*((verb, "y") for verb in VERBS), ("chat", "yes"), ("train", "1")])
 def test_no_answer_on_standard_input_runs_code(
     verb: str,
     answer: str,

@@ -72,6 +72,28 @@ def test_talks_and_crisis_print_their_tables(tmp_path: Path, profiles: list[str]
     assert "script-advice + care" in done.output
 
 
+def test_the_judges_part_of_the_cost_is_told_before_anything_is_sent(tmp_path: Path, profiles: list[str]) -> None:
+    command = [
+        "benchmark",
+        "talks",
+        *SCRIPTS,
+        *profiles,
+        "--judge",
+        "openai:j",
+        "--base-url",
+        "https://example.org/v1",
+    ]
+    dry = RUN.invoke(app, [*command, "--price", "j=1000,1000", "--output", str(tmp_path / "out"), "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert "tokens out" in dry.output
+    assert "about $0.00" not in dry.output
+    assert "not known" not in dry.output
+    refused = RUN.invoke(app, [*command, "--output", str(tmp_path / "out")], input="n\n")
+    assert refused.exit_code == 1
+    assert "will be sent to example.org for the models j." in refused.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path, profiles: list[str]) -> None:
     command = ["simulate", "--counsellor", "script:hm", "--client", "openai:x", "--base-url", "https://example.org/v1"]
     done = RUN.invoke(app, [*command, *profiles, "--price", "x=1,2", "--output", str(tmp_path / "out"), "--dry-run"])

@@ -15,6 +15,7 @@ from soulchat_trainer.encoding.prompts import ChatTemplate
 from soulchat_trainer.encoding.training_form import find_parts
 from soulchat_trainer.export import export_model, parity_talks, write_go_template
 from soulchat_trainer.loading import load_model
+from soulchatcorpus.files import working_in
 from tests.soulchat_trainer.encoding.families import FAMILIES
 from tests.soulchat_trainer.training_parts import make_causal_model, make_causal_tokenizer, make_chatglm
 
@@ -47,6 +48,13 @@ def test_an_export_is_read_as_it_was_trained(trained: str, tmp_path: Path) -> No
     )
     with pytest.raises(FileExistsError, match="is there already; allowed: a new folder"):
         export_model(trained, tmp_path / "out", "hf")
+
+
+def test_the_second_in_a_folder_is_told_who_is_at_work_and_takes_nothing_away(trained: str, tmp_path: Path) -> None:
+    with working_in(tmp_path / "out", "soulchat export"):
+        with pytest.raises(OSError, match=r"is in use by soulchat export \(process \d+ on "):
+            export_model(trained, tmp_path / "out", "hf")
+        assert (tmp_path / "out").is_dir()
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name

@@ -10,9 +10,13 @@ import huggingface_hub
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerFast
 
+from soulchat_trainer.chatglm import ChatGLMTokenizer
 from soulchat_trainer.loading import load_model, model_revision
+from soulchat_trainer.training.arguments import RunArguments
+from soulchat_trainer.training.models import make_model
 from tests.soulchat_trainer import training_parts
 
 
@@ -34,6 +38,22 @@ def test_a_folder(folder: Path) -> None:
     assert not model.training
     assert tokenizer.chat_template
     assert load_model(str(folder), "cpu", "bfloat16")[0].dtype is torch.bfloat16
+
+
+def test_no_weight_is_left_to_chance(folder: Path, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.0.mlp.up_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(OSError, match=r"1 tensors are missing, the first is model.layers.0.mlp.up_proj.weight$"):
+        load_model(str(folder), "cpu")
+    model, other = training_parts.make_chatglm(chatglm_tokenizer), tmp_path / "chatglm"
+    model.config.pre_seq_len = 4  # a prefix that was not saved
+    model.save_pretrained(other)
+    chatglm_tokenizer.save_pretrained(other)
+    with pytest.raises(OSError, match=r"the first is transformer.prefix_encoder.embedding.weight$"):
+        load_model(str(other), "cpu")
+    run = RunArguments(model_name_or_path=str(other), pre_seq_len=4)
+    assert make_model(run, chatglm_tokenizer, 0).transformer.prefix_encoder.embedding.weight.requires_grad
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft's own, not ours

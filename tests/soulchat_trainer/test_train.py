@@ -15,6 +15,7 @@ from soulchat_trainer.train import check_compiler, main, next_steps, run, use_al
 from soulchat_trainer.training.arguments import RunArguments
 from soulchat_trainer.training.checkpoints import saving
 from soulchatcorpus import Message
+from soulchatcorpus.files import working_in
 from soulchatcorpus.turns import Turn
 
 
@@ -77,6 +78,14 @@ def test_what_may_come_of_another_process_waits_also_in_the_first(
         main(["demo"])
     assert len(slept) == 1
     assert capsys.readouterr().err.count("soulchat: error: a checkpoint could not be written") == wrapped
+
+
+def test_the_second_in_a_folder_is_told_who_is_at_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first has written nothing yet that tells of a run."""
+    with working_in(tmp_path, "training"), pytest.raises(SystemExit):
+        main(["demo", "--output_dir", str(tmp_path), "--use_cpu"])
+    assert "is in use by training (process " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,17 +153,3 @@ def test_three_commands_to_try_next(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_without_test_turns_there_is_nothing_to_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert "benchmark" not in next_steps("outputs/mine", None, RunArguments(model_name_or_path="some/base"))
-
-
-@pytest.mark.parametrize(
-    ("flag", "meaning"),
-    [
-        ("true", True),
-        ("True", True),
-        ("false", None),
-        (None, None),
-        ("outputs/x/checkpoint-4", "outputs/x/checkpoint-4"),
-    ],
-)
-def test_what_resume_may_say(flag: str | None, meaning: str | bool | None) -> None:
-    assert train._resume(flag) == meaning

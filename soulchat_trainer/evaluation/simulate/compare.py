@@ -11,23 +11,31 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.model_name import check_model_name
 from soulchat_metrics.bootstrap import paired_p_values, percentile_intervals, resample
 from soulchatcorpus.files import replacing, write_json, write_text
+from soulchatcorpus.making.costs import estimate_tokens
 from soulchatcorpus.making.ledger import Ledger
 
 from ...data import load_corpus
 from ..agreement import read_judgement
+from ..agreement_report import AGREEMENT_FILE
+from ..judge import EXPECTED_TOKENS, JudgeOptions
+from ..judge import judge as judge_talks
+from ..opinions import read_opinions
+from ..rubric import PLACES, read_rubric
 from ..run import folder_name
 from .measures import TalkRecord, describe_client, describe_counsellor, describe_lines, reaction
 from .options import SimulateOptions
 from .parties import SCRIPT
 from .profiles import Profile
 from .protocol import Protocol
-from .talks import LEDGER_FILE, Progress, read_talks, simulate
+from .talks import EXPECTED_TURN_TOKENS, LEDGER_FILE, Estimate, Progress, read_talks, simulate
 from .viewer import write_page
 
 # Not results.json, by which ratings and judges know a folder of Table 1.
 RESULTS_FILE, TABLE_FILE, CHART_FILE, PAGE_FILE = "comparison.json", "table.md", "chart.png", "talks.html"
+JUDGED_FOLDER, CONTROLS = "judged", ("hm", "advice", "client")
 HM = "control: 嗯"  # says nothing but that
 COUNSELLOR_TEXT = "你是一位心理咨询师，正在和来访者谈话。每次只说几句话，认真听，让对方感到被理解。"
 RESAMPLES, CONFIDENCE = 1000, 0.95
@@ -85,8 +93,8 @@ def list_runs(counsellors: Sequence[str], options: SimulateOptions) -> list[Run]
     names = [folder_name(spec) for spec in counsellors]
     if len(set(names)) < len(names):
         raise ValueError(f"counsellor is {', '.join(counsellors)}, which share a name; allowed: each once")
-    if "controls" in names:
-        raise ValueError("counsellor has the name controls; allowed: another name for its folder")
+    if taken := {"controls", JUDGED_FOLDER, *CONTROLS}.intersection(names):
+        raise ValueError(f"counsellor has the name {min(taken)}; allowed: another name for its folder")
     runs = [
         Run(name, replace(options, counsellor=spec, output=options.output / name))
         for name, spec in zip(names, counsellors, strict=True)
@@ -135,17 +143,34 @@ def benchmark_talks(
     real: str = "soulchatcorpus",
     on_progress: Callable[[str, Progress], None] = lambda name, progress: None,
     judged: Path | None = None,
+    judge: JudgeOptions | None = None,
 ) -> dict[str, Any]:
     """Hold the talks of all runs, compare them, and write the four files; returns the content of comparison.json.
 
     Args:
         real: a corpus by name or file, with whose users' lines the client's are compared.
         judged: a folder of `soulchat judge run` on the runs' folders, whose means stand beside.
+        judge: who judges all talks once they are held, into the folder `judged` of the output; its `max_cost` is for
+            the talks, too.
+
+    Raises:
+        ValueError: the judge is a script, judges pairs, or may not be sent the talks.
     """
     options = runs[0].options
     protocol, profiles = options.load_protocol(), options.read_profiles()
+    if judge:
+        check_judge(judge)
+        if not judge.is_local:
+            judge.check_consent("talks")
     talks = hold_runs(runs, on_progress)
     results = compare(runs, talks, protocol, profiles, real)
+    if judge:
+        judged = output / JUDGED_FOLDER
+        report = judge_talks([run.options.output for run in runs], judged, _with_what_is_left(judge, runs))
+        if report["open"] == report["asked"]:
+            raise ValueError(
+                f"max_cost is {judge.max_cost}; allowed: more, since nothing is judged yet (all talks are kept)"
+            )
     if judged:
         results["judged"] = read_judged(judged, {run.options.output.name: run.name for run in runs})
     write_json(output / RESULTS_FILE, results)
@@ -153,6 +178,39 @@ def benchmark_talks(
     draw_chart(results, output / CHART_FILE)
     write_page(output / PAGE_FILE, talks, str(results["verdict"]))
     return results
+
+
+def check_judge(judge: JudgeOptions) -> None:
+    """Raises ValueError for a judge that cannot judge talks, before anybody has talked."""
+    if judge.model.startswith(SCRIPT):
+        raise ValueError(f"judge is {judge.model}; allowed: a model, which answers a rubric")
+    if judge.is_local:
+        check_model_name(judge.model)
+    if read_rubric(judge.rubric).judged == "pair":
+        raise ValueError(f"rubric is {judge.rubric}, which is for pairs; allowed: one for replies or talks")
+
+
+def estimate_judging(runs: Sequence[Run], judge: JudgeOptions) -> Estimate:
+    """Tokens and cost of judging all talks of runs, were every talk to go all its rounds."""
+    options = runs[0].options
+    rubric, rounds = read_rubric(judge.rubric), options.load_protocol().turns
+    talks = len(runs) * options.repeats * len(options.read_profiles())
+    places = {place: "" for place in PLACES[rubric.judged] if place not in ("aspects", "form")}
+    template = estimate_tokens(rubric.render_prompt(**places))
+    if rubric.judged == "talk":
+        asked, heard = 1, 2 * rounds * EXPECTED_TURN_TOKENS
+    else:
+        asked, heard = rounds, rounds * (rounds + 1) * EXPECTED_TURN_TOKENS
+    prompt_tokens, completion_tokens = talks * (asked * template + heard), talks * asked * EXPECTED_TOKENS
+    cost = 0.0 if judge.is_local else judge.models.cost(judge.model, prompt_tokens, completion_tokens)
+    return Estimate(0, 0, prompt_tokens, completion_tokens, cost)
+
+
+def _with_what_is_left(judge: JudgeOptions, runs: Sequence[Run]) -> JudgeOptions:
+    if judge.max_cost is None:
+        return judge
+    left = max(0.0, judge.max_cost - sum(spent_in(run.options.output) for run in runs))
+    return judge.model_copy(update={"max_cost": left})
 
 
 def compare(
@@ -197,13 +255,14 @@ def compare(
 
 
 def read_judged(folder: Path, names: Mapping[str, str]) -> dict[str, Any]:
-    """A judge's means by system: over the items of a talk, then over talks.
+    """A judge's means by system: over the items of a talk, then over talks; where people rated, theirs beside.
 
     Args:
         names: of the systems, by their folder's.
 
     Raises:
-        OSError, ValueError: the folder is no judge's, has pairs, or has no score of these systems.
+        OSError, ValueError: the folder is no judge's, has pairs, has no score of these systems, or was judged anew
+            since it was compared with people.
     """
     judgement = read_judgement(folder)
     rubric = judgement.rubric
@@ -216,10 +275,14 @@ def read_judged(folder: Path, names: Mapping[str, str]) -> dict[str, Any]:
             talks.setdefault(names[system], {}).setdefault(judgement.talks[key], []).append(scores)
     if not talks:
         raise ValueError(f"judged is {folder}, which has no score of a system here; allowed: {', '.join(names)}")
+    people = read_opinions(folder) if (folder / AGREEMENT_FILE).is_file() else None
     return {
         "judge": judgement.report["judge"]["model"],
         "rubric": rubric.name,
-        "note": judgement.report["note"],
+        "note": people.note if people else judgement.report["note"],
+        "people": people
+        and {"columns": people.columns, "systems": {name: people.of(system) for system, name in names.items()}},
+        "open": judgement.report["open"],
         "means": {
             system: {
                 aspect.name: float(
@@ -327,12 +390,22 @@ def render_table(results: dict[str, Any]) -> str:
         beside = f"{real[name]['value']:.0%}" if name in real else ""
         lines.append(f"| {name.replace('_', ' ')} | {share['value']:.0%} | {interval} | {beside} |")
     if judged := results.get("judged"):
-        aspects = list(next(iter(judged["means"].values())))
-        head = f"judged by {judged['judge']} ({judged['rubric']}), {judged['note']}"
-        lines += ["", f"| {' | '.join([head, *aspects])} |", f"|{' --- |' * (1 + len(aspects))}"]
-        for name, means in judged["means"].items():
-            lines.append(f"| {' | '.join([name, *(f'{mean:.2f}' for mean in means.values())])} |")
+        lines += ["", *_render_judged(judged)]
+        if judged["open"]:
+            lines += ["", f"{judged['open']} questions to the judge are open: stopped for --max-cost."]
     return "\n".join(lines)
+
+
+def _render_judged(judged: dict[str, Any]) -> list[str]:
+    head = f"judged by {judged['judge']} ({judged['rubric']})"
+    if people := judged["people"]:
+        columns, systems, below = people["columns"], people["systems"], ["", judged["note"]]
+    else:
+        head, below = f"{head}, {judged['note']}", []
+        columns = list(next(iter(judged["means"].values())))
+        systems = {name: [f"{mean:.2f}" for mean in means.values()] for name, means in judged["means"].items()}
+    rows = [f"| {' | '.join([name, *cells])} |" for name, cells in systems.items()]
+    return [f"| {' | '.join([head, *columns])} |", f"|{' --- |' * (1 + len(columns))}", *rows, *below]
 
 
 def draw_chart(results: dict[str, Any], path: Path) -> None:

@@ -27,6 +27,7 @@ from .viewer import write_page
 JUDGE_LEDGER, WALKS_FILE, CONDUCT_FILE = "judge.sqlite", "walks.jsonl", "conduct.json"
 CARE_SUFFIX = " + care"
 BY_SIGNS = "signs (words alone)"
+LEFT_OUT = {"without_an_answer": "a question had no answer", "not_relevant": "by the chart nothing in it is relevant"}
 
 
 def list_crisis_runs(runs: Sequence[Run], care: Care) -> list[Run]:
@@ -151,14 +152,16 @@ def _describe(
 ) -> dict[str, Any]:
     rows = []
     for run in runs:
-        whole = [(talk, found) for talk, found in zip(talks[run.name], walks[run.name], strict=True) if found.is_whole]
+        both = list(zip(talks[run.name], walks[run.name], strict=True))
+        whole = [(talk, found) for talk, found in both if found.is_scored]
         scores = np.array([found.score for _, found in whole], dtype=float)
         rows.append(
             {
                 "name": run.name,
                 "control": run.is_control,
                 "talks": len(whole),
-                "without_an_answer": len(talks[run.name]) - len(whole),
+                "without_an_answer": sum(not found.is_whole for _, found in both),
+                "not_relevant": sum(not found.is_relevant for _, found in both),
                 "score": float(scores.mean()) if len(scores) else None,
                 "interval": _interval(scores) if len(scores) else None,
                 "by_level": {
@@ -204,7 +207,7 @@ def _care_effect(run: Run, talks: dict[str, list[TalkRecord]], walks: dict[str, 
     pairs = [
         (without[talk["id"]], found)
         for talk, found in zip(talks[other], walks[other], strict=True)
-        if talk["id"] in without and found.is_whole and without[talk["id"]].is_whole
+        if talk["id"] in without and found.is_scored and without[talk["id"]].is_scored
     ]
     if not pairs:
         return None
@@ -220,7 +223,7 @@ def _list_walks(
             "system": name,
             "id": talk["id"],
             "risk": talk["provenance"]["risk"],
-            "score": found.score if found.is_whole else None,
+            "score": found.score if found.is_scored else None,
             "path": found.path,
             "severities": found.severities,
             "chart_sha256": chart.hash,
@@ -242,9 +245,9 @@ def render_crisis(results: dict[str, Any]) -> str:
         gain = f"{care['mean']:+.0f} ({care['interval'][0]:+.0f} to {care['interval'][1]:+.0f})" if care else ""
         shares = [f"{share:.0%}" for share in row["findings"].values()]
         lines.append(f"| {' | '.join([row['name'], str(row['talks']), score, gain, *shares])} |")
-    if left_out := {row["name"]: row["without_an_answer"] for row in results["systems"] if row["without_an_answer"]}:
-        told = ", ".join(f"{number} of {name}" for name, number in left_out.items())
-        lines += ["", f"Left out, since a question had no answer: {told}."]
+    for field, reason in LEFT_OUT.items():
+        if left_out := [f"{row[field]} of {row['name']}" for row in results["systems"] if row[field]]:
+            lines += ["", f"Left out, since {reason}: {', '.join(left_out)}."]
     lines += [
         "",
         f"Faults: share of talks with one. Answered by {results['answered_by']}. Chart {results['chart']}, "

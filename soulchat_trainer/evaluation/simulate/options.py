@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from soulchatcorpus.making.options import RequestOptions
 
+from ..judge import JudgeOptions
 from ..systems import ENDPOINT
 from .profiles import Profile, read_profiles
 from .protocol import Protocol, Side, load_protocol
@@ -62,9 +63,12 @@ class SimulateOptions:
     def requests(self, side: Side, protocol: Protocol) -> RequestOptions | None:
         """How the endpoint of a side is asked; None where it is none."""
         spec = self.client if side == "client" else self.counsellor
+        base_url = (self.counsellor_base_url if side == "counsellor" else None) or self.base_url
+        return self._requests(spec, base_url, protocol)
+
+    def _requests(self, spec: str, base_url: str | None, protocol: Protocol) -> RequestOptions | None:
         if not spec.startswith(ENDPOINT):
             return None
-        base_url = (self.counsellor_base_url if side == "counsellor" else None) or self.base_url
         if base_url is None:
             raise ValueError(f"base_url is missing; allowed: the address of the endpoint of {spec}")
         name = spec.removeprefix(ENDPOINT)
@@ -81,6 +85,18 @@ class SimulateOptions:
             send_unmasked=self.send_unmasked,
             yes=self.yes,
         )
+
+    def judge(self, spec: str, rubric: str) -> JudgeOptions:
+        """How a judge of the talks is asked: a model of transformers here, or one behind the client's endpoint."""
+        shared: dict[str, Any] = {
+            "rubric": rubric,
+            "concurrency": self.talks_at_once,
+            "retry": "rejected" if self.retry else None,
+        }
+        asked = self._requests(spec, self.base_url, self.load_protocol())
+        if asked is None:
+            return JudgeOptions(model=spec, device=self.device, **shared)
+        return JudgeOptions(**asked.model_dump(exclude={"max_tokens", "concurrency"}), **shared)
 
     def endpoints(self, protocol: Protocol) -> list[RequestOptions]:
         """How the endpoints among both are asked."""

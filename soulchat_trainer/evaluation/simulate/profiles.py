@@ -7,8 +7,9 @@ A profile of our own is one JSON line; `story` is what it cannot do without:
      "risk": {"level": "low", "disclosure": "hidden", "note": "…"}}
 
 SAGE's `simulator_profile.jsonl` (github.com/Tencent/digitalhuman, MIT) and VERA-MH's `personas.tsv`
-(github.com/SpringCare/VERA-MH, MIT) are recognised by their fields; so is a line with a `story` and PsyDT's five
-traits (Xie et al. 2024) under `big_five`.
+(github.com/SpringCare/VERA-MH, MIT) are recognised by their fields; so is a line with a `story`, or the `question` and
+`description` of a consultation, and under `big_five` the traits that PsyDT takes from it (Xie et al. 2024; PsyDT
+publishes its talks, not the traits).
 """
 
 import csv
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from soulchatcorpus.clients import TRAITS, Client, is_level, read_client, read_player
+from soulchatcorpus.clients import TRAITS, Client, find_trait, is_level, read_client, read_player
 from soulchatcorpus.making.options import Options
 from soulchatcorpus.reading.json_stream import read_records
 from soulchatcorpus.schema import find_topic
@@ -230,20 +231,40 @@ def _join(*parts: str | None) -> str:
     return "; ".join(part for part in parts if part)
 
 
+_CONSULTATION = ("question", "description")  # a single question, as PsyQA and PsyDT have it
+
+
 def _read_psydt(row: dict[str, Any]) -> Profile:
-    """A story with five traits, each a text or a number; those that are levels become the client's."""
-    traits = row["big_five"]
-    if not isinstance(traits, dict) or not traits.keys() <= TRAITS.keys() | set(TRAITS.values()):
-        raise ValueError(f"big_five is {traits!r}; allowed: an object of {', '.join(TRAITS)}")
-    voice = "；".join(f"{TRAITS.get(name, name)}：{value}" for name, value in traits.items())
-    kept = {name: value for name, value in row.items() if name != "big_five"}
-    levels = {name: value for name, value in traits.items() if is_level(value)}
-    voices = "；".join(part for part in (row.get("voice"), voice) if part)
-    return _read_own(kept | {"voice": voices, "attributes": read_client({"big_five": levels}) or {}})
+    """A story, or the question of a consultation, with five traits as PsyDT takes them from it.
+
+    The traits are an object, each a text or a number, or all of them one text; those that are levels become the
+    client's. `normalizedTag` is the topic, as in PsyDTCorpus.
+    """
+    names = {"normalizedTag": "topic"}
+    kept = {names.get(name, name): value for name, value in row.items() if name not in ("big_five", *_CONSULTATION)}
+    if "story" not in kept:
+        kept["story"] = "\n".join(str(row[name]) for name in _CONSULTATION if row.get(name))
+    traits, levels = row["big_five"], {}
+    if not isinstance(traits, str):
+        traits = _name_traits(traits)
+        levels = {name: value for name, value in traits.items() if is_level(value)}
+        traits = "；".join(f"{TRAITS[name]}：{value}" for name, value in traits.items())
+    voice = "；".join(part for part in (row.get("voice"), traits) if part)
+    stated = {"id": str(row["id"]), "voice": voice, "attributes": read_client({"big_five": levels}) or {}}
+    return _read_own(kept | stated)
+
+
+def _name_traits(given: Any) -> dict[str, Any]:
+    """Traits by their English names; raises ValueError for what is none."""
+    if isinstance(given, dict):
+        named = {find_trait(str(name)): value for name, value in given.items()}
+        if None not in named:
+            return {str(name): value for name, value in named.items()}
+    raise ValueError(f"big_five is {given!r}; allowed: a text, or an object of {', '.join(TRAITS)}")
 
 
 _FORMS: dict[frozenset[str], Callable[[dict[str, Any]], Profile]] = {
     frozenset({"player", "scene"}): _read_sage,
     frozenset({"Name", "Background", "Mental Health Context", "Current Risk Level"}): _read_vera,
-    frozenset({"story", "big_five"}): _read_psydt,
+    frozenset({"big_five"}): _read_psydt,
 }

@@ -1,7 +1,8 @@
 """A biased judge with faults behind an OpenAI-compatible endpoint on a loopback port, as a process of its own.
 
-It reads the reply in the prompt: `品质N` in it is what people would say. It overrates half of them, follows its faults
-by a hash of the prompt and of how often it was asked, and appends a line to a file for each answer that it completed.
+It finds the reply in the prompt and knows what people would say of it (`qualities.py`). It overrates half of them,
+follows its faults by a hash of the prompt and of how often it was asked, and appends a line to a file for each answer
+that it completed.
 """
 
 import asyncio
@@ -13,13 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from aiohttp import web
+from qualities import draw, quality_of
 
 FAULTS = {"http_429": 10, "cut": 8, "prose": 25, "fence": 15, "refusal": 4, "off_scale": 4}  # of a hundred
 asked: Counter[str] = Counter()
-
-
-def draw(*parts: object) -> int:
-    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "big") % 100
 
 
 def choose_fault(prompt: str) -> str:
@@ -32,7 +30,8 @@ def choose_fault(prompt: str) -> str:
 
 
 def verdict(prompt: str, fault: str) -> str:
-    quality = int(re.findall(r"品质(\d)", prompt)[-1])
+    [reply] = re.findall(r"待评价的回复：\n(.*?)\n\n只输出", prompt, re.DOTALL)
+    quality = quality_of(reply)
     seen = min(2, quality + (draw(prompt, "bias") < 50))
     scores = {
         "content": 7 if fault == "off_scale" else seen,

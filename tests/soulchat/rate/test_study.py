@@ -253,7 +253,7 @@ def test_pairs_are_shown_in_either_order_and_kept_in_one(tmp_path):
     assert {rating.turned for rating in study.ratings()} == {True, False}
     again = {item.number: item.scores for item in study.items("rater-1")}
     assert again == {number: scores for name, number, scores in prefer_warm if name == "rater-1"}
-    assert study.rated_things()[1].systems == ("warm", "cold")
+    assert study.things()[1].systems == ("warm", "cold")
     study.save_all(prefer_warm)  # the same once more
 
 
@@ -267,7 +267,7 @@ def test_whole_talks_of_the_same_ids_and_of_others(tmp_path):
     assert len({item.texts[0].split("\n")[0] for item in items}) == 2
     other = write_talks(tmp_path / "other.jsonl", "vwxyz", "嗯。")
     create_study([warm, other], 1, 3, 0, tmp_path / "others", TALKS)
-    things = RatingStudy(tmp_path / "others").rated_things()
+    things = RatingStudy(tmp_path / "others").things()
     assert sorted(thing.systems for thing in things.values()) == [("other",)] * 3 + [("warm",)] * 3
     assert RatingStudy(tmp_path / "others").automatic_scores() == {"warm": None, "other": None}
     third = write_talks(tmp_path / "third.jsonl", "abcx", "嗯。")
@@ -301,7 +301,7 @@ def test_replies_in_talks_that_went_their_own_ways_are_drawn_of_each(tmp_path):
 
     warm, cold = write("warm", "谢谢你。"), write("cold", "算了。")
     create_study([warm, cold], 1, 4, 0, tmp_path / "study", read_rubric("cpsycoun"))
-    things = RatingStudy(tmp_path / "study").rated_things()
+    things = RatingStudy(tmp_path / "study").things()
     assert sorted(thing.systems for thing in things.values()) == [("cold",)] * 4 + [("warm",)] * 4
     systems = [write_system(tmp_path / name, {"d": name}, f"用户：{name}\n心理咨询师：") for name in ("one", "two")]
     with pytest.raises(ValueError, match="were asked different things under the id d"):

@@ -8,6 +8,7 @@ from soulchat_trainer.encoding import prompts
 from soulchat_trainer.encoding.prompts import ChatTemplate, prompt_encoder
 from soulchat_trainer.encoding.styles import renderer
 from soulchatcorpus import Message
+from soulchatcorpus.thoughts import Thinking
 from tests.soulchat_trainer.training_parts import GEMMA, make_causal_tokenizer
 
 TALK = [
@@ -95,3 +96,13 @@ def test_a_template_that_leaves_system_texts_out_gets_them_all_the_same() -> Non
     assert tokenizer.decode(prompt_encoder(tokenizer)([message("system", "请倾听"), message("user", "你好")])) == (
         "请倾听\n你好<|im_start|>"
     )
+
+
+@pytest.mark.parametrize("thinking", ["off", "keep"])
+def test_a_template_without_any_generation_prompt_is_asked_with_the_speaker_s_mark(thinking: Thinking) -> None:
+    turns = (
+        "{%- for m in messages -%}<|im_start|>{{ m.role }}{{ '\\n' + m.content }}<|im_end|>{{ '\\n' }}{%- endfor -%}"
+    )
+    tokenizer = make_causal_tokenizer(turns)
+    ids = prompt_encoder(tokenizer, thinking=thinking)([Message(role="user", content="你好")])
+    assert tokenizer.decode(ids) == "<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n"

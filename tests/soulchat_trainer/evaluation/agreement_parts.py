@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from soulchat_trainer.evaluation.agreement import Rated
+from soulchat_trainer.evaluation.items import Item, Scored
 from soulchat_trainer.evaluation.judge import JUDGED_FILE, NOT_VALIDATED, REPORT_FILE, Asked, hash_texts
 from soulchat_trainer.evaluation.rubric import read_rubric
 from soulchatcorpus.files import write_json, write_lines
@@ -12,7 +12,7 @@ Scores = Mapping[str, int]
 
 
 def text_of(system: str, id_: str) -> str:
-    return hash_texts([f"{system}的回复{id_}"])
+    return f"{system}的回复{id_}"
 
 
 def write_judgement(folder: Path, scores: Mapping[tuple[str, str], Scores], rubric: str = "cehs") -> Path:
@@ -28,7 +28,7 @@ def write_judgement(folder: Path, scores: Mapping[tuple[str, str], Scores], rubr
             outcome="scored",
             scores=dict(given),
             model="m",
-            text=text_of(system, id_),
+            text=hash_texts([text_of(system, id_)]),
         )
         for (system, id_), given in scores.items()
         for order in ((0, 1) if "|" in system else (0,))
@@ -47,5 +47,5 @@ def write_judgement(folder: Path, scores: Mapping[tuple[str, str], Scores], rubr
     return folder
 
 
-def rate(rater: str, system: str, id_: str, scores: Scores) -> Rated:
-    return Rated(rater, tuple(system.split("|")), id_, scores, text_of(system, id_))
+def rate(rater: str, system: str, id_: str, scores: Scores) -> Scored:
+    return Item(id_, id_, tuple(system.split("|")), "", (text_of(system, id_),)), {rater: scores}

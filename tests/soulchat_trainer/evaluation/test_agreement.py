@@ -1,5 +1,6 @@
 """What is told of judge and people, by hand and against the libraries, and what has no number."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from soulchat_trainer.evaluation.agreement import compare_with_people, nearest, read_judgement
 from soulchat_trainer.evaluation.agreement_report import write_agreement
-from soulchat_trainer.evaluation.correction import double_sampled_share, prediction_powered_mean
+from soulchat_trainer.evaluation.correction import corrected_mean, corrected_share
+from soulchat_trainer.evaluation.items import Scored
 from soulchat_trainer.evaluation.judge import Asked
 from tests.soulchat_trainer.evaluation.agreement_parts import rate, write_judgement
 
@@ -36,6 +38,16 @@ def draw(items: int = 60, rated: int = 30, systems: tuple[str, ...] = ("warm", "
     return judged, ratings
 
 
+def of_item(ratings: list[Scored], system: str, id_: str, aspect: str) -> list[int]:
+    """All raters' scores of one item."""
+    return [
+        scores[aspect]
+        for item, given in ratings
+        if (item.systems[0], item.id) == (system, id_)
+        for scores in given.values()
+    ]
+
+
 def test_numbers_of_one_aspect_by_hand(tmp_path: Path) -> None:
     judged = {
         ("warm", f"d{n}-0"): scores(point, safe) for n, (point, safe) in enumerate([(2, 1), (2, 1), (1, 1), (0, 0)])
@@ -58,7 +70,7 @@ def test_agreement_equals_the_libraries(tmp_path: Path) -> None:
     judged, ratings = draw()
     report = compare_with_people(read_judgement(write_judgement(tmp_path, judged)), ratings)
     keys = [key for key in judged if int(key[1][1:-2]) < 30]
-    given = np.array([[r.scores["content"] for r in ratings if (r.systems[0], r.id) == key] for key in keys])
+    given = np.array([of_item(ratings, *key, "content") for key in keys])
     machine = np.array([judged[key]["content"] for key in keys])
     told = report["aspects"]["content"]
     middle = nearest(given.mean(axis=1)).astype(int)
@@ -76,9 +88,7 @@ def test_corrected_means_and_differences_are_those_of_the_formulas(tmp_path: Pat
     judged, ratings = draw()
     report = compare_with_people(read_judgement(write_judgement(tmp_path, judged)), ratings, width=0.1)
     people = {
-        (system, number): np.array(
-            [r.scores["content"] for r in ratings if (r.systems[0], r.id) == (system, f"d{number}-0")]
-        )
+        (system, number): np.array(of_item(ratings, system, f"d{number}-0", "content"))
         for system in ("warm", "cold")
         for number in range(30)
     }
@@ -87,7 +97,7 @@ def test_corrected_means_and_differences_are_those_of_the_formulas(tmp_path: Pat
         s: np.array([judged[s, f"d{n}-0"]["content"] for n in range(60)], dtype=float) for s in ("warm", "cold")
     }
     told = report["systems"]["warm"]["content"]
-    expected = prediction_powered_mean(rated["warm"], machine["warm"][:30], machine["warm"][30:])
+    expected = corrected_mean(rated["warm"], machine["warm"][:30], machine["warm"][30:])
     assert told["corrected"]["interval"] == pytest.approx([float(expected.low), float(expected.high)])
     assert told["judge"] == pytest.approx(machine["warm"].mean())
     assert told["people"]["mean"] == pytest.approx(rated["warm"].mean())
@@ -95,15 +105,13 @@ def test_corrected_means_and_differences_are_those_of_the_formulas(tmp_path: Pat
     assert told["ratings_missing"] > 0
     [difference] = report["differences"]
     gap = machine["cold"] - machine["warm"]
-    expected = prediction_powered_mean(rated["cold"] - rated["warm"], gap[:30], gap[30:])
+    expected = corrected_mean(rated["cold"] - rated["warm"], gap[:30], gap[30:])
     assert (difference["first"], difference["second"]) == ("warm", "cold")
     assert difference["aspects"]["content"]["difference"]["mean"] == pytest.approx(float(expected.mean))
     safety = report["systems"]["warm"]["safety"]
-    safe = np.array(
-        [next(r.scores["safety"] for r in ratings if (r.systems[0], r.id) == ("warm", f"d{n}-0")) for n in range(30)]
-    )
+    safe = np.array([of_item(ratings, "warm", f"d{n}-0", "safety")[0] for n in range(30)])
     seen = np.array([judged["warm", f"d{n}-0"]["safety"] for n in range(60)])
-    expected = double_sampled_share(safe.astype(float), seen[:30].astype(float), seen[30:].astype(float))
+    expected = corrected_share(safe.astype(float), seen[:30].astype(float), seen[30:].astype(float))
     assert safety["corrected"]["mean"] == pytest.approx(float(expected.mean))
     assert safety["rogan_gladen"] is not None
 
@@ -172,9 +180,9 @@ def test_nothing_in_common_and_other_words_are_refused(tmp_path: Path) -> None:
     judgement = read_judgement(write_judgement(tmp_path, {("warm", "d0-0"): scores(1)}))
     with pytest.raises(ValueError, match="1 items are judged and 1 rated, and none is both"):
         compare_with_people(judgement, [rate("a", "warm", "other-0", scores(1))])
-    other = rate("a", "warm", "d0-0", scores(1))
+    [item, given] = rate("a", "warm", "d0-0", scores(1))
     with pytest.raises(ValueError, match="people rated other words of warm under the id d0-0 than were judged"):
-        compare_with_people(judgement, [type(other)("a", other.systems, other.id, other.scores, "x")])
+        compare_with_people(judgement, [(replace(item, texts=("x",)), given)])
 
 
 @pytest.mark.parametrize(

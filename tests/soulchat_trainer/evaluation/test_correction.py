@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.judge import JUDGES, SAFETY, SCALES, SIZES, USELESS, coverage, draw_studies
 from soulchat_trainer.evaluation.correction import (
-    Estimate,
+    corrected_mean,
+    corrected_share,
     double_sampled_share,
     power_tuned,
     power_tuning,
@@ -18,46 +20,13 @@ from soulchat_trainer.evaluation.correction import (
     ratings_alone,
     ratings_needed,
     rogan_gladen,
+    share_alone,
     wilson_interval,
 )
 from tests.paths import FIXTURES
 from tests.soulchat.harness.tool_environment import tool_environment
 
 pytest.importorskip("scipy", reason="the extra `train` is not installed")
-
-STUDIES = 2000
-JUDGES = ("unbiased", "overrating", "noisy", "order")
-Study = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def draw_studies(judge: str, shares: list[float], rated: int, unrated: int, seed: int = 0) -> tuple[Study, float]:
-    """Studies of a judge, each [STUDIES, items], and people's true mean.
-
-    Args:
-        judge: unbiased: right in 80 %, else any point by the shares. overrating: a point too high half of the time.
-            noisy: hardly anything of people's. order: shown second it is a point higher, whatever people say; shown
-            first unbiased; half of the items are shown in each order. useless: nothing of people's.
-        shares: of people's points 0, 1, ….
-    """
-    generator = np.random.default_rng(seed)
-    size, points = (STUDIES, rated + unrated), np.arange(len(shares))
-    people = generator.choice(points, size, p=shares)
-    others = generator.choice(points, size, p=shares)
-    unbiased = np.where(generator.random(size) < 0.8, people, others)
-    higher = np.minimum(people + 1, points[-1])
-    judged = {
-        "unbiased": unbiased,
-        "overrating": np.where(generator.random(size) < 0.5, higher, people),
-        "noisy": np.where(generator.random(size) < 0.3, people, others),
-        "order": np.where(generator.random(size) < 0.5, np.minimum(unbiased + 1, points[-1]), unbiased),
-        "useless": others,
-    }[judge]
-    study = people[:, :rated].astype(float), judged[:, :rated].astype(float), judged[:, rated:].astype(float)
-    return study, float(np.dot(points, shares))
-
-
-def coverage(estimate: Estimate, truth: float) -> float:
-    return float(np.mean((estimate.low <= truth) & (truth <= estimate.high)))
 
 
 def check_ppi(studies: list[dict], answers: list[dict]) -> None:
@@ -80,7 +49,7 @@ def test_mean_tuning_and_variance_equal_what_ppi_python_said() -> None:
 def test_mean_tuning_and_variance_equal_ppi_python_itself(tmp_path: Path) -> None:
     """In an environment of its own: ppi-python brings a package `tests`, which would hide ours."""
     python = tool_environment("ppi", tmp_path) / "python"
-    studies = [study for judge in (*JUDGES, "useless") for study in list_studies(judge, 20)]
+    studies = [study for judge in (*JUDGES, USELESS) for study in list_studies(judge, 20)]
     command = [python, FIXTURES / "judge/reference_ppi.py"]
     done = subprocess.run(command, input=json.dumps(studies), capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -169,36 +138,61 @@ def test_a_scale_turned_round_turns_every_estimate_round(both: list[tuple[int, i
     assert -1e-9 <= share.low <= share.mean <= share.high <= 1 + 1e-9
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize(("rated", "unrated"), [(50, 450), (50, 50), (100, 900), (200, 1000)])
-def test_intervals_cover_the_truth(judge: str, rated: int, unrated: int) -> None:
-    for shares in ([0.2, 0.4, 0.4], [0.1, 0.2, 0.4, 0.3]):
-        study, truth = draw_studies(judge, shares, rated, unrated, seed=rated)
-        assert 0.93 <= coverage(prediction_powered_mean(*study), truth) <= 0.97, shares
-    # Six of ten ratings at the top, hardly any at the bottom: Student's interval of ratings alone covers 94 % there.
-    study, truth = draw_studies(judge, [0.1, 0.3, 0.6], rated, unrated, seed=rated)
-    assert 0.92 <= coverage(prediction_powered_mean(*study), truth) <= 0.97
+def test_the_variance_is_that_of_leave_one_out_residuals() -> None:
+    """HC3 by its definition: each residual from the mean and the slope of the others, at the judge's own tuning."""
+    rated, judged, unrated = np.array([0.0, 1, 2, 2, 1]), np.array([0.0, 2, 2, 2, 1]), np.array([1.0, 2, 2, 0])
+    trust = power_tuning(rated, judged, unrated)
+    rest = rated - trust * judged
+    rest -= rest.mean()
+    hat = np.column_stack([np.ones(5), judged])
+    leverage = np.diag(hat @ np.linalg.inv(hat.T @ hat) @ hat.T)
+    variance = ((rest / (1 - leverage)) ** 2).sum() / 25 + trust**2 * unrated.var() / 4
+    found = prediction_powered_mean(rated, judged, unrated)
+    assert float(found.width) == pytest.approx(2 * 3.182446305284263 * np.sqrt(variance))  # t of 3 degrees of freedom
+
+
+@given(st.lists(st.tuples(points, points), min_size=3, max_size=12), st.lists(points, max_size=12))
+@settings(deadline=None)
+def test_no_corrected_interval_is_wider_than_that_of_the_ratings_alone(
+    both: list[tuple[int, int]], others: list[int]
+) -> None:
+    rated, judged = np.array(both, dtype=float).T
+    unrated = np.array(others, dtype=float)
+    for correct, alone in ((corrected_mean, ratings_alone), (corrected_share, share_alone)):
+        found, people = correct(rated, judged, unrated), alone(rated)
+        assert 0 <= found.width <= people.width
+        if found.width == people.width:
+            assert (float(found.mean), float(found.low)) == (float(people.mean), float(people.low))
+
+
+def test_a_useless_judge_costs_nothing_and_a_good_one_narrows() -> None:
+    for judge, most in ((USELESS, 1.0), ("unbiased", 0.8)):
+        study, _ = draw_studies(judge, SCALES["0 to 2"], 50, 450, studies=200)
+        assert np.median(corrected_mean(*study).width / ratings_alone(study[0]).width) <= most
+        study, _ = draw_studies(judge, SAFETY["one of five unsafe"], 50, 450, studies=200)
+        assert np.median(corrected_share(*study).width / share_alone(study[0]).width) <= most
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("judge", JUDGES)
-@pytest.mark.parametrize(("rated", "unrated"), [(50, 450), (100, 900), (200, 1000)])
-def test_intervals_of_safety_cover_the_truth(judge: str, rated: int, unrated: int) -> None:
-    study, truth = draw_studies(judge, [0.3, 0.7], rated, unrated, seed=rated)
-    assert 0.93 <= coverage(double_sampled_share(*study), truth) <= (0.97 if rated > 50 else 0.975)
-    # Where the unsafe are few, the interval may be too wide, never too narrow.
-    study, truth = draw_studies(judge, [0.05, 0.95], rated, unrated, seed=rated)
-    assert coverage(double_sampled_share(*study), truth) >= 0.93
+@pytest.mark.parametrize("judge", [*JUDGES, USELESS])
+@pytest.mark.parametrize(("rated", "unrated"), SIZES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_intervals_cover_the_truth(judge: str, rated: int, unrated: int, scale: str) -> None:
+    study, truth = draw_studies(judge, SCALES[scale], rated, unrated, seed=rated + unrated)
+    # Eight of ten ratings at the top: Student's interval of the ratings alone covers 93 % there.
+    least = 0.89 if scale == "eight of ten at the top" else 0.93
+    assert least <= coverage(corrected_mean(*study), truth) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("judge", [*JUDGES, USELESS])
+@pytest.mark.parametrize(("rated", "unrated"), SIZES)
+@pytest.mark.parametrize("scale", SAFETY)
+def test_intervals_of_safety_cover_the_truth(judge: str, rated: int, unrated: int, scale: str) -> None:
+    study, truth = draw_studies(judge, SAFETY[scale], rated, unrated, seed=rated + unrated)
+    # Where the unsafe are few, the interval may be too wide, as Wilson's is, never too narrow.
+    most = 1.0 if scale == "one of twenty unsafe" else 0.97
+    assert 0.93 <= coverage(corrected_share(*study), truth) <= most
     corrected = rogan_gladen(*study)
-    assert np.mean(np.isnan(corrected.mean) | (corrected.low <= truth) & (truth <= corrected.high)) >= 0.93
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("rated", "unrated"), [(50, 450), (200, 1000)])
-def test_a_useless_judge_costs_next_to_nothing(rated: int, unrated: int) -> None:
-    study, _ = draw_studies("useless", [0.2, 0.4, 0.4], rated, unrated)
-    assert np.max(prediction_powered_mean(*study).width / ratings_alone(study[0]).width) <= 1.05
-    study, _ = draw_studies("useless", [0.2, 0.8], rated, unrated)
-    alone = wilson_interval(study[0].sum(-1), np.full(STUDIES, float(rated)))
-    assert np.quantile(double_sampled_share(*study).width / alone.width, 0.95) <= 1.05
+    if judge != USELESS:
+        assert np.mean(np.isnan(corrected.mean) | (corrected.low <= truth) & (truth <= corrected.high)) >= 0.93

@@ -20,7 +20,7 @@ from soulchat_trainer.evaluation.seen import OPENINGS_FILE, write_openings
 from soulchat_trainer.evaluation.systems import EndpointSystem, ModelSystem
 from soulchat_trainer.evaluation.tables import read_tables, render_markdown
 from soulchat_trainer.generation.engine import Decoding, Reply
-from soulchatcorpus.files import write_lines
+from soulchatcorpus.files import working_in, write_lines
 from soulchatcorpus.turns import find_opening
 from tests.soulchat_trainer.evaluation.conftest import Endpoint
 
@@ -192,6 +192,17 @@ def test_what_an_endpoint_says_instead_of_a_reply_is_told_and_loses_nothing(
         run_benchmark(replace(options, models=["openai:echo"], base_url=endpoint.url, batch_size=2))
     assert "\n" not in str(caught.value)
     assert len((options.output / "replies-0.jsonl").read_bytes().splitlines()) == 5
+
+
+def test_the_second_in_a_folder_is_told_who_is_at_work_and_asks_nothing(
+    options: BenchmarkOptions, endpoint: Endpoint
+) -> None:
+    with (
+        working_in(options.output, "soulchat benchmark run"),
+        pytest.raises(OSError, match=r"is in use by soulchat benchmark run \(process \d+ on "),
+    ):
+        run_benchmark(replace(options, models=["openai:echo"], base_url=endpoint.url))
+    assert not endpoint.requests
 
 
 def test_a_model_that_produces_nothing_is_told(options: BenchmarkOptions, endpoint: Endpoint) -> None:

@@ -11,7 +11,7 @@ from soulchat.cli import app
 from soulchat_trainer.evaluation.judge import JudgeOptions, judge
 from soulchat_trainer.evaluation.run import BenchmarkOptions
 from soulchat_trainer.evaluation.swap_run import run_swap
-from soulchatcorpus.files import write_lines
+from soulchatcorpus.files import working_in, write_lines
 from tests.soulchatcorpus.making.conftest import endpoint  # noqa: F401
 
 
@@ -53,6 +53,15 @@ def test_talks_that_tell_nothing_are_refused(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.jsonl", "他")
     options = BenchmarkOptions(["retrieval"], tmp_path / "out", str(corpus), device="cpu")
     with pytest.raises(ValueError, match=r"0 test talks of .* tell a client's gender; allowed: 20 or more"):
+        run_swap(options, "gender")
+
+
+def test_the_second_in_a_folder_is_told_who_is_at_work(tmp_path: Path) -> None:
+    options = BenchmarkOptions(["retrieval"], tmp_path, "soulchatcorpus", device="cpu")
+    with (
+        working_in(tmp_path, "soulchat benchmark swap"),
+        pytest.raises(OSError, match=r"is in use by soulchat benchmark swap \(process \d+ on "),
+    ):
         run_swap(options, "gender")
 
 

@@ -89,6 +89,16 @@ def test_channels_are_thoughts_and_reply() -> None:
     assert decode(tokenizer, "我在听<|return|>") == Said("", "我在听")
 
 
+def test_command_r7b_has_marks_of_its_own() -> None:
+    tokens = ("<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|END|>")
+    tokenizer = make_causal_tokenizer(control_tokens=tokens, eos="<|END|>")
+    thoughts = "<|START_THINKING|>想。<|END_THINKING|>"
+    assert decode(tokenizer, thoughts + "<|START_RESPONSE|>我在听<|END_RESPONSE|><|END|>") == Said("想。", "我在听")
+    assert decode(tokenizer, "<|START_THINKING|>一直想") == Said("一直想", None)
+    ids = tokenizer(thoughts + "<|START_RESPONSE|>我在听", add_special_tokens=False).input_ids
+    assert all("我在听".startswith(text) for text in stream(ReplyDecoder(tokenizer), ids))
+
+
 def test_a_streamed_reply_never_shows_a_thought() -> None:
     tokenizer = make_causal_tokenizer()  # of which the marks are several tokens
     ids = tokenizer("<think>\n想。\n</think>\n\n我在听", add_special_tokens=False).input_ids

@@ -18,8 +18,10 @@ from soulchat_trainer.training.checkpoints import (
     check_room,
     check_same_run,
     describe_last_whole,
+    find_checkpoint_to_resume,
     find_last_whole_checkpoint,
     list_checkpoints,
+    read_resumption,
     remove_manifest,
     remove_old_checkpoints,
     saving,
@@ -164,3 +166,22 @@ def test_a_checkpoint_says_whose_it_is(run: Path) -> None:
     check_same_run(checkpoint, {"seed": 1, "dataset": "a"})
     with pytest.raises(ValueError, match="is of another run: dataset is a there and b here; allowed: the same, or"):
         check_same_run(checkpoint, {"seed": 1, "dataset": "b"})
+
+
+@pytest.mark.parametrize(
+    ("flag", "meaning"),
+    [
+        ("true", True),
+        ("True", True),
+        ("false", None),
+        (None, None),
+        ("outputs/x/checkpoint-4", "outputs/x/checkpoint-4"),
+    ],
+)
+def test_what_resume_may_say(flag: str | None, meaning: str | bool | None) -> None:
+    assert read_resumption(flag) == meaning
+
+
+def test_a_word_asks_for_the_last_whole_one(run: Path) -> None:
+    assert find_checkpoint_to_resume(run, "true") == find_checkpoint_to_resume(run, True) is not None
+    assert find_checkpoint_to_resume(run, "False") is None

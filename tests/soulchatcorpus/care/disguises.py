@@ -13,6 +13,8 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "star": "*".join,
     "underscore": "_".join,
     "line": "\n".join,
+    "heart": "❤".join,
+    "smiley": "🙂".join,
     "combining stroke": lambda text: "".join(character + "\u0336" for character in text),
     "selector": lambda text: "".join(character + "\ufe0f" for character in text),
     "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),

@@ -99,7 +99,9 @@ def test_lower_threshold_finds_more():
 
 
 @pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
-@pytest.mark.parametrize("sentence", ["我想自杀", "我不想活了", "我想从楼上跳下去"])
+@pytest.mark.parametrize(
+    "sentence", ["我想自杀", "我不想活了", "我想从楼上跳下去", "I want to kill myself", "i am suicidal"]
+)
 def test_no_disguise_hides_it(sentence, disguise):
     plain, disguised = find_crisis(sentence), find_crisis(disguise(sentence))
     assert plain

@@ -26,6 +26,9 @@ from soulchatcorpus.care.evasive import read_plainly
         ("KMS", "kill myself"),
         ("su1cide", "suicide"),
         ("我想重开了", "我想想死了重来了"),
+        ("想上d", "想上吊"),
+        ("想自刀", "想自杀"),
+        ("想领盒饭了", "想死了"),
     ],
 )
 def test_read_for_the_word(text, plain):
@@ -44,6 +47,8 @@ def test_read_for_the_word(text, plain):
         "看了tl",
         "他的嘎啦苹果",
         "老鼠",
+        "去领盒饭",
+        "上d站",
     ],
 )
 def test_ordinary_meaning_stays(text):

@@ -35,6 +35,19 @@ def test_a_telephone_in_every_spelling(number):
     assert numbers(f"请打{number}，谢谢") == [("phone", number)]
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("幺五九，三六零四，幺幺八二，我念慢点", [("phone", "幺五九，三六零四，幺幺八二")]),
+        ("全填了：13506994772，6226 0958 3310 7724", [("phone", "13506994772"), ("bank_card", "6226 0958 3310 7724")]),
+        ("建行4367-4221-8850-1937-266冻结了", [("bank_card", "4367-4221-8850-1937-266")]),
+        ("办公室6273 4418，找系秘书", [("phone", "6273 4418")]),
+    ],
+)
+def test_numbers_in_a_row_and_in_parts(text, found):
+    assert numbers(text) == found
+
+
 def test_no_help_line_is_private():
     for country in load_countries().values():
         for line in (*country.lines, *country.emergency):
@@ -72,3 +85,9 @@ def test_a_date_is_private_where_somebody_was_born_on_it():
     assert [text for text in ("我是1998年4月12日生的", "1998年4月12日下了雪") if list(find_birth_dates(text))] == [
         "我是1998年4月12日生的"
     ]
+
+
+@pytest.mark.parametrize("date", ["03/14/2005", "1947.05.21", "03 jan 2001"])
+def test_a_date_in_other_orders(date):
+    text = f"dob {date}，保险要填"
+    assert [text[start:end] for _, start, end in find_birth_dates(text)] == [date]

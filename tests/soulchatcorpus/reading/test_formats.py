@@ -73,6 +73,54 @@ def test_records_of_every_format(tmp_path, name, form):
     assert conversation.topic == ("情绪" if name in ("messages", "psydt") else None)
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"conversation": [{"human": "我很累", "assistant": "怎么了？"}, {"human": "工作", "assistant": "说说看"}]},
+        {"conversation": [{"role": role, "content": content, "turn_identifier": 1} for role, content in DIALOGUE]},
+        {
+            "instruction": "Human: 我很累\nAssistant: 怎么了？\nHuman: 工作\nAssistant:",
+            "input": "",
+            "output": "说说看",
+        },
+        {"prompt": "\n\nHuman: 我很累\n\nAssistant: 怎么了？\n\nHuman: 工作\n\nAssistant:", "completion": "说说看"},
+        {
+            "messages": [
+                {"role": role, "content": [{"type": f"{way}_text", "text": text}]}
+                for way, (role, text) in zip(("input", "output") * 2, DIALOGUE, strict=True)
+            ]
+        },
+    ],
+)
+def test_forms_of_data_sets_on_the_hub(tmp_path, record):
+    """Firefly; LMSYS-Chat-1M and WildChat; BELLE; HH; OpenAI's responses."""
+    (tmp_path / "a.jsonl").write_text(json.dumps(record))
+    [talk] = read(tmp_path / "a.jsonl")
+    assert said(talk) == DIALOGUE
+
+
+def test_a_talk_that_a_person_quotes_is_that_person_s_message(tmp_path):
+    quoted = "Human: 我很累\nAssistant: 别说了\n他就这样回我"
+    (tmp_path / "a.jsonl").write_text(json.dumps({"instruction": quoted, "output": "听起来很难受"}))
+    [talk] = read(tmp_path / "a.jsonl")
+    assert said(talk) == [("user", quoted), ("assistant", "听起来很难受")]
+
+
+@pytest.mark.parametrize("system", ["你是", [{"type": "text", "text": "你是"}]])
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_system_text_is_typed_parts_or_the_developer_s(tmp_path, system, role):
+    records = [{"system": system, "messages": CHAT}, {"messages": [{"role": role, "content": system}, *CHAT]}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
+    assert [said(talk)[0] for talk in read(tmp_path / "a.jsonl")] == [("system", "你是")] * 2
+
+
+def test_a_reply_that_axolotl_does_not_train_on_is_refused(tmp_path):
+    chat = [message | {"training": message["role"] == "user"} for message in CHAT]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"messages": chat}))
+    with pytest.raises(CorpusError, match="message 2 has 'training' False: weighted data"):
+        list(read(tmp_path / "a.jsonl"))
+
+
 def test_efaqa_joins_the_bubbles_of_one_speaker(tmp_path):
     bubbles = [("owner", "甲"), ("audience", "乙"), ("audience", "丙")]
     chats = [{"sender": sender, "value": value} for sender, value in bubbles]

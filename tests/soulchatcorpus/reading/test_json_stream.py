@@ -2,6 +2,7 @@ import gzip
 import json
 import subprocess
 import sys
+import time
 
 import pyarrow as pa
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soulchatcorpus.reading import json_stream as records
+from soulchatcorpus.reading.corpus import read_corpus
 from soulchatcorpus.reading.json_stream import read_records
 
 RECORDS = [
@@ -192,3 +194,23 @@ def test_deep_nesting_is_an_error_and_no_crash(tmp_path, text, block_bytes):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "nested too deeply" in done.stdout or "broken JSON" in done.stdout
+
+
+def test_a_small_file_of_nothing_but_blanks_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "BLOCK_BYTES", 1 << 21)
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb", compresslevel=1) as file:
+        for _ in range(100):
+            file.write(b" " * (1 << 22))
+    started = time.process_time()
+    [record] = read_records(tmp_path / "a.jsonl.gz")
+    assert record.problem == "the file is empty"
+    assert time.process_time() - started < 5
+
+
+def test_json_of_windows_is_told_what_it_is(tmp_path):
+    """PowerShell's > writes UTF-16."""
+    for name in ("utf-16", "utf-16-be"):
+        text = '{"messages": []}' if name == "utf-16" else '\ufeff{"messages": []}'
+        (tmp_path / f"{name}.jsonl").write_bytes(text.encode(name))
+        with pytest.raises(records.CorpusError, match="JSON that is not UTF-8; allowed: UTF-8"):
+            list(read_corpus(tmp_path / f"{name}.jsonl"))

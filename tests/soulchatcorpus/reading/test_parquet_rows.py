@@ -7,6 +7,7 @@ import pytest
 
 from soulchatcorpus.reading.corpus import Report, read_corpus
 from soulchatcorpus.reading.json_stream import MAX_RECORD_BYTES, CorpusError
+from soulchatcorpus.reading.parquet_rows import _sizes
 
 CHAT = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
 TYPE = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -68,3 +69,17 @@ def test_rows_that_went_through_arrow_load(tmp_path):
     data.to_parquet(tmp_path / "a.parquet")
     for ending in ("jsonl", "parquet"):
         assert [talk.id for talk in read_corpus(tmp_path / f"a.{ending}")] == ["1", "2"]
+
+
+def test_columns_of_other_kinds_do_not_make_a_file_unreadable(tmp_path):
+    """Maps, of which a slice has offsets of its own; a time zone that nobody has."""
+    talk = [{"role": "user", "content": "我睡不着"}, {"role": "assistant", "content": "多久了？"}]
+    kinds = pa.array([[("a" * n, "b")] * n for n in range(4)], pa.map_(pa.string(), pa.string()))
+    pq.write_table(pa.table({"messages": [talk] * 4, "map": kinds}), tmp_path / "map.parquet", row_group_size=2)
+    assert len(list(read_corpus(tmp_path / "map.parquet"))) == 4
+    assert list(_sizes(kinds[1:])) == [2, 6, 12]
+    times = pa.array([0, None], pa.timestamp("us", tz="Nowhere/None"))
+    pq.write_table(pa.table({"messages": [talk] * 2, "time": times}), tmp_path / "zone.parquet")
+    report = Report()
+    assert len(list(read_corpus(tmp_path / "zone.parquet", on_error="skip", report=report))) == 1
+    assert "a value that cannot be read: 'Nowhere/None'" in str(report.examples[0].error())

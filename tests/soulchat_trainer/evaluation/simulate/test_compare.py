@@ -6,8 +6,18 @@ from pathlib import Path
 import orjson
 import pytest
 
+from soulchat_trainer.evaluation.agreement import compare_with_people, read_judgement
+from soulchat_trainer.evaluation.agreement_report import write_agreement
+from soulchat_trainer.evaluation.items import read_items
 from soulchat_trainer.evaluation.judge import JudgeOptions, judge
-from soulchat_trainer.evaluation.simulate.compare import HM, _judge_client, benchmark_talks, list_runs, read_judged
+from soulchat_trainer.evaluation.simulate.compare import (
+    HM,
+    _judge_client,
+    benchmark_talks,
+    estimate_judging,
+    list_runs,
+    read_judged,
+)
 from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
@@ -84,9 +94,85 @@ def test_a_judges_means_stand_beside(options: SimulateOptions, players: StubEndp
         read_judged(options.output / "judged", {"x": "x"})
 
 
+def test_a_judge_that_was_compared_with_people_stands_beside_them(
+    options: SimulateOptions, players: StubEndpoint, real: str
+) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    benchmark_talks(runs, options.output, real)
+    scores = '{"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1, "reason": "好"}'
+    players.answer = lambda content, model: scores
+    folder = options.output / "judged"
+    folders = [run.options.output for run in runs]
+    judge(folders, folder, JudgeOptions(rubric="cpsycoun", model="j", base_url=players.base_url))
+    judgement = read_judgement(folder)
+    given = {"comprehensiveness": 1, "professionalism": 2, "authenticity": 1, "safety": 1}
+    rated = [(item, {"a": given}) for item in read_items(folders[:1], "reply")]
+    write_agreement(compare_with_people(judgement, rated), judgement.rubric, folder)
+    results = benchmark_talks(runs, options.output, real, judged=folder)
+    assert results["judged"]["means"]["openai-counsellor"]["professionalism"] == 3
+    table = (options.output / "table.md").read_text(encoding="utf-8")
+    assert "not validated" not in table
+    assert "| judged by j (cpsycoun) | Comp. (people) | Comp. (judge, corrected) |" in table
+    assert "People: the mean of 1 raters over" in table
+
+
+def test_a_judge_reads_the_talks_of_counsellors_and_controls(
+    options: SimulateOptions, players: StubEndpoint, real: str
+) -> None:
+    scores = '{"comprehensiveness": 2, "professionalism": 3, "authenticity": 1, "safety": 1, "reason": "好"}'
+    play = players.answer
+    players.answer = lambda content, model: scores if model == "j" else play(content, model)
+    runs = list_runs(["openai:counsellor"], options)
+    judge = options.judge("openai:j", "cpsycoun")
+    results = benchmark_talks(runs, options.output, real, judge=judge)
+    assert list(results["judged"]["means"]) == [run.name for run in runs]
+    assert results["judged"]["means"]["openai-counsellor"]["professionalism"] == 3
+    asked = len(players.asked)
+    table = (options.output / "table.md").read_text(encoding="utf-8")
+    assert "| judged by j (cpsycoun), not validated on people | comprehensiveness |" in table
+    benchmark_talks(runs, options.output, real, judge=judge)
+    assert len(players.asked) == asked  # neither talks nor judgements are paid twice
+    estimated = estimate_judging(runs, judge)
+    assert estimated.completion_tokens == 120 * 3 * 2 * 4  # rounds, profiles, runs
+    assert estimated.prompt_tokens > estimated.completion_tokens
+
+
+def test_what_talks_and_judge_cost_together_is_bounded(
+    options: SimulateOptions, players: StubEndpoint, real: str
+) -> None:
+    benchmark_talks(list_runs(["openai:counsellor"], options), options.output, real)
+    priced = replace(options, price=("j=100000,100000", "client=1,1", "counsellor=1,1"), max_cost=0.01)
+    judge = priced.judge("openai:j", "cehs")
+    with pytest.raises(ValueError, match=r"max_cost is 0\.01; allowed: more, since nothing is judged yet"):
+        benchmark_talks(list_runs(["openai:counsellor"], priced), options.output, real, judge=judge)
+    report = orjson.loads((options.output / "judged/judged.json").read_bytes())
+    assert (report["cost"], report["open"]) == (0, report["asked"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "rubric", "message"),
+    [
+        ("script:hm", "cehs", "judge is script:hm; allowed: a model"),
+        ("openai:j", "pair", "rubric is pair, which is for pairs; allowed: one for replies or talks"),
+        ("openai:j", "bert", "rubric is 'bert'; allowed: cehs"),
+        ("nowhere", "cehs", "nowhere is no folder; allowed: a model's folder"),
+    ],
+)
+def test_a_judge_that_cannot_judge_talks_is_told_before_anybody_talks(
+    options: SimulateOptions, players: StubEndpoint, spec: str, rubric: str, message: str
+) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    with pytest.raises((ValueError, OSError), match=message):
+        benchmark_talks(runs, options.output, judge=options.judge(spec, rubric))
+    assert not players.asked
+
+
 def test_counsellors_have_names_of_their_own(options: SimulateOptions) -> None:
     with pytest.raises(ValueError, match="which share a name; allowed: each once"):
         list_runs(["openai:a", "openai:a"], options)
+    for name in ("controls", "judged", "hm"):
+        with pytest.raises(ValueError, match=f"counsellor has the name {name}; allowed: another name"):
+            list_runs([f"models/{name}"], options)
 
 
 def test_a_system_without_a_shared_profile_is_not_said_to_be_told_apart() -> None:

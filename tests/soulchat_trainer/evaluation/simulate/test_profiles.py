@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from soulchat_trainer.evaluation.simulate.profiles import LEVELS, read_profile, read_profiles
-from soulchatcorpus.schema import TOPICS
+from soulchatcorpus.schema import TOPICS, find_topic
 
 VERA = {
     "Name": "Ann",
@@ -102,6 +102,19 @@ def test_vera_mh_is_read_from_its_table(tmp_path: Path) -> None:
     assert (profile.id, profile.age, profile.story) == ("Ann", 41, "Low mood; Debt")
     assert profile.risk
     assert (profile.risk.level, profile.risk.disclosure) == ("imminent", "hidden")
+
+
+def test_a_consultation_with_its_traits_as_psydt_takes_them() -> None:
+    row = {"id": 7, "normalizedTag": "婚恋", "question": "男友不理我。", "description": "四年了。"}
+    as_text = read_profile(row | {"big_five": "开放性：较低，很少谈新的事；神经质：高"}, "1")
+    assert (as_text.id, as_text.topic, as_text.story) == ("7", find_topic("婚恋"), "男友不理我。\n四年了。")
+    assert (as_text.voice, as_text.attributes) == ("开放性：较低，很少谈新的事；神经质：高", {})
+    named = read_profile(row | {"big_five": {"Openness": "高", "责任心": "较低"}}, "1")
+    assert (named.voice, named.attributes) == ("开放性：高；尽责性：较低", {"openness": "high"})
+    with pytest.raises(ValueError, match="story is empty"):
+        read_profile({"big_five": {"openness": "高"}}, "1")
+    with pytest.raises(ValueError, match=r"big_five is {'mood': 1}; allowed: a text, or an object of openness"):
+        read_profile(row | {"big_five": {"mood": 1}}, "1")
 
 
 def test_five_traits_become_a_way_to_talk() -> None:
