@@ -112,7 +112,7 @@ def measure_long_pair() -> dict:
     return {
         "rouge-1, -2 and -l": best_of_ten(lambda: rouge_counts(batch)),
         "rouge-1 and -2": best_of_ten(lambda: list(ngram_overlaps(batch, 2))),
-        "bleu-1 to -4": best_of_ten(lambda: bleu_counts(batch)),
+        "bleu-1 to -4": best_of_ten(lambda: bleu_counts(batch, "nltk")),
     }
 
 

@@ -24,6 +24,7 @@ from soulchat_trainer.encoding.collator import SampleDataset
 from soulchat_trainer.encoding.spans import encode_dataset
 
 VOCABULARY = 152_000
+MAX_SOURCE, MAX_TARGET = 3072, 1024  # TRL's 4,096 together; no reply is cut, so that all learn the same tokens
 SHAPE = {
     "hidden_size": 384,
     "intermediate_size": 1024,
@@ -62,7 +63,7 @@ def write_parts(folder: Path, corpus: Dataset, tokenizer: PreTrainedTokenizerFas
     tokenizer.save_pretrained(folder / "model")
     rows = corpus.select(range(conversations)).select_columns(["id", "messages"])
     rows.save_to_disk(folder / "rows")
-    samples = SampleDataset(encode_dataset(rows, ChatTemplateEncoder(tokenizer, 3584, 512, "every_turn")))
+    samples = SampleDataset(encode_dataset(rows, ChatTemplateEncoder(tokenizer, MAX_SOURCE, MAX_TARGET, "every_turn")))
     tokens = [
         {name: samples[number][name].tolist() for name in ("input_ids", "labels")} for number in range(len(samples))
     ]
@@ -92,7 +93,8 @@ def make_ours(folder: Path, model: Any, tokenizer: Any, rows: Dataset, common: d
     from soulchat_trainer.training.arguments import SoulChatTrainingArguments
     from soulchat_trainer.training.trainer import SoulChatTrainer
 
-    limits = {"max_source_length": 3584, "max_target_length": 512, "loss_on": "every_turn", "global_batch_size": None}
+    limits = {"max_source_length": MAX_SOURCE, "max_target_length": MAX_TARGET, "loss_on": "every_turn"}
+    limits |= {"global_batch_size": None}
     args = SoulChatTrainingArguments(str(folder / "ours"), **common, **limits)
     return SoulChatTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
 
@@ -105,7 +107,7 @@ def make_trl(folder: Path, model: Any, tokenizer: Any, rows: Dataset, common: di
         str(folder / "trl"),
         **common,
         assistant_only_loss=True,
-        max_length=4096,
+        max_length=MAX_SOURCE + MAX_TARGET,
         bf16=False,
         gradient_checkpointing=False,
     )

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 import orjson
-from datasets import DatasetInfo
 from huggingface_hub import ModelCardData
 
 from soulchatcorpus.care.privacy import mask_private
@@ -23,6 +22,9 @@ from .metadata import VOCABULARY, dataset_metadata, dump_yaml, model_metadata
 from .predictions import PREDICTIONS_FILE, Prediction, read_predictions
 from .results import METRICS, RESULTS_FILE, Results, read_results
 from .sources import Origin
+
+if TYPE_CHECKING:
+    from datasets import DatasetInfo
 
 BUILD_FILE = "build.json"
 NOT_MEASURED = "not measured"
@@ -184,7 +186,7 @@ def render_dataset_card(
     build: dict[str, Any],
     *,
     repo_id: str,
-    infos: Mapping[str, DatasetInfo],
+    infos: Mapping[str, "DatasetInfo"],
     patterns: dict[str, dict[str, str]],
     figures: Mapping[str, str],
 ) -> str:

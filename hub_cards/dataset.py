@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
-from datasets import DatasetInfo
 
 from .build_report import BUILD_CARD, FIGURES, collect_build, find_reports
 from .cards import BUILD_FILE, render_dataset_card
@@ -14,6 +14,9 @@ from .check import read_metadata
 from .metadata import BENCHMARK_FILE, benchmark_yaml, dataset_metadata, dump_yaml
 from .parquet import Splits, dataset_info, find_splits, read_tables, write_shards
 from .sources import Origin, check_terms, find_origins, terms_of
+
+if TYPE_CHECKING:
+    from datasets import DatasetInfo
 
 CARD = "README.md"
 LICENCE_FILE = "LICENSE"
@@ -83,7 +86,7 @@ def _origins(folder: Path, splits: Splits) -> list[Origin]:
     ]
 
 
-def _lay_out(splits: Splits, staged: Path) -> dict[str, DatasetInfo]:
+def _lay_out(splits: Splits, staged: Path) -> dict[str, "DatasetInfo"]:
     infos = {}
     for config, paths_of in splits.items():
         counts = {split: write_shards(paths, staged / config, split) for split, paths in paths_of.items()}
@@ -93,7 +96,7 @@ def _lay_out(splits: Splits, staged: Path) -> dict[str, DatasetInfo]:
 
 
 def _card_of_build(
-    staged: Path, steps: Sequence[Path], repo_id: str, infos: dict[str, DatasetInfo], origins: list[Origin]
+    staged: Path, steps: Sequence[Path], repo_id: str, infos: dict[str, "DatasetInfo"], origins: list[Origin]
 ) -> str:
     """The card of a build; its numbers and figures are laid out beside it."""
     figures = {name: step / name for step in steps for name in FIGURES if (step / name).is_file()}
@@ -111,7 +114,7 @@ def _card_of_build(
     )
 
 
-def _card_with_sizes(folder: Path, repo_id: str, infos: dict[str, DatasetInfo]) -> str:
+def _card_with_sizes(folder: Path, repo_id: str, infos: dict[str, "DatasetInfo"]) -> str:
     """The folder's own card with the files and sizes as they are published."""
     text = (folder / CARD).read_text(encoding="utf-8")
     # Calls that read these very files; what else the package can load stays as it is.
@@ -122,5 +125,5 @@ def _card_with_sizes(folder: Path, repo_id: str, infos: dict[str, DatasetInfo]) 
     return f"---\n{dump_yaml(metadata)}---\n{body}"
 
 
-def _patterns(infos: dict[str, DatasetInfo]) -> dict[str, dict[str, str]]:
+def _patterns(infos: dict[str, "DatasetInfo"]) -> dict[str, dict[str, str]]:
     return {config: {split: f"{config}/{split}-*.parquet" for split in info.splits} for config, info in infos.items()}

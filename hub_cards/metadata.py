@@ -6,15 +6,16 @@ Specifications: hub-docs `modelcard.md`, `datasetcard.md` and `docs/hub/eval-res
 import json
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from datasets import DatasetInfo
-from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData, EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
 from .licences import BaseModel, ModelLicence
 from .results import METRICS, Results, System
+
+if TYPE_CHECKING:  # it takes longer to import than a model's card to write
+    from datasets import DatasetInfo
 
 VOCABULARY = json.loads((resources.files("hub_cards") / "vocabulary.json").read_text(encoding="utf-8"))
 EVAL_RESULTS_FILE = ".eval_results/soulchat_metrics.yaml"
@@ -149,7 +150,7 @@ GATE = {
 
 
 def dataset_metadata(
-    metadata: dict[str, Any], splits: dict[str, dict[str, str]], infos: Mapping[str, DatasetInfo]
+    metadata: dict[str, Any], splits: dict[str, dict[str, str]], infos: Mapping[str, "DatasetInfo"]
 ) -> dict[str, Any]:
     """The YAML of a dataset card: `metadata` with files, sizes and the text of the gate as they really are.
 
@@ -158,6 +159,8 @@ def dataset_metadata(
         splits: pattern of the files by config and split; the first config is the default one.
         infos: features and sizes by config.
     """
+    from datasets.info import DatasetInfosDict
+
     default = next(iter(splits))
     configs = [
         {
@@ -174,8 +177,10 @@ def dataset_metadata(
     return known | counted.to_dict() | {"size_categories": [size_category(num_rows)], "configs": configs}
 
 
-def stated_infos(metadata: dict[str, Any]) -> dict[str, DatasetInfo]:
+def stated_infos(metadata: dict[str, Any]) -> dict[str, "DatasetInfo"]:
     """What a dataset card's `dataset_info` says of each config."""
+    from datasets.info import DatasetInfosDict
+
     return dict(DatasetInfosDict.from_dataset_card_data(DatasetCardData(**metadata)))
 
 

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 
 from soulchatcorpus.files import parquet_writer
+
+if TYPE_CHECKING:
+    from datasets import DatasetInfo
 
 # The Hub recommends files up to some GB, and its viewer reads row groups of up to 300 MB; smaller files resume sooner.
 MAX_SHARD_BYTES = 300_000_000
@@ -95,8 +98,10 @@ def write_shards(paths: list[Path], target: Path, split: str) -> SplitCounts:
     return counts
 
 
-def dataset_info(config: str, splits: dict[str, list[Path]], counts: dict[str, SplitCounts]) -> DatasetInfo:
+def dataset_info(config: str, splits: dict[str, list[Path]], counts: dict[str, SplitCounts]) -> "DatasetInfo":
     """What the card's YAML states of a config: features and exact sizes."""
+    from datasets import DatasetInfo, Features, SplitDict, SplitInfo
+
     schema = _open(next(iter(splits.values()))[0]).schema_arrow
     return DatasetInfo(
         features=Features.from_arrow_schema(schema),

@@ -21,10 +21,10 @@ from hub_cards.results import DataSet
 from soulchatcorpus import Conversation, Message
 from soulchatcorpus.clients import Client
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
+from soulchatcorpus.features import PEOPLE
 from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
 from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
 from soulchatcorpus.reading.transcripts import BadRecord
-from soulchatcorpus.schema import PEOPLE
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
 FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)

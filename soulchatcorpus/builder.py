@@ -17,11 +17,11 @@ import orjson
 import pyarrow as pa
 import xxhash
 
+from .features import FEATURES
 from .reading.containers import list_splits
 from .reading.corpus import OnError, Report
 from .reading.json_stream import CorpusError
 from .reading.parts import EmbeddedFile, Shard, ShardWriter, Source, Stream
-from .schema import FEATURES
 from .splits import SPLITS
 from .tools import release
 

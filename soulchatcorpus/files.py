@@ -116,7 +116,7 @@ def working_in(folder: Path, work: str) -> Iterator[None]:
     Raises:
         OSError: another run is at work in the folder.
     """
-    is_new = not folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     with _hold(path) as file:
@@ -127,9 +127,9 @@ def working_in(folder: Path, work: str) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-            if is_new:  # nothing is left of a run that failed before it wrote anything
-                with suppress(OSError):
-                    folder.rmdir()
+            with suppress(OSError):  # nothing is left of a run that failed before it wrote anything
+                for place in made:
+                    place.rmdir()
 
 
 @contextmanager

@@ -1,12 +1,11 @@
-"""What a conversation is: messages, the paper's twelve topics, and the `datasets.Features` of each config."""
+"""What a conversation is: messages, and the paper's twelve topics."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from datasets import ClassLabel, Features, List, Value
 from typing_extensions import TypedDict  # pydantic cannot read that of typing before Python 3.12
 
-from .clients import CLIENT_FIELDS, Client
+from .clients import Client
 
 Role = Literal["system", "user", "assistant"]
 
@@ -62,31 +61,3 @@ class Conversation:
 def find_topic(name: str | None) -> str | None:
     """The one of `TOPICS` that a corpus calls `name` (its Chinese, short or English form), None for any other."""
     return _TOPIC_OF.get(name) if name else None
-
-
-# Of both configs, null where nothing is stated.
-PEOPLE: dict[str, Any] = {
-    "client": {name: Value("string") for name in CLIENT_FIELDS},
-    "counsellor": Value("string"),
-}
-CONVERSATION_FEATURES = Features(
-    {
-        "id": Value("string"),
-        "topic": ClassLabel(names=list(TOPICS)),
-        "messages": List({"role": Value("string"), "content": Value("string")}),
-        **PEOPLE,
-    }
-)
-TURN_FEATURES = Features(
-    {
-        "id": Value("string"),
-        "conversation_id": Value("string"),
-        "turn": Value("int32"),
-        "topic": ClassLabel(names=list(TOPICS)),
-        "system": Value("string"),
-        "prompt": Value("string"),
-        "completion": Value("string"),
-        **PEOPLE,
-    }
-)
-FEATURES = {"turns": TURN_FEATURES, "conversations": CONVERSATION_FEATURES}

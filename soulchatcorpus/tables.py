@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .dialogue import COUNSELLOR_CUE, ROLE_PREFIXES
-from .schema import FEATURES, PEOPLE, TOPICS, Conversation
+from .features import FEATURES, PEOPLE
+from .schema import TOPICS, Conversation
 
 CONVERSATION_SCHEMA = FEATURES["conversations"].arrow_schema
 TURN_SCHEMA = FEATURES["turns"].arrow_schema

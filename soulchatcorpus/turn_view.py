@@ -15,7 +15,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from .dialogue import ROLE_PREFIXES
-from .schema import CONVERSATION_FEATURES, PEOPLE, TURN_FEATURES
+from .features import CONVERSATION_FEATURES, PEOPLE, TURN_FEATURES
 from .tables import Messages, find_turns, string_buffers
 
 _STARTS = (f"\n{ROLE_PREFIXES['user']}".encode(), f"\n{ROLE_PREFIXES['assistant']}".encode())  # by is-counsellor

@@ -4,7 +4,6 @@ Small made models will not do: llama.cpp's converter knows tokenizers by their i
 skipped with the reason where it, or llama.cpp, cannot be had.
 """
 
-import importlib
 import json
 import os
 import subprocess
@@ -12,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
+from smollm2 import fetch_base
 from transformers import AutoModelForCausalLM
 
 from soulchat_trainer.export import parity_talks
@@ -37,19 +38,17 @@ for messages in json.load(sys.stdin):
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[Path, LlamaCpp]:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
-        return importlib.import_module("smollm2").fetch_base(), fetch_llama_cpp()
+        return fetch_base(), fetch_llama_cpp()
     except OSError as error:
         pytest.skip(str(error))
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT 0.21 asks by the old name
 def test_a_merged_adapter_in_llama_cpp_is_the_trained_model(parts: tuple[Path, LlamaCpp], tmp_path: Path) -> None:
     base, llama_cpp = parts
     adapter, exported = tmp_path / "adapter", tmp_path / "exported"
+    torch.manual_seed(0)
     config = LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=["q_proj"], init_lora_weights="gaussian")
     adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
     for name, weight in adapted.named_parameters():
@@ -85,4 +84,8 @@ def test_a_merged_adapter_in_llama_cpp_is_the_trained_model(parts: tuple[Path, L
     decoding = Decoding(do_sample=False, max_new_tokens=TOKENS)
     model, tokenizer = load_model(str(adapter), "cpu", "float32")
     expected = generate_replies(model, tokenizer, talks, ["1", "2", "3"], decoding)
-    assert [json.loads(line) for line in answered.stdout.splitlines()] == [reply.text for reply in expected]
+    for line, reply in zip(answered.stdout.splitlines(), expected, strict=True):
+        said = json.loads(line)  # ends a character that the limit cuts, which a reply of ours leaves out
+        assert said.startswith(reply.text)
+        assert len(said) <= len(reply.text) + 1
+        assert reply.num_tokens > 5

@@ -111,6 +111,13 @@ def test_light_packages_do_not_import_torch(package: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.parametrize("package", ["hub_cards", "soulchat.cli"])
+def test_a_command_starts_without_datasets(package: str) -> None:
+    """Half a second, which each command and each completion would wait for."""
+    code = f"import sys, {package}; sys.exit('datasets' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 def test_importing_our_packages_raises_no_deprecation_warning() -> None:
     code = "import soulchatcorpus, soulchat_metrics, hub_cards, soulchat.cli, soulchat_trainer"
     subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-c", code], cwd=ROOT, check=True)

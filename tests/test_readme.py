@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks import page, readme
+from benchmarks import page, page_tables, page_training, readme
 from tests.paths import ROOT
 
 NAMES = ["README.md", "README_zh.md"]
@@ -41,8 +41,8 @@ def test_both_readmes_show_the_same_commands() -> None:
 @pytest.mark.parametrize("name", [*NAMES, "docs/cost.md"])
 def test_the_hours_on_a_gpu_are_those_of_the_result_file(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
-    results = page.results_of("training-gpu")
-    full, masters = (results[way] for way in list(page.GPU_WAYS)[:2])
+    results = page_tables.results_of("training-gpu")
+    full, masters = (results[way] for way in list(page_training.GPU_WAYS)[:2])
     assert re.search(rf"\b{full['hours_of_the_papers_run']:.1f}( hours| 小时)", text)
     if name == "docs/cost.md":
         assert f"{full['mfu']:.1%}".replace("%", " %") in text

@@ -3,13 +3,11 @@
 Downloaded and converted the first time (benchmarks/smollm2.py); skipped with the reason where it cannot be had.
 """
 
-import importlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from smollm2 import fetch_base
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from soulchat_trainer.encoding.chat_template import ChatTemplateEncoder
@@ -22,21 +20,17 @@ from soulchat_trainer.training.arguments import RunArguments, SoulChatTrainingAr
 from soulchat_trainer.training.loss import LARGEST_DIFFERENCE, LabelledHead
 from soulchat_trainer.training.models import make_model
 from soulchat_trainer.training.trainer import SoulChatTrainer
-from tests.paths import ROOT
 from tests.soulchat_trainer.training_parts import make_rows
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
+def folder() -> Path:
     try:
-        yield importlib.import_module("smollm2").fetch_base()
+        return fetch_base()
     except OSError as error:
         pytest.skip(str(error))
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from soulchatcorpus.turns import Turn
 from ..encoding.prompts import prompt_encoder
 from ..encoding.styles import render_with_system, renderer
 from ..generation.engine import Reply, iterate_replies
-from ..generation.sampling import Decoding, request_seed
+from ..generation.sampling import Decoding, endpoint_fields
 from ..loading import load_model, model_revision
 from .perplexity import HeldOutLoss, held_out_loss
 from .retrieval import retrieval_baseline
@@ -149,11 +149,7 @@ class EndpointSystem:
         messages: Sequence[Message] = turn.context
         if self.render:
             messages = [Message(role="user", content=render_with_system(messages, self.render))]
-        settings: dict[str, Any] = {
-            "temperature": decoding.temperature if decoding.do_sample else 0.0,
-            "top_p": decoding.top_p,
-            "seed": request_seed(decoding, turn.id) >> 32,  # 31 bits: servers may take no more
-        }
+        settings = endpoint_fields(decoding, turn.id)
         if self.takes_switch:
             settings |= switch_of(self.base_url, decoding.thinking)
         answer = asyncio.run(self._complete(messages, settings, decoding.max_new_tokens))

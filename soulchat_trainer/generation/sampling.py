@@ -82,6 +82,15 @@ def request_seed(decoding: Decoding, key: str) -> int:
     return int.from_bytes(digest[:8]) >> 1
 
 
+def endpoint_fields(decoding: Decoding, key: str) -> dict[str, Any]:
+    """How an OpenAI-compatible endpoint is asked to draw the reply to the request of that key."""
+    return {
+        "temperature": decoding.temperature if decoding.do_sample else 0.0,
+        "top_p": decoding.top_p,
+        "seed": request_seed(decoding, key) >> 32,  # 31 bits: servers may take no more
+    }
+
+
 def request_generator(decoding: Decoding, key: str, device: torch.device) -> torch.Generator:
     """A request's random numbers: token n of its reply always meets the same ones, whatever else is in the batch."""
     return torch.Generator(device).manual_seed(request_seed(decoding, key))

@@ -260,9 +260,8 @@ def _words() -> _Words:
     heads = "".join({name[0] for name in compounds})
     last = "".join({word[-1] for word in callers})
     classes = np.zeros(0x10000, dtype=np.uint8)
-    for place in range(0x10000):
-        if re.match(f"[{HAN}]", chr(place)):
-            classes[place] = _HAN | (_GIVEN if chr(place) not in closed else 0)
+    for character in re.findall(f"[{HAN}]", "".join(map(chr, range(0x10000)))):
+        classes[ord(character)] = _HAN | (_GIVEN if character not in closed else 0)
     for characters, flag in ((surnames + heads + "阿小老大", _HEAD), (last, _CALLER)):
         for character in set(characters):
             classes[ord(character)] |= flag

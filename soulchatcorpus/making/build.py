@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 from datasets import Features, Value
 
+from ..features import FEATURES
 from ..files import parquet_writer, replacing, working_in, write_json
-from ..schema import FEATURES
 from ..splits import SPLITS, opening_key, split_all
 from ..tables import conversation_table, openings_and_turns, to_config
 from ..turns import count_turns, find_opening
 from .records import Record, find_file, kind_of, read_pipeline_records, to_conversation
 
-# Beside the columns of `schema.FEATURES`; null where a record does not say.
+# Beside the columns of `features.FEATURES`; null where a record does not say.
 PROVENANCE = (
     *("source_id", "source", "licence", "prompt_version", "model", "reviewer_decision", "crisis"),
     "client_source",  # where it is not the record's own

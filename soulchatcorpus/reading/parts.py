@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.utils import logging
 
-from ..schema import FEATURES
+from ..features import FEATURES
 from ..splits import SPLITS, TEST_TURNS, Splitter, opening_keys
 from ..tables import CONVERSATION_SCHEMA, num_turns, openings_and_turns, to_config
 from .corpus import BATCH_CONVERSATIONS, OnError, Report, read_tables

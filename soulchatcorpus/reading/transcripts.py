@@ -80,7 +80,12 @@ def _name_other(line: str) -> str | None:
     from ..care.privacy import find_private  # loads its lists of names
 
     found = _SOMEBODY.match(line)
-    return found["name"] if found and any(span.kind == "name" for span in find_private(found["name"] + "：")) else None
+    # A name is known as one where it speaks in a story.
+    return (
+        found["name"]
+        if found and any(span.kind == "name" for span in find_private(f"{found['name']}说：“好”"))
+        else None
+    )
 
 
 def read_transcript(record: Any, default_id: str) -> list[Conversation]:

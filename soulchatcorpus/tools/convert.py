@@ -22,11 +22,12 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from ..features import FEATURES, PEOPLE
 from ..files import parquet_writer, replacing, show, to_line
 from ..reading.containers import list_files
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus, read_tables
 from ..reading.json_stream import CorpusError
-from ..schema import FEATURES, PEOPLE, TOPICS, Conversation
+from ..schema import TOPICS, Conversation
 from ..tables import CONVERSATION_SCHEMA, TURN_SCHEMA, to_config
 
 _PEOPLE = [CONVERSATION_SCHEMA.field(name) for name in PEOPLE]

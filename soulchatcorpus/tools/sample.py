@@ -13,9 +13,10 @@ from datasets import load_dataset_builder
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard
 
+from ..features import FEATURES
 from ..files import parquet_writer, replacing
 from ..reading.corpus import read_corpus
-from ..schema import FEATURES, Conversation
+from ..schema import Conversation
 from ..splits import SPLITS, opening_key, split_all
 from ..tables import conversation_table, to_config
 from ..turns import count_turns, find_opening

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from soulchatcorpus.schema import FEATURES
+from soulchatcorpus.features import FEATURES
 
 
 def make_results(**changes: Any) -> dict[str, Any]:

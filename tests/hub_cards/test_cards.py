@@ -13,7 +13,7 @@ from hub_cards.cards import last_user_message, model_card_of, render_dataset_car
 from hub_cards.licences import BaseModel
 from hub_cards.predictions import Prediction
 from hub_cards.results import check_results
-from soulchatcorpus.schema import FEATURES
+from soulchatcorpus.features import FEATURES
 from tests.hub_cards.samples import make_model_folder, make_reports, make_results
 from tests.hub_cards.test_markdown import NAMES
 from tests.paths import FIXTURES

@@ -10,10 +10,10 @@ from datasets import load_dataset
 
 from hub_cards.check import check_folder, read_metadata
 from hub_cards.dataset import stage_dataset
+from soulchatcorpus.features import PEOPLE
 from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.build import build
 from soulchatcorpus.making.stats import describe
-from soulchatcorpus.schema import PEOPLE
 from tests.hub_cards.samples import CARD, make_corpus_folder, make_reports, make_turns, write_json
 
 

@@ -1,5 +1,8 @@
 """`soulchat publish …` as a user types it."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,23 @@ def test_a_dry_run_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "not compared with what is published: the Hub cannot be reached" in output
     assert "7 of 7 files change" in output
     assert output.endswith("\nnothing was sent\n")
+
+
+def test_a_dry_run_loads_little(tmp_path: Path) -> None:
+    """It is over in a second, most of which would be the import of `datasets`."""
+    code = (
+        "import sys; from soulchat_command import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'datasets', 'pandas', 'torch', 'transformers'} & set(sys.modules)))"
+    )
+    folder = make_model_folder(tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "publish", "model", str(folder), "user/name", "--dry-run"],
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines()[-2:] == ["nothing was sent", "[]"]
 
 
 def test_without_yes_it_asks(tmp_path: Path, logged_in: LoopbackHub) -> None:

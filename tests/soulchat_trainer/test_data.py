@@ -24,7 +24,7 @@ from soulchat_trainer.data import (
     turns_fingerprint,
 )
 from soulchatcorpus import Conversation
-from soulchatcorpus.schema import FEATURES
+from soulchatcorpus.features import FEATURES
 from soulchatcorpus.tables import conversation_table, turn_table
 from soulchatcorpus.turns import Turn, split_turns
 from tests.soulchat_trainer.preference_parts import make_judged, make_pairs

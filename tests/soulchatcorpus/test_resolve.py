@@ -48,14 +48,27 @@ def test_other_names_are_left_to_datasets(tmp_path):
     assert loaded[:] == {"a": [1]}
 
 
-def test_the_import_needs_no_torch_and_little_time(tmp_path):
+def test_datasets_may_have_been_imported_before(tmp_path):
+    code = "import datasets, soulchatcorpus" + LOAD
+    environment = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    assert run(code, tmp_path, **environment) == EXPECTED
+
+
+def test_public_names_are_there_when_asked_for():
     code = (
-        "import time, datasets, sys; start = time.process_time(); import soulchatcorpus; "
-        "print(time.process_time() - start, 'torch' in sys.modules)"
+        "import soulchatcorpus\n"
+        "for name in soulchatcorpus.__all__: assert name in dir(soulchatcorpus) and getattr(soulchatcorpus, name)\n"
+        "from soulchatcorpus import *\n"
+        "print(render_prompt.__module__, read_corpus.__name__, convert.__name__)\n"
+        "soulchatcorpus.nothing"
     )
-    seconds, has_torch = zip(*(run(code, ROOT).split() for _ in range(3)), strict=True)
-    assert min(map(float, seconds)) < 0.3
-    assert set(has_torch) == {"False"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "soulchatcorpus.dialogue read_corpus convert\n"
+    assert done.stderr.splitlines()[-1] == "AttributeError: module 'soulchatcorpus' has no attribute 'nothing'"
+
+
+def test_the_import_needs_neither_torch_nor_datasets():
+    assert run("import soulchatcorpus, sys; print({'datasets', 'torch'} & set(sys.modules))", ROOT) == "set()\n"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from soulchatcorpus.schema import FEATURES, TOPICS, find_topic
+from soulchatcorpus.features import FEATURES
+from soulchatcorpus.schema import TOPICS, find_topic
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchatcorpus.clients import CLIENT_FIELDS
+from soulchatcorpus.features import FEATURES
 from soulchatcorpus.reading.rules import Regulariser
-from soulchatcorpus.schema import FEATURES, TOPICS, Conversation
+from soulchatcorpus.schema import TOPICS, Conversation
 from soulchatcorpus.tables import (
     Messages,
     conversation_table,

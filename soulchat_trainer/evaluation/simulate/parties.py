@@ -26,7 +26,7 @@ from soulchatcorpus.making.requests import Question, Sender, Spending
 from soulchatcorpus.schema import Message
 
 from ...generation.engine import ReplyEngine, Request
-from ...generation.sampling import Decoding, request_seed
+from ...generation.sampling import Decoding, endpoint_fields
 from ...loading import load_model, model_revision
 from ..systems import ENDPOINT
 from .profiles import Profile
@@ -138,12 +138,7 @@ class EndpointParty:
         self._sender = Sender(ledger, options, spending)
 
     async def ask(self, question: Question, profile: Profile) -> Entry | None:
-        decoding = self._decoding
-        settings = {
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-            "seed": request_seed(decoding, question.id) >> 32,  # 31 bits: servers may take no more
-        }
+        settings = endpoint_fields(self._decoding, question.id)
         messages = question.messages if self._options.send_unmasked else [_masked(m) for m in question.messages]
         return await self._sender.ask(replace(question, messages=messages, settings=settings))
 

@@ -462,7 +462,7 @@ def test_switched_off_nothing_of_what_was_stated_is_left(visit, scripted):
     page.uncheck("#tells input")
     page.wait_for_selector(FIELDS["about"], state="detached")
     opened.say("hello again")
-    opened.wait_for_replies(2)
+    page.wait_for_selector("#talk .message.bot >> text=I am listening. >> nth=1")
     assert [message["role"] for message in engine.seen[1]] == ["user", "assistant", "user"]
     page.check("#tells input")
     page.wait_for_selector(FIELDS["about"])

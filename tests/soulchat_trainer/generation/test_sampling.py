@@ -8,6 +8,7 @@ import torch
 from soulchat_trainer.generation.sampling import (
     Decoding,
     draw,
+    endpoint_fields,
     gumbel_noise,
     leave_likeliest,
     penalise_repetition,
@@ -85,6 +86,15 @@ def test_a_request_meets_its_own_numbers_in_any_batch() -> None:
     assert torch.equal(alone, together)
     assert not torch.equal(gumbel_noise([make("a")], 7), gumbel_noise([make("b")], 7))
     assert not torch.equal(gumbel_noise([make("a")], 7), gumbel_noise([make("a", seed=1)], 7))
+
+
+def test_endpoints_get_31_bits_of_the_request_s_seed_and_no_temperature_for_greedy() -> None:
+    drawn, other = endpoint_fields(Decoding(), "1"), endpoint_fields(Decoding(), "2")
+    assert (drawn["temperature"], drawn["top_p"]) == (0.95, 0.75)
+    assert drawn == endpoint_fields(Decoding(), "1")
+    assert 0 <= drawn["seed"] < 2**31
+    assert drawn["seed"] != other["seed"]
+    assert endpoint_fields(Decoding(do_sample=False), "1")["temperature"] == 0.0
 
 
 def test_gumbel_noise_is_gumbel() -> None:

@@ -18,11 +18,11 @@ import soulchatcorpus  # noqa: F401
 from soulchat.cli import app
 from soulchat.review.page import apply_edit
 from soulchatcorpus.clients import CLIENT_FIELDS
+from soulchatcorpus.features import PEOPLE
 from soulchatcorpus.files import write_lines
 from soulchatcorpus.making.figures import find_chinese_font
 from soulchatcorpus.making.review import ReviewStore
 from soulchatcorpus.making.run import run_pipeline
-from soulchatcorpus.schema import PEOPLE
 from soulchatcorpus.splits import SPLITS
 from tests.paths import ROOT
 from tests.soulchatcorpus.making.endpoint_stub import dialogue

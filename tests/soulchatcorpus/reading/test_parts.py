@@ -6,10 +6,11 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from soulchatcorpus.features import FEATURES
 from soulchatcorpus.reading import parts
 from soulchatcorpus.reading.corpus import Report, read_corpus
 from soulchatcorpus.reading.parts import EmbeddedFile, ShardWriter, Source, Stream
-from soulchatcorpus.schema import FEATURES, Conversation
+from soulchatcorpus.schema import Conversation
 from soulchatcorpus.tables import conversation_table, to_config
 
 
