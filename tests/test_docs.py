@@ -143,7 +143,7 @@ def test_scripts_exist(place: str, words: list[str], whole: bool) -> None:
 
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where outputs/demo is a ChatGLM of 30,000 weights, and the examples' conversations lie at my.jsonl, others at cases.json."""
+    """A folder where outputs/demo is a ChatGLM of 30,000 weights; my.jsonl and cases.json hold conversations."""
     folder = tmp_path_factory.mktemp("reader")
     demo = folder / "outputs" / "demo"
     tokenizer = training_parts.make_chatglm_tokenizer(demo)
