@@ -24,6 +24,7 @@ from soulchatcorpus import Conversation, Message
 from soulchatcorpus.clients import Client
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
 from soulchatcorpus.features import PEOPLE
+from soulchatcorpus.load import load_splits
 from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
 from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
 from soulchatcorpus.reading.transcripts import BadRecord
@@ -73,7 +74,7 @@ def load_corpus(name: str) -> DatasetDict:
         OSError, ValueError: there is no such data set or file, or it is no corpus of conversations.
     """
     if Path(name).is_file():
-        return datasets.load_dataset(soulchatcorpus.__name__, "conversations", data_files=name)
+        return load_splits(soulchatcorpus.__name__, "conversations", data_files=name)
     if _is_path(name) and not Path(name).is_dir():
         raise FileNotFoundError(f"dataset {name}: no such file; allowed: a file or a name for load_dataset")
     return load_named(name)
@@ -91,7 +92,7 @@ def load_preferences(name: str) -> DatasetDict:
     """
     if Path(name).is_file() or (_is_path(name) and not Path(name).is_dir()):
         return split_preferences(read_preferences(Path(name)), name)
-    corpus = datasets.load_dataset(name)
+    corpus = load_splits(name)
     if "train" not in corpus:
         raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
     try:
@@ -131,7 +132,7 @@ def _is_path(name: str) -> bool:
 def load_named(name: str) -> DatasetDict:
     """`load_dataset` by name; our own corpora as conversations, others as conversations or turns."""
     configs = datasets.get_dataset_config_names(name)
-    corpus = datasets.load_dataset(name, "conversations" if "conversations" in configs else configs[0])
+    corpus = load_splits(name, "conversations" if "conversations" in configs else configs[0])
     if "train" not in corpus:
         raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
     _has_messages(corpus["train"].column_names, f"dataset {name}")
