@@ -1,5 +1,6 @@
 """The documentation cannot drift: its site builds, its code runs, and its commands are ones that exist."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -142,13 +143,15 @@ def test_scripts_exist(place: str, words: list[str], whole: bool) -> None:
 
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where outputs/demo is a ChatGLM of 30,000 weights, and the examples' conversations lie at my.jsonl."""
+    """A folder where outputs/demo is a ChatGLM of 30,000 weights; my.jsonl and cases.json hold conversations."""
     folder = tmp_path_factory.mktemp("reader")
     demo = folder / "outputs" / "demo"
     tokenizer = training_parts.make_chatglm_tokenizer(demo)
     training_parts.make_chatglm(tokenizer, max_sequence_length=512).save_pretrained(demo)
     tokenizer.save_pretrained(demo)
     (folder / "my.jsonl").write_bytes((ROOT / "examples/conversations.jsonl").read_bytes())
+    line = {"speaker": "来访", "words": "我很累"}
+    (folder / "cases.json").write_text(json.dumps([{"number": "A-1", "dialog": [line]}]))
     return folder
 
 
