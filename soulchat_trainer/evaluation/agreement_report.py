@@ -8,7 +8,7 @@ import orjson
 
 from hub_cards.markdown import plain
 from hub_cards.markdown import table as markdown_table
-from soulchatcorpus.files import replacing, write_json, write_text
+from soulchatcorpus.files import replacing, working_in, write_json, write_text
 
 from .rubric import Aspect, Rubric
 
@@ -203,9 +203,14 @@ def read_agreement(folder: Path, judged: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_agreement(report: dict[str, Any], rubric: Rubric, folder: Path) -> str:
-    """Write agreement.json, agreement.md and agreement.png; returns the Markdown."""
+    """Write agreement.json, agreement.md and agreement.png; returns the Markdown.
+
+    Raises:
+        OSError: another run is at work in the folder, or it cannot be written.
+    """
     text = render_agreement(report, rubric)
-    write_json(folder / AGREEMENT_FILE, report)
-    write_text(folder / MARKDOWN_FILE, text)
-    draw_agreement(report, rubric, folder / CHART_FILE)
+    with working_in(folder, "soulchat judge agree"):
+        write_json(folder / AGREEMENT_FILE, report)
+        write_text(folder / MARKDOWN_FILE, text)
+        draw_agreement(report, rubric, folder / CHART_FILE)
     return text

@@ -297,7 +297,13 @@ FORMATS = {"markdown": render_markdown, "latex": render_latex}
 
 
 def draw_chart(tables: Sequence[Table], path: Path) -> None:
-    """Bars of the seven metrics with their 95 % bootstrap intervals, a panel for each table, as PNG."""
+    """Bars of the seven metrics with their 95 % bootstrap intervals, a panel for each table, as PNG.
+
+    Raises:
+        ValueError: the file has another ending.
+    """
+    if path.suffix != ".png":
+        raise ValueError(f"chart is {path}; allowed: a name that ends in .png")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6 * len(tables)), layout="constrained")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_pt_utils import get_model_param_count
 from transformers.utils import logging
@@ -31,22 +30,6 @@ OTHER_STATES = {
     "rng_state.pth": ("rng_state*",),
 }
 BYTES_AT_ONCE = 2**22
-# What writing weights raises.
-SAVING_ERRORS = (OSError, RuntimeError, SafetensorError)
-
-
-@contextmanager
-def saving(what: str, folder: Path, otherwise: str) -> Iterator[None]:
-    """Say of everything that writing weights raises what could not be saved where, and what is there `otherwise`."""
-    try:
-        yield
-    except SAVING_ERRORS as error:
-        raise not_written(what, folder, error, otherwise) from error
-
-
-def not_written(what: str, folder: Path, error: Exception, otherwise: str) -> OSError:
-    """The one line for it."""
-    return OSError(f"{what} could not be written to {folder} ({error}); {otherwise}")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import datasets
 import numpy as np
 import torch
 from accelerate.data_loader import DataLoaderShard
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
 from transformers.trainer_utils import PredictionOutput, SaveStrategy
@@ -36,17 +36,16 @@ from ..encoding.collator import IGNORED_LABEL, LengthBatchSampler, PaddingCollat
 from ..encoding.encoders import make_encoder
 from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies, stop_token_ids
+from ..unreadable import SAVING_ERRORS, not_written
 from .arguments import REPLIES, SoulChatTrainingArguments
 from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback, TimeLeftCallback
 from .checkpoints import (
-    SAVING_ERRORS,
     check_new_folder,
     check_same_run,
     checkpoint_name,
     count_parameters,
     describe_last_whole,
     find_checkpoint_to_resume,
-    not_written,
     remove_manifest,
     remove_old_checkpoints,
     trainers_habits_off,
@@ -392,7 +391,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             ValueError: labels are to be smoothed, and the model's own loss is another.
         """
         if not self._loss_is_chosen:
-            self.labelled_head = self._choose_loss(self._prepare_inputs(inputs))
+            self.labelled_head = self._choose_loss(send_to_device(inputs, self.args.device))
             self._loss_is_chosen = True
         if self.labelled_head is not None:
             self.labelled_head.attach()

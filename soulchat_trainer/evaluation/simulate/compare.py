@@ -13,7 +13,7 @@ import numpy as np
 
 from hub_cards.model_name import check_model_name
 from soulchat_metrics.bootstrap import paired_p_values, percentile_intervals, resample
-from soulchatcorpus.files import replacing, write_json, write_text
+from soulchatcorpus.files import making, replacing, write_json, write_text
 from soulchatcorpus.making.costs import estimate_tokens
 from soulchatcorpus.making.ledger import Ledger
 
@@ -155,13 +155,26 @@ def benchmark_talks(
 
     Raises:
         ValueError: the judge is a script, judges pairs, or may not be sent the talks.
+        OSError: another run is at work in `output`.
     """
-    options = runs[0].options
-    protocol, profiles = options.load_protocol(), options.read_profiles()
     if judge:
         check_judge(judge)
         if not judge.is_local:
             judge.check_consent("talks")
+    with making(output / RESULTS_FILE, "soulchat benchmark talks"):  # each run holds its own folder
+        return _benchmark(runs, output, real, on_progress, judged, judge)
+
+
+def _benchmark(
+    runs: Sequence[Run],
+    output: Path,
+    real: str,
+    on_progress: Callable[[str, Progress], None],
+    judged: Path | None,
+    judge: JudgeOptions | None,
+) -> dict[str, Any]:
+    options = runs[0].options
+    protocol, profiles = options.load_protocol(), options.read_profiles()
     talks = hold_runs(runs, on_progress)
     results = compare(runs, talks, protocol, profiles, real)
     if judge:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from soulchat_metrics.bootstrap import percentile_intervals, resample
-from soulchatcorpus.files import write_json, write_lines, write_text
+from soulchatcorpus.files import making, write_json, write_lines, write_text
 from soulchatcorpus.making.ledger import Entry, Ledger
 from soulchatcorpus.making.requests import Question, hash_content
 from soulchatcorpus.schema import Message
@@ -56,6 +56,7 @@ def benchmark_crisis(
 
     Raises:
         ValueError: the chart needs a judge, and there is none.
+        OSError: another run is at work in `output`.
     """
     options = runs[0].options
     if judge is not None:
@@ -66,6 +67,14 @@ def benchmark_crisis(
         raise ValueError(
             f"judge is missing; allowed: a model, since the chart {chart.name} has questions without signs"
         )
+    with making(output / CONDUCT_FILE, "soulchat benchmark crisis"):  # each run holds its own folder
+        return _benchmark(runs, output, chart, judge, on_progress)
+
+
+def _benchmark(
+    runs: Sequence[Run], output: Path, chart: Chart, judge: str | None, on_progress: Callable[[str, Progress], None]
+) -> dict[str, Any]:
+    options = runs[0].options
     talks = hold_runs(runs, on_progress)
     if judge is None:
         walks = {name: [walk(chart, answer_by_signs(talk)) for talk in records] for name, records in talks.items()}

@@ -145,3 +145,15 @@ def test_enough_pairs_are_told_without_a_demand() -> None:
     assert describe(numbers) == (
         "30 pairs of 20 dialogues with 20 openings; left out: 2 pairs that differ by less than `least_difference`"
     )
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".json", ".md"])
+def test_what_is_there_is_not_written_over(tmp_path: Path, ending: str) -> None:
+    """The numbers and the card have names of their own, which may be somebody's."""
+    ratings = read_ratings(rate_study(tmp_path))
+    there = tmp_path / f"README{ending}"
+    there.write_text("mine")
+    with pytest.raises(FileExistsError, match=f"README{ending} already exists; allowed: another name"):
+        write_preferences(ratings, tmp_path / "README.jsonl", PairRules())
+    assert [path.name for path in tmp_path.glob("README*")] == [there.name]
+    assert there.read_text() == "mine"

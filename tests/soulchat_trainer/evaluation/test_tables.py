@@ -160,3 +160,6 @@ def test_files(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "table.png").read_bytes().startswith(b"\x89PNG")
     draw_chart(read_tables([folder]), tmp_path / "chart.png")
     assert (tmp_path / "chart.png").stat().st_size > 5000
+    with pytest.raises(ValueError, match=r"chart is .*results\.json; allowed: a name that ends in \.png"):
+        draw_chart(read_tables([folder]), tmp_path / "in" / "results.json")
+    assert read_tables([folder])

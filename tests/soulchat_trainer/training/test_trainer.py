@@ -3,9 +3,6 @@
 import inspect
 import json
 import math
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from soulchatcorpus.turn_view import TurnView
 from soulchatcorpus.turns import split_turns
 from tests.hub_cards.conftest import hub, logged_in  # noqa: F401
 from tests.hub_cards.server import LoopbackHub
+from tests.limits import no_room_for_files_above
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 
@@ -278,17 +276,6 @@ def test_weights_that_are_not_finite_are_not_saved(
     with pytest.raises(ValueError, match=r"weights are not finite at step 8; .*checkpoint-4"):
         trainer.train()
     assert find_last_whole_checkpoint(tmp_path).name == "checkpoint-4"
-
-
-@contextmanager
-def no_room_for_files_above(size: int) -> Iterator[None]:
-    """The system refuses to write beyond `size` bytes of a file, as a full disk would."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_full_disk_stops_with_a_line(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
