@@ -19,7 +19,7 @@ import datasets
 import numpy as np
 import torch
 from accelerate.data_loader import DataLoaderShard
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
 from transformers.trainer_utils import PredictionOutput, SaveStrategy
@@ -391,7 +391,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             ValueError: labels are to be smoothed, and the model's own loss is another.
         """
         if not self._loss_is_chosen:
-            self.labelled_head = self._choose_loss(self._prepare_inputs(inputs))
+            self.labelled_head = self._choose_loss(send_to_device(inputs, self.args.device))
             self._loss_is_chosen = True
         if self.labelled_head is not None:
             self.labelled_head.attach()
