@@ -223,7 +223,7 @@ def test_both_readmes_have_the_same_code(name: str) -> None:
     assert code(name) == code("README.md")
 
 
-@pytest.mark.parametrize("name", ["judge", "making", "own-conversations", "safety", "simulate", "training"])
+@pytest.mark.parametrize("name", ["judge", "making", "own-conversations", "safety", "simulate", "style", "training"])
 def test_a_page_in_chinese_has_the_code_and_the_figures_of_the_english_one(name: str) -> None:
     english, chinese = ROOT / f"docs/{name}.md", ROOT / f"docs/{name}_zh.md"
     assert f"({name}_zh.md)" in english.read_text(encoding="utf-8")
