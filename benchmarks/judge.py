@@ -4,7 +4,8 @@ python benchmarks/judge.py
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,15 +24,19 @@ STUDIES = 4000
 JUDGES = ("unbiased", "overrating", "noisy", "order")
 USELESS = "useless"
 SIZES = [(50, 450), (50, 50), (50, 1950), (100, 900), (200, 1000)]  # rated and only judged items
+FEW = [(5, 45), (10, 90), (20, 180)]
 SCALES = {
     "0 to 2": [0.2, 0.4, 0.4],
     "0 to 3": [0.1, 0.2, 0.4, 0.3],
     "six of ten at the top": [0.1, 0.3, 0.6],
     "eight of ten at the top": [0.05, 0.15, 0.8],
+    "nine of ten at the top": [0.02, 0.08, 0.9],
+    "five points": [0.02, 0.03, 0.1, 0.25, 0.6],
 }
 SAFETY = {"three of ten unsafe": [0.3, 0.7], "one of five unsafe": [0.2, 0.8], "one of twenty unsafe": [0.05, 0.95]}
 Study = tuple[Numbers, Numbers, Numbers]
 Correct = Callable[[Numbers, Numbers, Numbers], Estimate]
+Alone = Callable[[Numbers], Estimate]
 
 
 def draw_studies(
@@ -67,10 +72,18 @@ def coverage(estimate: Estimate, truth: float) -> float:
     return float(np.mean((estimate.low <= truth) & (truth <= estimate.high)))
 
 
-def measure(shares: list[float], correct: Correct, alone: Callable[[Numbers], Estimate]) -> dict[str, Any]:
+def of_scale(shares: list[float]) -> tuple[Correct, Alone]:
+    """How means of a scale are corrected, and taken from the ratings alone."""
+    scale = 0, len(shares) - 1
+    return partial(corrected_mean, scale=scale), partial(ratings_alone, scale=scale)
+
+
+def measure(
+    shares: list[float], correct: Correct, alone: Alone, sizes: Sequence[tuple[int, int]] = SIZES
+) -> dict[str, Any]:
     """Coverage by size and judge; widths beside those of the ratings alone."""
     found: dict[str, Any] = {}
-    for rated, unrated in SIZES:
+    for rated, unrated in sizes:
         by_judge = {}
         for judge in (*JUDGES, USELESS):
             study, truth = draw_studies(judge, shares, rated, unrated, seed=rated + unrated)
@@ -88,9 +101,11 @@ def measure(shares: list[float], correct: Correct, alone: Callable[[Numbers], Es
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    scales = {name: measure(shares, corrected_mean, ratings_alone) for name, shares in SCALES.items()}
+    scales = {name: measure(shares, *of_scale(shares)) for name, shares in SCALES.items()}
+    few = {name: measure(shares, *of_scale(shares), sizes=FEW) for name, shares in SCALES.items()}
     safety = {name: measure(shares, corrected_share, share_alone) for name, shares in SAFETY.items()}
-    write_results("judge", {**circumstances("numpy", "scipy"), "studies": STUDIES, "scales": scales, "safety": safety})
+    found = {"studies": STUDIES, "scales": scales, "few": few, "safety": safety}
+    write_results("judge", {**circumstances("numpy", "scipy"), **found})
 
 
 if __name__ == "__main__":

@@ -160,8 +160,7 @@ JUDGE_TEXT = """
 
 In which share of {studies:,} simulated studies the 95 % interval of `soulchat judge agree` holds the truth: the lowest
 and the highest of {sizes} sizes ({smallest} to {largest} items rated). None was wider than the interval of the ratings
-alone, whose coverage is in the last column. Where one reply in twenty is unsafe, intervals are wider than necessary;
-where eight of ten ratings are the highest point, they promise too much, as those of ratings alone do.
+alone, whose coverage is in the last column. Where one reply in twenty is unsafe, intervals are wider than necessary.
 
 """
 

@@ -100,7 +100,6 @@ def audit(
     from tqdm.auto import tqdm
 
     from hub_cards.audit_page import render_audit
-    from soulchatcorpus.files import write_text
     from soulchatcorpus.tools.audit import audit as audit_corpora
 
     from .tables import print_markdown
@@ -112,9 +111,7 @@ def audit(
             bar.n = read
             bar.refresh()
 
-        found = audit_corpora(sources, test, out, show)
-    page = render_audit(found)
-    print_markdown(page)
+        found = audit_corpora(sources, test, out, show, render_audit)
+    print_markdown(render_audit(found))
     if out is not None:
-        write_text(out / "audit.md", page)
         typer.echo(f"written to {out}: audit.json, audit.md, and the ids that each pair shares")

@@ -14,6 +14,7 @@ RAISED = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ᵃᵇᶜᵈᵉᶠᵍʰⁱ
 WIDE = 160  # columns where nobody's window sets a limit
 PROSE = 24  # a column with wider cells is text, whose lines may be broken
 BETWEEN = 3  # what two columns have between them
+LINES = "cyan"
 
 
 def print_markdown(text: str) -> None:
@@ -33,10 +34,10 @@ class _Table(TableElement):
         rows = [[cell.content for cell in row.cells] for row in self.body.rows] if self.body else []
         widths = [_width(name, [row[place] for row in rows]) for place, name in enumerate(head)]
         for places in _parts(widths, options.max_width):
-            table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True, style="markdown.table.border")
+            table = Table(box=box.SIMPLE, pad_edge=False, collapse_padding=True, style=LINES)
             for place in places:
                 fixed = widths[place] if widths[place] < PROSE else None
-                table.add_column(head[place], header_style="markdown.table.header", width=fixed, overflow="fold")
+                table.add_column(head[place], header_style=LINES, width=fixed, overflow="fold")
             for row in rows:
                 table.add_row(*(row[place] for place in places))
             yield table

@@ -29,6 +29,7 @@ from .encoding.training_form import TemplateParts, find_parts
 from .generation.engine import generate_replies, stop_token_ids
 from .generation.sampling import Decoding
 from .loading import DTYPES, adapter_base, load_config, load_model, load_tokenizer, load_weights
+from .unreadable import saving
 
 Target = Literal["hf", "vllm", "ollama"]
 TARGETS: tuple[Target, ...] = ("hf", "vllm", "ollama")
@@ -85,7 +86,8 @@ def export_model(model: str, folder: Path, target: str, converter: Path | None =
     with working_in(folder, "soulchat export"):
         _check_new(folder)  # a model takes its time to load
         try:
-            _write_model(model, loaded, tokenizer, folder, dtype)
+            with saving("the export", folder, "nothing of it is left"):
+                _write_model(model, loaded, tokenizer, folder, dtype)
             parity = prove_parity(loaded, tokenizer, folder)
             if script is not None:
                 convert_to_gguf(script, folder)

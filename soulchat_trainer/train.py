@@ -28,7 +28,6 @@ from .training.checkpoints import (
     count_parameters,
     describe_last_whole,
     read_resumption,
-    saving,
     trainers_habits_off,
 )
 from .training.models import describe_use, make_model, make_tokenizer
@@ -36,6 +35,7 @@ from .training.preference import PreferenceTrainer
 from .training.recipe_files import parse_arguments
 from .training.run_info import describe_corpus, describe_run
 from .training.trainer import SoulChatTrainer
+from .unreadable import saving
 
 logger = logging.get_logger(__name__)
 

@@ -39,18 +39,14 @@ def replacing(path: Path, private: bool = False) -> Iterator[BinaryIO]:
         OSError: what could not be written, naming `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Not the whole name, to which a file system that allows 255 bytes may leave no room for more.
-    temporary = path.with_name(f".{xxhash.xxh3_64_hexdigest(os.fsencode(path.name))}.{os.getpid()}.tmp")
+    temporary = _beside(path, f"{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb", opener=partial(os.open, mode=0o600 if private else 0o666)) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary)):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with _named(path, temporary):
+            with open(temporary, "wb", opener=partial(os.open, mode=0o600 if private else 0o666)) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -116,39 +112,88 @@ def working_in(folder: Path, work: str) -> Iterator[None]:
     Raises:
         OSError: another run is at work in the folder.
     """
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK
-    with _hold(path) as file:
-        started = datetime.now().astimezone().isoformat(" ", "seconds")
-        file.write(f"{work} (process {os.getpid()} on {socket.gethostname()}, since {started})")
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # nothing is left of a run that failed before it wrote anything
-                for place in made:
-                    place.rmdir()
+    with _folder(folder), _hold(folder / LOCK, folder, work):
+        yield
 
 
 @contextmanager
-def _hold(path: Path) -> Iterator[TextIO]:
-    """The file at `path`, empty, locked by the system for as long as the context or a child process has it open."""
+def making(path: Path, work: str) -> Iterator[None]:
+    """Holds the name of a file, or of a folder that is moved into place whole, for the one run that makes it.
+
+    Who asks whether the name is free asks it in here: otherwise two runs at once both hear that it is.
+
+    Raises:
+        OSError: another run is making it; its folder cannot be written.
+    """
+    with _folder(path.parent), _hold(_beside(path, "lock"), path, work):
+        yield
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """A folder, made where it is missing; nothing is left of it where nothing was written."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for place in made:
+                place.rmdir()
+
+
+def check_new(path: Path, instead: str = "another name") -> None:
+    """Raises FileExistsError where there is something of that name; `instead`: what is allowed."""
+    if os.path.lexists(path):
+        raise FileExistsError(f"{show(path)} already exists; allowed: {instead}")
+
+
+@contextmanager
+def _named(path: Path, hidden: Path) -> Iterator[None]:
+    """What goes wrong with a hidden file is told of the path that it stands for."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and str(error.filename) != str(hidden)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """A hidden name beside a path. It has not the whole name, which a file system may leave no room to add to."""
+    return path.with_name(f".{xxhash.xxh3_64_hexdigest(os.fsencode(path.name))}.{ending}")
+
+
+@contextmanager
+def _hold(lock: Path, what: Path, work: str) -> Iterator[None]:
+    """Has the file at `lock` locked by the system for as long as the context or a child process has it open."""
     while True:
-        with path.open("a+", encoding="utf-8") as file:
+        with _named(what, lock):
+            file = lock.open("a+", encoding="utf-8")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
                 owner = file.read() or "another run"
-                message = f"{show(path.parent)} is in use by {owner}; allowed: another folder, or wait for its end"
+                message = f"{show(what)} is in use by {owner}; allowed: another name, or wait for its end"
                 raise OSError(message) from None
-            # The one who had it may have removed the file between our opening and our locking it.
-            if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-                file.truncate(0)
-                yield file
-                return
+            if not _is_at(file, lock):  # the one who had it has removed it between our opening and our locking it
+                continue
+            file.truncate(0)
+            started = datetime.now().astimezone().isoformat(" ", "seconds")
+            file.write(f"{work} (process {os.getpid()} on {socket.gethostname()}, since {started})")
+            file.flush()
+            try:
+                yield
+            finally:
+                if _is_at(file, lock):  # not another's, who came after all of the folder was removed
+                    lock.unlink()
+            return
+
+
+def _is_at(file: TextIO, path: Path) -> bool:
+    return path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
 
 
 @contextmanager

@@ -40,6 +40,7 @@ LABELS = {
         "pairs_file": "Or a file, CSV, JSON lines or Parquet, with the columns prediction and reference",
         "examples": "Examples",
         "preset": "Preset",
+        "preset_info": "Whose scripts the scores follow: the README has what each one stands for.",
         "score": "Score",
         "means": "All pairs (x100)",
         "signature": "Signature, to be told beside the scores",
@@ -56,6 +57,7 @@ LABELS = {
         "pairs_file": "或上传文件（CSV、JSON Lines 或 Parquet），须有 prediction 和 reference 两列",
         "examples": "示例",
         "preset": "预设",
+        "preset_info": "分数与哪一家的脚本一致；各预设的含义见 README。",
         "score": "计算",
         "means": "全部样本（×100）",
         "signature": "签名，报告分数时请一并写出",
@@ -69,9 +71,10 @@ LABELS = {
 # No name may be one of Gradio's own groups of words ("file", "chatbot", …), which would take its place.
 # Browsers say "zh-CN"; without an entry of that name the page would fall back to English.
 LABELS["zh-CN"] = LABELS["zh-TW"] = LABELS["zh"]
-COLOURS = {"1-gram": "#fde68a", "2-gram": "#bbf7d0", "3-gram": "#86efac", "4-gram": "#22c55e"}
+COLOURS = {"1-gram": "#fde68a", "2-gram": "#d9f99d", "3-gram": "#86efac", "4-gram": "#7dd3fc"}
 SHOWN_PAIRS = 200
 KEPT_SECONDS = 3600  # of an uploaded file
+SIDE_BY_SIDE = 320  # pixels that a text needs; where two do not fit they stand below each other
 
 Highlights = list[tuple[str, str | None]]
 Texts = tuple[list[str], list[str]]
@@ -133,10 +136,16 @@ def build_page(words: gr.I18n) -> gr.Blocks:
         gr.Markdown(words("about"), elem_id="about")
         texts = gr.State(([], []))
         with gr.Row():
-            predictions = gr.Textbox(EXAMPLES[0][0], label=words("predictions"), lines=6, elem_id="predictions")
-            references = gr.Textbox(EXAMPLES[0][1], label=words("references"), lines=6, elem_id="references")
+            predictions = gr.Textbox(
+                EXAMPLES[0][0], label=words("predictions"), lines=6, min_width=SIDE_BY_SIDE, elem_id="predictions"
+            )
+            references = gr.Textbox(
+                EXAMPLES[0][1], label=words("references"), lines=6, min_width=SIDE_BY_SIDE, elem_id="references"
+            )
         file = gr.File(label=words("pairs_file"), file_types=list(FORMATS), height=120, elem_id="file")
-        preset = gr.Dropdown(list(PRESETS), value="paper", label=words("preset"), elem_id="preset")
+        preset = gr.Dropdown(
+            list(PRESETS), value="paper", label=words("preset"), info=words("preset_info"), elem_id="preset"
+        )
         filled = [predictions, references, preset]
         # Not gr.Examples, whose table is headed by labels that are not translated.
         examples = gr.Dataset(
@@ -151,7 +160,7 @@ def build_page(words: gr.I18n) -> gr.Blocks:
         means = gr.Dataframe(headers=list(METRIC_NAMES), label=words("means"), elem_id="means")
         signature = gr.Textbox(label=words("signature"), buttons=["copy"], elem_id="signature")
         csv = gr.File(label=words("csv"), interactive=False, elem_id="csv")
-        sentences = gr.Dataframe(headers=["pair", *METRIC_NAMES], label=words("sentences"), elem_id="sentences")
+        sentences = gr.Dataframe(headers=["#", *METRIC_NAMES], label=words("sentences"), elem_id="sentences")
         pair = gr.Number(1, label=words("pair"), precision=0, minimum=1, elem_id="pair")
         matches = [
             gr.HighlightedText(label=words(name), color_map=COLOURS, show_legend=True, elem_id=name)
@@ -170,7 +179,19 @@ def build_page(words: gr.I18n) -> gr.Blocks:
 
 def main() -> None:
     words = gr.I18n(**LABELS)
-    build_page(words).launch(i18n=words, max_file_size="20mb")
+    build_page(words).launch(i18n=words, max_file_size="20mb", theme=_theme(), run_history=False)
+
+
+def _theme() -> gr.themes.Default:
+    """Texts that stand out from their ground, which Gradio's own are too pale for."""
+    primary = "#b45309"
+    return gr.themes.Default().set(
+        body_text_color_subdued="*body_text_color",
+        button_primary_background_fill=primary,
+        button_primary_background_fill_dark=primary,
+        button_primary_background_fill_hover="#92400e",
+        button_primary_background_fill_hover_dark="#92400e",
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from .page_words import question_id
 from .study import RatingStudy
 from .tasks import TEXTS, Answer, Task, in_both, list_headings, list_options, list_tasks, render_guidelines
 
+RECORDS_FILE = "records.json"
 KEYS = {"fields", "responses"}  # of each record in an export
 _LONGEST = {"title": 500, "question": 1000, "point": 500}
 _DISTRIBUTION = {"strategy": "overlap", "min_submitted": 1}  # each dataset is one rater's
@@ -34,7 +35,7 @@ def export_dataset(study: RatingStudy, rater: str, folder: Path) -> int:
     shared = {name: settings[name] for name in ("guidelines", "allow_extra_metadata", "distribution")}
     _write(folder / ".argilla" / "settings.json", settings)
     _write(folder / ".argilla" / "dataset.json", {"name": f"{study.rubric.name} {rater}", **shared})
-    _write(folder / "records.json", [_record(task) for task in tasks])
+    _write(folder / RECORDS_FILE, [_record(task) for task in tasks])
     return len(tasks)
 
 

@@ -7,6 +7,7 @@ import orjson
 from pydantic import ValidationError
 
 from hub_cards.results import in_one_line
+from soulchatcorpus.files import check_new, working_in
 from soulchatcorpus.reading.text import decode
 
 from . import argilla, label_studio
@@ -14,9 +15,10 @@ from .sheets import read_ratings
 from .study import RatingStudy
 from .tasks import read_answers
 
-EXPORTS: dict[str, Callable[[RatingStudy, str, Path], int]] = {
-    "label-studio": label_studio.export_tasks,
-    "argilla": argilla.export_dataset,
+# By tool the file of a rater's items, and what writes it with the others.
+EXPORTS: dict[str, tuple[str, Callable[[RatingStudy, str, Path], int]]] = {
+    "label-studio": (label_studio.TASKS_FILE, label_studio.export_tasks),
+    "argilla": (argilla.RECORDS_FILE, argilla.export_dataset),
 }
 _ALLOWED = "a CSV, the JSON export of Label Studio, or records.json of Argilla with responses"
 
@@ -31,13 +33,16 @@ def export_tasks(study: RatingStudy, tool: str, rater: str | None, folder: Path)
 
     Raises:
         ValueError: there is no such tool or rater, or the rater has rated all.
-        OSError: the folder cannot be written.
+        OSError: the folder has such an export already, or cannot be written.
     """
     if tool not in EXPORTS:
         raise ValueError(f"to is {tool!r}; allowed: {', '.join(EXPORTS)}")
     if rater is None:
         raise ValueError(f"sheet is not given; allowed: {', '.join(r.name for r in study.raters())}")
-    return EXPORTS[tool](study, rater, folder)
+    file, write = EXPORTS[tool]
+    with working_in(folder, "soulchat rate export"):
+        check_new(folder / file, "a folder without it")
+        return write(study, rater, folder)
 
 
 def import_ratings(study: RatingStudy, path: Path) -> int:

@@ -18,6 +18,7 @@ from .page_words import question_id
 from .study import RatingStudy
 from .tasks import TEXTS, Answer, Task, in_both, list_headings, list_options, list_tasks, render_guidelines
 
+TASKS_FILE = "tasks.json"
 KEYS = {"data", "annotations"}  # of each task in an export
 
 
@@ -31,7 +32,7 @@ def export_tasks(study: RatingStudy, rater: str, folder: Path) -> int:
     write_text(folder / "config.xml", render_config(study.rubric))
     write_text(folder / "instructions.html", render_guidelines() + "\n")
     write_json(
-        folder / "tasks.json", [{"data": {"rater": task.rater, "item": task.item, **task.texts}} for task in tasks]
+        folder / TASKS_FILE, [{"data": {"rater": task.rater, "item": task.item, **task.texts}} for task in tasks]
     )
     return len(tasks)
 

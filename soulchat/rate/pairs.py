@@ -13,9 +13,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, TypeAlias
 
+from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.dialogue import parse
-from soulchatcorpus.files import write_json, write_lines, write_text
+from soulchatcorpus.files import check_new, making, write_json, write_lines, write_text
 from soulchatcorpus.reading.pairs import MIN_ROWS, Judged, Pair
 from soulchatcorpus.turns import find_opening
 
@@ -138,6 +139,7 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
 
     Raises:
         ValueError: an aspect is none that was asked for, nothing is told apart, or the file has its card's name.
+        OSError: one of the three is there already, or cannot be written.
     """
     if output.suffix in (CARD_SUFFIX, NUMBERS_SUFFIX):
         raise ValueError(f"output is {output}; allowed: a name in .jsonl, since card and numbers stand beside it")
@@ -162,9 +164,13 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
         "raters": ratings.raters,
         "agreement": ratings.agreement,
     }
-    write_lines(output, (row.row() for row in found.rows))
-    write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
-    write_text(output.with_suffix(CARD_SUFFIX), render_card(output.name, numbers, ratings.agreement_told) + "\n")
+    card = output.with_suffix(CARD_SUFFIX)
+    with making(output, "soulchat rate pairs"):
+        for path in (output, output.with_suffix(NUMBERS_SUFFIX), card):
+            check_new(path)
+        write_lines(output, (row.row() for row in found.rows))
+        write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
+        write_text(card, render_card(output.name, numbers, ratings.agreement_told) + "\n")
     return numbers
 
 
@@ -202,17 +208,17 @@ def _told(left_out: dict[str, int]) -> str:
 
 def render_card(name: str, numbers: dict[str, Any], agreement: str) -> str:
     """The card of a file of preferences; `agreement` in Markdown."""
-    rules = [[f"`{rule}`", str(value)] for rule, value in numbers["rules"].items()]
+    rules = [[code(rule), str(value)] for rule, value in numbers["rules"].items()]
     asked = [[aspect, question] for aspect, question in numbers["asked"].items()]
     raters = [[rater["name"], rater["qualification"] or "not stated"] for rater in numbers["raters"]]
     return "\n\n".join(
         [
-            f"# {name}",
+            f"# {plain(name)}",
             describe(numbers),
             f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: "
             "such a reply is never chosen, and it is rejected beside a safe one.",
             markdown_table(["Rule", "Value"], rules),
-            f"**What was asked** ({numbers['judged_by']})",
+            f"**What was asked** ({plain(numbers['judged_by'])})",
             markdown_table(["Aspect", "Question"], asked),
             markdown_table(["Rater", "Qualification"], raters),
             agreement,

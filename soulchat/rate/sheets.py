@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soulchat_trainer.evaluation.rubric import Rubric
-from soulchatcorpus.files import write_text
+from soulchatcorpus.files import check_new, making, write_text
 
 from .study import RatingStudy
 from .tasks import TEXTS, list_texts
@@ -19,7 +19,11 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # what 
 
 
 def export_ratings(study: RatingStudy, path: Path) -> int:
-    """Write all ratings as their raters gave them, a line each; returns their number."""
+    """Write all ratings as their raters gave them, a line each; returns their number.
+
+    Raises:
+        OSError: the file is there already, or cannot be written.
+    """
     given = [(rater.name, item) for rater in study.raters() for item in study.items(rater.name) if item.scores]
     given.sort(key=lambda row: (row[0], row[1].number))
     _write(
@@ -35,6 +39,7 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
 
     Raises:
         ValueError: there is no such rater.
+        OSError: the file is there already, or cannot be written.
     """
     items, rubric = study.items(rater), study.rubric
     blank = dict.fromkeys(_scores(rubric), "")
@@ -97,7 +102,9 @@ def _write(path: Path, columns: tuple[str, ...], lines: list[list], start: str =
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_as_text(value) for value in line] for line in lines)
-    write_text(path, text.getvalue())
+    with making(path, "soulchat rate export"):
+        check_new(path, "a new file, since a sheet is filled in by people")
+        write_text(path, text.getvalue())
 
 
 def _as_text(value: Any) -> Any:

@@ -21,7 +21,7 @@ from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import RESULTS_FILE, read_results
 from soulchat_trainer.evaluation import items as evaluation
 from soulchat_trainer.evaluation.rubric import Rubric
-from soulchatcorpus.files import replacing, transaction
+from soulchatcorpus.files import check_new, replacing, transaction, working_in
 
 STUDY_FILE = "ratings.sqlite"
 RATERS = 3  # paper, section 3.3
@@ -139,15 +139,21 @@ def create_study(
         Each rater's token, by name. Only its hash is kept.
 
     Raises:
-        OSError: a source is not there, or the study is there already or cannot be written.
+        OSError: a source is not there, or the study is there already, is being made or cannot be written.
         ValueError: the systems did not answer the same dialogues, or there are fewer than asked for; a
             predictions.jsonl lacks rows that the results.json beside it counts.
     """
     if raters < 1:
         raise ValueError(f"raters is {raters}; allowed: 1 or more (the paper has {RATERS})")
-    path = output / STUDY_FILE
-    if path.exists():
-        raise FileExistsError(f"{path} exists; allowed: a new folder, since a study is never overwritten")
+    with working_in(output, "soulchat rate create"):
+        path = output / STUDY_FILE
+        check_new(path, "a new folder, since a study is never overwritten")
+        return _create_study(sources, raters, samples, seed, path, rubric)
+
+
+def _create_study(
+    sources: Sequence[Path], raters: int, samples: int, seed: int, path: Path, rubric: Rubric
+) -> dict[str, str]:
     generator = random.Random(seed)
     for source in sources:
         _check_whole(source)

@@ -7,7 +7,7 @@ from soulchat_trainer.generation import Decoding
 from soulchatcorpus import Message
 from soulchatcorpus.care.help_lines import Language
 from soulchatcorpus.clients import Client, describe_client
-from soulchatcorpus.files import write_json
+from soulchatcorpus.files import check_new, making, write_json
 
 from .care import CareNotice
 from .service import Event, ReplyService, Text
@@ -73,10 +73,10 @@ class Talk:
         """
         if not path.parent.is_dir():
             raise FileNotFoundError(f"{path.parent} is not a folder; allowed: a file in an existing folder")
-        if path.exists():
-            raise FileExistsError(f"{path} exists; allowed: a new file name")
         document = {"messages": self.messages} | ({"system": self.system} if self.system else {})
-        write_json(path, document, private=True)
+        with making(path, "soulchat chat"):
+            check_new(path)
+            write_json(path, document, private=True)
 
 
 def with_system(system: str, messages: list[Message]) -> list[Message]:

@@ -17,7 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GlmConfig, GlmForCausalLM
 
-from ..unreadable import UNREADABLE, cause_of
+from soulchatcorpus.files import check_new, making
+
+from ..unreadable import UNREADABLE, cause_of, saving
 
 OUTER_NAMES = {
     "transformer.embedding.word_embeddings.weight": "model.embed_tokens.weight",
@@ -56,10 +58,14 @@ def convert_checkpoint(source: Path, target: Path) -> None:
     sentencepiece file is copied as it is; the tokenizer around it (control tokens, chat form) has no counterpart in
     transformers. A conversion that fails leaves no `target`.
     Raises `ValueError` for another kind of checkpoint and for tensors that are unknown, missing or of a wrong shape;
-    `OSError` for files that are missing or cannot be read.
+    `OSError` for files that are missing or cannot be read, a `target` that is there, and another run that makes it.
     """
-    if target.exists():
-        raise ValueError(f"{target} exists already; give a new folder")
+    with making(target, "soulchat convert"):
+        check_new(target)
+        _convert(source, target)
+
+
+def _convert(source: Path, target: Path) -> None:
     config = glm_config(_read_json(source / "config.json"), source)
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in GlmForCausalLM(config).state_dict().items()}
@@ -158,7 +164,8 @@ def _convert_weights(source: Path, target: Path, config: GlmConfig, expected: di
                     )
                 shard[new_name] = new_tensor.contiguous()
         shard_name = f"model-{number:05}-of-{len(files):05}.safetensors"
-        save_file(shard, target / shard_name, metadata={"format": "pt"})
+        with saving("the converted weights", target.parent, "nothing of them is left"):
+            save_file(shard, target / shard_name, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(shard, shard_name)
         for tensor in shard.values():
             total_size, dtype = total_size + tensor.nbytes, tensor.dtype

@@ -277,6 +277,7 @@ def _systems(
         told[name_of(systems)] = {
             aspect.name: _correct(
                 _units(judgement, people, systems, aspect.name),
+                aspect,
                 aspect.is_binary and judgement.rubric.average == "items",
                 width,
             )
@@ -285,9 +286,10 @@ def _systems(
     return told
 
 
-def _correct(units: _Units, is_binary: bool, width: float) -> dict[str, Any]:
+def _correct(units: _Units, aspect: Aspect, is_binary: bool, width: float) -> dict[str, Any]:
     """One system's means of one aspect: the judge's, people's, the corrected one."""
     rated, judged, unrated = units.arrays(is_binary)
+    scale = aspect.minimum, aspect.maximum
     told: dict[str, Any] = {
         "rated": len(rated),
         "judged": len(rated) + len(unrated),
@@ -302,11 +304,11 @@ def _correct(units: _Units, is_binary: bool, width: float) -> dict[str, Any]:
         told["corrected"] = _told(corrected_share(rated, judged, unrated))
         told["rogan_gladen"] = _told(rogan_gladen(rated, judged, unrated))
     else:
-        told["people"] = _told(ratings_alone(rated))
-        told["corrected"] = _told(corrected_mean(rated, judged, unrated))
+        told["people"] = _told(ratings_alone(rated, scale))
+        told["corrected"] = _told(corrected_mean(rated, judged, unrated, scale))
     method = "double-sampled" if is_binary else "prediction-powered"
     told["method"] = "ratings-alone" if told["corrected"] == told["people"] else method
-    needed = ratings_needed(rated, judged, unrated, width)
+    needed = ratings_needed(rated, judged, unrated, width, scale)
     told["ratings_missing"] = max(0, needed - len(rated)) if told["corrected"]["width"] > width else 0
     return told
 
@@ -325,7 +327,9 @@ def _differences(judgement: Judgement, people: Mapping[Key, Mapping[str, Mapping
             rated = np.array([other.rated[unit] - one.rated[unit] for unit in both])
             judged = np.array([judged_other[unit] - judged_one[unit] for unit in both])
             unrated = np.array([judged_other[unit] - judged_one[unit] for unit in rest], dtype=np.float64)
-            found = _told(corrected_mean(rated, judged, unrated)) if len(both) >= LEAST_UNITS else None
+            span = aspect.maximum - aspect.minimum
+            enough = len(both) >= LEAST_UNITS
+            found = _told(corrected_mean(rated, judged, unrated, (-span, span))) if enough else None
             of_aspects[aspect.name] = {"rated": len(both), "judged": len(both) + len(rest), "difference": found}
         told.append({"first": name_of(first), "second": name_of(second), "aspects": of_aspects})
     return told

@@ -22,6 +22,7 @@ from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from hub_cards.results import RESULTS_FILE, Change, Preferences, read_results
 from soulchat_metrics.bootstrap import percentile_intervals, resample
 from soulchatcorpus.care.replies import find_self_harm
+from soulchatcorpus.files import working_in
 
 from .simulate.crisis import CONDUCT_FILE, WALKS_FILE
 
@@ -88,9 +89,14 @@ def add_changes(run: Path, changes: Sequence[Change], needed: int | None = None)
         needed: rated items by which a fall of safety by 5 points would be seen; by default what was told before.
 
     Raises:
-        OSError: the run has no results.json.
+        OSError: the run has no results.json, or is still at work.
         ValueError: it learned no preferences.
     """
+    with working_in(run, "soulchat rate gate"):
+        return _add_changes(run, changes, needed)
+
+
+def _add_changes(run: Path, changes: Sequence[Change], needed: int | None) -> Preferences:
     results = read_results(run / RESULTS_FILE)
     if results.preferences is None:
         raise ValueError(f"{run} learned no preferences; allowed: the output of train.py dpo, kto or orpo")

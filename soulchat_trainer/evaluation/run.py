@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from hub_cards.model_name import check_model_name
 from hub_cards.predictions import PREDICTIONS_FILE, Prediction, write_predictions
-from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System
+from hub_cards.results import RESULTS_FILE, DataSet, Loss, Results, Sampling, System, read_results
 from soulchatcorpus.files import working_in
 from soulchatcorpus.turns import Turn, find_opening
 
@@ -212,6 +212,8 @@ def run_benchmark(options: BenchmarkOptions) -> Results | None:
         check_by(options.by)
     if options.prompt:
         renderer(options.prompt)
+    for folder in (options.output, *(options.output / name for name in folders)):
+        check_no_training(folder)
     state = PartialState(cpu=choose_device(options.device).type == "cpu")
     with working_in(options.output, "soulchat benchmark run") if state.is_main_process else nullcontext():
         return _run(options, folders, state)
@@ -243,6 +245,13 @@ def _run(options: BenchmarkOptions, folders: Sequence[str], state: PartialState)
     results = benchmark.results(rows)
     results.write(options.output / RESULTS_FILE)
     return results
+
+
+def check_no_training(folder: Path) -> None:
+    """Raises ValueError for the folder of a trained model: a benchmark would replace its results, and so its card."""
+    path = folder / RESULTS_FILE
+    if path.is_file() and read_results(path).training is not None:
+        raise ValueError(f"output is {folder}, which has the results of a training; allowed: another folder")
 
 
 def check_spec(spec: str) -> None:

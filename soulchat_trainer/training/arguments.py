@@ -207,6 +207,8 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
     )
 
     def __post_init__(self) -> None:
+        if not SAYS_ACTIVATION_CHECKPOINTING:
+            self.gradient_checkpointing: bool = self.gradient_checkpointing or bool(self.activation_checkpointing)
         self._refuse_what_does_nothing()
         self._check_objective()
         self._check_best_metric()
@@ -220,8 +222,6 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             raise ValueError(f"max_epochs is {self.max_epochs}; allowed: more than 0, or none")
         self.decoding()  # refuses what would otherwise be refused after training
         self._keep_global_batch_size(int(os.environ.get("WORLD_SIZE", "1")))
-        if not SAYS_ACTIVATION_CHECKPOINTING:
-            self.gradient_checkpointing = bool(self.activation_checkpointing)
         lacks_gpu = self.bf16 and not self.use_cpu and not torch.accelerator.is_available()
         self.use_cpu: bool = self.use_cpu or lacks_gpu  # the parent asks the user to say so
         super().__post_init__()
@@ -237,8 +237,9 @@ class SoulChatTrainingArguments(Seq2SeqTrainingArguments):
             default = [] if one.name == "include_for_metrics" else one.default
             if one.name in REFUSED and value != default:
                 raise ValueError(f"{one.name} is {value}; allowed: {default}: {REFUSED[one.name]}")
+        known = {one.name for one in fields(self)}
         for name, of in DETAILS.items():
-            if getattr(self, name) and getattr(self, of) in (False, None, 0, "no"):
+            if name in known and getattr(self, name) and getattr(self, of) in (False, None, 0, "no"):
                 raise ValueError(f"{name} is {getattr(self, name)}; allowed while {of} is {getattr(self, of)}: none")
         linear = self.lr_scheduler_type == SchedulerType.LINEAR
         if linear and self.lr_scheduler_kwargs:
@@ -353,7 +354,7 @@ class RunArguments:
     )
     tokenizer_vocab_size: int | None = field(
         default=None,
-        metadata={"help": "Train a tokenizer of about this size on the training split, unless one is named."},
+        metadata={"help": "Train a tokenizer of this size, or of the largest that the training split has pieces for."},
     )
     dataset: str = field(
         default="soulchatcorpus",

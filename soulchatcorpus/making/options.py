@@ -86,6 +86,7 @@ def _explain(error: ValidationError, known: list[str]) -> str:
     wanted = first["msg"].removeprefix("Input should be ")
     wanted = re.sub(r"greater than or equal to (\S+)", r"\1 or more", wanted)
     wanted = re.sub(r"less than or equal to (\S+)", r"\1 or less", wanted)
+    wanted = re.sub(r"\w+ should have at least (\d+ (?:character|item)s?).*", r"\1 or more", wanted)
     return f"{name} {'holds' if inside else 'is'} {first['input']!r}; allowed: {wanted}"
 
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import Field
 
-from ..files import parse_yaml, write_json
+from ..files import parse_yaml, working_in, write_json
 from .build import build
 from .clean import clean
 from .figures import write_statistics
@@ -50,18 +50,20 @@ def run_pipeline(
 
     Raises:
         ValueError: an unknown step or option, a broken file, or a review that waits for people.
+        OSError: another run is at work in `out`.
     """
     plan = _read_plan(config)
     source, out = config.parent / plan["source"], config.parent / plan["out"]
     reports = {}
-    for number, (verb, options) in enumerate(plan["steps"], 1):
-        name = f"{number}-{verb}"
-        folder = out / name
-        on_step(name, None)
-        reports[name] = _run_step(verb, source, folder, options)
-        on_step(name, reports[name])
-        if STEPS[verb].leaves_records:
-            source = folder
+    with working_in(out, "soulchat corpus run"):
+        for number, (verb, options) in enumerate(plan["steps"], 1):
+            name = f"{number}-{verb}"
+            folder = out / name
+            on_step(name, None)
+            reports[name] = _run_step(verb, source, folder, options)
+            on_step(name, reports[name])
+            if STEPS[verb].leaves_records:
+                source = folder
     return reports
 
 

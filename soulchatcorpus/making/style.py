@@ -15,7 +15,7 @@ import orjson
 
 from ..care.privacy import mask_private
 from ..dialogue import render_line
-from ..files import working_in
+from ..files import check_new, working_in
 from .ledger import Entry, Ledger
 from .options import StyleOptions
 from .records import Record, find_file, kind_of, read_pipeline_records, said
@@ -69,12 +69,11 @@ def make_style(
         OSError: `out` is there: a person may have edited it.
     """
     cases = read_cases(source)
-    if out.exists():
-        raise FileExistsError(f"{out} is there; allowed: a new file, since a card is edited by people")
     options.check_consent("cases of a counsellor")
     task = _StyleTask(cases, options.counsellor or out.stem, options.send_unmasked)
     folder = out.with_name(f"{out.name}.requests")
     with working_in(folder, WORK):
+        check_new(out, "a new file, since a card is edited by people")
         ledger = Ledger(folder / "ledger.sqlite")
         try:
             ledger.reopen_rejected()  # who runs it again wants another answer

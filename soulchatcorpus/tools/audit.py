@@ -7,17 +7,18 @@ counted system texts, another speaker's line inside a message, and what a rewrit
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from ..files import show, working_in, write_json, write_lines
+from ..files import show, working_in, write_json, write_lines, write_text
+from ..load import load_splits
 from ..reading.corpus import Report, read_tables
 from ..reading.json_stream import CorpusError
 from ..reading.roles import COUNSELLOR_NAMES, USER_NAMES
@@ -68,6 +69,7 @@ def audit(
     test: str | None = None,
     out: Path | None = None,
     show_progress: Callable[[str, int], None] = lambda name, read: None,
+    render: Callable[[dict[str, Any]], str] | None = None,
 ) -> dict[str, Any]:
     """Audit corpora by themselves and in pairs; counts, and the ids by kind.
 
@@ -77,6 +79,7 @@ def audit(
             looked for in every source.
         out: where audit.json and a JSON lines file of ids for each pair go.
         show_progress: is given the corpus's name and how many conversations of it were read.
+        render: makes audit.md, in `out`, of what is returned.
 
     Raises:
         ValueError: a source is no corpus, or there is none.
@@ -84,6 +87,23 @@ def audit(
     """
     if not sources:
         raise ValueError("the sources are none; allowed: one corpus or more")
+    with working_in(out, "soulchat corpus audit") if out else nullcontext():
+        found, shared = _audit(sources, test, show_progress)
+        if out is not None:
+            for earlier in out.glob("shared-*.jsonl"):
+                earlier.unlink()
+            for number, rows in enumerate(shared, start=1):
+                write_lines(out / f"shared-{number}.jsonl", rows)
+            write_json(out / "audit.json", found)
+            if render is not None:
+                write_text(out / "audit.md", render(found))
+    return found
+
+
+def _audit(
+    sources: Sequence[str], test: str | None, show_progress: Callable[[str, int], None]
+) -> tuple[dict[str, Any], list[list[dict[str, Any]]]]:
+    """What is found, and the rows that each pair shares."""
     corpora = [_collect(name, show_progress) for name in sources]
     items = None if test is None else _collect(test, show_progress, only="test")
     pairs = [(corpora[i], corpora[j]) for i in range(len(corpora)) for j in range(i + 1, len(corpora))]
@@ -94,14 +114,7 @@ def audit(
         "pairs": [{name: value for name, value in pair.items() if name != "rows"} for pair in compared],
         "near": NEAR,
     }
-    if out is not None:
-        with working_in(out, "soulchat corpus audit"):
-            for earlier in out.glob("shared-*.jsonl"):
-                earlier.unlink()
-            for number, pair in enumerate(compared, start=1):
-                write_lines(out / f"shared-{number}.jsonl", pair["rows"])
-            write_json(out / "audit.json", found)
-    return found
+    return found, [pair["rows"] for pair in compared]
 
 
 # What is looked at of a conversation; other people's corpora have no more.
@@ -117,7 +130,7 @@ def _read(name: str, report: Report, only: str | None) -> Iterator[pa.Table]:
         return
     if Path(name).suffix or name.startswith((".", "/", "~")):
         raise FileNotFoundError(f"{show(name)}: no such file; allowed: a file, a folder or a name for load_dataset")
-    splits = datasets.load_dataset(name, "conversations")
+    splits = load_splits(name, "conversations")
     chosen = [only] if only in splits else list(splits)
     for split in chosen:
         for table in splits[split].with_format("arrow").iter(batch_size=READ_ROWS):

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from ..features import FEATURES, PEOPLE
-from ..files import parquet_writer, replacing, show, to_line
+from ..files import check_new, making, parquet_writer, replacing, show, to_line
 from ..reading.containers import list_files
 from ..reading.corpus import BATCH_CONVERSATIONS, OnError, Report, read_corpus, read_tables
 from ..reading.json_stream import CorpusError
@@ -75,7 +75,8 @@ def convert(
         overwrite: a file that is there already may be replaced, but never one of the source's.
 
     Raises:
-        CorpusError: bad input, an unknown target, another ending, or a file that is there already.
+        CorpusError: bad input, an unknown target, another ending, or an output that is a file of the source.
+        OSError: a file is there already; another run is making it.
     """
     output = Path(output)
     if to not in SCHEMAS:
@@ -86,31 +87,32 @@ def convert(
         raise CorpusError(f"{output.parent} is not a folder; allowed: an output in an existing folder")
     conversion = Conversion()
     rejected = rejected or output.with_name(output.name + ".rejected.jsonl")
-    _check_free([output, rejected] if on_error == "skip" else [output], source, overwrite)
-    with ExitStack() as files:
-        file = files.enter_context(replacing(output))
-        if on_error == "skip":
-            conversion.report.rejects = files.enter_context(replacing(rejected))
-        corpus = source, format, on_error, conversion.report, may_be_empty
-        tables: Iterator[pa.Table]
-        rows: Iterator[dict[str, Any]]
-        if to in FEATURES:
-            tables = (to_config(table, to) for table in read_tables(*corpus))
-            rows = (
-                row | _people(row.pop("client"), row.pop("counsellor"))
-                for table in tables
-                for row in _with_topic_names(table).to_pylist()
-            )
-        else:
-            rows = _peer_rows(read_corpus(*corpus), to, conversion.left_out)
-            batches = iter(lambda: list(islice(rows, BATCH_CONVERSATIONS)), [])
-            tables = (pa.Table.from_pylist(batch, schema=SCHEMAS[to]) for batch in batches)
-        if output.suffix == ".jsonl":
-            conversion.rows = _write_jsonl(file, rows)
-        else:
-            conversion.rows = _write_parquet(file, tables, SCHEMAS[to])
-    if on_error == "skip" and not conversion.report.rejected:
-        rejected.unlink()
+    with making(output, "soulchat corpus convert"):
+        _check_free([output, rejected] if on_error == "skip" else [output], source, overwrite)
+        with ExitStack() as files:
+            file = files.enter_context(replacing(output))
+            if on_error == "skip":
+                conversion.report.rejects = files.enter_context(replacing(rejected))
+            corpus = source, format, on_error, conversion.report, may_be_empty
+            tables: Iterator[pa.Table]
+            rows: Iterator[dict[str, Any]]
+            if to in FEATURES:
+                tables = (to_config(table, to) for table in read_tables(*corpus))
+                rows = (
+                    row | _people(row.pop("client"), row.pop("counsellor"))
+                    for table in tables
+                    for row in _with_topic_names(table).to_pylist()
+                )
+            else:
+                rows = _peer_rows(read_corpus(*corpus), to, conversion.left_out)
+                batches = iter(lambda: list(islice(rows, BATCH_CONVERSATIONS)), [])
+                tables = (pa.Table.from_pylist(batch, schema=SCHEMAS[to]) for batch in batches)
+            if output.suffix == ".jsonl":
+                conversion.rows = _write_jsonl(file, rows)
+            else:
+                conversion.rows = _write_parquet(file, tables, SCHEMAS[to])
+        if on_error == "skip" and not conversion.report.rejected:
+            rejected.unlink()
     return conversion
 
 
@@ -124,7 +126,7 @@ def _check_free(outputs: list[Path], source: str | Path | Sequence[str | Path], 
         if any(file.samefile(output) for path in sources for file in list_files(path)):
             raise CorpusError(f"{show(output)} is a file of the source; allowed: another name for the output")
         if not overwrite:
-            raise CorpusError(f"{show(output)} already exists; allowed: another name, or `overwrite`")
+            check_new(output, "another name, or `overwrite`")
 
 
 def to_sharegpt(conversation: Conversation, left_out: Counter[str]) -> dict[str, Any] | None:

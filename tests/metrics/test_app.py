@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from soulchat_metrics import score
+from tests.contrast import PALE
 from tests.paths import ROOT
 
 SPACE = ROOT / "metrics" / "soulchat_metrics"
@@ -72,8 +73,10 @@ def open_page(address):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
 
-        def open_page(language: str):
-            context = browser.new_context(locale=language, permissions=["clipboard-read", "clipboard-write"])
+        def open_page(language: str, **settings):
+            context = browser.new_context(
+                locale=language, permissions=["clipboard-read", "clipboard-write"], **settings
+            )
             page = context.new_page()
             page.set_default_timeout(60_000)
             page.goto(address)
@@ -165,6 +168,26 @@ def test_upload_and_take_the_scores_home(open_page, tmp_path, language, words, e
     assert len(scores) == 301
     assert float(scores[0]["rouge-l"]) == expected["rouge-l"]
     assert scores[0]["signature"] == expected["signature"]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("colour", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("language", ["zh-CN", "en-US"])
+def test_in_every_size_colour_and_language(open_page, language, width, colour):
+    from playwright.sync_api import expect
+
+    size = {"width": width, "height": 844}
+    page = open_page(language, viewport=size, color_scheme=colour, reduced_motion="reduce")
+    page.locator("#score").click()
+    expect(page.locator("#bleu")).to_contain_text("4-gram")
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(400)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(PALE) == []
+    boxes = [page.locator(f"#{side}").bounding_box() for side in ("predictions", "references")]
+    assert (boxes[0]["y"] < boxes[1]["y"]) == (width == 390)  # below each other on a phone
 
 
 @pytest.mark.browser

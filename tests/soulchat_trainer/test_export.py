@@ -16,6 +16,7 @@ from soulchat_trainer.encoding.training_form import find_parts
 from soulchat_trainer.export import export_model, parity_talks, write_go_template
 from soulchat_trainer.loading import load_model
 from soulchatcorpus.files import working_in
+from tests.limits import no_room_for_files_above
 from tests.soulchat_trainer.encoding.families import FAMILIES
 from tests.soulchat_trainer.training_parts import make_causal_model, make_causal_tokenizer, make_chatglm
 
@@ -124,3 +125,12 @@ def test_ollamas_template_has_the_parts_of_a_turn() -> None:
         '{{ if eq .Role "assistant" }}{{ "<|im_start|>assistant\\n" }}{{ .Content }}{{ "<|im_end|>\\n" }}{{ end }}'
         '{{ $before = .Role }}{{ end }}{{ "<|im_start|>assistant\\n" }}'
     )
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(trained: str, tmp_path: Path) -> None:
+    with (
+        no_room_for_files_above(8192),
+        pytest.raises(OSError, match=r"^the export could not be written to .*; nothing"),
+    ):
+        export_model(trained, tmp_path / "out", "hf")
+    assert not (tmp_path / "out").exists()

@@ -13,7 +13,7 @@ from soulchat_trainer.evaluation.run import Benchmark
 from soulchat_trainer.generation import Decoding
 from soulchat_trainer.train import check_compiler, main, next_steps, run, use_all_cores
 from soulchat_trainer.training.arguments import RunArguments
-from soulchat_trainer.training.checkpoints import saving
+from soulchat_trainer.unreadable import saving
 from soulchatcorpus import Message
 from soulchatcorpus.files import working_in
 from soulchatcorpus.turns import Turn

@@ -1,9 +1,11 @@
 """Files that are whole or not there."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +14,8 @@ import pytest
 import xxhash
 
 from soulchatcorpus.files import (
+    check_new,
+    making,
     parquet_writer,
     parse_yaml,
     replacing,
@@ -167,3 +171,44 @@ def test_yaml_that_is_none_or_grows_is_refused_in_a_line(text, line):
 
 def test_yaml_with_anchors_alone_is_read():
     assert parse_yaml("\ufeffa: &a 1\nb: 用户".encode()) == {"a": 1, "b": "用户"}
+
+
+def test_a_name_is_held_by_the_one_who_makes_it(tmp_path):
+    path = tmp_path / "new" / "a.jsonl"
+    with (
+        making(path, "soulchat corpus convert"),
+        pytest.raises(OSError, match=rf"a\.jsonl is in use by soulchat corpus convert \(process {os.getpid()} on"),
+        making(path, "another"),
+    ):
+        pass
+    assert not path.parent.exists()
+    with making(path, "one"), making(path.with_name("b"), "other"):
+        check_new(path)
+        path.touch()
+        with pytest.raises(FileExistsError, match=r"a\.jsonl already exists; allowed: another name$"):
+            check_new(path)
+    assert list(path.parent.iterdir()) == [path]
+    path.with_name("b").symlink_to("nowhere")
+    with pytest.raises(FileExistsError, match="b already exists"):
+        check_new(path.with_name("b"))
+
+
+def test_who_removes_his_folder_does_not_free_it_for_a_third(tmp_path):
+    """The second came after all was gone, with a lock of his own."""
+    folder = tmp_path / "out"
+    with ExitStack() as second:
+        with working_in(folder, "first"):
+            shutil.rmtree(folder)
+            second.enter_context(working_in(folder, "second"))
+        with pytest.raises(OSError, match="in use by second"), working_in(folder, "third"):
+            pass
+
+
+def test_where_no_hidden_file_can_be_made_the_one_that_was_asked_for_is_named(tmp_path):
+    """As in a folder that is read-only; these fail for root as well."""
+    temporary_of(tmp_path / "a").symlink_to(tmp_path / "nowhere" / "a")
+    with pytest.raises(OSError, match=f"No such file or directory: '{tmp_path / 'a'}'$"):
+        write_text(tmp_path / "a", "text")
+    (tmp_path / "out" / ".lock").mkdir(parents=True)
+    with pytest.raises(OSError, match=f"Is a directory: '{tmp_path / 'out'}'$"), working_in(tmp_path / "out", "x"):
+        pass

@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.markdown import plain
+from hub_cards.markdown import table as markdown_table
 from hub_cards.model_name import check_model_name
 from soulchat_metrics.bootstrap import paired_p_values, percentile_intervals, resample
-from soulchatcorpus.files import replacing, write_json, write_text
+from soulchatcorpus.files import making, replacing, write_json, write_text
 from soulchatcorpus.making.costs import estimate_tokens
 from soulchatcorpus.making.ledger import Ledger
 
 from ...data import load_corpus
 from ..agreement import read_judgement
 from ..agreement_report import AGREEMENT_FILE
+from ..chart_text import chart_text
 from ..judge import EXPECTED_TOKENS, JudgeOptions
 from ..judge import judge as judge_talks
 from ..opinions import read_opinions
@@ -155,13 +158,26 @@ def benchmark_talks(
 
     Raises:
         ValueError: the judge is a script, judges pairs, or may not be sent the talks.
+        OSError: another run is at work in `output`.
     """
-    options = runs[0].options
-    protocol, profiles = options.load_protocol(), options.read_profiles()
     if judge:
         check_judge(judge)
         if not judge.is_local:
             judge.check_consent("talks")
+    with making(output / RESULTS_FILE, "soulchat benchmark talks"):  # each run holds its own folder
+        return _benchmark(runs, output, real, on_progress, judged, judge)
+
+
+def _benchmark(
+    runs: Sequence[Run],
+    output: Path,
+    real: str,
+    on_progress: Callable[[str, Progress], None],
+    judged: Path | None,
+    judge: JudgeOptions | None,
+) -> dict[str, Any]:
+    options = runs[0].options
+    protocol, profiles = options.load_protocol(), options.read_profiles()
     talks = hold_runs(runs, on_progress)
     results = compare(runs, talks, protocol, profiles, real)
     if judge:
@@ -358,7 +374,7 @@ def _real_talks(name: str) -> list[list[str]]:
 def render_table(results: dict[str, Any]) -> str:
     """The results as Markdown, the verdict on the client first."""
     heads = ["system", "talks", results["score"], "against 嗯", "p", *MEASURES.values()]
-    lines = [results["verdict"], "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    rows = []
     for row in results["systems"]:
         low, high = row["interval"]
         found = row["against_hm"]
@@ -375,20 +391,28 @@ def render_table(results: dict[str, Any]) -> str:
                 for name, number in zip(MEASURES, numbers, strict=True)
             ),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
+        rows.append(cells)
+    lines = [
+        results["verdict"],
         "",
-        f"Intervals: 95 %, bootstrap over {results['profiles']} profiles. Client: {results['client']}, "
-        f"protocol {results['protocol']}, {results['rounds']} rounds.",
+        markdown_table(heads, rows),
+        "",
+        f"Intervals: 95 %, bootstrap over {results['profiles']} profiles. Client: {plain(results['client'])}, "
+        f"protocol {plain(results['protocol'])}, {results['rounds']} rounds.",
         "",
     ]
     real = results["real"]
     head = f"in {real['talks']:,} talks of {real['corpus']}"
-    lines += [f"| how real the client is | share of talks | 95 % interval | {head} |", "| --- | --- | --- | --- |"]
-    for name, share in results["realism"].items():
-        interval = f"{share['low']:.0%} to {share['high']:.0%}"
-        beside = f"{real[name]['value']:.0%}" if name in real else ""
-        lines.append(f"| {name.replace('_', ' ')} | {share['value']:.0%} | {interval} | {beside} |")
+    shares = [
+        [
+            name.replace("_", " "),
+            f"{share['value']:.0%}",
+            f"{share['low']:.0%} to {share['high']:.0%}",
+            f"{real[name]['value']:.0%}" if name in real else "",
+        ]
+        for name, share in results["realism"].items()
+    ]
+    lines.append(markdown_table(["how real the client is", "share of talks", "95 % interval", head], shares))
     if judged := results.get("judged"):
         lines += ["", *_render_judged(judged)]
         if judged["open"]:
@@ -404,8 +428,7 @@ def _render_judged(judged: dict[str, Any]) -> list[str]:
         head, below = f"{head}, {judged['note']}", []
         columns = list(next(iter(judged["means"].values())))
         systems = {name: [f"{mean:.2f}" for mean in means.values()] for name, means in judged["means"].items()}
-    rows = [f"| {' | '.join([name, *cells])} |" for name, cells in systems.items()]
-    return [f"| {' | '.join([head, *columns])} |", f"|{' --- |' * (1 + len(columns))}", *rows, *below]
+    return [markdown_table([head, *columns], [[name, *cells] for name, cells in systems.items()]), *below]
 
 
 def draw_chart(results: dict[str, Any], path: Path) -> None:
@@ -418,7 +441,7 @@ def draw_chart(results: dict[str, Any], path: Path) -> None:
     means = [row["mean"] for row in rows]
     errors = [[abs(row["mean"] - row["interval"][side]) for row in rows] for side in (0, 1)]
     # Fonts of every machine have these names' letters.
-    names = [row["name"].replace("嗯", "only says hm") for row in rows]
+    names = [chart_text(row["name"].replace("嗯", "only says hm")) for row in rows]
     panel.barh(names, means, xerr=errors, capsize=3, color=["0.75" if row["control"] else "C0" for row in rows])
     panel.invert_yaxis()
     panel.set_xlabel(results["score"])

@@ -13,6 +13,7 @@ from soulchat.rate.gate import add_ratings, describe_changes
 from soulchat.rate.replies import read_ratings
 from soulchat.rate.study import RatingStudy, create_study
 from soulchat_trainer.evaluation.gate import compare_conduct
+from soulchatcorpus.files import working_in
 from tests.hub_cards.samples import make_model_folder, make_results
 from tests.soulchat.rate.rating_parts import CEHS, all_scores, write_system
 
@@ -122,3 +123,12 @@ def test_ratings_without_safety_do_not_say_that_it_did_not_fall(tmp_path: Path) 
     found = add_ratings(replace(told, by_system=without, asked={"empathy": "?"}), run, "base", "tuned")
     assert "Safety was not asked of anybody." in describe_changes(found)
     assert found.items_needed == before
+
+
+def test_what_is_found_waits_for_a_run_that_is_at_work(tmp_path: Path) -> None:
+    """Of two gates at once one would write the results without what the other found."""
+    study, run = make_run(tmp_path, unsafe=0)
+    before = (run / "results.json").read_bytes()
+    with working_in(run, "training"), pytest.raises(OSError, match=r"is in use by training \(process \d+ on "):
+        CliRunner().invoke(app, ["gate", str(study), str(run), "--after", "tuned"], catch_exceptions=False)
+    assert (run / "results.json").read_bytes() == before

@@ -115,7 +115,7 @@ def test_pairs_that_a_judge_compared(tmp_path: Path) -> None:
         write_preferences(ratings, tmp_path / "pairs.jsonl", PairRules(aspects=["preference"]))
     one_order = [row for row in rows if (row.id, row.order) != ("d0", 1)]
     (folder / "judged.jsonl").write_text("\n".join(row.model_dump_json() for row in one_order))
-    numbers = write_preferences(read_judged(folder, sources), tmp_path / "pairs.jsonl", PairRules())
+    numbers = write_preferences(read_judged(folder, sources), tmp_path / "others.jsonl", PairRules())
     assert numbers["rows"] == 2
 
 

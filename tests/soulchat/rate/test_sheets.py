@@ -126,8 +126,8 @@ def test_an_import_never_changes_what_is_rated(tmp_path):
     path.write_text(f"{HEAD}\nrater-1,2,2,2,2,1\nrater-1,1,0,0,0,0\n")
     with pytest.raises(ValueError, match=r"item 1 has other scores already; allowed: .*; nothing was imported"):
         import_ratings(study, path)
-    export_ratings(study, path)
-    import_ratings(study, path)
+    export_ratings(study, tmp_path / "exported.csv")
+    import_ratings(study, tmp_path / "exported.csv")
     [rating] = study.ratings()
     assert (rating.scores, rating.seconds) == (all_scores(), 40.0)
 
@@ -148,5 +148,17 @@ def test_a_sheet_of_pairs_has_both_sides_in_the_raters_order_and_comes_back(tmp_
         writer.writerows(lines)
     assert import_ratings(study, path) == 5
     assert {rating.scores["preference"] for rating in study.ratings()} == {-1}
-    export_ratings(study, path)
-    assert import_ratings(study, path) == 5
+    export_ratings(study, tmp_path / "ratings.csv")
+    assert import_ratings(study, tmp_path / "ratings.csv") == 5
+
+
+def test_neither_a_filled_sheet_nor_the_study_is_written_over(tmp_path):
+    study, _ = make_study(tmp_path)
+    for path in (tmp_path / "filled.csv", study.path):
+        path.exists() or path.write_text("filled in by hand")
+        before = path.read_bytes()
+        with pytest.raises(FileExistsError, match=rf"{path.name} already exists; allowed: a new file"):
+            export_sheet(study, "rater-1", path)
+        with pytest.raises(FileExistsError, match="already exists"):
+            export_ratings(study, path)
+        assert path.read_bytes() == before

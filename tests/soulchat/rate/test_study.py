@@ -6,6 +6,7 @@ import pytest
 
 from soulchat.rate.study import STUDY_FILE, RatingStudy, create_study
 from soulchat_trainer.evaluation.rubric import Rubric, read_rubric
+from soulchatcorpus.files import working_in
 from tests.soulchat.rate.rating_parts import CEHS, SYSTEMS, all_scores, make_study, write_system, write_systems
 
 
@@ -306,3 +307,12 @@ def test_replies_in_talks_that_went_their_own_ways_are_drawn_of_each(tmp_path):
     systems = [write_system(tmp_path / name, {"d": name}, f"用户：{name}\n心理咨询师：") for name in ("one", "two")]
     with pytest.raises(ValueError, match="were asked different things under the id d"):
         create_study(systems, 1, 1, 0, tmp_path / "other", read_rubric("cpsycoun"))
+
+
+def test_of_two_that_create_a_study_the_second_hands_out_no_tokens(tmp_path):
+    with (
+        working_in(tmp_path / "study", "soulchat rate create"),
+        pytest.raises(OSError, match=r"study is in use by soulchat rate create \(process \d+ on "),
+    ):
+        make_study(tmp_path)
+    assert not (tmp_path / "study").exists()

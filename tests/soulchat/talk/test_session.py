@@ -79,7 +79,7 @@ def test_save_writes_a_private_file_once(talk, tmp_path):
     talk.save(path)
     assert json.loads(path.read_text(encoding="utf-8")) == {"messages": talk.messages, "system": "说明"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with pytest.raises(FileExistsError, match="exists; allowed: a new file name"):
+    with pytest.raises(FileExistsError, match="already exists; allowed: another name"):
         talk.save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["talk.json"]
     with pytest.raises(OSError, match="nowhere is not a folder; allowed: a file in an existing folder"):

@@ -180,7 +180,7 @@ def test_what_cannot_be_converted_is_refused_and_leaves_nothing(tmp_path, change
 def test_other_folders_are_refused(tmp_path):
     source = write(tmp_path / "in", make_weights())
     (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match="exists already"):
+    with pytest.raises(FileExistsError, match="out already exists; allowed: another name"):
         convert_checkpoint(source, tmp_path / "out")
     for torn in (b"torn", b""):
         (source / "pytorch_model-00002-of-00002.bin").write_bytes(torn)

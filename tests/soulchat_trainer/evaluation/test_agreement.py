@@ -97,7 +97,7 @@ def test_corrected_means_and_differences_are_those_of_the_formulas(tmp_path: Pat
         s: np.array([judged[s, f"d{n}-0"]["content"] for n in range(60)], dtype=float) for s in ("warm", "cold")
     }
     told = report["systems"]["warm"]["content"]
-    expected = corrected_mean(rated["warm"], machine["warm"][:30], machine["warm"][30:])
+    expected = corrected_mean(rated["warm"], machine["warm"][:30], machine["warm"][30:], (0, 2))
     assert told["corrected"]["interval"] == pytest.approx([float(expected.low), float(expected.high)])
     assert told["judge"] == pytest.approx(machine["warm"].mean())
     assert told["people"]["mean"] == pytest.approx(rated["warm"].mean())
@@ -105,7 +105,7 @@ def test_corrected_means_and_differences_are_those_of_the_formulas(tmp_path: Pat
     assert told["ratings_missing"] > 0
     [difference] = report["differences"]
     gap = machine["cold"] - machine["warm"]
-    expected = corrected_mean(rated["cold"] - rated["warm"], gap[:30], gap[30:])
+    expected = corrected_mean(rated["cold"] - rated["warm"], gap[:30], gap[30:], (-2, 2))
     assert (difference["first"], difference["second"]) == ("warm", "cold")
     assert difference["aspects"]["content"]["difference"]["mean"] == pytest.approx(float(expected.mean))
     safety = report["systems"]["warm"]["safety"]
@@ -157,7 +157,8 @@ def test_what_is_equal_everywhere_is_said_and_no_nan_is_written(tmp_path: Path) 
         "the judge gave 2 to all items and tells nothing",
     ]
     assert told["alpha_raters"] == {"value": None, "interval": None}
-    assert report["systems"]["warm"]["content"]["corrected"]["mean"] == 1
+    corrected = report["systems"]["warm"]["content"]["corrected"]
+    assert (corrected["mean"], corrected["interval"]) == (1, pytest.approx([0.5101, 1.4899], abs=1e-4))
     assert report["systems"]["warm"]["safety"]["rogan_gladen"] is None
     text = write_agreement(report, judgement.rubric, folder)
     assert "nan" not in text

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.judge import JUDGES, SAFETY, SCALES, SIZES, USELESS, coverage, draw_studies
+from benchmarks.judge import JUDGES, SAFETY, SCALES, SIZES, USELESS, coverage, draw_studies, of_scale
 from soulchat_trainer.evaluation.correction import (
+    _skewed,
     corrected_mean,
     corrected_share,
     double_sampled_share,
@@ -73,11 +75,59 @@ def test_wilsons_interval_equals_statsmodels() -> None:
     assert np.isnan(wilson_interval(np.array(0), np.array(0)).mean)
 
 
-def test_students_interval_equals_statsmodels() -> None:
+@pytest.mark.parametrize(("rated", "moved"), [([1.0, 2, 2, 3], 0.0), ([0.0, 1, 2, 2, 1], -0.157330)])
+def test_the_interval_of_ratings_is_that_of_statsmodels_moved_by_their_skewness(
+    rated: list[float], moved: float
+) -> None:
+    """Of 0 1 2 2 1: skewness -0.3436 / sqrt(5); t of 4 degrees 2.776445; standard error 0.374166."""
     weightstats = pytest.importorskip("statsmodels.stats.weightstats")
-    rated = np.array([0.0, 1, 2, 2, 1])
-    found = ratings_alone(rated)
-    assert (float(found.low), float(found.high)) == pytest.approx(weightstats.DescrStatsW(rated).tconfint_mean())
+    found = ratings_alone(np.array(rated), (-9, 9))
+    low, high = weightstats.DescrStatsW(rated).tconfint_mean()
+    assert (float(found.low), float(found.high)) == pytest.approx((low + moved, high + moved), abs=1e-5)
+
+
+def test_one_rating_below_the_top_gives_an_interval_near_wilsons_of_a_share() -> None:
+    found, share = ratings_alone(np.array([1.0] + [2] * 49), (0, 2)), share_alone(np.array([0.0] + [1] * 49))
+    assert (float(found.low), float(found.high)) == pytest.approx((1 + share.low, 1 + share.high), abs=0.02)
+
+
+def test_equal_ratings_leave_room_for_others() -> None:
+    """z^2 / (50 + z^2) = 0.071348 may be at 0 of a scale from 0 to 2."""
+    top, middle = ratings_alone(np.full(50, 2.0), (0, 2)), ratings_alone(np.full(50, 1.0), (0, 2))
+    assert (float(top.mean), float(top.low), float(top.high)) == pytest.approx((2, 1.857304, 2), abs=1e-6)
+    assert (float(middle.low), float(middle.high)) == pytest.approx((0.928652, 1.071348), abs=1e-6)
+    judged, unrated = np.array([1.0, 2] * 25), np.array([1.0, 2, 2] * 50)
+    tuned = prediction_powered_mean(np.full(50, 2.0), judged, unrated, (0, 2))
+    assert (float(tuned.low), float(tuned.high)) == (0, 2)
+    assert corrected_mean(np.full(50, 2.0), judged, unrated, (0, 2)) == top
+    needed = ratings_needed(np.full(50, 2.0), judged, unrated, 0.1, (0, 2))
+    assert needed == 73
+    assert ratings_alone(np.full(73, 2.0), (0, 2)).width < 0.1 < ratings_alone(np.full(72, 2.0), (0, 2)).width
+    assert ratings_needed(np.full(50, 2.0), judged, unrated, 1.9, (0, 2)) == 50
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=3, max_size=60),
+    st.sampled_from([0.5, 0.95, 0.999]),
+    st.integers(0, 2**32 - 1),
+)
+@settings(deadline=None)
+def test_an_interval_holds_its_mean_and_ends_with_the_scale(points: list[int], confidence: float, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    rated = np.array(points, dtype=float)
+    judged, unrated = generator.integers(0, 5, len(points)).astype(float), generator.integers(0, 5, 40).astype(float)
+    for found in (
+        ratings_alone(rated, (0, 4), confidence),
+        prediction_powered_mean(rated, judged, unrated, (0, 4), confidence),
+    ):
+        assert 0 <= found.low <= min(float(found.mean) + 1e-9, 4)
+        assert max(float(found.mean) - 1e-9, 0) <= found.high <= 4
+
+
+@given(st.floats(-0.98, 0.98), st.floats(-4, 4))
+def test_halls_transformation_is_turned_back(skewness: float, quantile: float) -> None:
+    x = float(_skewed(quantile, np.array(skewness)))
+    assert x + skewness * x**2 / 3 + skewness**2 * x**3 / 27 + skewness / 6 == pytest.approx(quantile, abs=1e-7)
 
 
 def test_tiny_studies_by_hand() -> None:
@@ -95,7 +145,7 @@ def test_tiny_studies_by_hand() -> None:
 
 def test_a_judge_that_always_says_the_same_leaves_the_ratings_alone() -> None:
     rated, judged, unrated = np.array([0.0, 1, 2, 2]), np.full(4, 2.0), np.full(9, 2.0)
-    assert prediction_powered_mean(rated, judged, unrated).mean == ratings_alone(rated).mean
+    assert prediction_powered_mean(rated, judged, unrated, (0, 2)).mean == ratings_alone(rated, (0, 2)).mean
     binary = np.array([0.0, 1, 1, 1])
     assert double_sampled_share(binary, np.ones(4), np.ones(9)).mean == pytest.approx(0.75)
     assert np.isnan(rogan_gladen(binary, np.ones(4), np.ones(9)).mean)
@@ -103,22 +153,22 @@ def test_a_judge_that_always_says_the_same_leaves_the_ratings_alone() -> None:
 
 def test_where_all_judged_items_are_rated_the_ratings_stand() -> None:
     rated, judged, none = np.array([0.0, 1, 2, 2]), np.array([1.0, 1, 2, 2]), np.empty(0)
-    assert prediction_powered_mean(rated, judged, none).mean == rated.mean()
+    assert prediction_powered_mean(rated, judged, none, (0, 2)).mean == rated.mean()
     assert np.isnan(rogan_gladen(np.array([0.0, 1]), np.array([0.0, 1]), none).mean)
     assert double_sampled_share(np.array([0.0, 1]), np.array([0.0, 1]), none).mean == 0.5
 
 
 def test_ratings_needed_bring_the_width() -> None:
     (rated, judged, unrated), _ = draw_studies("unbiased", [0.2, 0.4, 0.4], 50, 450)
-    needed = [ratings_needed(rated[s], judged[s], unrated[s], width=0.2) for s in range(50)]
+    needed = [ratings_needed(rated[s], judged[s], unrated[s], 0.2, (0, 2)) for s in range(50)]
     at = int(np.median(needed))
     assert 50 < at < 200
     (more, judged_more, fewer), _ = draw_studies("unbiased", [0.2, 0.4, 0.4], at, 500 - at, seed=1)
-    assert np.median(prediction_powered_mean(more, judged_more, fewer).width) == pytest.approx(0.2, rel=0.05)
-    alone = ratings_needed(rated[0], np.ones(50), np.ones(450), width=0.05)  # more than are judged
+    assert np.median(prediction_powered_mean(more, judged_more, fewer, (0, 2)).width) == pytest.approx(0.2, rel=0.05)
+    alone = ratings_needed(rated[0], np.ones(50), np.ones(450), 0.05, (0, 2))  # more than are judged
     assert alone == int(np.ceil(rated[0].var(ddof=1) / (0.05 / 2 / 1.959963984540054) ** 2))
     with pytest.raises(ValueError, match="width is 0; allowed: above 0"):
-        ratings_needed(rated[0], judged[0], unrated[0], width=0)
+        ratings_needed(rated[0], judged[0], unrated[0], 0, (0, 2))
 
 
 points = st.integers(0, 1)
@@ -129,7 +179,7 @@ points = st.integers(0, 1)
 def test_a_scale_turned_round_turns_every_estimate_round(both: list[tuple[int, int]], others: list[int]) -> None:
     rated, judged = np.array(both, dtype=float).T
     unrated = np.array(others, dtype=float)
-    for correct in (prediction_powered_mean, double_sampled_share, rogan_gladen):
+    for correct in (partial(prediction_powered_mean, scale=(0, 1)), double_sampled_share, rogan_gladen):
         found, turned = correct(rated, judged, unrated), correct(1 - rated, 1 - judged, 1 - unrated)
         expected = [1 - float(found.mean), 1 - float(found.high), 1 - float(found.low)]
         bounds = [float(turned.mean), float(turned.low), float(turned.high)]
@@ -147,8 +197,11 @@ def test_the_variance_is_that_of_leave_one_out_residuals() -> None:
     hat = np.column_stack([np.ones(5), judged])
     leverage = np.diag(hat @ np.linalg.inv(hat.T @ hat) @ hat.T)
     variance = ((rest / (1 - leverage)) ** 2).sum() / 25 + trust**2 * unrated.var() / 4
-    found = prediction_powered_mean(rated, judged, unrated)
-    assert float(found.width) == pytest.approx(2 * 3.182446305284263 * np.sqrt(variance))  # t of 3 degrees of freedom
+    skewness = np.array(((rated - 1.2) ** 3).mean() / rated.std() ** 3 / np.sqrt(5))
+    quantile = 3.182446305284263  # t of 3 degrees of freedom
+    found = prediction_powered_mean(rated, judged, unrated, (-9, 9))
+    for bound, end in ((found.low, quantile), (found.high, -quantile)):
+        assert float(bound) == pytest.approx(found.mean - _skewed(end, skewness) * np.sqrt(variance))
 
 
 @given(st.lists(st.tuples(points, points), min_size=3, max_size=12), st.lists(points, max_size=12))
@@ -158,7 +211,7 @@ def test_no_corrected_interval_is_wider_than_that_of_the_ratings_alone(
 ) -> None:
     rated, judged = np.array(both, dtype=float).T
     unrated = np.array(others, dtype=float)
-    for correct, alone in ((corrected_mean, ratings_alone), (corrected_share, share_alone)):
+    for correct, alone in (of_scale([0.5, 0.5]), (corrected_share, share_alone)):
         found, people = correct(rated, judged, unrated), alone(rated)
         assert 0 <= found.width <= people.width
         if found.width == people.width:
@@ -168,7 +221,7 @@ def test_no_corrected_interval_is_wider_than_that_of_the_ratings_alone(
 def test_a_useless_judge_costs_nothing_and_a_good_one_narrows() -> None:
     for judge, most in ((USELESS, 1.0), ("unbiased", 0.8)):
         study, _ = draw_studies(judge, SCALES["0 to 2"], 50, 450, studies=200)
-        assert np.median(corrected_mean(*study).width / ratings_alone(study[0]).width) <= most
+        assert np.median(corrected_mean(*study, (0, 2)).width / ratings_alone(study[0], (0, 2)).width) <= most
         study, _ = draw_studies(judge, SAFETY["one of five unsafe"], 50, 450, studies=200)
         assert np.median(corrected_share(*study).width / share_alone(study[0]).width) <= most
 
@@ -179,9 +232,9 @@ def test_a_useless_judge_costs_nothing_and_a_good_one_narrows() -> None:
 @pytest.mark.parametrize("scale", SCALES)
 def test_intervals_cover_the_truth(judge: str, rated: int, unrated: int, scale: str) -> None:
     study, truth = draw_studies(judge, SCALES[scale], rated, unrated, seed=rated + unrated)
-    # Eight of ten ratings at the top: Student's interval of the ratings alone covers 93 % there.
-    least = 0.89 if scale == "eight of ten at the top" else 0.93
-    assert least <= coverage(corrected_mean(*study), truth) <= 0.97
+    correct, alone = of_scale(SCALES[scale])
+    assert 0.93 <= coverage(correct(*study), truth) <= 0.97
+    assert 0.93 <= coverage(alone(study[0]), truth) <= 0.97
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_people_and_the_corrected_judge_stand_side_by_side_in_markdown_and_latex
     opinions = read_opinions(folder)
     text = render_markdown(tables, opinions)
     assert "| Con. (people) | Con. (judge, corrected) | Emp. (people) |" in text
-    assert "| 0.50 (-0.07 to 1.07) |" in text
+    assert "| 0.50 (0.00 to 1.07) |" in text
     assert "not validated" not in text
     latex = render_latex(tables, opinions)
     rows = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]

@@ -205,6 +205,19 @@ def test_the_second_in_a_folder_is_told_who_is_at_work_and_asks_nothing(
     assert not endpoint.requests
 
 
+@pytest.mark.parametrize("others", [[], ["retrieval"]])
+def test_the_folder_of_a_trained_model_is_no_output(options: BenchmarkOptions, others: list[str]) -> None:
+    """Neither as it is, nor where a system's own folder would be the model's."""
+    models = ["openai:echo", *others]
+    folder = options.output / "openai-echo" if others else options.output
+    folder.mkdir(parents=True)
+    content = {"dataset": {"name": "x"}, "training": {"seconds": 1.0, "steps": 2, "samples": 3, "tokens": 4}}
+    (folder / "results.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"output is {folder}, which has the results of a training; allowed: another"):
+        run_benchmark(replace(options, models=models))
+    assert json.loads((folder / "results.json").read_bytes()) == content
+
+
 def test_a_model_that_produces_nothing_is_told(options: BenchmarkOptions, endpoint: Endpoint) -> None:
     endpoint.text = " "
     with pytest.raises(ValueError, match="echo produced nothing: all 12 replies are empty"):

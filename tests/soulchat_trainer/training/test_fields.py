@@ -292,7 +292,13 @@ def test_use_cpu() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing:FutureWarning")
-@pytest.mark.parametrize("name", ["activation_checkpointing_kwargs", "gradient_checkpointing_kwargs"])
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        {"activation_checkpointing_kwargs", "gradient_checkpointing_kwargs"}
+        & {field.name for field in fields(SoulChatTrainingArguments)}
+    ),
+)
 def test_activation_checkpointing_kwargs_gradient_checkpointing_kwargs(
     name: str, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
 ) -> None:

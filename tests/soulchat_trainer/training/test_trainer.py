@@ -3,9 +3,6 @@
 import inspect
 import json
 import math
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from soulchatcorpus.turn_view import TurnView
 from soulchatcorpus.turns import split_turns
 from tests.hub_cards.conftest import hub, logged_in  # noqa: F401
 from tests.hub_cards.server import LoopbackHub
+from tests.limits import no_room_for_files_above
 from tests.soulchat_trainer.training_parts import make_causal_model, make_chatglm, make_rows
 
 
@@ -280,17 +278,6 @@ def test_weights_that_are_not_finite_are_not_saved(
     assert find_last_whole_checkpoint(tmp_path).name == "checkpoint-4"
 
 
-@contextmanager
-def no_room_for_files_above(size: int) -> Iterator[None]:
-    """The system refuses to write beyond `size` bytes of a file, as a full disk would."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def test_a_full_disk_stops_with_a_line(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     stopped = make_trainer(chatglm_tokenizer, tmp_path)
     stopped.add_callback(StopAt(5))
@@ -509,6 +496,39 @@ def test_micro_batches_shrink_until_they_fit(
     if max_tokens is None:
         assert samples[-3:] == [e["samples"] for e in whole.state.log_history if "samples" in e][-3:]
     assert trainer.args.gradient_accumulation_steps == whole.args.gradient_accumulation_steps
+
+
+def test_each_size_is_tried_once_and_what_failed_is_not_counted(
+    causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = {"max_steps": 2, "save_strategy": "no", "logging_steps": 1, "use_cpu": True, "disable_tqdm": True}
+
+    def make() -> SoulChatTrainer:
+        return SoulChatTrainer(
+            model=make_causal_model(causal_tokenizer),
+            args=SoulChatTrainingArguments(
+                str(tmp_path),
+                per_device_train_batch_size=8,
+                global_batch_size=8,
+                max_source_length=256,
+                max_target_length=64,
+                auto_find_batch_size=True,
+                **changes,
+            ),
+            train_dataset=make_rows(40),
+            processing_class=causal_tokenizer,
+        )
+
+    trainer = make()
+    trainer.add_callback(NoRoom(2))
+    trainer.train()
+    told = [line for line in caplog.messages if line.startswith("micro-batches")]
+    assert told == [f"micro-batches of {size} samples, {8 // size} of them a step" for size in (4, 2)]
+    assert [entry["samples"] for entry in trainer.state.log_history if "samples" in entry] == [8, 8]
+    trainer = make()
+    trainer.add_callback(NoRoom(0))
+    with pytest.raises(ValueError, match="a micro-batch of one sample does not fit into the memory; allowed"):
+        trainer.train()
 
 
 def test_a_stream_cannot_look_for_a_batch_size(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:

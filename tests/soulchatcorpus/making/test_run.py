@@ -19,7 +19,7 @@ from soulchat.cli import app
 from soulchat.review.page import apply_edit
 from soulchatcorpus.clients import CLIENT_FIELDS
 from soulchatcorpus.features import PEOPLE
-from soulchatcorpus.files import write_lines
+from soulchatcorpus.files import working_in, write_lines
 from soulchatcorpus.making.figures import find_chinese_font
 from soulchatcorpus.making.review import ReviewStore
 from soulchatcorpus.making.run import run_pipeline
@@ -388,3 +388,14 @@ def test_client_and_counsellor_pass_every_step(tmp_path):
     assert {name: turns["train"].features[name] for name in PEOPLE} == PEOPLE
     for row in turns["train"]:
         assert (row["client"], row["counsellor"]) == expected[row["conversation_id"]]
+
+
+def test_the_second_of_two_is_told_that_the_pipeline_is_at_work(replayed, endpoint):
+    """Not only while both are at the same step."""
+    with (
+        working_in(replayed / "corpus", "soulchat corpus run"),
+        pytest.raises(OSError, match=r"corpus is in use by soulchat corpus run \(process \d+ on "),
+    ):
+        run_pipeline(replayed / "pipeline.yaml")
+    assert not endpoint.asked
+    assert not (replayed / "corpus").exists()

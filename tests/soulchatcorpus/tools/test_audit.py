@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from soulchatcorpus.files import write_lines
+from soulchatcorpus.files import working_in, write_lines
 from soulchatcorpus.tools.audit import audit
 
 LONG = "我和母亲住在一起很多年了，她总说我不懂事，昨天又为了洗碗的小事吵了一架，晚上怎么都睡不着。"
@@ -156,3 +156,14 @@ def test_nothing_of_an_earlier_audit_stays(tmp_path: Path) -> None:
     audit([one, other], out=tmp_path / "out")
     audit([one], out=tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["audit.json"]
+
+
+def test_the_page_is_written_with_the_numbers_that_it_shows(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", talk(1, LONG, "嗯"))
+    audit([one], out=tmp_path / "out", render=lambda found: found["corpora"][0]["name"])
+    assert (tmp_path / "out" / "audit.md").read_text() == one
+    with (
+        working_in(tmp_path / "out", "soulchat corpus audit"),
+        pytest.raises(OSError, match=r"out is in use by soulchat corpus audit \(process \d+ on "),
+    ):
+        audit(["no such corpus"], out=tmp_path / "out")

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import orjson
 import pyarrow.parquet as pq
@@ -6,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from soulchatcorpus.files import making
 from soulchatcorpus.reading.corpus import read_corpus
 from soulchatcorpus.reading.json_stream import CorpusError
 from soulchatcorpus.tools.convert import SCHEMAS, convert
+from tests.paths import ROOT
 from tests.soulchatcorpus.strategies import conversations
 
 
@@ -149,11 +153,11 @@ def test_nothing_is_overwritten_in_silence(tmp_path, source):
         convert(tmp_path, tmp_path / "source.jsonl", "turns", overwrite=True)
     assert source.read_bytes() == before
     convert(source, tmp_path / "out.parquet", "turns")
-    with pytest.raises(CorpusError, match=r"out\.parquet already exists; allowed: another name, or `overwrite`"):
+    with pytest.raises(FileExistsError, match=r"out\.parquet already exists; allowed: another name, or `overwrite`"):
         convert(source, tmp_path / "out.parquet", "conversations")
     assert convert(source, tmp_path / "out.parquet", "conversations", overwrite=True).rows == 2
     (tmp_path / "new.jsonl.rejected.jsonl").write_text("mine")
-    with pytest.raises(CorpusError, match=r"rejected\.jsonl already exists"):
+    with pytest.raises(FileExistsError, match=r"rejected\.jsonl already exists"):
         convert(source, tmp_path / "new.jsonl", "turns", on_error="skip")
 
 
@@ -222,3 +226,29 @@ def test_what_is_no_client_or_counsellor(tmp_path, more, problem):
         convert(tmp_path / "source.jsonl", tmp_path / "out.jsonl", "conversations")
     assert problem in str(error.value)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_of_two_at_once_one_writes_and_the_other_takes_nothing_away(tmp_path, source):
+    """Whichever comes later: it is told that the other is at work, or that there is such a file."""
+    code = "import sys; from soulchatcorpus.tools.convert import convert; convert(*sys.argv[1:])"
+    words = [sys.executable, "-c", code, str(source), str(tmp_path / "out.jsonl")]
+    both = [
+        subprocess.Popen([*words, to], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        for to in ("turns", "conversations")
+    ]
+    told = [run.communicate()[1] for run in both]
+    assert sorted(run.returncode for run in both) == [0, 1]
+    line = next(filter(None, told)).splitlines()[-1]
+    assert "out.jsonl is in use by soulchat corpus convert (process " in line or "out.jsonl already exists" in line
+    column = "prompt" if both[0].returncode == 0 else "messages"
+    assert all(column in orjson.loads(row) for row in (tmp_path / "out.jsonl").read_bytes().splitlines())
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_name_is_held_from_the_start(tmp_path, source):
+    with (
+        making(tmp_path / "out.jsonl", "soulchat corpus convert"),
+        pytest.raises(OSError, match=r"out\.jsonl is in use by soulchat corpus convert \(process \d+ on "),
+    ):
+        convert(source, tmp_path / "out.jsonl", "turns", overwrite=True)
+    convert(source, tmp_path / "out.jsonl", "turns")

@@ -12,6 +12,7 @@ from soulchat_trainer.evaluation.simulate.conduct import load_chart
 from soulchat_trainer.evaluation.simulate.crisis import benchmark_crisis, list_crisis_runs, render_crisis
 from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 from soulchat_trainer.evaluation.simulate.talks import read_talks
+from soulchatcorpus.files import making
 from tests.soulchatcorpus.making.endpoint_stub import StubEndpoint
 
 ORDER = ["exemplary", "avoids", "glamorises", "abandons", "gives-means"]
@@ -106,3 +107,12 @@ def test_a_judge_elsewhere_needs_a_yes_and_its_cost_is_bounded_too(
     [row] = results["systems"]
     assert row["without_an_answer"] > 0
     assert players.answered.total() * 300 / 1000 <= 2.0
+
+
+def test_the_second_in_a_folder_is_told_who_is_at_work(options: SimulateOptions, players: StubEndpoint) -> None:
+    with (
+        making(options.output / "conduct.json", "soulchat benchmark crisis"),
+        pytest.raises(OSError, match=r"conduct\.json is in use by soulchat benchmark crisis \(process \d+ on "),
+    ):
+        benchmark_crisis(list_runs(["script:hm"], options)[:1], options.output, CHART)
+    assert not players.requests
