@@ -230,6 +230,24 @@ def test_messages_of_rows_that_were_not_built_here_are_checked(messages: list | 
             read()
 
 
+def test_thoughts_before_replies_are_neither_learned_nor_scored() -> None:
+    """In conversations, which corpora made with a model that thinks have, and in turns made of them."""
+    first, second = "<think>\n他很难过\n</think>\n\n多久了？", "\n</think>\n\n我在听"
+    roles = ["user", "assistant"] * 2
+    texts = ["睡不着", first, "两个月", second]
+    talk = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    rows = Dataset.from_list([{"id": "a", "messages": talk}])
+    said = ["睡不着", "多久了？", "两个月", "我在听"]
+    (conversation,) = read_batch(rows[:])
+    assert [message["content"] for message in conversation.messages] == said
+    prompt = f"用户：睡不着\n心理咨询师：{first}\n用户：两个月\n心理咨询师："
+    turns = Dataset.from_list([{"prompt": prompt, "completion": second}])
+    for turn in (list_turns(rows)[1], list_turns(turns)[0]):
+        assert [*(message["content"] for message in turn.context), turn.completion] == said
+    with pytest.raises(ValueError, match="row a: message 2 is a thought without a reply"):
+        read_batch({"id": ["a"], "messages": [[talk[0], {"role": "assistant", "content": "<think>他很难过"}]]})
+
+
 def test_rows_of_turns_without_words_are_refused() -> None:
     rows = Dataset.from_dict({"prompt": ["用户：你好\n心理咨询师："], "completion": [None]})
     with pytest.raises(ValueError, match=r"^prompt or completion of row 0 is none; allowed: text"):
