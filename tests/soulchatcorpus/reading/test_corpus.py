@@ -257,15 +257,14 @@ def test_a_200_mb_line(tmp_path, shape):
 
 
 def test_a_problem_of_many_records_is_told_once(tmp_path):
-    bad = [{"case": number} for number in range(30)]
     good = {"messages": [{"role": "user", "content": "累"}, {"role": "assistant", "content": "嗯"}]}
-    write_lines(tmp_path / "a.jsonl", [*bad[:15], {"messages": "x"}, *bad[15:], good])
+    write_lines(tmp_path / "a.jsonl", [{"messages": "x"}, *({"case": number} for number in range(30)), good])
     report = Report()
     list(read_corpus(tmp_path / "a.jsonl", on_error="skip", report=report))
-    _, _, count, first, second, last = report.lines()
+    *_, count, first, second, last = report.lines()
     assert count == "31 records rejected"
-    assert "a.jsonl: record 1, line 1: no known format" in first
-    assert first.endswith(" (and 18 more like it)")
-    assert "record 16, line 16: " in second
-    assert "more like it" not in second
+    assert "a.jsonl: record 1, line 1: " in first
+    assert "more like it" not in first
+    assert "a.jsonl: record 2, line 2: " in second
+    assert second.endswith(" (and 18 more like it)")
     assert last == "  … and 11 more"
