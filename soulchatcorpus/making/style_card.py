@@ -6,7 +6,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, StringConstraints
 
-from ..files import parse_yaml, write_text
+from ..files import write_text
 from ..schema import Message
 from .options import Options
 
@@ -66,13 +66,7 @@ def load_style(path: Path) -> StyleCard:
         raise FileNotFoundError(
             f"style is {path}; allowed: a YAML file that is there, as `soulchat corpus style` writes"
         )
-    try:
-        fields = parse_yaml(path.read_bytes())
-        if not isinstance(fields, dict):
-            raise ValueError(f"it is no mapping; allowed: {', '.join(StyleCard.model_fields)}")
-        return StyleCard(**{str(key): value for key, value in fields.items()})
-    except ValueError as error:
-        raise ValueError(f"style {path}: {error}") from None
+    return StyleCard.from_yaml(path.read_bytes(), f"style {path}")
 
 
 def write_style(path: Path, card: StyleCard) -> None:
