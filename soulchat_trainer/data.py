@@ -24,8 +24,7 @@ from soulchatcorpus import Conversation, Message
 from soulchatcorpus.clients import Client
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
 from soulchatcorpus.features import PEOPLE
-from soulchatcorpus.load import load_splits
-from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
+from soulchatcorpus.load import check_dataset_name, load_splits
 from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
 from soulchatcorpus.reading.transcripts import BadRecord
 from soulchatcorpus.thoughts import without_thoughts
@@ -33,7 +32,6 @@ from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, 
 
 logger = logging.get_logger(__name__)
 
-FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
@@ -75,8 +73,7 @@ def load_corpus(name: str) -> DatasetDict:
     """
     if Path(name).is_file():
         return load_splits(soulchatcorpus.__name__, "conversations", data_files=name)
-    if _is_path(name) and not Path(name).is_dir():
-        raise FileNotFoundError(f"dataset {name}: no such file; allowed: a file or a name for load_dataset")
+    check_dataset_name(name)
     return load_named(name)
 
 
@@ -90,8 +87,9 @@ def load_preferences(name: str) -> DatasetDict:
     Raises:
         OSError, ValueError: there is no such data set or file, or its rows are no preferences.
     """
-    if Path(name).is_file() or (_is_path(name) and not Path(name).is_dir()):
+    if Path(name).is_file():
         return split_preferences(read_preferences(Path(name)), name)
+    check_dataset_name(name)
     corpus = load_splits(name)
     if "train" not in corpus:
         raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
@@ -120,13 +118,6 @@ def preferred_turns(preferences: DatasetDict) -> DatasetDict:
             for split, rows in wanted.items()
         }
     )
-
-
-def _is_path(name: str) -> bool:
-    """Whether a name can only mean something on this machine: the Hub, which knows no such name, need not be asked."""
-    if "://" in name:
-        return False
-    return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).suffix in FILE_SUFFIXES
 
 
 def load_named(name: str) -> DatasetDict:

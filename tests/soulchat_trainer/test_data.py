@@ -1,8 +1,10 @@
 """The corpus of a run, by name or from a file, and its fingerprint."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -51,6 +53,13 @@ def test_a_file_is_split_by_opening(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"dataset .*gone\.jsonl: no such file"):
         load_corpus(str(tmp_path / "gone.jsonl"))
+
+
+@pytest.mark.parametrize("load", [load_corpus, load_preferences])
+@pytest.mark.parametrize("name", ["", "*", "folder/t*.jsonl", "~", "http://127.0.0.1/c.jsonl", "a/b/c", "\udce9.txt"])
+def test_what_can_be_no_name_is_not_looked_for(name: str, load: Callable[[str], Any]) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file; allowed: a file, a folder or a name for load_dataset"):
+        load(name)
 
 
 def test_a_data_set_of_other_columns_is_refused(tmp_path: Path) -> None:
