@@ -3,7 +3,7 @@
 import pytest
 
 from soulchatcorpus.care.privacy import find_private
-from soulchatcorpus.care.private_places import find_organisations, find_western_addresses
+from soulchatcorpus.care.private_places import find_organisations, find_western_addresses, is_generic
 
 
 def addresses(text: str) -> list[str]:
