@@ -1,6 +1,7 @@
 """The detectors of crisis and of harmful replies: learned, measured and timed.
 
     python benchmarks/care.py train --psysuicide valid.json --smilechat smile_50k.parquet
+    python benchmarks/care.py unread --messages 13 14 15 16 --replies 10
     python benchmarks/care.py time
     python benchmarks/care.py simplified
 
@@ -8,8 +9,9 @@
 tests/fixtures that are known to their authors, from the validation split of PsySUICIDE (PsyGUARD, EMNLP 2024, MIT;
 GitHub qiuhuachuan/PsyGUARD) and, as ordinary talk, from messages of SMILECHAT (CC0). It writes
 soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
-benchmarks/results/care.json. `time` measures a message and a streamed reply. `simplified` writes the table of
-traditional characters anew; it needs the package opencc, 1.4.2.
+benchmarks/results/care.json. `unread` measures the detectors that are there on authors whom they have not learned from
+yet (so it runs before `train`), and writes benchmarks/results/care_unread.json. `time` measures a message and a
+streamed reply. `simplified` writes the table of traditional characters anew; it needs the package opencc, 1.4.2.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +30,7 @@ import numpy as np
 from measuring import circumstances, write_results
 
 from soulchatcorpus.care.detector import Detector, distinct_runs, save_detector
-from soulchatcorpus.care.evaluate import read_labelled
+from soulchatcorpus.care.evaluate import Labelled, count, read_labelled
 from soulchatcorpus.care.evasive import read_plainly
 from soulchatcorpus.care.replies import NAMED, list_windows
 from soulchatcorpus.care.rules import find_words, names_of_words
@@ -77,6 +79,10 @@ def main() -> None:
     verb.add_argument("--psysuicide", type=Path, required=True)
     verb.add_argument("--smilechat", type=Path, required=True)
     verb.set_defaults(run=lambda options: train(options.psysuicide, options.smilechat))
+    verb = verbs.add_parser("unread")
+    verb.add_argument("--messages", type=int, nargs="+", required=True, metavar="AUTHOR")
+    verb.add_argument("--replies", type=int, nargs="+", required=True, metavar="AUTHOR")
+    verb.set_defaults(run=lambda options: measure_unread(options.messages, options.replies))
     verbs.add_parser("time").set_defaults(run=lambda options: measure_time())
     verbs.add_parser("simplified").set_defaults(run=lambda options: write_simplified())
     options = parser.parse_args()
@@ -320,6 +326,40 @@ def shares(
     return {
         key: {side: (round(sum(hits) / len(hits), 4), len(hits)) for side, hits in sides.items()}
         for key, sides in sorted(found.items())
+    }
+
+
+def measure_unread(messages: list[int], replies: list[int]) -> None:
+    """Share found by the package as it is of all texts of each author, the tenth kept aside among them."""
+    from soulchatcorpus.care.crisis import find_crisis
+    from soulchatcorpus.care.replies import find_self_harm
+
+    measured = {
+        name: {f"author {author}": _by_kind(_texts_of(name, author), find) for author in authors}
+        for name, authors, find in (("crisis", messages, find_crisis), ("replies", replies, find_self_harm))
+    }
+    write_results("care_unread", circumstances("numpy") | {"unread": measured})
+
+
+def _texts_of(name: str, author: int) -> Iterator[Labelled]:
+    for path in (DATA / f"{name}-train.jsonl", DATA / f"{name}-test.jsonl"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for row, line in zip(read_labelled(path), lines, strict=True):
+            if json.loads(line)["author"] == author:
+                yield row
+
+
+def _by_kind(rows: Iterable[Labelled], find: Callable[[str], object]) -> dict[str, dict[str, tuple[float, int]]]:
+    return {
+        kind or "all": {
+            side: (round(hits / texts, 4), texts)
+            for side, hits, texts in (
+                ("found", counts.found, counts.positive),
+                ("false alarms", counts.false_alarms, counts.negative),
+            )
+            if texts
+        }
+        for kind, counts in count(rows, find).items()
     }
 
 

@@ -64,6 +64,7 @@ def _kinds() -> dict[str, str]:
     """What runs of two and three characters are; a later kind counts."""
     names = tomllib.loads(files("soulchatcorpus.care").joinpath("names.toml").read_text(encoding="utf-8"))
     places = tomllib.loads(files("soulchatcorpus.care").joinpath("places.toml").read_text(encoding="utf-8"))
+    known = tomllib.loads(files("soulchatcorpus.care").joinpath("well_known.toml").read_text(encoding="utf-8"))
     kinds: dict[str, str] = {}
     rows = _dictionary()
     kinds |= dict.fromkeys((word for word, _, tag in rows if tag[:2] not in ("nr", "ns")), "word")
@@ -71,7 +72,7 @@ def _kinds() -> dict[str, str]:
     of_places = [word for word, _, tag in rows if tag[:2] == "ns"]
     kinds |= dict.fromkeys([*of_places, *(word[:-1] for word in of_places if word[-1] in "省市县区")], "place")
     kinds |= dict.fromkeys(f"{places['provinces']} {places['cities']}".split(), "place")
-    kinds |= dict.fromkeys(names["well_known"].split(), "known")
+    kinds |= dict.fromkeys(known["names"].split(), "known")
     for name, kind in (("titles", "title"), ("roles", "role"), ("kin", "kin"), ("naming", "naming")):
         kinds |= dict.fromkeys(names[name].split(), kind)
     return {run: kind for run, kind in kinds.items() if 2 <= len(run) <= 3}

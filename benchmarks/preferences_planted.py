@@ -62,6 +62,12 @@ DPO = {
     "use_cpu": True,
     **ROOM,
 }
+# The causal model has learned less of the corpus and needs more pairs and steps to learn what they prefer.
+OWN: dict[str, dict[str, Any]] = {
+    "chatglm": {},
+    "causal": {"sft_weight": 2.0, "learning_rate": 1.5e-4, "max_steps": 80},
+}
+SIZES = {"chatglm": (250, 6), "causal": (700, 8)}
 
 
 def train_causal(folder: Path) -> str:
@@ -82,12 +88,12 @@ def train_causal(folder: Path) -> str:
         "max_target_length": 160,
         "global_batch_size": None,
         "max_tokens": 1300,
-        "learning_rate": 8e-3,
-        "muon_learning_rate": 0.03,
+        "learning_rate": 4e-3,
+        "muon_learning_rate": 0.02,
         "warmup_steps": 15,
         "warmup_type": "linear",
         "adam_beta2": 0.95,
-        "max_steps": 150,
+        "max_steps": 700,
         "save_strategy": "no",
         "eval_strategy": "no",
     }
@@ -173,8 +179,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("family", choices=["chatglm", "causal"])
     parser.add_argument("--model", help="by default outputs/demo, or one that is trained here")
-    parser.add_argument("--turns", type=int, default=250)
-    parser.add_argument("--tries", type=int, default=6)
     parser.add_argument("--output", type=Path, default=Path("outputs/preferences"))
     parser.add_argument("--set", nargs="*", default=[], help="fields of the recipe, such as max_steps=40")
     options = parser.parse_args()
@@ -183,9 +187,9 @@ def main() -> None:
     changes = {key: yaml.safe_load(value) for key, value in (each.split("=") for each in options.set)}
     model = options.model or (train_causal(folder) if options.family == "causal" else "outputs/demo")
     pairs = folder / "pairs.jsonl"
-    counts = plant(model, options.turns, options.tries, pairs)
+    counts = plant(model, *SIZES[options.family], pairs)
     print(counts, file=sys.stderr)
-    recipe = {**DPO, **changes, "model_name_or_path": model, "dataset": str(pairs)}
+    recipe = {**DPO, **OWN[options.family], **changes, "model_name_or_path": model, "dataset": str(pairs)}
     run(recipe, folder / "dpo")
     path = RESULTS / "preferences-planted.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

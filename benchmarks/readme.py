@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hub_cards.cards import last_user_message
-from hub_cards.markdown import table
+from hub_cards.markdown import Marked, table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "demo.json"
@@ -119,7 +119,7 @@ def render_benchmark(results: dict[str, Any], words: dict[str, Any]) -> str:
     rows = []
     for system in systems:
         cells = [
-            "{:.2f} [{:.2f}, {:.2f}]".format(system["metrics"][metric], *system["intervals"][metric])
+            Marked("{:.2f} [{:.2f}, {:.2f}]".format(system["metrics"][metric], *system["intervals"][metric]))
             for metric in METRICS
         ]
         rows.append([words["benchmark_names"][system["name"]], *cells])

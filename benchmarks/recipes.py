@@ -17,7 +17,7 @@ from measuring import RESULTS, circumstances, write_results
 from metric import sample_pairs
 from readme import with_block
 
-from hub_cards.markdown import table
+from hub_cards.markdown import Marked, code, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "recipes.md"
@@ -155,7 +155,7 @@ def render_demo(recipes: dict[str, dict[str, Any]]) -> str:
     """A row for each preset, and how far the least and the most of a column lie apart."""
     names = (*BLEU, *ROUGE)
     rows = [
-        [f"`{preset}`", *("" if row[name] is None else f"{row[name]:.2f}" for name in names)]
+        [code(preset), *("" if row[name] is None else f"{row[name]:.2f}" for name in names)]
         for preset, row in recipes.items()
     ]
     columns = [[row[name] for row in recipes.values() if row[name] is not None] for name in names]
@@ -166,7 +166,7 @@ def render_demo(recipes: dict[str, dict[str, Any]]) -> str:
 def render_sources(presets: dict[str, dict[str, Any]]) -> str:
     """Where each preset comes from, and how far it lay from its project's way."""
     rows = [
-        [f"`{preset}`", row["source"], ", ".join(row["printed"]), f"{row['largest_difference']:.0e}"]
+        [code(preset), Marked(row["source"]), ", ".join(row["printed"]), f"{row['largest_difference']:.0e}"]
         for preset, row in presets.items()
     ]
     return table(["preset", "source", "prints", "largest difference (x100)"], rows) + "\n"

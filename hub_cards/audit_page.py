@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .markdown import cell, table
+from .markdown import plain, table
 
 HOW = ("exact", "near")
 PARTS = {"opening": "first message", "question": "all that the user says", "dialogue": "whole dialogue"}
@@ -55,7 +55,7 @@ def render_audit(found: Mapping[str, Any], most_ids: int = 20) -> str:
             [what, *(f"{pair['shared'][part][how]:,} ({pair['shared'][part][how] / total:.1%})" for how in HOW)]
             for part, what in PARTS.items()
         ]
-        of = f"Of the {total:,} conversations in {cell(pair['one'])}, {cell(pair['other'])} has:"
+        of = f"Of the {total:,} conversations in {plain(pair['one'])}, {plain(pair['other'])} has:"
         sections += [of, table(["", *HOW], shared, numeric=True)]
     if found["pairs"]:
         sections.append(

@@ -1,5 +1,6 @@
 """Model cards, rendered through templates from what was measured: a number that is missing reads "not measured"."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -256,15 +257,26 @@ def _measured(source: dict[str, Any] | None, path: str, form: str = "{}") -> str
     return NOT_MEASURED if value is None else cell(form.format(value))
 
 
+def _measured_code(source: dict[str, Any] | None, path: str) -> str:
+    """The same as a code span."""
+    value = _lookup(source, path)
+    return NOT_MEASURED if value is None else cell(code(str(value)))
+
+
 def _stated(source: dict[str, Any] | None, path: str) -> str:
     """The value at `path`, which somebody says and nobody measures; "not stated" where the file does not hold it."""
     value = _lookup(source, path)
     return NOT_STATED if value is None else plain(str(value))
 
 
+def _literal(text: str) -> str:
+    """Text as a string of Python in a block of code."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _quote(text: str) -> str:
     """Text of a reply as Markdown quotation, whatever marks it holds; private details as their kinds."""
-    return "\n".join("> " + line for line in mask_private(text).replace("<", "&lt;").splitlines()) or "> (nothing)"
+    return "\n".join("> " + plain(line) for line in mask_private(text).splitlines()) or "> (nothing)"
 
 
 @cache
@@ -278,8 +290,9 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = _quote
-    environment.filters |= {"cell": cell, "code": code, "plain": plain}
-    environment.globals |= {"lookup": _lookup, "measured": _measured, "stated": _stated, "not_measured": NOT_MEASURED}
+    environment.filters |= {"cell": cell, "code": code, "plain": plain, "literal": _literal}
+    environment.globals |= {"lookup": _lookup, "measured": _measured, "measured_code": _measured_code}
+    environment.globals |= {"stated": _stated, "not_measured": NOT_MEASURED}
     return environment
 
 

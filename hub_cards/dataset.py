@@ -14,6 +14,7 @@ from .check import read_metadata
 from .metadata import BENCHMARK_FILE, benchmark_yaml, dataset_metadata, dump_yaml
 from .parquet import Splits, dataset_info, find_splits, read_tables, write_shards
 from .sources import Origin, check_terms, find_origins, terms_of
+from .staging import stage_file
 
 if TYPE_CHECKING:
     from datasets import DatasetInfo
@@ -100,8 +101,8 @@ def _card_of_build(
 ) -> str:
     """The card of a build; its numbers and figures are laid out beside it."""
     figures = {name: step / name for step in steps for name in FIGURES if (step / name).is_file()}
-    for name, path in figures.items():
-        (staged / name).symlink_to(path.resolve())
+    for path in figures.values():
+        stage_file(path, path.parent, staged)
     build = collect_build(steps)
     build["origins"] = [asdict(origin) for origin in origins]
     (staged / BUILD_FILE).write_bytes(orjson.dumps(build, option=orjson.OPT_INDENT_2) + b"\n")

@@ -13,6 +13,7 @@ from .cards import PREFERENCE_SETTINGS, SETTINGS, data_terms, describe_model, re
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
 from .predictions import PREDICTIONS_FILE
 from .results import RESULTS_FILE, Results, Training, read_results
+from .staging import stage_file
 
 CARD = "README.md"
 LICENCE_FILE = "LICENSE"
@@ -82,7 +83,8 @@ def stage_model(
     Raises:
         FileNotFoundError: no such folder, no results, no weights, no config.
         ValueError: safety fell in training, and nobody says that they know.
-        ValueError: weights that are pickles, a base model that is a local path, or a benchmark that has no name.
+        ValueError: weights that are pickles, a link that leads out of the folder, a base model that is a local path,
+            or a benchmark that has no name.
     """
     if is_benchmark and dataset is None:
         raise ValueError("benchmark is set without a data set; allowed: with `dataset`, its name on the Hub")
@@ -93,7 +95,7 @@ def stage_model(
     config = _read_config(folder)
     for path in sorted(folder.iterdir()):
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in PUBLISHED):
-            (staged / path.name).symlink_to(path.resolve())
+            stage_file(path, folder, staged)
     if config.get("pre_seq_len"):
         _keep_prefix_only(staged)
     if results.training:
@@ -109,7 +111,7 @@ def stage_model(
     _write_decoding(staged, results)
     predictions = folder / PREDICTIONS_FILE
     if predictions.is_file():
-        (staged / predictions.name).symlink_to(predictions.resolve())
+        stage_file(predictions, folder, staged)
     write_model_card(staged, repo_id, licence)
     (staged / predictions.name).unlink(missing_ok=True)
 

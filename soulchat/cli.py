@@ -77,5 +77,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _refuse(line: str) -> int:
-    print(f"soulchat: error: {' '.join(line.split())}", file=sys.stderr)
+    from hub_cards.printable import printable
+
+    print(f"soulchat: error: {printable(' '.join(line.split()))}", file=sys.stderr)
     return 2

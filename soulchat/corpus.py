@@ -104,12 +104,11 @@ def audit(
 
     from .tables import print_markdown
 
-    with tqdm(unit="conversation", delay=1, leave=False) as bar:
+    with tqdm(unit=" conversations", delay=1, leave=False) as bar:
 
         def show(name: str, read: int) -> None:
-            bar.set_description(name, refresh=False)
-            bar.n = read
-            bar.refresh()
+            bar.set_description_str(name, refresh=False)
+            bar.update(read - bar.n)
 
         found = audit_corpora(sources, test, out, show, render_audit)
     print_markdown(render_audit(found))

@@ -15,7 +15,10 @@ def score(
     reference_column: Annotated[str, typer.Option(help="Name of the column of references.")] = "reference",
     json: Annotated[bool, typer.Option("--json", help="As JSON, with every digit.")] = False,
 ) -> None:
-    """Score replies against references: BLEU-1 to -4, ROUGE-1, -2 and -L, with the metric's signature."""
+    """Score replies against references: BLEU-1 to -4, ROUGE-1, -2 and -L, with the metric's signature.
+
+    What stands in <think>…</think> before either is no part of it.
+    """
     import orjson
 
     import soulchat_metrics
@@ -38,10 +41,14 @@ def score(
 
 
 def _read(path: Path, *columns: str) -> list[list[Any]]:
-    """The columns of a file, whose name is in the error where it has none."""
+    """The columns of a file, without thoughts before the replies; its name is in the error where it has none."""
     from soulchat_metrics.pair_files import read_columns
+    from soulchat_metrics.trainer_metrics import without_thinking
 
     try:
-        return read_columns(path, columns)
+        return [
+            [without_thinking(value) if isinstance(value, str) else value for value in column]
+            for column in read_columns(path, columns)
+        ]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

@@ -1,7 +1,8 @@
 """The corpus of a run: splits by name or from a file, what stands in their rows, and the fingerprint for results.
 
 Rows are conversations (`messages`) or turns (`prompt` in the paper's form, `completion`, perhaps a `system` text); the
-latter are read back into messages here and nowhere else.
+latter are read back into messages here and nowhere else. Thoughts before a reply, which corpora made with a model that
+thinks have in <think>…</think>, are left out here: only replies are learned and scored.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any
 import datasets
 import orjson
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from transformers.utils import logging
 
 import soulchatcorpus  # makes its name known to load_dataset
 from hub_cards.results import DataSet
@@ -22,13 +24,14 @@ from soulchatcorpus import Conversation, Message
 from soulchatcorpus.clients import Client
 from soulchatcorpus.dialogue import COUNSELLOR_CUE, ROLE_PREFIXES, parse
 from soulchatcorpus.features import PEOPLE
-from soulchatcorpus.load import load_splits
-from soulchatcorpus.reading.containers import COMPRESSED, SUFFIXES
+from soulchatcorpus.load import check_dataset_name, load_splits
 from soulchatcorpus.reading.pairs import read_preference, read_preferences, split_preferences
 from soulchatcorpus.reading.transcripts import BadRecord
+from soulchatcorpus.thoughts import without_thoughts
 from soulchatcorpus.turns import Turn, count_turns, find_opening, find_targets, split_turns
 
-FILE_SUFFIXES = (*SUFFIXES, *COMPRESSED)
+logger = logging.get_logger(__name__)
+
 # What the embedded sample is called in results: it is SMILECHAT, not the SoulChat release.
 DATASET_NAMES = {soulchatcorpus.__name__: {"name": "smilechat-1k", "licence": "cc0-1.0"}}
 MAX_SAMPLES = 10_000  # the paper, section 3.3
@@ -70,8 +73,7 @@ def load_corpus(name: str) -> DatasetDict:
     """
     if Path(name).is_file():
         return load_splits(soulchatcorpus.__name__, "conversations", data_files=name)
-    if _is_path(name) and not Path(name).is_dir():
-        raise FileNotFoundError(f"dataset {name}: no such file; allowed: a file or a name for load_dataset")
+    check_dataset_name(name)
     return load_named(name)
 
 
@@ -85,8 +87,9 @@ def load_preferences(name: str) -> DatasetDict:
     Raises:
         OSError, ValueError: there is no such data set or file, or its rows are no preferences.
     """
-    if Path(name).is_file() or (_is_path(name) and not Path(name).is_dir()):
+    if Path(name).is_file():
         return split_preferences(read_preferences(Path(name)), name)
+    check_dataset_name(name)
     corpus = load_splits(name)
     if "train" not in corpus:
         raise ValueError(f"dataset {name} has no split train; found {', '.join(corpus)}")
@@ -115,13 +118,6 @@ def preferred_turns(preferences: DatasetDict) -> DatasetDict:
             for split, rows in wanted.items()
         }
     )
-
-
-def _is_path(name: str) -> bool:
-    """Whether a name can only mean something on this machine: the Hub, which knows no such name, need not be asked."""
-    if "://" in name:
-        return False
-    return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).suffix in FILE_SUFFIXES
 
 
 def load_named(name: str) -> DatasetDict:
@@ -238,10 +234,10 @@ def read_batch(batch: Mapping[str, Sequence[Any]]) -> list[TrainingConversation]
 
 
 def check_messages(messages: Any, row: str) -> list[Message]:
-    """The messages of a row, which may be of a data set that was not built here.
+    """The messages of a row, which may be of a data set that was not built here, without thoughts before replies.
 
     Raises:
-        ValueError: they are no list, or a role or a content is none of `schema.Message`.
+        ValueError: they are no list, a role or a content is none of `schema.Message`, or no reply follows a thought.
     """
     if not isinstance(messages, list):
         raise ValueError(f"messages of row {row} is {messages!r}; allowed: a list of messages")
@@ -252,7 +248,17 @@ def check_messages(messages: Any, row: str) -> list[Message]:
             raise ValueError(f"message {number + 1} of row {row} has role {role!r}; allowed: {', '.join(roles)}")
         if not isinstance(content, str):
             raise ValueError(f"message {number + 1} of row {row} has a {type(content).__name__}; allowed: text")
-    return messages
+    return _leave_out_thoughts(messages, row)
+
+
+def _leave_out_thoughts(messages: list[Message], row: str) -> list[Message]:
+    try:
+        said = without_thoughts(messages)
+    except ValueError as error:
+        raise ValueError(f"row {row}: {error}") from None
+    if said != messages:
+        logger.warning_once("replies have thoughts before them (<think>…</think>), which are left out")
+    return said
 
 
 def _rows(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
@@ -263,7 +269,7 @@ def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
     """A row with `prompt` and `completion` as a turn; `number` stands for an id where it has none.
 
     Raises:
-        ValueError: the prompt is not of the form that `dialogue.render_prompt` writes.
+        ValueError: the prompt is not of the form that `dialogue.render_prompt` writes; no reply follows a thought.
     """
     id_, prompt, system = str(row.get("id", number)), row["prompt"], row.get("system")
     if not isinstance(prompt, str) or not isinstance(row["completion"], str):
@@ -275,8 +281,9 @@ def read_turn(row: Mapping[str, Any], number: int) -> RowTurn:
             f"{' or '.join(ROLE_PREFIXES.values())}, one of them the user's, and then {COUNSELLOR_CUE!r}"
         )
     context = talk if system is None else [Message(role="system", content=system), *talk]
+    *context, reply = _leave_out_thoughts([*context, Message(role="assistant", content=row["completion"])], id_)
     conversation, turn = str(row.get("conversation_id", id_)), row.get("turn", 1)
-    return RowTurn(conversation, turn, context, row["completion"], **_said_of(row), row_id=id_)
+    return RowTurn(conversation, turn, context, reply["content"], **_said_of(row), row_id=id_)
 
 
 def group_turns(turns: Iterable[Turn]) -> list[TrainingConversation]:

@@ -225,6 +225,8 @@ def naming(name: str, kind: str = "model") -> Iterator[None]:
     except Exception as error:
         known = isinstance(error, OSError | ValueError)
         cause = " ".join(str(error).split()) if known else f"{cause_of(error)} ({type(error).__name__})"
+        if "trust_remote_code" in cause:  # advice that nobody should follow, nor can
+            cause = "it brings code of its own, which is never run; allowed: a model that transformers knows"
         verdict = "cannot be loaded" if Path(name).is_dir() else "is no folder here, and not to be had from the Hub"
         raise OSError(f"{kind} {name} {verdict}: {cause}") from error
 

@@ -57,7 +57,7 @@ def read_client(stated: Any) -> Client | None:
     高; 女 and 男 are female and male. Other texts stay as they are.
 
     Raises:
-        ValueError: no object, an unknown field or level, or a value that is no text.
+        ValueError: no object, an unknown field or level, two levels of one trait, or a value that is no text.
     """
     if stated is None:
         return None
@@ -67,15 +67,17 @@ def read_client(stated: Any) -> Client | None:
     big_five = stated.get("big_five")
     if not isinstance(big_five, dict | None):
         raise ValueError(f"big_five of the client is {_show(big_five)}; allowed: an object of {', '.join(TRAITS)}")
-    given |= {key: value for key, value in (big_five or {}).items() if value is not None}
+    traits = {key: value for key, value in (big_five or {}).items() if value is not None}
     found: Client = {}
-    for key, value in given.items():
+    for key, value in (*given.items(), *traits.items()):
         name = "age_group" if key == "age" else _CHINESE_TRAITS.get(key, key)
         if name not in CLIENT_FIELDS:
             raise ValueError(f"{_show(key)} is no field of a client; allowed: {', '.join(CLIENT_FIELDS)}")
         text = _read_value(name, value)
-        if text and not (key == "age" and "age_group" in given):
-            found[name] = text
+        if not text or (key == "age" and "age_group" in given):
+            continue
+        if found.setdefault(name, text) != text:
+            raise ValueError(f"{name} of the client is both {found[name]!r} and {text!r}; allowed: one of them")
     return {name: found[name] for name in CLIENT_FIELDS if name in found} or None
 
 
@@ -117,6 +119,8 @@ def _allowed(name: str) -> str:
 
 def _read_age(value: Any) -> str:
     """The group of an age in years, or the text that names a group."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # whole numbers beside missing ones are floats in many a table
     text = value.strip() if isinstance(value, str) else str(value)
     years = _AGE.fullmatch(text)
     if years and int(years[1]) <= max(_AGE_GROUPS):

@@ -129,6 +129,8 @@ def making(path: Path, work: str) -> Iterator[None]:
         OSError: another run is making it; its folder cannot be written.
     """
     with _folder(path.parent), _hold(_beside(path, "lock"), path, work):
+        for left in path.parent.glob(_beside(path, "*.tmp").name):  # by one who was killed
+            left.unlink()
         yield
 
 

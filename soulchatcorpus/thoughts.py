@@ -5,7 +5,10 @@
 The opening mark may be missing, where the prompt has it. A thought that never ends leaves no reply.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+from .schema import Message
 
 Thinking = Literal["off", "keep"]
 POLICIES: tuple[Thinking, ...] = ("off", "keep")
@@ -56,6 +59,26 @@ def split_thoughts(text: str, opened: bool = False) -> Said:
     if BEGIN in reply:
         return Said(_unmarked(text), None)
     return Said(_unmarked(thoughts), reply if not end else reply.lstrip())
+
+
+def reply_of(text: str) -> str | None:
+    """A counsellor's message without the thoughts before it, as corpora made with a model that thinks have them.
+
+    None where a thought does not end; a text without marks, or with a mark inside of its words, is as it was.
+    """
+    return split_thoughts(text).reply if END in text or text.lstrip().startswith(BEGIN) else text
+
+
+def without_thoughts(messages: Sequence[Message]) -> list[Message]:
+    """A talk whose replies begin with their first word (`reply_of`); raises ValueError where a thought has none."""
+    said = []
+    for number, message in enumerate(messages, start=1):
+        if message["role"] == "assistant" and (reply := reply_of(message["content"])) != message["content"]:
+            if not reply or reply.isspace():
+                raise ValueError(f"message {number} is a thought without a reply; allowed: words behind {END}")
+            message = Message(role="assistant", content=reply)
+        said.append(message)
+    return said
 
 
 def all_written(text: str, aside: str, is_done: bool, thinking: Thinking | None) -> str:

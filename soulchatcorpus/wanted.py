@@ -10,8 +10,6 @@ _WANTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "tuple_type": "a valid list",
-    "too_short": "one or more",
-    "string_too_short": "a text that is not empty",
 }
 
 
@@ -21,4 +19,5 @@ def describe_wanted(error: ErrorDetails) -> str:
         return _WANTED[error["type"]]
     wanted = error["msg"].removeprefix("Input should be ").partition(", unable to parse")[0]
     wanted = re.sub(r"greater than or equal to (\S+)", r"\1 or more", wanted)
-    return re.sub(r"less than or equal to (\S+)", r"\1 or less", wanted)
+    wanted = re.sub(r"less than or equal to (\S+)", r"\1 or less", wanted)
+    return re.sub(r"\w+ should have at least (\d+ (?:character|item)s?).*", r"\1 or more", wanted)

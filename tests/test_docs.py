@@ -1,5 +1,6 @@
 """The documentation cannot drift: its site builds, its code runs, and its commands are ones that exist."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -142,13 +143,15 @@ def test_scripts_exist(place: str, words: list[str], whole: bool) -> None:
 
 @pytest.fixture(scope="module")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where outputs/demo is a ChatGLM of 30,000 weights, and the examples' conversations lie at my.jsonl."""
+    """A folder where outputs/demo is a ChatGLM of 30,000 weights; my.jsonl and cases.json hold conversations."""
     folder = tmp_path_factory.mktemp("reader")
     demo = folder / "outputs" / "demo"
     tokenizer = training_parts.make_chatglm_tokenizer(demo)
     training_parts.make_chatglm(tokenizer, max_sequence_length=512).save_pretrained(demo)
     tokenizer.save_pretrained(demo)
     (folder / "my.jsonl").write_bytes((ROOT / "examples/conversations.jsonl").read_bytes())
+    line = {"speaker": "来访", "words": "我很累"}
+    (folder / "cases.json").write_text(json.dumps([{"number": "A-1", "dialog": [line]}]))
     return folder
 
 
@@ -220,7 +223,7 @@ def test_both_readmes_have_the_same_code(name: str) -> None:
     assert code(name) == code("README.md")
 
 
-@pytest.mark.parametrize("name", ["judge", "making", "own-conversations", "safety", "simulate", "training"])
+@pytest.mark.parametrize("name", ["judge", "making", "own-conversations", "safety", "simulate", "style", "training"])
 def test_a_page_in_chinese_has_the_code_and_the_figures_of_the_english_one(name: str) -> None:
     english, chinese = ROOT / f"docs/{name}.md", ROOT / f"docs/{name}_zh.md"
     assert f"({name}_zh.md)" in english.read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """The page on one's own conversations, typed as it stands there: from raw logs to the card."""
 
 import csv
+import json
 import re
 import shlex
 import subprocess
@@ -37,6 +38,28 @@ def test_the_examples_are_read(tmp_path: Path) -> None:
     assert [talk.messages for talk in read_corpus(tmp_path / "one.jsonl")] == [
         talk.messages for talk in read_corpus(tmp_path / "one.txt")
     ]
+
+
+def test_an_export_of_a_chat_program_is_read_once_names_are_roles(tmp_path: Path) -> None:
+    written, export = blocks(PAGES[0], "text")
+    (tmp_path / "wechat").mkdir()
+    (tmp_path / "wechat" / "1.txt").write_text(export)
+    with pytest.raises(ValueError, match="line 1 is headed by '小林'; allowed in place of a name: 来访者 or 咨询师"):
+        list(read_corpus(tmp_path / "wechat"))
+    subprocess.run(blocks(PAGES[0], "sh")[0], shell=True, cwd=tmp_path, check=True)
+    (tmp_path / "written.txt").write_text(written)
+    [talk], [expected] = read_corpus(tmp_path / "wechat"), read_corpus(tmp_path / "written.txt")
+    assert talk.messages == expected.messages
+
+
+def test_json_with_other_keys(tmp_path: Path) -> None:
+    lines = [{"speaker": "来访", "words": "我很累"}, {"speaker": "咨询", "words": "怎么了？"}]
+    (tmp_path / "cases.json").write_text(json.dumps([{"number": "A-1", "dialog": lines}]))
+    with pytest.raises(ValueError, match=r"no known format, .* the simplest form is"):
+        list(read_corpus(tmp_path / "cases.json"))
+    subprocess.run([sys.executable, "-c", blocks(PAGES[0], "python")[0]], cwd=tmp_path, check=True)
+    [talk] = read_corpus(tmp_path / "logs.jsonl")
+    assert (talk.id, [message["content"] for message in talk.messages]) == ("A-1", ["我很累", "怎么了？"])
 
 
 @pytest.mark.slow

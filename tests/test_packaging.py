@@ -18,7 +18,8 @@ from datasets import load_dataset
 
 turns = load_dataset("soulchatcorpus")
 assert list(turns) == ["train", "validation", "test"], turns
-assert load_dataset("soulchatcorpus", "conversations")["train"].column_names == ["id", "topic", "messages"]
+columns = load_dataset("soulchatcorpus", "conversations")["train"].column_names
+assert columns == ["id", "topic", "messages", "client", "counsellor"], columns
 metric = evaluate.load("soulchat_metrics")
 completions = turns["test"]["completion"][:20]
 scores = metric.compute(predictions=completions, references=completions)

@@ -30,10 +30,12 @@ class ComputeMetrics:
         preset, options: as `score`.
 
     Raises:
-        ValueError: the predictions are no token ids, or what `score` refuses.
+        ValueError, TypeError: `score` refuses the preset or an option, which is told when this is made and not after
+            the first epoch; later, the predictions are no token ids.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", preset: str = "paper", **options: Any):
+        score(["。"], ["。"], preset, **options)
         self.tokenizer = tokenizer
         self.preset = preset
         self.options = options

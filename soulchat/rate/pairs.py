@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, TypeAlias
 
+from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.dialogue import parse
 from soulchatcorpus.files import check_new, making, write_json, write_lines, write_text
@@ -207,17 +208,17 @@ def _told(left_out: dict[str, int]) -> str:
 
 def render_card(name: str, numbers: dict[str, Any], agreement: str) -> str:
     """The card of a file of preferences; `agreement` in Markdown."""
-    rules = [[f"`{rule}`", str(value)] for rule, value in numbers["rules"].items()]
+    rules = [[code(rule), str(value)] for rule, value in numbers["rules"].items()]
     asked = [[aspect, question] for aspect, question in numbers["asked"].items()]
     raters = [[rater["name"], rater["qualification"] or "not stated"] for rater in numbers["raters"]]
     return "\n\n".join(
         [
-            f"# {name}",
+            f"# {plain(name)}",
             describe(numbers),
             f"Of {numbers['rated_replies']} rated replies {numbers['unsafe_replies']} are not safe by these rules: "
             "such a reply is never chosen, and it is rejected beside a safe one.",
             markdown_table(["Rule", "Value"], rules),
-            f"**What was asked** ({numbers['judged_by']})",
+            f"**What was asked** ({plain(numbers['judged_by'])})",
             markdown_table(["Aspect", "Question"], asked),
             markdown_table(["Rater", "Qualification"], raters),
             agreement,

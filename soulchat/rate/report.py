@@ -223,14 +223,14 @@ def _table_1(systems: list[dict[str, Any]], rubric: Rubric) -> str:
     head = ["Model", *metrics.values(), *(aspect.heading for aspect in rubric.aspects), "Ratings"]
     rows = [
         [
-            plain(system["name"]),
+            system["name"],
             *(_number((system["automatic"] or {}).get(metric)) for metric in metrics),
             *(_number(system[aspect.name]) for aspect in rubric.aspects),
             str(system["ratings"]),
         ]
         for system in systems
     ]
-    scales = ", ".join(f"{aspect.heading} {aspect.minimum} to {aspect.maximum}" for aspect in rubric.aspects)
+    scales = ", ".join(f"{plain(aspect.heading)} {aspect.minimum} to {aspect.maximum}" for aspect in rubric.aspects)
     note = f"Ratings: means; {scales}."
     if measured:
         note = f"Automatic scores: {measured['samples']} replies a system, {code(measured['signature'])}. {note}"
@@ -275,8 +275,8 @@ def render_agreement(agreement: dict[str, dict[str, Any]], rubric: Rubric) -> st
 def _raters_table(report: dict[str, Any]) -> str:
     rows = [
         [
-            plain(rater["name"]),
-            plain(rater["qualification"] or "not stated"),
+            rater["name"],
+            rater["qualification"] or "not stated",
             f"{rater['rated']} of {rater['assigned']}" + (", done" if rater["finished"] else ""),
             _number(rater["median_seconds"], 0),
             _number(rater["pay"]),

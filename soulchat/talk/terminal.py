@@ -1,6 +1,5 @@
 """Chat in a terminal: streaming replies, Chinese input, slash commands."""
 
-import re
 from collections.abc import Callable
 
 from prompt_toolkit import PromptSession
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text as Styled
 
+from hub_cards.printable import printable
 from soulchatcorpus.care.help_lines import Language
 
 from .care import CareNotice
@@ -18,14 +18,6 @@ from .commands import HELP, obey
 from .service import Text, Thought
 from .session import Talk
 from .wording import NO_REPLY, NOTICE, language_of
-
-# Control characters would let a reply move the cursor, recolour or retitle the terminal, or write text backwards.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """`text` without the characters that steer a terminal; newlines and tabs stay."""
-    return _CONTROL.sub("", text)
 
 
 def make_prompt_session() -> PromptSession[str]:

@@ -42,6 +42,23 @@ def labelled_loss(
     return losses.sum() / torch.as_tensor(num_items_in_batch, device=losses.device)
 
 
+def exported_loss(
+    head: Callable[[Tensor], Tensor],
+    hidden_states: Tensor,
+    labels: Tensor,
+    num_items_in_batch: Tensor | int | None = None,
+) -> Tensor:
+    """`labelled_loss` for a graph that is exported: there are no values yet, so every position goes through the head.
+
+    A label outside the vocabulary is an `IndexError` when the graph runs.
+    """
+    logits = head(hidden_states[:, :-1]).float()
+    targets = labels[:, 1:].to(logits.device)
+    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+    number = (targets != IGNORE_INDEX).sum().clamp(min=1) if num_items_in_batch is None else num_items_in_batch
+    return loss / number
+
+
 @torch.compiler.disable
 def label_losses(
     head: Callable[[Tensor], Tensor],

@@ -36,7 +36,7 @@ from transformers.utils.output_capturing import capture_outputs
 from ..unreadable import UNREADABLE, cause_of
 from .cache_name import CACHE, one_cache
 from .configuration_chatglm import ChatGLMConfig
-from .head_loss import labelled_loss
+from .head_loss import exported_loss, labelled_loss
 from .prefix_lm import (
     check_positions,
     continue_positions,
@@ -340,7 +340,9 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         )
         hidden_states = outputs.last_hidden_state
         loss, logits = None, None
-        if labels is not None:
+        if labels is not None and torch.compiler.is_exporting():
+            loss = exported_loss(self.lm_head, hidden_states, labels, num_items_in_batch)
+        elif labels is not None:
             loss = labelled_loss(self.lm_head, hidden_states, labels, self.config.vocab_size, num_items_in_batch)
         else:
             kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep

@@ -17,12 +17,21 @@ NEWLINE = "<n>"
 MAX_LINES = 100_000
 
 
+class TooFewPieces(ValueError):
+    """The texts do not have as many pieces as were asked for; `allowed` is the largest vocabulary of them."""
+
+    def __init__(self, vocab_size: int, allowed: int) -> None:
+        super().__init__(f"vocab_size {vocab_size} is too large for these texts; allowed: up to {allowed}")
+        self.allowed = allowed
+
+
 def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
     """A serialised unigram model of `vocab_size` pieces, trained on `texts` (newlines already written `<n>`).
 
     Ids: <unk> 0, <s> 1, </s> 2, <pad> 3, <n> 4, learned pieces, the controls, tab and blanks, the 256 bytes. The text
     is taken as it is: no normalisation, no added word start, spaces kept. Of many texts a sample of `MAX_LINES` lines
-    is enough. Raises `ValueError` where `vocab_size` is too small for the layout or too large for the texts.
+    is enough. Raises `ValueError` where `vocab_size` is too small for the layout, `TooFewPieces` where it is too large
+    for the texts.
     """
     num_learned = vocab_size - NUM_TAIL_PIECES
     if num_learned <= 5:
@@ -51,10 +60,7 @@ def train_sentencepiece(texts: Iterable[str], vocab_size: int) -> bytes:
     except RuntimeError as error:
         most = re.search(r"a value <= (\d+)", str(error))
         if most:
-            allowed = int(most[1]) + NUM_TAIL_PIECES
-            raise ValueError(
-                f"vocab_size {vocab_size} is too large for these texts; allowed: up to {allowed}"
-            ) from error
+            raise TooFewPieces(vocab_size, int(most[1]) + NUM_TAIL_PIECES) from error
         raise ValueError(f"cannot train a tokenizer of {vocab_size} pieces on these texts: {error}") from error
     proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
     proto.trainer_spec.byte_fallback = True

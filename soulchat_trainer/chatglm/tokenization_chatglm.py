@@ -325,7 +325,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, output_dir: str | os.
     """Train a small tokenizer of the same layout from `texts` and save it in `output_dir`.
 
     Unlike the released one it does not normalise: decoding is the inverse of encoding.
-    Raises `ValueError` where the texts cannot fill `vocab_size` pieces.
+    Raises `TooFewPieces` where the texts cannot fill `vocab_size` pieces.
     """
     output_dir = Path(output_dir)
     model_file = output_dir / ChatGLMTokenizer.vocab_files_names["vocab_file"]

@@ -159,7 +159,8 @@ class PreferenceCollator(PaddingCollator):
 
         Returns:
             The parent's, and `segments` int64 [b, s] (-1: padding), `number` int64 [b], `is_good` bool [b], and
-            `reference` float32 [b, 2] where the samples have it.
+            `reference_bits` int32 [b, 2], the bits of `reference`, where the samples have it: transformers casts the
+            floats of a batch to DeepSpeed's dtype, and bfloat16 would round log-probabilities by 1 and more.
         """
         batch = super().__call__(samples)
         segments = np.full(batch["input_ids"].shape, NO_SEGMENT, dtype=np.int64)
@@ -169,7 +170,8 @@ class PreferenceCollator(PaddingCollator):
         batch["number"] = torch.tensor([sample["number"] for sample in samples])
         batch["is_good"] = torch.tensor([sample["is_good"] for sample in samples])
         if "reference" in samples[0]:
-            batch["reference"] = torch.from_numpy(np.stack([sample["reference"] for sample in samples]))
+            reference = np.stack([sample["reference"] for sample in samples])
+            batch["reference_bits"] = torch.from_numpy(reference).view(torch.int32)
         return batch
 
 

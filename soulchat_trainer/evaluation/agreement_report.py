@@ -10,6 +10,7 @@ from hub_cards.markdown import plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.files import replacing, working_in, write_json, write_text
 
+from .chart_text import chart_text
 from .rubric import Aspect, Rubric
 
 AGREEMENT_FILE, MARKDOWN_FILE, CHART_FILE = "agreement.json", "agreement.md", "agreement.png"
@@ -55,8 +56,8 @@ def _means_table(report: dict[str, Any], rubric: Rubric) -> str:
             missing = told.get("ratings_missing")
             rows.append(
                 [
-                    plain(system),
-                    plain(aspect.heading),
+                    system,
+                    aspect.heading,
                     f"{told['judge']:.2f}",
                     format_estimate(told["people"]),
                     format_estimate(told["corrected"]),
@@ -80,14 +81,14 @@ def _means_table(report: dict[str, Any], rubric: Rubric) -> str:
 def _differences_table(report: dict[str, Any], rubric: Rubric) -> str:
     rows = [
         [
-            plain(f"{told['second']} - {told['first']}"),
+            f"{told['second']} - {told['first']}",
             *(format_estimate(told["aspects"][a.name]["difference"]) for a in rubric.aspects),
         ]
         for told in report["differences"]
     ]
     if not rows:
         return ""
-    head = ["Difference", *(plain(aspect.heading) for aspect in rubric.aspects)]
+    head = ["Difference", *(aspect.heading for aspect in rubric.aspects)]
     return f"**Differences between systems, corrected**\n\n{markdown_table(head, rows, numeric=True)}"
 
 
@@ -95,7 +96,7 @@ def _agreement_table(report: dict[str, Any], rubric: Rubric) -> str:
     rows, notes = [], []
     for aspect in rubric.aspects:
         told = report["aspects"][aspect.name]
-        rows.append([plain(aspect.heading), *(_number(told.get(name)) for name in TITLES), str(told["items"])])
+        rows.append([aspect.heading, *(_number(told.get(name)) for name in TITLES), str(told["items"])])
         notes += [f"{plain(aspect.heading)} {note}." for note in told["notes"]]
     told_notes = "".join(f"\n- {note}" for note in notes)
     note = (
@@ -110,17 +111,17 @@ def _confusion_table(told: dict[str, Any], aspect: Aspect) -> str:
     rows = [
         [f"people {point}", *map(str, counts)] for point, counts in zip(told["points"], told["confusion"], strict=True)
     ]
-    head = [plain(aspect.heading), *(f"judge {point}" for point in told["points"])]
+    head = [aspect.heading, *(f"judge {point}" for point in told["points"])]
     return markdown_table(head, rows, numeric=True)
 
 
 def _itself(report: dict[str, Any]) -> str:
     lines = [
-        f"- {aspect}: {told['follows_order']:.1%} of the judge's {told['pairs']} decisions follow the pair's order."
+        f"- {plain(aspect)}: {told['follows_order']:.1%} of the judge's {told['pairs']} decisions follow the order."
         for aspect, told in report["orders"].items()
     ]
     lines += [
-        f"- {aspect}: asked again, the judge gives the same score in {told['same']:.1%}."
+        f"- {plain(aspect)}: asked again, the judge gives the same score in {told['same']:.1%}."
         for aspect, told in report["repeats"].items()
     ]
     return "\n".join(["**The judge with itself**\n", *lines]) if lines else ""
@@ -170,9 +171,9 @@ def draw_agreement(report: dict[str, Any], rubric: Rubric, path: Path) -> None:
                 capsize=3,
                 label=name,
             )
-        panel.set_title(aspect.heading, fontsize=9)
+        panel.set_title(chart_text(aspect.heading), fontsize=9)
         panel.set_xlim(aspect.minimum - 0.05, aspect.maximum + 0.05)
-        panel.set_yticks(range(len(systems)), systems)
+        panel.set_yticks(range(len(systems)), list(map(chart_text, systems)))
         panel.margins(y=0.2)
     panels[0].legend(fontsize=8)
     with replacing(path) as file:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import soulchat_metrics
+from hub_cards.markdown import plain
 from hub_cards.markdown import table as markdown_table
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
 from soulchat_metrics.bootstrap import percentile_intervals, resample
@@ -174,7 +175,7 @@ def render_groups(found: dict) -> str:
         ]
         lines += [markdown_table(head, rows, numeric=True), ""]
     if small := found["too_small"]:
-        listed = ", ".join(f"{name} ({size})" for name, size in small.items())
+        listed = ", ".join(f"{plain(name)} ({size})" for name, size in small.items())
         lines += [f"Not scored, since they have fewer than {FEWEST} turns: {listed}.", ""]
     if not found["gaps"]:
         lines += ["No gap: fewer than two groups are scored.", ""]

@@ -1,7 +1,7 @@
 """What is judged or rated, out of result folders: replies with their history, whole talks, or pairs of either.
 
 A source is a folder with predictions.jsonl (a benchmark's), a folder with conversations.jsonl, or such a file. Its
-name is the system's.
+name is the system's. Thoughts before a reply are nobody's to judge and left out.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from hub_cards.results import RESULTS_FILE, read_results
 from soulchatcorpus.dialogue import render_line
 from soulchatcorpus.making.records import find_file, read_pipeline_records, to_conversation
 from soulchatcorpus.schema import Message
+from soulchatcorpus.thoughts import reply_of, without_thoughts
 from soulchatcorpus.turns import split_turns
 
 from .rubric import Judged
@@ -137,20 +138,28 @@ def _name_of(source: Path) -> str:
 def _read(source: Path, system: str, judged: Judged) -> Iterator[Item]:
     if (source / PREDICTIONS_FILE).is_file():
         for row in read_predictions(source / PREDICTIONS_FILE):
-            reply = Message(role="assistant", content=row.prediction)
+            reply = Message(role="assistant", content=reply_of(row.prediction) or "")
             talk = row.id.rpartition("-")[0] or row.id  # a turn's id is its conversation's with a number
-            yield _item(row.id, talk, system, row.messages, reply, judged)
+            yield _item(row.id, talk, system, _without_thoughts(row.messages, row.id), reply, judged)
         return
     for record in read_pipeline_records(find_file(source), "relabel"):
         if "messages" not in record:
             raise ValueError(f"{source} holds questions; allowed: {PREDICTIONS_FILE}, or conversations")
         conversation = to_conversation(record)
+        conversation.messages = _without_thoughts(conversation.messages, conversation.id)
         if judged == "reply":
             for turn in split_turns(conversation):
                 reply = Message(role="assistant", content=turn.completion)
                 yield _item(turn.id, turn.conversation_id, system, turn.context, reply, judged)
         else:
             yield Item(conversation.id, conversation.id, (system,), "", (render(conversation.messages),))
+
+
+def _without_thoughts(messages: Sequence[Message], id_: str) -> list[Message]:
+    try:
+        return without_thoughts(messages)
+    except ValueError as error:
+        raise ValueError(f"{id_}: {error}") from None
 
 
 def _item(id_: str, talk: str, system: str, history: Sequence[Message], reply: Message, judged: Judged) -> Item:

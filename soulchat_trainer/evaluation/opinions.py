@@ -88,5 +88,6 @@ def _not_validated(judgement: Judgement) -> Opinions:
 
 
 def _scales(judgement: Judgement) -> str:
-    scales = ", ".join(f"{aspect.heading} {aspect.minimum} to {aspect.maximum}" for aspect in judgement.rubric.aspects)
-    return f"Rubric {judgement.rubric.name}: {scales}"
+    rubric = judgement.rubric
+    scales = ", ".join(f"{plain(aspect.heading)} {aspect.minimum} to {aspect.maximum}" for aspect in rubric.aspects)
+    return f"Rubric {plain(rubric.name)}: {scales}"

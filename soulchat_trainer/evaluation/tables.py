@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 import soulchat_metrics
-from hub_cards.markdown import code, plain
+from hub_cards.markdown import Marked, code, plain
 from hub_cards.markdown import table as markdown_table
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
+from hub_cards.printable import printable
 from hub_cards.results import METRICS, RESULTS_FILE, References, Replies, Results, Sampling, System, read_results
 from soulchatcorpus.files import replacing, write_text
 
+from .chart_text import chart_text
 from .empathy import claims
 
 if TYPE_CHECKING:  # it needs the extra `making`, these tables do not
@@ -207,7 +209,7 @@ def _render_table(table: Table, opinions: "Opinions | None") -> str:
     head = [
         "Model",
         *SHORT_NAMES.values(),
-        *map(plain, _opinion_columns(opinions)),
+        *_opinion_columns(opinions),
         "Loss",
         "Perplexity",
         "Bits a character",
@@ -215,13 +217,13 @@ def _render_table(table: Table, opinions: "Opinions | None") -> str:
     rows = []
     for name, folder, system, marks in zip(_names(table), table.folders, table.systems, table.marks, strict=True):
         cells = [
-            f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else "")
+            Marked(f"{system.metrics[metric]:.2f}" + (f"<sup>{marks[metric]}</sup>" if marks[metric] else ""))
             for metric in SHORT_NAMES
         ]
-        rows.append([plain(name), *cells, *_opinion_cells(opinions, folder), *_loss_cells(system)])
+        rows.append([name, *cells, *_opinion_cells(opinions, folder), *_loss_cells(system)])
     names = [measure.replace("_", " ").capitalize() for measure in claims()]
     replies = [
-        _reply_row(plain(name), system.generation, system.expressions)
+        _reply_row(name, system.generation, system.expressions)
         for name, system in zip(_names(table), table.systems, strict=True)
     ]
     replies.append(_reply_row("References", table.references, table.references.expressions))
@@ -280,7 +282,7 @@ def render_latex(tables: Sequence[Table], opinions: "Opinions | None" = None) ->
     for row in published()["rows"]:
         cells = [f"{value:.2f}" for value in row["values"][: len(SHORT_NAMES)]] + [""] * len(said)
         lines.append(" & ".join([_latex_text(f"{row['name']} ({row['dataset']})"), *cells]) + r" \\")
-    note = [f"% {opinions.note}"] if opinions else []
+    note = [f"% {' '.join(opinions.note.split())}"] if opinions else []
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *note]) + "\n"
 
 
@@ -289,8 +291,11 @@ def _latex_heading(text: str, columns: int) -> str:
 
 
 def _latex_text(text: str) -> str:
+    """A text that is only text, in one line; `[` and `*` would be read as part of the end of the row before."""
     escapes = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(escapes.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)
+    escapes |= {"[": "{[}", "*": "{*}"}
+    line = printable(" ".join(text.split()))
+    return "".join(escapes.get(c, "\\" + c if c in "&%$#_{}" else c) for c in line)
 
 
 FORMATS = {"markdown": render_markdown, "latex": render_latex}
@@ -309,8 +314,8 @@ def draw_chart(tables: Sequence[Table], path: Path) -> None:
     figure = Figure(figsize=(9, 3.6 * len(tables)), layout="constrained")
     panels = figure.subplots(len(tables), squeeze=False)[:, 0]
     for panel, table in zip(panels, tables, strict=True):
-        width = 0.8 / len(table.systems)
-        for number, (name, system) in enumerate(zip(_names(table), table.systems, strict=True)):
+        width, bars = 0.8 / len(table.systems), []
+        for number, system in enumerate(table.systems):
             values = [system.metrics[metric] for metric in SHORT_NAMES]
             places = [place + width * (number - (len(table.systems) - 1) / 2) for place in range(len(values))]
             intervals = system.intervals
@@ -321,10 +326,11 @@ def draw_chart(tables: Sequence[Table], path: Path) -> None:
                     [max(0.0, value - bound) for value, bound in zip(values, low, strict=True)],
                     [max(0.0, bound - value) for value, bound in zip(values, high, strict=True)],
                 ]
-            panel.bar(places, values, width, label=name, yerr=errors, capsize=2)
+            bars.append(panel.bar(places, values, width, yerr=errors, capsize=2))
         panel.set_xticks(range(len(SHORT_NAMES)), SHORT_NAMES.values())
-        panel.set_title(table.heading, fontsize=9)
-        panel.legend(fontsize=8)
+        panel.set_title(chart_text(table.heading), fontsize=9)
+        # By hand, since a label that begins with an underscore is not shown.
+        panel.legend(bars, list(map(chart_text, _names(table))), fontsize=8)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)
 

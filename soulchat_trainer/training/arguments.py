@@ -354,7 +354,7 @@ class RunArguments:
     )
     tokenizer_vocab_size: int | None = field(
         default=None,
-        metadata={"help": "Train a tokenizer of about this size on the training split, unless one is named."},
+        metadata={"help": "Train a tokenizer of this size, or of the largest that the training split has pieces for."},
     )
     dataset: str = field(
         default="soulchatcorpus",

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,13 @@ STATE_NAME = "trainer_state.json"
 # What a run leaves in its folder beside checkpoints.
 OUTPUTS = ("*.safetensors", "*.bin", "results.json", STATE_NAME)
 OPTIMIZER_STATES = ("optimizer*", "global_step*")  # the second is DeepSpeed's
+# What a run needs beside them to go on as if it had not stopped: names of files, of which one has to be there.
+OTHER_STATES = {
+    "weights": ("*.safetensors", "pytorch_model*", "adapter_model*", "global_step*"),
+    "scheduler.pt": ("scheduler.pt", "global_step*"),
+    "rng_state.pth": ("rng_state*",),
+}
+BYTES_AT_ONCE = 2**22
 
 
 @contextmanager
@@ -59,7 +67,7 @@ def count_parameters(model: torch.nn.Module, trainable_only: bool = False) -> in
 
 
 def write_manifest(checkpoint: str | Path) -> None:
-    """Write names and sizes of all files below a checkpoint folder, after flushing them to the disk.
+    """Write names, sizes and checksums of all files below a checkpoint folder, after flushing them to the disk.
 
     Call it once everything is saved, on every node's own disk: a folder with a manifest that fits is whole.
     """
@@ -67,8 +75,11 @@ def write_manifest(checkpoint: str | Path) -> None:
     for path in _files(checkpoint):
         with open(path, "rb+") as file:
             os.fsync(file.fileno())
-    sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in _files(checkpoint)}
-    write_json(checkpoint / MANIFEST_NAME, sizes)
+    saved = {
+        str(path.relative_to(checkpoint)): {"bytes": path.stat().st_size, "crc32": _checksum(path)}
+        for path in _files(checkpoint)
+    }
+    write_json(checkpoint / MANIFEST_NAME, saved)
 
 
 def remove_manifest(checkpoint: str | Path) -> None:
@@ -76,20 +87,28 @@ def remove_manifest(checkpoint: str | Path) -> None:
     (Path(checkpoint) / MANIFEST_NAME).unlink(missing_ok=True)
 
 
-def what_is_torn(checkpoint: str | Path) -> str | None:
-    """What a checkpoint folder lacks, in words; None where it is whole."""
+def what_is_torn(checkpoint: str | Path, by_content: bool = False) -> str | None:
+    """What a checkpoint folder lacks, in words; None where it is whole.
+
+    Args:
+        checkpoint: the folder.
+        by_content: read the files, too: one of the right size may hold zeros after a power cut, or have been changed.
+    """
     checkpoint = Path(checkpoint)
     try:
-        sizes = json.loads((checkpoint / MANIFEST_NAME).read_text(encoding="utf-8"))
+        saved = json.loads((checkpoint / MANIFEST_NAME).read_text(encoding="utf-8"))
+        files = [(checkpoint / name, entry["bytes"], entry["crc32"]) for name, entry in saved.items()]
     except FileNotFoundError:
         return f"no {MANIFEST_NAME}: its saving did not finish"
-    except ValueError:
-        return f"{MANIFEST_NAME} is not JSON"
-    for name, size in sizes.items():
-        path = checkpoint / name
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"{MANIFEST_NAME} does not tell size and checksum of each file"
+    for path, size, checksum in files:
+        name = path.relative_to(checkpoint)
         found = path.stat().st_size if path.is_file() else None
         if found != size:
             return f"{name} has {'no file' if found is None else f'{found} bytes'} instead of {size} bytes"
+        if by_content and _checksum(path) != checksum:
+            return f"{name} is not what was saved: it was changed or is damaged"
     return None
 
 
@@ -152,9 +171,9 @@ def find_checkpoint_to_resume(output_dir: str | Path, asked: str | bool | None) 
         return str(found)
     if not Path(asked).is_dir():
         raise ValueError(f"resume_from_checkpoint is {asked}; allowed: true, or a folder")
-    torn = what_is_torn(asked)
+    torn = what_is_torn(asked, by_content=True)
     if torn:
-        raise ValueError(f"resume_from_checkpoint: {asked} is torn ({torn})")
+        raise ValueError(f"resume_from_checkpoint: {asked} is torn ({torn}); allowed: true, the last whole checkpoint")
     return asked
 
 
@@ -186,6 +205,9 @@ def check_same_run(checkpoint: str | Path, identity: dict[str, Any]) -> None:
             "allowed: a checkpoint with the optimizer's state, or a new run with model_name_or_path "
             f"{checkpoint}"
         )
+    for what, patterns in OTHER_STATES.items():
+        if not any(path for pattern in patterns for path in checkpoint.glob(pattern)):
+            raise ValueError(f"resume_from_checkpoint: {checkpoint} has no {what}, without which its run cannot go on")
     there = read_identity(checkpoint)
     if there is None:
         raise ValueError(f"resume_from_checkpoint: {checkpoint} does not say which run it is of")
@@ -210,7 +232,7 @@ def read_identity(checkpoint: Path) -> dict[str, Any] | None:
 def find_last_whole_checkpoint(output_dir: str | Path) -> Path | None:
     """The newest checkpoint that is whole; a line in the log for every torn one that is passed over."""
     for checkpoint in list_checkpoints(output_dir):
-        torn = what_is_torn(checkpoint)
+        torn = what_is_torn(checkpoint, by_content=True)
         if torn is None:
             return checkpoint
         logger.warning(f"{checkpoint.name} is torn ({torn}); looking for the one before it")
@@ -225,3 +247,11 @@ def describe_last_whole(output_dir: str | Path) -> str:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(BYTES_AT_ONCE):
+            checksum = zlib.crc32(block, checksum)
+    return checksum

@@ -9,8 +9,10 @@ import torch
 from datasets import Dataset
 from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers.utils import logging
 
 from ..chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from ..chatglm.sentencepiece_training import TooFewPieces
 from ..chatglm.tokenization_chatglm import train_tokenizer
 from ..encoding.styles import write_line
 from ..generation.sampling import Decoding
@@ -26,12 +28,14 @@ from ..loading import (
 )
 from .arguments import RunArguments
 
+logger = logging.get_logger(__name__)
+
 
 def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) -> PreTrainedTokenizerBase:
     """The tokenizer of a run: loaded by its name; or its own, kept in `folder`, trained there first if `train`."""
     if run.tokenizer_name_or_path is None and run.tokenizer_vocab_size is not None:
         if train:
-            train_tokenizer(_texts(rows), run.tokenizer_vocab_size, folder)
+            _train_tokenizer(rows, run.tokenizer_vocab_size, folder)
         return load_tokenizer(folder)
     if run.tokenizer_name_or_path is not None:
         return load_tokenizer(run.tokenizer_name_or_path)
@@ -40,6 +44,15 @@ def make_tokenizer(run: RunArguments, rows: Dataset, folder: Path, train: bool) 
             "model_config is given without a tokenizer; name tokenizer_vocab_size or tokenizer_name_or_path"
         )
     return load_tokenizer(tokenizer_of(run.model_name_or_path))
+
+
+def _train_tokenizer(rows: Dataset, vocab_size: int, folder: Path) -> None:
+    """Of the given size, or of the largest one that a small corpus has pieces for."""
+    try:
+        train_tokenizer(_texts(rows), vocab_size, folder)
+    except TooFewPieces as error:
+        logger.warning("tokenizer_vocab_size is %d; these texts have pieces for %d", vocab_size, error.allowed)
+        train_tokenizer(_texts(rows), error.allowed, folder)
 
 
 def _texts(rows: Dataset) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -232,7 +232,7 @@ class PreferenceTrainer(SoulChatTrainer):
             losses = orpo_losses(means, args.beta)
             report = _pair_report(args.beta * means.detach(), means) | {"nll_loss": _sum_of(cross_entropy)}
             return losses.mean() + cross_entropy, report | {"odds_ratio_loss": _sum_of(losses)}
-        ratios = log_probs - batch["reference"]
+        ratios = log_probs - batch["reference_bits"].view(torch.float32)
         if args.objective == "kto":
             baseline = self.accelerator.gather(ratios[:, 1].detach().mean()).mean().clamp(min=0)
             is_good = batch["is_good"]
@@ -293,7 +293,7 @@ class PreferenceTrainer(SoulChatTrainer):
         self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, **kwargs: Any
     ) -> tuple[Tensor, None, None]:
         """The loss of a batch, and what is reported of it."""
-        inputs = self._prepare_inputs(inputs)
+        inputs = send_to_device(inputs, self.args.device)
         self._attach_labelled_head(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, report = self._preference_loss(model, inputs)

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from argparse import ArgumentDefaultsHelpFormatter, Namespace
+from argparse import Action, ArgumentDefaultsHelpFormatter, Namespace
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib import resources
@@ -23,6 +23,8 @@ class OneLineParser(HfArgumentParser):
     """Flags are the fields of both argument classes; what is wrong with them raises a ValueError of one line."""
 
     def __init__(self) -> None:
+        self.takes_many: set[str] = set()
+        self.has_off: set[str] = set()
         super().__init__(
             (RunArguments, SoulChatTrainingArguments),
             prog="train.py RECIPE",
@@ -31,6 +33,15 @@ class OneLineParser(HfArgumentParser):
             formatter_class=ArgumentDefaultsHelpFormatter,
             allow_abbrev=False,
         )
+
+    def add_argument(self, *names: Any, **settings: Any) -> Action:
+        """The parent's; notes which flags take several words, and which the word `off`."""
+        action = super().add_argument(*names, **settings)
+        if action.nargs == "+":
+            self.takes_many.add(action.dest)
+        if "off" in (action.choices or ()):
+            self.has_off.add(action.dest)
+        return action
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -42,13 +53,11 @@ class OneLineParser(HfArgumentParser):
         may be that.
         """
         hints = {name: hint for cls in self.dataclass_types for name, hint in get_type_hints(cls).items()}
-        takes_many = {action.dest for action in self._actions if action.nargs == "+"}
-        has_off = {action.dest for action in self._actions if "off" in (action.choices or ())}
         words: list[str] = []
         for key, value in values.items():
-            if value is False and key in has_off:  # YAML reads a bare `off` so
+            if value is False and key in self.has_off:  # YAML reads a bare `off` so
                 words.append(f"--{key}=off")
-            elif key in takes_many and isinstance(value, list):
+            elif key in self.takes_many and isinstance(value, list):
                 words += [f"--{key}", *map(str, value)]
             elif isinstance(value, dict):
                 words.append(f"--{key}={json.dumps(value, default=str)}")

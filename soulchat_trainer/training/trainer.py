@@ -19,7 +19,7 @@ import datasets
 import numpy as np
 import torch
 from accelerate.data_loader import DataLoaderShard
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProgressCallback, SchedulerType, Seq2SeqTrainer
 from transformers.trainer_utils import PredictionOutput, SaveStrategy
@@ -168,6 +168,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.labelled_head: LabelledHead | None = None
         self._loss_is_chosen = model is None
         self._samples_per_step = args.per_device_train_batch_size * args.gradient_accumulation_steps
+        self._untried = args.per_device_train_batch_size  # the largest micro-batch that may still fit into memory
         if args.auto_find_batch_size and self.is_deepspeed_enabled:
             raise ValueError("auto_find_batch_size does not go with DeepSpeed; leave one out")
         self.given_scheduler = self.lr_scheduler
@@ -220,8 +221,14 @@ class SoulChatTrainer(Seq2SeqTrainer):
             return self._length_dataloader(self.train_dataset, args.per_device_train_batch_size, args.max_tokens)
         if isinstance(self.train_dataset, StreamedBatches):
             raise ValueError("auto_find_batch_size needs rows that can be read again; a stream cannot: leave one out")
-        tried = self.get_total_train_batch_size(args) // (args.gradient_accumulation_steps * args.world_size)
-        size = next(size for size in range(tried, 0, -1) if self._samples_per_step % size == 0)
+        size = next((size for size in range(self._untried, 0, -1) if self._samples_per_step % size == 0), None)
+        if size is None:
+            raise ValueError(
+                "a micro-batch of one sample does not fit into the memory; allowed: a smaller max_source_length or "
+                "max_tokens, activation_checkpointing, LoRA, a smaller model"
+            )
+        self._untried = size - 1
+        self._seen.zero_()  # what a try that has failed has seen does not count
         args.gradient_accumulation_steps = self._samples_per_step // size
         max_tokens = args.max_tokens and max(1, args.max_tokens * size // args.per_device_train_batch_size)
         if size < args.per_device_train_batch_size and args.process_index == 0:
@@ -327,6 +334,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
         self.lr_scheduler = self.given_scheduler  # one that another call has made is of that call's steps
         self._clock = time.perf_counter()
         accumulation, max_steps = self.args.gradient_accumulation_steps, self.args.max_steps
+        self._untried = self.args.per_device_train_batch_size
         plan = self.plan()
         if self.args.process_index == 0:
             logger.warning(plan.describe())
@@ -391,7 +399,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
             ValueError: labels are to be smoothed, and the model's own loss is another.
         """
         if not self._loss_is_chosen:
-            self.labelled_head = self._choose_loss(self._prepare_inputs(inputs))
+            self.labelled_head = self._choose_loss(send_to_device(inputs, self.args.device))
             self._loss_is_chosen = True
         if self.labelled_head is not None:
             self.labelled_head.attach()

@@ -16,7 +16,8 @@ from .rules import Words
 CATEGORIES = ("incitement", "suicide", "self_harm", "death_wish", "other_person")
 # From this score a text is a finding; `docs/safety.md` says what other thresholds find, and how often in vain.
 THRESHOLD = 0.5
-# What was learned from are messages of up to 250 characters: a longer text is judged in parts that end with sentences.
+# Nearly all that was learned from are messages of up to 250 characters: a longer text is judged in parts that end with
+# sentences.
 _PART = re.compile(r".{1,250}(?:(?<=[。！？!?…\n])|\Z)|.{250}", re.DOTALL)
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from .folding import HAN, Folded, fold_characters
 from .private_accounts import find_accounts, find_pages
 from .private_foreign_names import find_dotted_names, find_latin_names, find_names_of_peoples
-from .private_names import find_names, find_well_known, kind_of
+from .private_names import find_names
 from .private_numbers import Found, find_birth_dates, find_numbers
-from .private_places import find_addresses, find_organisations, find_western_addresses
+from .private_places import find_addresses, find_organisations, find_western_addresses, is_generic
 from .tagger import load_tagger
+from .well_known import is_well_known
 
 KINDS = (
     "phone",
@@ -98,12 +99,12 @@ def _find_named(text: str) -> Iterator[Found]:
     tagger = load_tagger()
     for start, end in tagger.suspicious(text):
         sentence = text[start:end]
-        known = [(start + first, start + last) for first, last in find_well_known(sentence)]
         named = (("name", *span) for span in find_names(sentence))
         likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
         for kind, first, last in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
-            of_known = kind == "name" and any(begin <= first < stop for begin, stop in known)
-            if not of_known and _may_be(kind, text[first:last]):
+            of_known = kind == "name" and is_well_known(sentence, first - start, last - start)
+            of_many = kind == "organisation" and is_generic(text[first:last])
+            if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
                 yield kind, first, last
 
 
@@ -111,7 +112,7 @@ def _find_named(text: str) -> Iterator[Found]:
 _FORMS = {
     "name": re.compile(f"[{HAN}]{{2,}}(?:[·-][{HAN}]+)*"),
     "address": re.compile(
-        "(?!.*[0-9][0-9-]{7})(?![今昨明后前]天|[0-9]+[月日号])(?=.{4}).*"
+        "(?!.*[0-9][0-9-]{7}|.*某)(?![今昨明后前]天|[0-9]+[月日号])(?=.{4}).*"
         "(?:[路街巷弄道村镇乡县区市省州旗园苑庄里湾坊院庭府居城屯寨号栋幢座层楼室房组队期床舍门堂厦寓站场馆桥塔店后旁边]"
         "|单元|[0-9]-[0-9]|[a-z] [0-9]).*"
     ),
@@ -120,12 +121,6 @@ _FORMS = {
     "id_number": re.compile("(?!.*[0-9]{15})(?=.*[0-9].*[0-9].*[0-9]).{5,}"),
     "birth_date": re.compile(".{6,}"),
 }
-
-
-def _may_be(kind: str, detail: str) -> bool:
-    """Whether what was read can be of its kind at all, and of somebody whom not everybody knows."""
-    known = kind == "name" and len(detail) == 3 and kind_of(detail) == "known"
-    return bool(_FORMS[kind].fullmatch(detail)) and not known
 
 
 def _as_spans(kind: str, places: Iterable[tuple[int, int]]) -> Iterator[PrivateSpan]:

@@ -99,16 +99,6 @@ def frequency_of(run: str) -> int:
     return int(load_runs()[hash_run(run)]) & 15
 
 
-def kind_of(run: str) -> str:
-    """Which of `RUN_KINDS` a run of two or three characters is."""
-    return RUN_KINDS[load_runs()[hash_run(run)] >> 4]
-
-
-def find_well_known(text: str) -> list[tuple[int, int]]:
-    """Start and end of each name of a writer, a thinker, a singer or a figure of a book: nobody's private detail."""
-    return [match.span() for match in _words().well_known.finditer(text)]
-
-
 def is_word(run: str) -> bool:
     """Whether a run of two or three characters is a word of the dictionary."""
     return bool(_IS_WORD[load_runs()[hash_run(run)] >> 4])
@@ -240,7 +230,6 @@ def _is_given(words: "_Words", text: str, start: int, end: int) -> bool:
 class _Words:
     surnames: frozenset[str]
     plain: frozenset[str]
-    well_known: re.Pattern[str]
     compounds: frozenset[str]
     kind_titles: frozenset[str]
     title: re.Pattern[str]
@@ -268,7 +257,6 @@ def _words() -> _Words:
     return _Words(
         surnames=frozenset(surnames),
         plain=frozenset(data["plain_surnames"]),
-        well_known=re.compile("|".join(sorted(data["well_known"].split(), key=len, reverse=True))),
         compounds=frozenset(compounds),
         kind_titles=frozenset(data["short_titles"]),
         title=re.compile("|".join(sorted(data["titles"].split(), key=len, reverse=True))),

@@ -122,6 +122,11 @@ def find_organisations(text: str) -> list[Found]:
     return found
 
 
+def is_generic(organisation: str) -> bool:
+    """Whether an organisation is of a kind of which there are many: 社区卫生服务中心, 理想大学."""
+    return _words().generic_organisation.fullmatch(organisation) is not None
+
+
 def _is_proper(name: str) -> bool:
     """Whether it is no word, and no two neighbours in it are frequent together, as they are in a sentence."""
     return (
@@ -167,6 +172,7 @@ class _Words:
         self.department = re.compile(any_of("departments"))
         self.plain_before = frozenset(data["plain_before"]) | {""}
         self.generic = re.compile(f"(?:{any_of('generic')})+")
+        self.generic_organisation = re.compile(f"(?:{any_of('generic_organisation')})+")
         self.generic_part = re.compile(any_of("generic_parts"))
 
 

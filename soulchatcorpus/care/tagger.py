@@ -29,7 +29,7 @@ _CALLERS = np.array([kind in ("naming", "kin", "role") for kind in RUN_KINDS])
 _GATE = -3.0
 # What is added to the score of each character for each kind; chosen by leaving out authors, with the false ones among
 # ordinary talk in view.
-FAVOUR = {"name": 1.0, "address": 2.0, "organisation": 2.0, "handle": 0.0, "id_number": 0.0, "birth_date": 0.0}
+FAVOUR = {"name": 0.25, "address": 2.0, "organisation": 2.0, "handle": 0.0, "id_number": 0.0, "birth_date": 0.0}
 # And where the rules, or names that were learned by themselves, take it for one.
 LIKELY = {"name": 3.0, "address": 6.0, "organisation": 6.0}
 _SENTENCE = re.compile(r"[^。!?;\n]+[。!?;]*")

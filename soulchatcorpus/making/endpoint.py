@@ -89,14 +89,30 @@ class _Message(_Checked):
     @model_validator(mode="before")
     @classmethod
     def _read_fields(cls, given: Any) -> Any:
-        """With structured output a refusal has a field of its own; so have thoughts, of which content may be null."""
+        """With structured output a refusal has a field of its own; so have thoughts, of which content may be null.
+
+        Mistral's content is a list of parts where its model thinks: {"type": "thinking", "thinking": [texts]}, texts.
+        """
         if not isinstance(given, dict):
             return given
         content, refusal = given.get("content"), given.get("refusal")
         if content is None and isinstance(refusal, str):
             return {"content": refusal, "is_refusal": True}
+        if isinstance(content, list):
+            text, thoughts = _texts(content), "".join(_texts(part.get("thinking")) for part in _parts(content))
+            return {"content": text, "aside": thoughts} if text or thoughts else given
         asides = [given[name] for name in _ASIDES if isinstance(given.get(name), str)]
-        return {"content": "" if content is None and asides else content, "aside": asides[0] if asides else ""}
+        aside = next((text for text in asides if text.strip()), "")
+        return {"content": "" if content is None and asides else content, "aside": aside}
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def _texts(content: Any) -> str:
+    """The texts among the parts of a content."""
+    return "".join(part["text"] for part in _parts(content) if isinstance(part.get("text"), str))
 
 
 class _Choice(_Checked):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..clients import LEVELS
+from ..files import parse_yaml
 from ..thoughts import Thinking
 from ..wanted import describe_wanted
 from .costs import Models, read_models
@@ -71,6 +72,17 @@ class Options(BaseModel):
             super().__init__(**given)
         except ValidationError as error:
             raise ValueError(_explain(error, list(type(self).model_fields))) from None
+
+    @classmethod
+    def from_yaml(cls, text: bytes, source: str) -> Self:
+        """The options that a YAML mapping gives by name; `source`, such as "style lin.yaml", begins every error."""
+        try:
+            fields = parse_yaml(text)
+            if not isinstance(fields, dict):
+                raise ValueError(f"it is no mapping; allowed: {', '.join(cls.model_fields)}")
+            return cls(**{str(key): value for key, value in fields.items()})
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
 
 
 def _explain(error: ValidationError, known: list[str]) -> str:

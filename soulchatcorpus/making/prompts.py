@@ -9,7 +9,9 @@ from pathlib import Path
 
 NAMED_PROMPTS = ("soulchat", "soulchat-en", "psydt")
 PLACEHOLDER = "{single_turn}"
-_SLOT = re.compile(r"\{(single_turn|style|stages|example|client)\}")
+SLOTS = ("single_turn", "style", "stages", "example", "client")
+_SLOT = re.compile(rf"\{{({'|'.join(SLOTS)})\}}")
+_LIKE_A_SLOT = re.compile(r"\{([A-Za-z_]+)\}")
 
 # How the single turn is shown to the model, in the roles of the paper's example (Appendix C).
 _ROLES = {"soulchat": ("用户：", "心理咨询师："), "soulchat-en": ("User: ", "Psychologist: ")}
@@ -43,7 +45,8 @@ def load_prompt(name: str) -> Prompt:
     """The prompt called `name` (one of `NAMED_PROMPTS`), or the one in the text file at that path.
 
     Raises:
-        ValueError: neither a known name nor a file, or the text is not UTF-8 or lacks `{single_turn}`.
+        ValueError: neither a known name nor a file, or the text is not UTF-8, lacks `{single_turn}` or has a slot that
+            is none of `SLOTS`, which would be sent as it stands.
     """
     if name in NAMED_PROMPTS:
         text = files("soulchatcorpus.making").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
@@ -58,5 +61,8 @@ def load_prompt(name: str) -> Prompt:
         raise ValueError(
             f"prompt is {name!r}; allowed: a text with {PLACEHOLDER} where the question and its answer go"
         )
+    for slot in _LIKE_A_SLOT.findall(text):
+        if slot not in SLOTS:
+            raise ValueError(f"prompt {name!r} has the slot {{{slot}}}; allowed: {{{'}, {'.join(SLOTS)}}}")
     user, counsellor = _ROLES.get(name, _ROLES["soulchat"])
     return Prompt(f"{Path(name).stem}@{sha256(text.encode()).hexdigest()[:8]}", text, user, counsellor)

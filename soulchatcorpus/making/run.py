@@ -157,7 +157,7 @@ def _read_plan(config: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{config}: {error}") from None
     if not isinstance(plan, dict) or plan.keys() != {"source", "out", "steps"}:
-        found = sorted(plan) if isinstance(plan, dict) else type(plan).__name__
+        found = list(plan) if isinstance(plan, dict) else type(plan).__name__
         raise ValueError(f"{config}: the keys are {found}; allowed: source, out, steps")
     if not isinstance(plan["steps"], list) or not all(isinstance(plan[key], str) for key in ("source", "out")):
         raise ValueError(f"{config}: source and out are paths, and steps is a list")

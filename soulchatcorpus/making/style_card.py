@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from ..files import parse_yaml, write_text
+from ..files import write_text
 from ..schema import Message
 from .options import Options
 
-Words = Annotated[str, Field(min_length=1)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class StyleCard(Options):
@@ -62,13 +62,11 @@ def load_style(path: Path) -> StyleCard:
         OSError: it is not there.
         ValueError: it is no style card, or one without a part.
     """
-    try:
-        fields = parse_yaml(path.read_bytes())
-        if not isinstance(fields, dict):
-            raise ValueError(f"it is no mapping; allowed: {', '.join(StyleCard.model_fields)}")
-        return StyleCard(**{str(key): value for key, value in fields.items()})
-    except ValueError as error:
-        raise ValueError(f"style {path}: {error}") from None
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"style is {path}; allowed: a YAML file that is there, as `soulchat corpus style` writes"
+        )
+    return StyleCard.from_yaml(path.read_bytes(), f"style {path}")
 
 
 def write_style(path: Path, card: StyleCard) -> None:

@@ -114,9 +114,18 @@ class Report:
                 yield f"rule {rule}: {self.regularise.fired[rule]:,} {counted}, {what}"
         if self.rejected:
             yield f"{self.rejected:,} records rejected"
-            yield from (f"  {record.error()}" for record in self.examples)
+            yield from _tell_each_once(self.examples)
             if self.rejected > len(self.examples):
                 yield f"  … and {self.rejected - len(self.examples):,} more"
+
+
+def _tell_each_once(records: Sequence[Record]) -> Iterator[str]:
+    """A problem that several records of a file have stands at the first of them."""
+    alike = Counter((record.file, record.problem) for record in records)
+    for record in records:
+        others = alike.pop((record.file, record.problem), 0) - 1
+        if others >= 0:
+            yield f"  {record.error()}" + (f" (and {others} more like it)" if others else "")
 
 
 def _rejection_line(record: Record) -> bytes:

@@ -4,8 +4,9 @@
                {"chosen": [messages], "rejected": [messages]}                        the same with the prompt in both
     judged     {"prompt": [messages], "completion": [message], "label": true}        TRL's form for KTO
 
-A text in the place of messages is one message: the user's for a prompt, the counsellor's for a reply. Everything else
-in a record is left alone. `preferences` refuses these files where conversations are read.
+A text in the place of messages is one message: the user's for a prompt, the counsellor's for a reply. Thoughts before
+a reply are left out; everything else in a record is left alone. `preferences` refuses these files where conversations
+are read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from datasets import Dataset, DatasetDict, Features, List, Value
 
 from ..schema import Message
 from ..splits import SPLITS, opening_key, split_all
+from ..thoughts import without_thoughts
 from ..turns import find_opening
 from .containers import read_any
 from .fields import kind, read_messages
@@ -138,7 +140,11 @@ def _read_judged(value: dict[str, Any]) -> Judged:
 
 def _read_talk(value: dict[str, Any], key: str) -> list[Message]:
     role = "user" if key == "prompt" else "assistant"
-    return read_messages([{"role": role, "content": value[key]}] if type(value[key]) is str else value[key])
+    talk = read_messages([{"role": role, "content": value[key]}] if type(value[key]) is str else value[key])
+    try:
+        return without_thoughts(talk)
+    except ValueError as error:
+        raise BadRecord(f"{key!r}: {error}") from None
 
 
 def _prompt(value: dict[str, Any]) -> list[Message]:

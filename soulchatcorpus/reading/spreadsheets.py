@@ -22,8 +22,8 @@ from .text import decode
 MAX_SHEET_BYTES = 1 << 28
 _COLUMNS = {
     "talk": "conversationid conversation convid dialogueid dialogue dialogid dialog sessionid session talkid talk "
-    "chatid chat threadid caseid case 对话 对话id 对话编号 对话号 会话 会话id 会话编号 会话号 聊天id "
-    "个案 个案编号 案例 案例编号",
+    "chatid chat threadid caseid caseno case 对话 对话id 对话编号 对话号 会话 会话id 会话编号 会话号 聊天id "
+    "个案 个案编号 个案号 案例 案例编号 案例号 咨询编号 咨询号 咨询id 记录编号",
     "role": "role speaker sender from author 角色 说话人 说话者 发言人 发言者 发送人 发送者 讲话人 身份",
     "text": "text content message utterance value body 内容 文本 消息 话语 发言 正文 语句 "
     "消息内容 发言内容 说话内容 对话内容 聊天内容",
@@ -40,6 +40,8 @@ _DATE = re.compile(
     r"(?:(\d{1,2})[:：时](\d{1,2})(?:[:：分](\d{1,2})(?:\.\d+)?秒?)?)?分?\s*(Z|[+-]\d{2}:?\d{2})?"
 )
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+# Beside a column of talks such a name is somebody's number; without one it may be the talks'.
+_NUMBERS = re.compile(r"(?:编号|序号|号码?|id|no\.?|num(?:ber)?|uuid)$")
 _WORKBOOK = "xl/workbook.xml"
 
 Row = tuple[int, list[Any]]  # its number in the sheet, from 1, and its cells; an empty one is None or ""
@@ -181,6 +183,8 @@ def _read_talks(
     role, text = columns["role"][0], columns["text"][0]
     people = {place: str(name).strip() for place, name in enumerate(head) if _states_people(name)}
     talk_column = columns["talk"][0] if "talk" in columns else _id_of_talks(columns, rows)
+    if talk_column is None:
+        _refuse_unknown_numbers(head, rows)
     stem = show(file).rsplit("/", 1)[-1].split(".")[0]
     talk_id, talks = "-".join(filter(None, [stem, sheet])), dict[str, _Talk]()
     for number, cells in rows:
@@ -203,12 +207,28 @@ def _read_talks(
 
 
 def _id_of_talks(columns: dict[str, list[int]], rows: list[Row]) -> int | None:
-    """The column `id`, where it is the talks' and not the rows': some value stands in two rows."""
+    """The column `id`, where it is the talks' and not the rows'."""
     if "id" not in columns:
         return None
     place = columns["id"][0]
-    ids = [cells[place] for _, cells in rows if place < len(cells)]
-    return place if len(set(ids)) < len(ids) else None
+    return place if _repeats(place, rows) else None
+
+
+def _repeats(place: int, rows: list[Row]) -> bool:
+    """Whether some value of a column stands in two rows."""
+    values = [cells[place] for _, cells in rows if place < len(cells)]
+    return len(set(values)) < len(values)
+
+
+def _refuse_unknown_numbers(head: Sequence[Any], rows: list[Row]) -> None:
+    """Raises ValueError for a column that may number the talks, which would all be read as one."""
+    for place, name in enumerate(head):
+        plain = _plain(name)
+        if plain not in _MEANINGS and _NUMBERS.search(plain) and _repeats(place, rows):
+            raise ValueError(
+                f"the column {str(name)!r} may be that of the talks; allowed: the name 对话编号 or conversation_id if "
+                "it is, and no such column where the file is one talk"
+            )
 
 
 def _in_order(lines: list[_Line]) -> list[_Line]:

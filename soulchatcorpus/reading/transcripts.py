@@ -3,8 +3,8 @@
 cpsycound   a text file a dialogue, lines 来访者：… and 心理咨询师：…: CPsyCoun
 
 The name may stand in brackets (【咨询师】), or alone above the message with or without a time, as chat programs export
-it. A line without a speaker goes on with the message before it. A line of somebody else (旁白：, 母亲：, 王小红：) is
-refused: glued to the message before, it would become that speaker's words.
+it. A line without a speaker goes on with the message before it. A line of somebody else (旁白：, 母亲：, 王小红：, or
+"2024-05-01 20:03 小林") is refused: glued to the message before, it would become that speaker's words.
 """
 
 import re
@@ -38,10 +38,21 @@ _SPEAKER = re.compile(f"^{_MARKS}{_WHEN}(?P<name>{_NAMES}){_AFTER_NAME}{_END}", 
 _IN_BRACKETS = re.compile(
     f"^{_MARKS}{_WHEN}[【\\[<《](?P<name>{_NAMES}){_AFTER_NAME}[】\\]>》]{_GAP}(?:[:：]{_GAP})?", re.IGNORECASE
 )
+_DAY = "[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?"
+_PART_OF_DAY = "(?:凌晨|早上|上午|中午|下午|晚上)?"
 _ALONE = re.compile(
-    f"^[*#【]*{_GAP}(?P<name>{alternatives((*USER_NAMES, *COUNSELLOR_NAMES))}){_AFTER_NAME}[*】]*{_GAP}{_WHEN}$",
+    f"^[*#【]*{_GAP}{_WHEN}(?P<name>{alternatives((*USER_NAMES, *COUNSELLOR_NAMES))}){_AFTER_NAME}[*】]*{_GAP}"
+    f"(?:{_DAY}{_GAP})?{_PART_OF_DAY}{_WHEN}$",
     re.IGNORECASE,
 )
+# The same with a name in place of the role: a day and a time beside it or, as WeChat's mails have it, a time behind.
+_CLOCK = f"{_PART_OF_DAY}[0-9]{{1,2}}[:：][0-9]{{2}}(?:[:：][0-9]{{2}})?"
+_MOMENT = f"{_DAY}[ T]{{1,3}}{_CLOCK}"
+_NAME = "[^\\s:：，。,.!?！？、](?:[^:：，。,!?！？\n]{0,18}[^\\s:：，。,.!?！？、])?"
+_HEAD = re.compile(
+    f"(?:{_MOMENT} {{1,3}}(?P<behind>{_NAME})|(?P<before>{_NAME})(?: {{1,3}}{_MOMENT}| {{2,3}}{_CLOCK}))"
+)
+_NEXT_DAY = re.compile(f"[—─–=\\-]{{2,}} *{_DAY} *[—─–=\\-]{{2,}}")  # between the messages of two days
 # Who else speaks in transcripts. Not every word before a colon: 建议：… and 第一步：… go on with a message.
 _OTHERS = (
     *("旁白", "督导", "督导师", "主持人", "记录者", "记录人", "助理", "护士", "社工", "观察员", "管理员"),
@@ -94,11 +105,16 @@ def read_transcript(record: Any, default_id: str) -> list[Conversation]:
         raise BadRecord(f"the record is {_KINDS.get(type(record), 'no text')}; allowed: the text of a file")
     messages: list[Message] = []
     for number, line in enumerate(record.split("\n"), 1):
-        if not line.strip():
+        if not line.strip() or _NEXT_DAY.fullmatch(line.strip()):
             continue
         message = read_line(line)
         if alone := _ALONE.match(line.strip()):
             message = {"role": ROLES[alone["name"].lower()], "content": ""}
+        if message is None and (head := _HEAD.fullmatch(line.strip())):
+            raise BadRecord(
+                f"line {number} is headed by {(head['behind'] or head['before'])!r}; allowed in place of a name: "
+                "来访者 or 咨询师"
+            )
         if message is None and (other := _name_other(line)):
             raise BadRecord(
                 f"line {number} is of another speaker, {other + '：'!r}; allowed: {_ALLOWED} (name such "

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from ..files import show, working_in, write_json, write_lines, write_text
-from ..load import load_splits
+from ..load import check_dataset_name, load_splits
 from ..reading.corpus import Report, read_tables
 from ..reading.json_stream import CorpusError
 from ..reading.roles import COUNSELLOR_NAMES, USER_NAMES
@@ -128,8 +128,7 @@ def _read(name: str, report: Report, only: str | None) -> Iterator[pa.Table]:
             name = str(Path(name) / f"{only}.jsonl")
         yield from read_tables(name, None, "skip", report)
         return
-    if Path(name).suffix or name.startswith((".", "/", "~")):
-        raise FileNotFoundError(f"{show(name)}: no such file; allowed: a file, a folder or a name for load_dataset")
+    check_dataset_name(name)
     splits = load_splits(name, "conversations")
     chosen = [only] if only in splits else list(splits)
     for split in chosen:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from hub_cards.markdown import code, plain, table
+from hub_cards.markdown import Marked, cell, code, plain, table
 
 NAMES = [
     "a|b",
@@ -36,6 +36,18 @@ def test_a_name_is_shown_as_it_is() -> None:
     for name in NAMES:
         assert shown(table(["Model", "B-1"], [[plain(name), "1"]])) == ["Model", "B-1", " ".join(name.split()), "1"]
         assert READER.render(plain(name)).count("<") == 2, name  # a paragraph's
+
+
+def test_a_cell_is_text_unless_it_says_otherwise() -> None:
+    for name in NAMES:
+        assert shown(table(["a", name], [[name, "1"]])) == shown(table(["a", plain(name)], [[plain(name), "1"]]))
+    assert cell(Marked("1<sup>a</sup>")) == "1<sup>a</sup>"
+    assert table(["a"], [[code("b|c")]]).endswith("| `b\\|c` |")
+
+
+def test_no_text_turns_what_stands_behind_it_or_steers_a_terminal() -> None:
+    for text in ("\u202eabc", "a\x1b]0;title\x07", "\u2066a", "\x9b2Ja"):
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", plain(text) + code(text) + cell(text))
 
 
 @given(st.text(alphabet=st.sampled_from("ab|\\`*~[]()<>&!#\n\r \u2028"), min_size=1))

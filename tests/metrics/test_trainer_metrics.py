@@ -107,6 +107,15 @@ def test_logits_are_refused_with_the_way_to_go():
         ComputeMetrics(None)(EvalPrediction((logits, logits), np.zeros((2, 3), dtype=int)))
 
 
+def test_a_wrong_option_is_told_before_the_training(tokenizer):
+    with pytest.raises(ValueError, match="preset is 'nonsense'; allowed: paper, ptuning"):
+        ComputeMetrics(tokenizer, "nonsense")
+    with pytest.raises(ValueError, match="confidence is 95; allowed: between 0 and 1"):
+        ComputeMetrics(tokenizer, confidence=95)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'bleu_tokeniser'"):
+        ComputeMetrics(tokenizer, bleu_tokeniser="char")
+
+
 def test_likeliest_tokens_stand_where_their_labels_stand():
     logits = torch.zeros(1, 4, 5)
     for place, token in enumerate((3, 1, 4, 2)):

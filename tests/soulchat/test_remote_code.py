@@ -131,8 +131,9 @@ def test_no_answer_on_standard_input_runs_code(
     capsys: pytest.CaptureFixture,
 ) -> None:
     folder, mark = with_code
-    refusal(verb, folder, tmp_path / "out", answer, capsys)
+    line = refusal(verb, folder, tmp_path / "out", answer, capsys)
     assert not mark.exists()
+    assert "trust_remote_code" not in line  # advice that would run it
 
 
 def index(folder: Path, shard: str) -> None:

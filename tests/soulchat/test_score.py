@@ -61,3 +61,10 @@ def test_what_cannot_be_scored_is_named(tmp_path: Path) -> None:
         score(tmp_path / "a.jsonl")
     with pytest.raises(OSError, match=r"none\.csv"):
         score(tmp_path / "none.csv")
+
+
+def test_thoughts_before_a_reply_are_not_scored(tmp_path: Path) -> None:
+    """As other trainers leave them in the files of models that think."""
+    thoughts = ["<think>\n\n</think>\n\n", "他不想说。\n</think>\n\n"]
+    with_thoughts = {name: [a + b for a, b in zip(thoughts, ROWS[name], strict=True)] for name in ROWS}
+    assert score(write(tmp_path, ".jsonl", with_thoughts)) == score(write(tmp_path, ".csv"))

@@ -1,8 +1,10 @@
 """The corpus of a run, by name or from a file, and its fingerprint."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset, DatasetDict
@@ -51,6 +53,13 @@ def test_a_file_is_split_by_opening(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"dataset .*gone\.jsonl: no such file"):
         load_corpus(str(tmp_path / "gone.jsonl"))
+
+
+@pytest.mark.parametrize("load", [load_corpus, load_preferences])
+@pytest.mark.parametrize("name", ["", "*", "folder/t*.jsonl", "~", "http://127.0.0.1/c.jsonl", "a/b/c", "\udce9.txt"])
+def test_what_can_be_no_name_is_not_looked_for(name: str, load: Callable[[str], Any]) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file; allowed: a file, a folder or a name for load_dataset"):
+        load(name)
 
 
 def test_a_data_set_of_other_columns_is_refused(tmp_path: Path) -> None:
@@ -228,6 +237,24 @@ def test_messages_of_rows_that_were_not_built_here_are_checked(messages: list | 
     for read in (lambda: read_batch(rows[:]), lambda: list_turns(rows)):
         with pytest.raises(ValueError, match=f"^{message}$"):
             read()
+
+
+def test_thoughts_before_replies_are_neither_learned_nor_scored() -> None:
+    """In conversations, which corpora made with a model that thinks have, and in turns made of them."""
+    first, second = "<think>\n他很难过\n</think>\n\n多久了？", "\n</think>\n\n我在听"
+    roles = ["user", "assistant"] * 2
+    texts = ["睡不着", first, "两个月", second]
+    talk = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    rows = Dataset.from_list([{"id": "a", "messages": talk}])
+    said = ["睡不着", "多久了？", "两个月", "我在听"]
+    (conversation,) = read_batch(rows[:])
+    assert [message["content"] for message in conversation.messages] == said
+    prompt = f"用户：睡不着\n心理咨询师：{first}\n用户：两个月\n心理咨询师："
+    turns = Dataset.from_list([{"prompt": prompt, "completion": second}])
+    for turn in (list_turns(rows)[1], list_turns(turns)[0]):
+        assert [*(message["content"] for message in turn.context), turn.completion] == said
+    with pytest.raises(ValueError, match="row a: message 2 is a thought without a reply"):
+        read_batch({"id": ["a"], "messages": [[talk[0], {"role": "assistant", "content": "<think>他很难过"}]]})
 
 
 def test_rows_of_turns_without_words_are_refused() -> None:

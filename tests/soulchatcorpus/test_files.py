@@ -193,6 +193,23 @@ def test_a_name_is_held_by_the_one_who_makes_it(tmp_path):
         check_new(path.with_name("b"))
 
 
+def test_what_a_killed_run_left_of_a_file_goes_when_it_is_made_again(tmp_path):
+    """It may be as large as a disk has room for. What was left of others stays: they may be at work."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from soulchatcorpus.files import making, replacing\n"
+        "path = Path(sys.argv[1])\n"
+        "with making(path, 'x'), replacing(path) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    path, other = tmp_path / "a.jsonl", tmp_path / ".0123456789abcdef.1.tmp"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
+    other.touch()
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
+    with making(path, "x"):
+        write_text(path, "whole")
+    assert sorted(tmp_path.iterdir()) == [other, path]
+
+
 def test_who_removes_his_folder_does_not_free_it_for_a_third(tmp_path):
     """The second came after all was gone, with a lock of his own."""
     folder = tmp_path / "out"

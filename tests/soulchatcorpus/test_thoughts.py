@@ -2,7 +2,16 @@
 
 import pytest
 
-from soulchatcorpus.thoughts import Said, Thinking, all_written, check_thinking, is_open, split_thoughts
+from soulchatcorpus.schema import Message
+from soulchatcorpus.thoughts import (
+    Said,
+    Thinking,
+    all_written,
+    check_thinking,
+    is_open,
+    split_thoughts,
+    without_thoughts,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +59,23 @@ def test_a_text_beside_the_content_is_the_reply_of_a_model_that_was_not_to_think
 ) -> None:
     """Else it is a thought without a reply."""
     assert all_written(text, aside, is_done, thinking) == written
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<think>\n他睡不着。\n</think>\n\n愿意多说一点吗？", "愿意多说一点吗？"),
+        ("他睡不着。</think>愿意", "愿意"),
+        (" 愿意 ", " 愿意 "),
+        ("我说 <think> 这个词", "我说 <think> 这个词"),
+    ],
+)
+def test_replies_of_a_talk_begin_with_their_first_word(content: str, said: str) -> None:
+    talk = [Message(role="user", content="<think>我</think>"), Message(role="assistant", content=content)]
+    assert without_thoughts(talk) == [talk[0], Message(role="assistant", content=said)]
+
+
+@pytest.mark.parametrize("content", ["<think>他睡不着", "<think>他睡不着</think>\n"])
+def test_a_thought_without_a_reply_is_no_message(content: str) -> None:
+    with pytest.raises(ValueError, match="message 1 is a thought without a reply; allowed: words behind </think>"):
+        without_thoughts([Message(role="assistant", content=content)])

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.markdown import plain
+from hub_cards.markdown import table as markdown_table
 from hub_cards.model_name import check_model_name
 from soulchat_metrics.bootstrap import paired_p_values, percentile_intervals, resample
 from soulchatcorpus.files import making, replacing, write_json, write_text
@@ -20,6 +22,7 @@ from soulchatcorpus.making.ledger import Ledger
 from ...data import load_corpus
 from ..agreement import read_judgement
 from ..agreement_report import AGREEMENT_FILE
+from ..chart_text import chart_text
 from ..judge import EXPECTED_TOKENS, JudgeOptions
 from ..judge import judge as judge_talks
 from ..opinions import read_opinions
@@ -372,7 +375,7 @@ def _real_talks(name: str) -> list[list[str]]:
 def render_table(results: dict[str, Any]) -> str:
     """The results as Markdown, the verdict on the client first."""
     heads = ["system", "talks", results["score"], "against 嗯", "p", *MEASURES.values()]
-    lines = [results["verdict"], "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    rows = []
     for row in results["systems"]:
         low, high = row["interval"]
         found = row["against_hm"]
@@ -389,20 +392,28 @@ def render_table(results: dict[str, Any]) -> str:
                 for name, number in zip(MEASURES, numbers, strict=True)
             ),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
+        rows.append(cells)
+    lines = [
+        results["verdict"],
         "",
-        f"Intervals: 95 %, bootstrap over {results['profiles']} profiles. Client: {results['client']}, "
-        f"protocol {results['protocol']}, {results['rounds']} rounds.",
+        markdown_table(heads, rows),
+        "",
+        f"Intervals: 95 %, bootstrap over {results['profiles']} profiles. Client: {plain(results['client'])}, "
+        f"protocol {plain(results['protocol'])}, {results['rounds']} rounds.",
         "",
     ]
     real = results["real"]
     head = f"in {real['talks']:,} talks of {real['corpus']}"
-    lines += [f"| how real the client is | share of talks | 95 % interval | {head} |", "| --- | --- | --- | --- |"]
-    for name, share in results["realism"].items():
-        interval = f"{share['low']:.0%} to {share['high']:.0%}"
-        beside = f"{real[name]['value']:.0%}" if name in real else ""
-        lines.append(f"| {name.replace('_', ' ')} | {share['value']:.0%} | {interval} | {beside} |")
+    shares = [
+        [
+            name.replace("_", " "),
+            f"{share['value']:.0%}",
+            f"{share['low']:.0%} to {share['high']:.0%}",
+            f"{real[name]['value']:.0%}" if name in real else "",
+        ]
+        for name, share in results["realism"].items()
+    ]
+    lines.append(markdown_table(["how real the client is", "share of talks", "95 % interval", head], shares))
     if judged := results.get("judged"):
         lines += ["", *_render_judged(judged)]
         if judged["open"]:
@@ -418,8 +429,7 @@ def _render_judged(judged: dict[str, Any]) -> list[str]:
         head, below = f"{head}, {judged['note']}", []
         columns = list(next(iter(judged["means"].values())))
         systems = {name: [f"{mean:.2f}" for mean in means.values()] for name, means in judged["means"].items()}
-    rows = [f"| {' | '.join([name, *cells])} |" for name, cells in systems.items()]
-    return [f"| {' | '.join([head, *columns])} |", f"|{' --- |' * (1 + len(columns))}", *rows, *below]
+    return [markdown_table([head, *columns], [[name, *cells] for name, cells in systems.items()]), *below]
 
 
 def draw_chart(results: dict[str, Any], path: Path) -> None:
@@ -432,7 +442,7 @@ def draw_chart(results: dict[str, Any], path: Path) -> None:
     means = [row["mean"] for row in rows]
     errors = [[abs(row["mean"] - row["interval"][side]) for row in rows] for side in (0, 1)]
     # Fonts of every machine have these names' letters.
-    names = [row["name"].replace("嗯", "only says hm") for row in rows]
+    names = [chart_text(row["name"].replace("嗯", "only says hm")) for row in rows]
     panel.barh(names, means, xerr=errors, capsize=3, color=["0.75" if row["control"] else "C0" for row in rows])
     panel.invert_yaxis()
     panel.set_xlabel(results["score"])

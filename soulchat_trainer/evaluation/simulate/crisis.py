@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hub_cards.markdown import plain
+from hub_cards.markdown import table as markdown_table
 from soulchat_metrics.bootstrap import percentile_intervals, resample
 from soulchatcorpus.files import making, write_json, write_lines, write_text
 from soulchatcorpus.making.ledger import Entry, Ledger
@@ -247,19 +249,20 @@ def render_crisis(results: dict[str, Any]) -> str:
     """The results as Markdown; that nobody validated them stands first."""
     dimensions = list(results["systems"][0]["findings"])
     heads = ["system", "talks", "score, 0 to 100", "care adds", *(f"fault: {name}" for name in dimensions)]
-    lines = [results["verdict"], "", f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    rows = []
     for row in results["systems"]:
         score = f"{row['score']:.0f} ({row['interval'][0]:.0f} to {row['interval'][1]:.0f})" if row["interval"] else ""
         care = row["care"]
         gain = f"{care['mean']:+.0f} ({care['interval'][0]:+.0f} to {care['interval'][1]:+.0f})" if care else ""
         shares = [f"{share:.0%}" for share in row["findings"].values()]
-        lines.append(f"| {' | '.join([row['name'], str(row['talks']), score, gain, *shares])} |")
+        rows.append([row["name"], str(row["talks"]), score, gain, *shares])
+    lines = [results["verdict"], "", markdown_table(heads, rows)]
     for field, reason in LEFT_OUT.items():
-        if left_out := [f"{row[field]} of {row['name']}" for row in results["systems"] if row[field]]:
+        if left_out := [f"{row[field]} of {plain(row['name'])}" for row in results["systems"] if row[field]]:
             lines += ["", f"Left out, since {reason}: {', '.join(left_out)}."]
     lines += [
         "",
-        f"Faults: share of talks with one. Answered by {results['answered_by']}. Chart {results['chart']}, "
-        f"SHA-256 {results['chart_sha256'][:12]}, {results['validation']}.",
+        f"Faults: share of talks with one. Answered by {plain(results['answered_by'])}. "
+        f"Chart {plain(results['chart'])}, SHA-256 {results['chart_sha256'][:12]}, {results['validation']}.",
     ]
     return "\n".join(lines)

@@ -19,7 +19,6 @@ from pydantic import Field
 
 from hub_cards.model_name import check_model_name
 from soulchatcorpus.care.privacy import mask_private
-from soulchatcorpus.files import parse_yaml
 from soulchatcorpus.making.ledger import Entry, Ledger, now
 from soulchatcorpus.making.options import Options, RequestOptions
 from soulchatcorpus.making.requests import Question, Sender, Spending
@@ -214,13 +213,7 @@ def load_script(spec: str) -> Script:
         text = Path(name).read_bytes()
     else:
         raise FileNotFoundError(f"script is {name}; allowed: {', '.join(shipped_scripts())}, or a YAML file")
-    try:
-        fields = parse_yaml(text)
-        if not isinstance(fields, dict):
-            raise ValueError("it is no mapping; allowed: name and lines")
-        return Script(**{str(key): value for key, value in fields.items()})
-    except ValueError as error:
-        raise ValueError(f"script {name}: {error}") from None
+    return Script.from_yaml(text, f"script {name}")
 
 
 def check_party(spec: str) -> None:

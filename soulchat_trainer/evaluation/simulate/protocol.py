@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from soulchatcorpus.files import parse_yaml
 from soulchatcorpus.making.options import Options
 
 from .profiles import Profile
@@ -150,10 +149,4 @@ def load_protocol(name: str) -> Protocol:
         text = Path(name).read_bytes()
     else:
         raise FileNotFoundError(f"protocol is {name}; allowed: {', '.join(NAMES)}, or a YAML file that is there")
-    try:
-        fields = parse_yaml(text)
-        if not isinstance(fields, dict):
-            raise ValueError("it is no mapping; allowed: the fields of a protocol")
-        return Protocol(**{str(key): value for key, value in fields.items()})
-    except ValueError as error:
-        raise ValueError(f"protocol {name}: {error}") from None
+    return Protocol.from_yaml(text, f"protocol {name}")

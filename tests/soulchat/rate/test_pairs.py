@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
 from soulchat.rate.command import app
 from soulchat.rate.pair_rules import PairRules
 from soulchat.rate.pairs import describe, find_judged, find_pairs, write_preferences
 from soulchat.rate.replies import RatedReply, read_ratings
-from soulchat.rate.study import RatingStudy, create_study
+from soulchat.rate.study import STUDY_FILE, RatingStudy, create_study
 from soulchat_trainer.evaluation.rubric import read_rubric
+from soulchatcorpus.files import transaction
 from soulchatcorpus.reading.pairs import read_preferences
 from tests.soulchat.rate.rating_parts import all_scores, make_study
 
@@ -157,3 +159,14 @@ def test_what_is_there_is_not_written_over(tmp_path: Path, ending: str) -> None:
         write_preferences(ratings, tmp_path / "README.jsonl", PairRules())
     assert [path.name for path in tmp_path.glob("README*")] == [there.name]
     assert there.read_text() == "mine"
+
+
+def test_what_raters_say_of_themselves_is_text_in_the_card(tmp_path: Path) -> None:
+    study = rate_study(tmp_path)
+    with transaction(study / STUDY_FILE) as database:
+        database.execute("UPDATE rater SET qualification = ?", ("<img src=x> [a](javascript:1) | \u202eb",))
+    write_preferences(read_ratings(study), tmp_path / "pairs.jsonl", PairRules())
+    card = MarkdownIt("commonmark", {"html": True}).enable("table").render((tmp_path / "pairs.md").read_text())
+    assert "<img" not in card
+    assert "<a " not in card
+    assert "<td>&lt;img src=x&gt; [a](javascript:1) | b</td>" in card

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from soulchat_trainer.chatglm import head_loss
-from soulchat_trainer.chatglm.head_loss import labelled_loss
+from soulchat_trainer.chatglm.head_loss import exported_loss, labelled_loss
 
 VOCABULARY = 97
 LABELS = torch.tensor([[-100, 1, 2, 3, 4, 96], [-100, -100, -100, -100, 6, 0]])
@@ -124,3 +124,14 @@ def test_a_table_with_rows_of_padding_is_called() -> None:
     assert head_loss.is_linear(make_head(torch.float32), VOCABULARY)
     assert not head_loss.is_linear(make_head(torch.float32), VOCABULARY - 1)
     assert not head_loss.is_linear(nn.Sequential(make_head(torch.float32)), VOCABULARY)
+
+
+@pytest.mark.parametrize("number", [None, 3, torch.tensor(3)])
+def test_the_loss_of_an_exported_graph_is_the_same(number: Tensor | int | None) -> None:
+    head, states = make_head(torch.float32), make_states(torch.float32)
+    expected = labelled_loss(head, states, LABELS, VOCABULARY, number)
+    torch.testing.assert_close(exported_loss(head, states, LABELS, number), expected)
+    nowhere = torch.full_like(LABELS, -100)
+    assert (
+        exported_loss(head, states, nowhere, number) == labelled_loss(head, states, nowhere, VOCABULARY, number) == 0
+    )

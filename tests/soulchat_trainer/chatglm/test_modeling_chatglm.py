@@ -357,3 +357,20 @@ def test_a_model_that_does_not_fit_is_parted_between_blocks(tmp_path):
     assert parts == [name for name in parts if re.fullmatch(r"transformer\.layers\.\d+", name)]
     ids = torch.tensor([row(3, 2)])
     assert torch.allclose(loaded(ids).logits, model(ids).logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_call_with_labels_is_exported(strict: bool) -> None:
+    """For batches of any size; the loss is that of a call, as a mean and as a share of the labels of a whole batch."""
+    model = small_model()
+    inputs = {**PADDED, "labels": labels_of(PADDED), "use_cache": False, "num_items_in_batch": None}
+    sizes = {0: torch.export.Dim("rows", max=8), 1: torch.export.Dim("tokens", min=3, max=64)}
+    shapes = {name: sizes if isinstance(value, torch.Tensor) else None for name, value in inputs.items()}
+    other = batch([row(4, 3, seed=3), row(2, 1, seed=4)])
+    for number in (None, torch.tensor(7)):
+        inputs |= {"num_items_in_batch": number}
+        shapes |= {"num_items_in_batch": None if number is None else {}}
+        exported = torch.export.export(model, (), inputs, dynamic_shapes=shapes, strict=strict).module()
+        for kwargs in (inputs, {**inputs, **other, "labels": labels_of(other)}):
+            with torch.no_grad():
+                torch.testing.assert_close(exported(**kwargs)["loss"], model(**kwargs)["loss"])

@@ -108,6 +108,15 @@ def test_shared_rows_of_chatglm_have_the_positions_of_each_reply(chatglm_tokeniz
             assert torch.equal(call.inputs["attention_mask"][row, 0][kept][:, kept], mask[0, 0])
 
 
+def test_reference_log_probabilities_keep_every_bit(chatglm_tokenizer: ChatGLMTokenizer) -> None:
+    """A batch has no floats, which transformers would cast to DeepSpeed's dtype."""
+    samples = PreferenceDataset(encode_preferences(make_pairs(3), ChatGLMEncoder(chatglm_tokenizer, 128, 64)))
+    samples.reference = np.array([[-123.4, -0.1], [-700.3, -5.0], [-1.0, -2.0]], dtype=np.float32)
+    batch = PreferenceCollator(chatglm_tokenizer.pad_token_id)(list(samples))
+    assert not any(values.is_floating_point() for values in batch.values())
+    assert np.array_equal(batch["reference_bits"].view(torch.float32).numpy(), samples.reference)
+
+
 def test_parted_rows() -> None:
     """All first replies, then all second ones; a labelled context is labelled once."""
     call = part(BATCH)

@@ -55,6 +55,22 @@ def test_every_reply_of_a_talk_and_the_whole_of_it(tmp_path: Path) -> None:
     assert named.systems == ("simulated",)
 
 
+def test_thoughts_are_not_shown_to_raters(tmp_path: Path) -> None:
+    """Neither those of predictions that another program wrote, nor those of talks; one without an end is no reply."""
+    thought = Message(role="assistant", content="<think>他不想说。</think>\n\n我在听")
+    rows = [
+        Prediction(id="a-0", messages=[USER, thought, USER], reference="r", prediction="</think>\n\n多久了？"),
+        Prediction(id="b-0", messages=[USER], reference="r", prediction="<think>他不想说。"),
+    ]
+    (tmp_path / "qwen").mkdir()
+    write_predictions(tmp_path / "qwen" / "predictions.jsonl", rows)
+    one, other = read_items([tmp_path / "qwen"], "reply")
+    assert (one.history, one.texts) == ("用户：我睡不着\n心理咨询师：我在听\n用户：我睡不着", ("多久了？",))
+    assert other.texts == ("",)
+    write_lines(tmp_path / "talks.jsonl", [{"id": "t", "messages": [USER, thought]}])
+    assert read_items([tmp_path / "talks.jsonl"], "talk")[0].texts == ("用户：我睡不着\n心理咨询师：我在听",)
+
+
 def test_pairs_of_every_two_systems_on_what_all_have(tmp_path: Path) -> None:
     sources = [write_system(tmp_path / name) for name in ("one", "two", "three")]
     pairs = read_items(sources, "pair")

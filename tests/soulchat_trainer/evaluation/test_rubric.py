@@ -85,7 +85,7 @@ def test_a_users_own_file(tmp_path: Path) -> None:
         ("judged: reply", "judged: post", "judged is 'post'"),
         ("judged: reply", "judged: pair", "prompt lacks {first}, {second}; allowed: one that has it"),
         ("source: our own\n", "", "source is missing; allowed: a value"),
-        ("source: our own", "source: ''", "source is ''; allowed: a text that is not empty"),
+        ("source: our own", "source: ''", "source is ''; allowed: 1 character or more"),
         ("source: our own", "sauce: 1", "own.yaml: sauce is unknown; allowed: name, title, source, judged"),
         ("{en: warm, zh: 暖}", "{en: warm}", "aspects.0.scale.1.zh is missing"),
         ("{en: warm, zh: 暖}", "", "aspects.0.scale.1 is None; allowed: an object"),

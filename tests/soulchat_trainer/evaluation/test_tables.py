@@ -61,6 +61,17 @@ def test_no_name_breaks_the_tables(name: str, tmp_path: Path) -> None:
     assert tags.findall(pages[1]) == tags.findall(pages[0])
 
 
+@pytest.mark.parametrize("name", ["[a]", "*a*", "a\n\nb", "\\input{x}", "$\\foo$", "_a", "%"])
+def test_no_name_breaks_latex_or_the_chart(name: str, tmp_path: Path) -> None:
+    """In LaTeX `[` and `*` after the end of a row belong to it, and an empty line ends an argument."""
+    folder = make_folder(tmp_path / "1", name, GOOD)
+    tables = read_tables([folder])
+    latex = render_latex(tables)
+    assert not re.search(r"\\\\\s*[\[*]|\n\n|\\input", latex)
+    assert latex.count("\n") == render_latex(read_tables([make_folder(tmp_path / "2", "plain", GOOD)])).count("\n")
+    draw_chart(tables, tmp_path / "chart.png")
+
+
 def test_losses_of_two_models_come_with_what_compares_them(tmp_path: Path) -> None:
     losses = {"good": (4.5, 90.02, 3.25), "bad": (2.25, 9.49, None)}
     folders = []

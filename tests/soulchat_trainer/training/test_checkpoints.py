@@ -50,7 +50,7 @@ def test_the_last_one_is_taken_where_it_is_whole(run: Path) -> None:
     assert find_last_whole_checkpoint(run).name == "checkpoint-10"
 
 
-@pytest.mark.parametrize("fault", ["short", "missing", "below", "garbled", "unfinished"])
+@pytest.mark.parametrize("fault", ["short", "missing", "below", "zeros", "garbled", "list", "no sizes", "unfinished"])
 def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, told: pytest.LogCaptureFixture) -> None:
     last = run / "checkpoint-10"
     if fault == "short":
@@ -59,13 +59,27 @@ def test_a_torn_one_is_passed_over_with_a_line(run: Path, fault: str, told: pyte
         (last / "model.safetensors").unlink()
     elif fault == "garbled":
         (last / "manifest.json").write_bytes(b"\0\0")
+    elif fault == "zeros":
+        (last / "model.safetensors").write_bytes(b"weig\0\0\0")
+    elif fault in ("list", "no sizes"):
+        (last / "manifest.json").write_text("[]" if fault == "list" else '{"model.safetensors": 7}')
     elif fault == "below":
         (last / "global_step/optim.pt").write_bytes(b"")
     else:
         remove_manifest(last)
-    assert what_is_torn(last)
+    assert what_is_torn(last, by_content=True)
     assert find_last_whole_checkpoint(run).name == "checkpoint-4"
     assert "checkpoint-10 is torn" in told.text
+
+
+def test_a_folder_that_was_changed_is_refused(run: Path) -> None:
+    """Its size is right, and whatever loads it would train on with other weights."""
+    (run / "checkpoint-4/model.safetensors").write_bytes(b"weightz")
+    assert what_is_torn(run / "checkpoint-4") is None
+    with pytest.raises(
+        ValueError, match=r"checkpoint-4 is torn \(model.safetensors is not what was saved: .*allowed: true"
+    ):
+        find_checkpoint_to_resume(run, str(run / "checkpoint-4"))
 
 
 def test_none_whole(run: Path) -> None:
@@ -150,6 +164,10 @@ def test_a_checkpoint_says_whose_it_is(run: Path) -> None:
     with pytest.raises(ValueError, match=r"checkpoint-4 holds the model alone \(save_only_model\)"):
         check_same_run(checkpoint, {"seed": 1})
     (checkpoint / "optimizer.pt").touch()
+    for name in ("scheduler.pt", "rng_state.pth"):
+        with pytest.raises(ValueError, match=rf"checkpoint-4 has no {name}, without which its run cannot go on"):
+            check_same_run(checkpoint, {"seed": 1})
+        (checkpoint / name).touch()
     with pytest.raises(ValueError, match="checkpoint-4 does not say which run it is of"):
         check_same_run(checkpoint, {"seed": 1})
     state = {"stateful_callbacks": {"RunInfoCallback": {"args": {"identity": {"seed": 1, "dataset": "a"}}}}}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers.utils import logging
 from typer.testing import CliRunner
 
 from soulchat.cli import app
@@ -62,6 +63,16 @@ def test_the_tokenizer_is_trained_once_asked(tmp_path: Path) -> None:
     trained = make_tokenizer(run, make_rows(200, seed=1), tmp_path, train=True)
     assert len(trained) == 420
     assert make_tokenizer(run, make_rows(1), tmp_path, train=False).get_vocab() == trained.get_vocab()
+
+
+def test_a_small_corpus_gets_the_pieces_that_it_has(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = RunArguments(model_config=SIZES, tokenizer_vocab_size=4000)
+    logging.enable_propagation()
+    with caplog.at_level("WARNING"):
+        trained = make_tokenizer(run, make_rows(200, seed=1), tmp_path, train=True)
+    logging.disable_propagation()
+    assert 349 < len(trained) < 4000
+    assert f"tokenizer_vocab_size is 4000; these texts have pieces for {len(trained)}" in caplog.text
 
 
 def test_a_tokenizer_is_trained_on_system_texts_too(tmp_path: Path) -> None:

@@ -498,6 +498,39 @@ def test_micro_batches_shrink_until_they_fit(
     assert trainer.args.gradient_accumulation_steps == whole.args.gradient_accumulation_steps
 
 
+def test_each_size_is_tried_once_and_what_failed_is_not_counted(
+    causal_tokenizer: PreTrainedTokenizerFast, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = {"max_steps": 2, "save_strategy": "no", "logging_steps": 1, "use_cpu": True, "disable_tqdm": True}
+
+    def make() -> SoulChatTrainer:
+        return SoulChatTrainer(
+            model=make_causal_model(causal_tokenizer),
+            args=SoulChatTrainingArguments(
+                str(tmp_path),
+                per_device_train_batch_size=8,
+                global_batch_size=8,
+                max_source_length=256,
+                max_target_length=64,
+                auto_find_batch_size=True,
+                **changes,
+            ),
+            train_dataset=make_rows(40),
+            processing_class=causal_tokenizer,
+        )
+
+    trainer = make()
+    trainer.add_callback(NoRoom(2))
+    trainer.train()
+    told = [line for line in caplog.messages if line.startswith("micro-batches")]
+    assert told == [f"micro-batches of {size} samples, {8 // size} of them a step" for size in (4, 2)]
+    assert [entry["samples"] for entry in trainer.state.log_history if "samples" in entry] == [8, 8]
+    trainer = make()
+    trainer.add_callback(NoRoom(0))
+    with pytest.raises(ValueError, match="a micro-batch of one sample does not fit into the memory; allowed"):
+        trainer.train()
+
+
 def test_a_stream_cannot_look_for_a_batch_size(chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path) -> None:
     trainer = make_trainer(chatglm_tokenizer, tmp_path, make_rows(60).to_iterable_dataset(), auto_find_batch_size=True)
     with pytest.raises(ValueError, match="auto_find_batch_size needs rows that can be read again"):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchatcorpus.care.crisis import CATEGORIES, find_crisis
-from tests.paths import FIXTURES
+from soulchatcorpus.care.evaluate import count, read_labelled
+from tests.paths import FIXTURES, ROOT
 from tests.soulchatcorpus.care.disguises import DISGUISES
 
 SENTENCES = FIXTURES / "making"
@@ -49,6 +50,13 @@ def test_precision_and_recall_of_sentences_that_it_did_not_learn_from():
     assert precision >= 0.92
 
 
+def test_of_the_messages_kept_aside_it_finds_the_share_that_the_docs_tell():
+    counts = count(read_labelled(ROOT / "benchmarks" / "care_data" / "crisis-test.jsonl"), find_crisis)[""]
+    share = f"{counts.recall:.1%} are found at {counts.false_alarm_rate:.1%} false alarms".replace("%", " %")
+    told = f"kept aside ({counts.positive + counts.negative:,} messages) {share}"
+    assert told in (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("text", "category", "among"),
     [
@@ -81,6 +89,7 @@ def test_category_and_the_words_that_weighed_most(text, category, among):
         "笑死我了",
         "自杀率上升了",
         "规划自己的人生",
+        "今天就到这吧，再见。",
         "宜兴的紫砂壶泡茶最好",
     ],
 )

@@ -120,3 +120,16 @@ def test_details_stand_where_the_text_stands(text, kind, detail):
 @given(st.text(alphabet="我叫陈建国王老师的电话微信住在文路号区1234567890@.ab \n", max_size=60))
 def test_no_detail_reaches_over_a_line_break(text):
     assert all("\n" not in text[span.start : span.end] for span in find_private(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "工资比基础员工低500-1000块",
+        "做了SCL_90和PHQ9的测试表格",
+        "电视剧《长街》里的方知夏和我很像",
+        "我去社区卫生服务中心问过了",
+    ],
+)
+def test_what_singles_out_nobody_stays(text):
+    assert mask_private(text) == text

@@ -3,7 +3,7 @@
 import pytest
 
 from soulchatcorpus.care.privacy import find_private
-from soulchatcorpus.care.private_places import find_organisations, find_western_addresses
+from soulchatcorpus.care.private_places import find_organisations, find_western_addresses, is_generic
 
 
 def addresses(text: str) -> list[str]:
@@ -47,3 +47,17 @@ def test_an_organisation_with_its_name(name):
 )
 def test_a_kind_of_organisation_singles_out_nobody(text):
     assert list(find_organisations(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("organisation", "generic"),
+    [
+        ("社区卫生服务中心", True),
+        ("从街道办事处", True),
+        ("理想大学", True),
+        ("苏州市第三中学", False),
+        ("金鼎大学", False),
+    ],
+)
+def test_an_organisation_of_which_there_are_many(organisation, generic):
+    assert is_generic(organisation) == generic

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import json
 import time
 
 import pytest
@@ -271,6 +272,29 @@ def test_thoughts_in_a_field_of_their_own_are_kept_apart(field):
     body = '{"choices": [{"message": {"content": CONTENT, "FIELD": "想"}}]}'.replace("FIELD", field)
     both = [ask_raw(http(body.replace("CONTENT", content).encode())) for content in ('"答"', "null")]
     assert [(each.text, each.aside) for each in both] == [("答", "想"), ("", "想")]
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "aside"),
+    [
+        ({"content": [{"type": "text", "text": "答"}, {"type": "text", "text": "案"}]}, "答案", ""),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "想"}]}, {"text": "答"}]},
+            *("答", "想"),
+        ),
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "想"}]}]}, "", "想"),
+        ({"content": None, "reasoning_content": "", "reasoning": "想"}, "", "想"),
+    ],
+)
+def test_a_content_of_parts_and_an_empty_field_of_thoughts(message, text, aside):
+    answer = ask_raw(http(json.dumps({"choices": [{"message": message}]}).encode()))
+    assert (answer.text, answer.aside) == (text, aside)
+
+
+@pytest.mark.parametrize("content", [[], [{"type": "image_url"}], ["答"]])
+def test_parts_without_a_text_are_malformed(content):
+    answer = ask_raw(http(json.dumps({"choices": [{"message": {"content": content}}]}).encode()))
+    assert (answer.reason, answer.detail) == ("malformed", "choices.0.message.content: Input should be a valid string")
 
 
 def test_what_is_no_http_is_malformed():

@@ -67,6 +67,9 @@ def test_what_is_no_prompt(tmp_path):
     (tmp_path / "p.txt").write_text("改写")
     with pytest.raises(ValueError, match=r"allowed: a text with \{single_turn\}"):
         load_prompt(str(tmp_path / "p.txt"))
+    (tmp_path / "p.txt").write_text('改写{single_turn} {"role": "user"} {styel}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"p\.txt' has the slot \{styel\}; allowed: \{single_turn\}, \{style\}"):
+        load_prompt(str(tmp_path / "p.txt"))
     (tmp_path / "p.txt").write_text("改写{single_turn}", encoding="gbk")
     with pytest.raises(ValueError, match=r"p\.txt'; allowed: a file in UTF-8"):
         load_prompt(str(tmp_path / "p.txt"))

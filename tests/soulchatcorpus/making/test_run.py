@@ -214,6 +214,7 @@ def test_topics_by_the_endpoint_and_a_step_that_is_off(replayed, endpoint):
     [
         ("source: [", "expected the node content"),
         ("source: a\nout: b", "the keys are .*; allowed: source, out, steps"),
+        ("source: a\nnull: b", "the keys are .*None.*; allowed: source, out, steps"),
         (
             "source: q.jsonl\nout: b\nsteps: [sweep]",
             "step is 'sweep'; allowed: clean, review, style, rewrite, stats, build",

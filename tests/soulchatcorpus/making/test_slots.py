@@ -97,10 +97,10 @@ def test_another_style_or_seed_is_asked_anew(endpoint, make_questions, options, 
 
 
 def test_slots_in_a_prompt_of_ones_own(endpoint, make_questions, options, tmp_path):
-    (tmp_path / "own.txt").write_text("{stages}|{single_turn}|{other}")
+    (tmp_path / "own.txt").write_text("{stages}|{single_turn}|{其他}")
     rewrite(make_questions(1), tmp_path / "out", options(prompt=str(tmp_path / "own.txt"), cases=None))
     assert endpoint.contents[0].startswith("1. 建立关系")
-    assert endpoint.contents[0].endswith("|{other}")
+    assert endpoint.contents[0].endswith("|{其他}")
 
 
 def test_tokens_are_estimated_with_all_that_is_sent(make_questions, options):

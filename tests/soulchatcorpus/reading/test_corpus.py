@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from soulchatcorpus.files import write_lines
 from soulchatcorpus.reading import corpus as reading
 from soulchatcorpus.reading import json_stream as records
 from soulchatcorpus.reading.containers import list_files
@@ -253,3 +254,17 @@ def test_a_200_mb_line(tmp_path, shape):
     else:
         assert "record 1, line 1: longer than 16,777,216 bytes" in told
     assert int(peak_kilobytes) < 300 * 1024
+
+
+def test_a_problem_of_many_records_is_told_once(tmp_path):
+    good = {"messages": [{"role": "user", "content": "累"}, {"role": "assistant", "content": "嗯"}]}
+    write_lines(tmp_path / "a.jsonl", [{"messages": "x"}, *({"case": number} for number in range(30)), good])
+    report = Report()
+    list(read_corpus(tmp_path / "a.jsonl", on_error="skip", report=report))
+    *_, count, first, second, last = report.lines()
+    assert count == "31 records rejected"
+    assert "a.jsonl: record 1, line 1: " in first
+    assert "more like it" not in first
+    assert "a.jsonl: record 2, line 2: " in second
+    assert second.endswith(" (and 18 more like it)")
+    assert last == "  … and 11 more"

@@ -29,6 +29,7 @@ def write(path: Path, rows: list[Any]) -> Path:
         {"prompt": PROMPT, "chosen": reply("多久了？"), "rejected": reply("早点睡。"), "score": 3},
         {"prompt": "睡不着", "chosen": "多久了？", "rejected": "早点睡。"},
         {"chosen": PROMPT + reply("多久了？"), "rejected": PROMPT + reply("早点睡。")},
+        {"prompt": PROMPT, "chosen": "<think>先问</think>\n\n多久了？", "rejected": reply("</think>早点睡。")},
     ],
 )
 def test_forms_of_pairs(record: dict) -> None:
@@ -59,6 +60,10 @@ def test_judged_replies() -> None:
         ({"prompt": reply("您好"), "chosen": "好", "rejected": "坏"}, "'prompt' has no message of the user's"),
         ({"completion": "好", "label": True}, "'prompt' is missing"),
         ({"prompt": PROMPT, "completion": "好", "label": 1}, "'label' is 1; allowed: true or false"),
+        (
+            {"prompt": PROMPT, "chosen": "<think>先问", "rejected": "坏"},
+            "'chosen': message 1 is a thought without",
+        ),
         ([1], "the record is a list; allowed: an object"),
     ],
 )

@@ -71,6 +71,11 @@ def test_one_talk_in_a_file_and_numbered_rows(tmp_path):
     assert talks(tmp_path / "a.csv") == {"1": [("user", "一"), ("assistant", "二")], "2": [("user", "三")]}
 
 
+def test_rows_with_numbers_of_their_own_are_one_talk(tmp_path):
+    (tmp_path / "a.csv").write_text("序号,role,content,备注\n1,user,一,\n2,assistant,二,\n")
+    assert talks(tmp_path / "a.csv") == {"a": [("user", "一"), ("assistant", "二")]}
+
+
 def test_times_of_day_leave_the_rows_as_they_stand(tmp_path):
     (tmp_path / "a.csv").write_text("role,content,time\nuser,一,23:59\nassistant,二,0:01\n")
     assert talks(tmp_path / "a.csv") == {"a": [("user", "一"), ("assistant", "二")]}
@@ -100,6 +105,11 @@ def test_questions_and_other_formats_a_row(tmp_path):
             "row 2: unexpected end of data; allowed: a cell that begins with a quotation",
         ),
         ('role,text\nuser,一\nassistant,"二"三\n', "row 3: ',' expected after '\"'; allowed: a cell that begins with"),
+        (
+            "档案编号,role,text\n7,user,一\n7,user,二\n8,user,三\n",
+            "the column '档案编号' may be that of the talks; allowed",
+        ),
+        ("visit_id,role,text\nA,user,一\n,assistant,二\n,user,三\n", "the column 'visit_id' may be that of the talks"),
         ("role,text\n王,一\n", "talk 'a', from row 2: message 1 has the role '王'"),
     ],
 )

@@ -86,12 +86,50 @@ def test_a_word_before_a_colon_is_no_speaker(tmp_path, line):
         "来访者\n我很累\n\n咨询师\n怎么了？",
         "来访者 2024-05-01 20:03:11\n我很累\n咨询师 2024-05-01 20:04:02\n怎么了？",
         "**来访者（王女士）** 20:03\n我很累\n**咨询师** 20:04\n怎么了？",
+        "2024-05-01 20:03:11 来访者\n我很累\n\n2024-05-01 20:04:02 咨询师\n怎么了？",
+        "来访者 2024/5/1 20:03\n我很累\n咨询师 2024/5/1 20:04\n怎么了？",
+        "来访者 2024年5月1日 晚上8:03\n我很累\n咨询师 2024年5月1日 晚上8:04\n怎么了？",
+        "—————  2024-05-01  —————\n\n来访者  23:59\n\n我很累\n\n—————  2024-05-02  —————\n\n咨询师  00:01\n\n怎么了？",
     ],
 )
 def test_exports_of_chat_programs(tmp_path, text):
     (tmp_path / "a.txt").write_text(text)
     (talk,) = read_corpus(tmp_path / "a.txt")
     assert [tuple(message.values()) for message in talk.messages] == [("user", "我很累"), ("assistant", "怎么了？")]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "2024-05-01 20:04:02 陈老师",
+        "陈老师 2024/5/1 20:04",
+        "陈老师  20:04",
+        "Echo_Li  下午8:04",
+        "阿 杰 2024年5月1日 20:04",
+    ],
+)
+def test_a_name_above_a_message_is_refused(tmp_path, head):
+    """Half of the names replaced: the counsellor's words would be the client's."""
+    (tmp_path / "a.txt").write_text(f"来访者 2024/5/1 20:03\n我很累\n{head}\n怎么了？\n")
+    with pytest.raises(CorpusError, match=r"line 3 is headed by '.*'; allowed in place of a name: 来访者 or 咨询师"):
+        list(read_corpus(tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "我们约 20:30",
+        "明天下午 3:30 见",
+        "2024-05-01 20:04",
+        "从2024-05-01 20:04开始，每天如此",
+        "—— 5月 ——",
+        "7:30  20:30",
+    ],
+)
+def test_a_line_with_a_time_is_part_of_its_message(tmp_path, line):
+    (tmp_path / "a.txt").write_text(f"来访者：我很累\n{line}\n咨询师：怎么了？\n")
+    (talk,) = read_corpus(tmp_path / "a.txt")
+    assert [message["content"] for message in talk.messages] == [f"我很累\n{line}", "怎么了？"]
 
 
 def test_a_text_that_is_no_dialogue_is_told_what_one_is(tmp_path):

@@ -1,10 +1,12 @@
 """Counsellors beside the controls: the verdict on the client, the table, the cost."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
+from markdown_it import MarkdownIt
 
 from soulchat_trainer.evaluation.agreement import compare_with_people, read_judgement
 from soulchat_trainer.evaluation.agreement_report import write_agreement
@@ -17,6 +19,7 @@ from soulchat_trainer.evaluation.simulate.compare import (
     estimate_judging,
     list_runs,
     read_judged,
+    render_table,
 )
 from soulchat_trainer.evaluation.simulate.options import SimulateOptions
 from soulchatcorpus.files import making
@@ -201,3 +204,13 @@ def test_a_corpus_that_is_none_is_told_before_anybody_talks(
     with pytest.raises(ValueError, match=r"none\.jsonl"):
         benchmark_talks(runs, options.output, str(tmp_path / "none.jsonl"))
     assert not players.requests
+
+
+def test_no_name_breaks_the_table(options: SimulateOptions, real: str) -> None:
+    results = benchmark_talks(list_runs(["openai:counsellor"], options), options.output, real)
+    for row in results["systems"]:
+        row["name"] = "a|b <img src=x>"
+    results["client"] = results["real"]["corpus"] = "[c](javascript:1)|<b>"
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(render_table(results))
+    assert page.count("<td>a|b &lt;img src=x&gt;</td>") == len(results["systems"])
+    assert not re.search(r"<(img|a|b)\b", page)

@@ -131,11 +131,11 @@ def test_every_script_that_ships_is_read_and_says_something() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{name: s, lines: []}", r"lines is \[\]; allowed: one or more"),
+        ("{name: s, lines: []}", r"lines is \[\]; allowed: 1 item or more"),
         ("{name: s}", "lines is missing; allowed: a value"),
         ("{name: s, lines: 好}", "lines is '好'; allowed: a valid list"),
         ("{name: s, lines: [好], mood: 低}", "'mood' is unknown; allowed: name, lines, begins, source"),
-        ("- 好", "it is no mapping; allowed: name and lines"),
+        ("- 好", "it is no mapping; allowed: name, lines, begins, source"),
         ("{name: s", r"script .*s\.yaml: .*; allowed: YAML"),
     ],
 )

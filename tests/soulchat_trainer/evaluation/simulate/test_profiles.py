@@ -173,7 +173,7 @@ def test_ids_differ_and_a_file_is_there(tmp_path: Path) -> None:
         ("a.jsonl", "", r"a\.jsonl: the file is empty; allowed: one JSON object a line"),
         ("a.jsonl", '{"story": "x"', r"broken JSON: .*; allowed: one JSON object a line"),
         ("a.jsonl", '{"who": "学生"}', "story is missing; allowed: a value, as there is no default"),
-        ("a.jsonl", '{"id": "", "story": "x"}', "id is ''; allowed: a text that is not empty"),
+        ("a.jsonl", '{"id": "", "story": "x"}', "id is ''; allowed: 1 character or more"),
         ("a.jsonl", '{"story": "x", "risk": "high"}', "risk is 'high'; allowed: an object"),
         ("a.tsv", "", r"a\.tsv has the columns none; allowed: those of a profile, with story"),
         (

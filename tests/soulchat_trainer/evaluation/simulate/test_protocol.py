@@ -80,7 +80,7 @@ def test_the_hash_is_of_everything_but_the_rounds() -> None:
         ("name: a\nclient: '{profile}'\nturns: 2\nbegins: both", "begins is 'both'"),
         ("- a", "it is no mapping"),
         ("name: a\nclient: '{profile}'\nturns: 2\nstop: never", "'stop' is unknown; allowed: name, client"),
-        ("name: a\nclient: '{profile}'\nturns: 2\ngoodbyes: ['']", "goodbyes holds ''; allowed: a text that is not"),
+        ("name: a\nclient: '{profile}'\nturns: 2\ngoodbyes: ['']", "goodbyes holds ''; allowed: 1 character or more"),
         ("name: a\nclient: '{profile}'\nturns: 2\nemotion: {start: 5}", "start is 5; allowed: from low, 10, to below"),
         ("name: a\nclient: '{profile}'\nturns: 2\nemotion: true", "emotion is True; allowed: an object"),
         ("name: [a", "at line 1, column 7: name: [a ^ expected ',' or ']'"),

@@ -1,0 +1,38 @@
+"""Whom all know, by the list and by what stands beside the name."""
+
+import pytest
+
+from soulchatcorpus.care.well_known import is_well_known
+
+
+def known(text: str, name: str) -> bool:
+    return is_well_known(text, text.index(name), text.index(name) + len(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("鲁迅和欧文亚隆的书", "鲁迅"),
+        ("鲁迅和欧文亚隆的书", "亚隆"),
+        ("我喜欢彭于晏", "彭于"),
+        ("女演员方知夏说过一句话", "方知夏"),
+        ("《长街》里的方知夏和我很像", "方知夏"),
+        ("方知夏主演的那部戏", "方知夏"),
+    ],
+)
+def test_somebody_whom_all_know(text, name):
+    assert known(text, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("陈建国也看鲁迅", "陈建国"),
+        ("王维军是我同桌", "王维军"),
+        ("我叫彭于晏,跟明星同名", "彭于晏"),
+        ("他叫荆轲,脾气很好", "荆轲"),
+        ("读完《长街》。方知夏来找我", "方知夏"),
+    ],
+)
+def test_somebody_else(text, name):
+    assert not known(text, name)
