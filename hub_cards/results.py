@@ -10,6 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from soulchatcorpus.files import write_json
+from soulchatcorpus.wanted import describe_wanted
 
 RESULTS_FILE = "results.json"
 METRICS = {
@@ -276,11 +277,10 @@ def in_one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"])) or "the whole"
     if first["type"] == "missing":
-        return f"{where} is missing"
+        return f"{where} is missing; allowed: {describe_wanted(first)}"
     if first["type"] == "extra_forbidden":
-        return f"{where} is unknown"
+        return f"{where} is unknown; allowed: the fields of that place alone"
     if first["type"] == "value_error":  # of a check of ours
-        return f"{where}: {first['ctx']['error']}"
-    found = "of another kind" if isinstance(first["input"], dict | list) else repr(first["input"])
-    wanted = "JSON" if first["type"] == "json_invalid" else first["msg"].removeprefix("Input should be ")
-    return f"{where} is {found}; allowed: {wanted}"
+        return f"{where}: {first['ctx']['error']}" if first["loc"] else str(first["ctx"]["error"])
+    found = "of another kind" if isinstance(first["input"], dict | list | tuple) else repr(first["input"])
+    return f"{where} is {found}; allowed: {describe_wanted(first)}"

@@ -87,12 +87,15 @@ def parse_yaml(text: str | bytes) -> Any:
             line = event.start_mark.line + 1
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > YAML_DEPTH:
-                raise ValueError(f"line {line} is nested more than {YAML_DEPTH} deep")
+                raise ValueError(f"line {line} is nested more than {YAML_DEPTH} deep; allowed: up to that")
             if isinstance(event, yaml.AliasEvent):
                 raise ValueError(f"line {line} has the alias *{event.anchor}; allowed: values that are written out")
         return yaml.safe_load(decoded)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is no UTF-8; allowed: YAML in UTF-8") from error
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        what = " ".join(str(error).split()).replace(' in "<unicode string>",', " at")
+        raise ValueError(f"{what}; allowed: YAML") from error
 
 
 def parquet_writer(
@@ -135,7 +138,10 @@ def making(path: Path, work: str) -> Iterator[None]:
 def _folder(folder: Path) -> Iterator[None]:
     """A folder, made where it is missing; nothing is left of it where nothing was written."""
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{show(folder)} is a file, or lies in one; allowed: a folder") from error
     try:
         yield
     finally:

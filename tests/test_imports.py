@@ -20,7 +20,12 @@ FOLDERS = {
 ALLOWED = {
     "soulchatcorpus": set(),
     "soulchat_metrics": set(),
-    "hub_cards": {"soulchatcorpus.schema", "soulchatcorpus.files", "soulchatcorpus.care.privacy"},
+    "hub_cards": {
+        "soulchatcorpus.schema",
+        "soulchatcorpus.files",
+        "soulchatcorpus.wanted",
+        "soulchatcorpus.care.privacy",
+    },
     "soulchat_trainer": {"soulchatcorpus", "soulchat_metrics", "hub_cards"},
     "soulchat": {"soulchatcorpus", "soulchat_metrics", "hub_cards", "soulchat_trainer"},
 }

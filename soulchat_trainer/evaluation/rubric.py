@@ -28,7 +28,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hub_cards.results import in_one_line
 from soulchatcorpus.files import parse_yaml
@@ -53,7 +53,15 @@ _FORM = {
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_fields(cls, given: Any) -> Any:
+        unknown = [name for name in given if name not in cls.model_fields] if isinstance(given, dict) else []
+        if unknown:
+            raise ValueError(f"{unknown[0]} is unknown; allowed: {', '.join(cls.model_fields)}")
+        return given
 
 
 class Words(_Part):
@@ -69,7 +77,15 @@ def _both(text: Any) -> Any:
 
 
 Text = Annotated[Words, BeforeValidator(_both)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+        raise ValueError(f"name is {name!r}; allowed: up to 40 of a-z, 0-9 and _, beginning with a letter")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class Aspect(_Part):
@@ -96,7 +112,7 @@ class Aspect(_Part):
             raise ValueError(f"aspect is {self.name!r}; allowed: another name, this one is a column of its own")
         points = sorted(self.scale)
         if len(points) < 2 or points != list(range(points[0], points[-1] + 1)):
-            raise ValueError(f"{self.name} has the scale {points}; allowed: two or more whole numbers without gaps")
+            raise ValueError(f"scale of {self.name} is {points}; allowed: two or more whole numbers without gaps")
         return self
 
     @property
@@ -159,10 +175,10 @@ class Rubric(_Part):
         for aspect in self.aspects:
             if self.is_comparison(aspect) and aspect.minimum != -aspect.maximum:
                 raise ValueError(
-                    f"{aspect.name} runs from {aspect.minimum} to {aspect.maximum}; allowed for pairs: -k to k"
+                    f"{aspect.name} runs from {aspect.minimum} to {aspect.maximum}; allowed: of pairs -k to k"
                 )
         if self.judged == "pair" and not any(map(self.is_comparison, self.aspects)):
-            raise ValueError("no aspect compares; allowed for pairs: one or more with a scale from -k (first) to k")
+            raise ValueError("no aspect is one that compares; allowed: of pairs one or more with a scale from -k to k")
         return self
 
     @cached_property

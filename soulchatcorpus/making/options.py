@@ -5,7 +5,6 @@ A pipeline file and Python give them by name; `soulchat corpus` makes its flags 
 
 import ipaddress
 import math
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..clients import LEVELS
 from ..files import parse_yaml
 from ..thoughts import Thinking
+from ..wanted import describe_wanted
 from .costs import Models, read_models
 from .parse import MIN_ROUNDS
 from .prompts import Prompt, load_prompt
@@ -94,12 +94,8 @@ def _explain(error: ValidationError, known: list[str]) -> str:
     if first["type"] == "extra_forbidden":
         return f"option {name!r} is unknown; allowed: {', '.join(known) or 'none'}"
     if first["type"] == "missing":
-        return f"{name} is missing; it has no default"
-    wanted = first["msg"].removeprefix("Input should be ")
-    wanted = re.sub(r"greater than or equal to (\S+)", r"\1 or more", wanted)
-    wanted = re.sub(r"less than or equal to (\S+)", r"\1 or less", wanted)
-    wanted = re.sub(r"\w+ should have at least (\d+ (?:character|item)s?).*", r"\1 or more", wanted)
-    return f"{name} {'holds' if inside else 'is'} {first['input']!r}; allowed: {wanted}"
+        return f"{name} is missing; allowed: {describe_wanted(first)}"
+    return f"{name} {'holds' if inside else 'is'} {first['input']!r}; allowed: {describe_wanted(first)}"
 
 
 class RequestOptions(Options):

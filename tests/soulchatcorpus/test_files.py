@@ -157,9 +157,9 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 1
         ("a: &a [*a]", r"line 1 has the alias \*a"),
         ("a: &a {b: 1}\nc: {<<: *a}", r"line 2 has the alias \*a"),
         ("[" * 100_000, "is nested more than 50 deep"),
-        (b"a: \xff", "can't decode byte 0xff"),
+        (b"a: \xff", "byte 3 is no UTF-8; allowed: YAML in UTF-8"),
         (b"a: \x00", "special characters are not allowed"),
-        ("a: [", "while parsing"),
+        ("a: [", "at line 1, column 5: a: .*; allowed: YAML"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
     ],
 )
@@ -229,3 +229,12 @@ def test_where_no_hidden_file_can_be_made_the_one_that_was_asked_for_is_named(tm
     (tmp_path / "out" / ".lock").mkdir(parents=True)
     with pytest.raises(OSError, match=f"Is a directory: '{tmp_path / 'out'}'$"), working_in(tmp_path / "out", "x"):
         pass
+
+
+@pytest.mark.parametrize("name", ["file", "file/inside"])
+def test_a_file_is_no_folder_to_work_in(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"kept")
+    refused = pytest.raises(NotADirectoryError, match=rf"{name} is a file, or lies in one; allowed: a folder")
+    with refused, working_in(tmp_path / name, "x"):
+        raise AssertionError
+    assert (tmp_path / "file").read_bytes() == b"kept"

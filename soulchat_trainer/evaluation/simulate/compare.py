@@ -178,8 +178,9 @@ def _benchmark(
 ) -> dict[str, Any]:
     options = runs[0].options
     protocol, profiles = options.load_protocol(), options.read_profiles()
+    real_talks = _real_talks(real)  # before anybody talks: a name of no corpus costs nothing
     talks = hold_runs(runs, on_progress)
-    results = compare(runs, talks, protocol, profiles, real)
+    results = compare(runs, talks, protocol, profiles, real, real_talks)
     if judge:
         judged = output / JUDGED_FOLDER
         report = judge_talks([run.options.output for run in runs], judged, _with_what_is_left(judge, runs))
@@ -235,6 +236,7 @@ def compare(
     protocol: Protocol,
     profiles: Sequence[Profile],
     real: str,
+    real_talks: list[list[str]],
 ) -> dict[str, Any]:
     """What the talks of all systems say, each beside the client that hears only 嗯."""
     scores = {name: _by_profile(records) for name, records in talks.items()}
@@ -250,7 +252,6 @@ def compare(
         for run in runs
     ]
     tested = [record for run in runs if not run.is_control for record in talks[run.name]]
-    real_talks = _real_talks(real)
     sheet = describe_client(tested, protocol, profiles, real_talks)
     score = "emotion at the end, 0 to 100" if protocol.emotion else "characters that the client said"
     return {

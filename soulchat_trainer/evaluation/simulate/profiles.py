@@ -166,7 +166,7 @@ def _refuse_topic(topic: object) -> str:
 def _read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for record in read_records(path):
         if record.problem:
-            raise record.error()
+            raise ValueError(f"{record.error()}; allowed: one JSON object a line")
         if not isinstance(record.value, dict):
             raise ValueError(f"{path.name}, profile {record.number} is no JSON object; allowed: one object a profile")
         yield record.number, record.value
@@ -179,26 +179,33 @@ def _read_table(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ValueError(f"{path} is no text in UTF-8 ({error}); allowed: a table in UTF-8") from None
     try:
         delimiter = "\t" if path.suffix == ".tsv" else ","
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        rows, columns = list(table), list(table.fieldnames or ())
     except csv.Error as error:
         raise ValueError(f"{path} is no table ({error}); allowed: a persona table") from None
+    if "story" not in columns and not any(fields <= set(columns) for fields in _FORMS):
+        raise ValueError(
+            f"{path} has the columns {', '.join(columns) or 'none'}; allowed: those of a profile, with story, or of "
+            "VERA-MH's personas.tsv (its personas_HFO.tsv, of harm from others, is not read)"
+        )
     for number, row in enumerate(rows, 1):
         yield number, {name: value or "" for name, value in row.items() if name}
 
 
 def _read_sage(row: dict[str, Any]) -> Profile:
     """`player`: who; `scene`: what happened and how the player reacts; `task`: what they hope for and do not say."""
+    player = _text(row, "player")
     traits = row.get("cha_group") or []
     if not isinstance(traits, list):
         raise ValueError(f"cha_group is {traits!r}; allowed: a list of traits")
     voice = "、".join(map(str, traits))
     return Profile(
         id=str(row["id"]),
-        who=row["player"],
+        who=player,
         story=row["scene"],
         hidden=row.get("task") or "",
         voice=voice,
-        attributes={"about": voice} | (read_player(row["player"]) or {}),
+        attributes={"about": voice} | (read_player(player) or {}),
     )
 
 
@@ -211,7 +218,7 @@ def _read_vera(row: dict[str, Any]) -> Profile:
     told = row.get("Disclosure of Suicide Risk", "")
     return Profile(
         id=row["Name"],
-        age=int(row["Age"]) if row.get("Age", "").isdigit() else None,
+        age=int(row["Age"]) if row.get("Age", "").isdecimal() else None,
         gender=row.get("Pronouns", ""),
         who=row["Background"],
         story="; ".join(
@@ -225,6 +232,12 @@ def _read_vera(row: dict[str, Any]) -> Profile:
             note=_join(row.get("Current Suicidal Thoughts and Behaviors"), told),
         ),
     )
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    if not isinstance(row.get(name) or "", str):
+        raise ValueError(f"{name} is {row[name]!r}; allowed: text")
+    return row.get(name) or ""
 
 
 def _join(*parts: str | None) -> str:
@@ -249,7 +262,7 @@ def _read_psydt(row: dict[str, Any]) -> Profile:
         traits = _name_traits(traits)
         levels = {name: value for name, value in traits.items() if is_level(value)}
         traits = "；".join(f"{TRAITS[name]}：{value}" for name, value in traits.items())
-    voice = "；".join(part for part in (row.get("voice"), traits) if part)
+    voice = "；".join(part for part in (_text(row, "voice"), traits) if part)
     stated = {"id": str(row["id"]), "voice": voice, "attributes": read_client({"big_five": levels}) or {}}
     return _read_own(kept | stated)
 

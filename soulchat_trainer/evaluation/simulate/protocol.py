@@ -44,6 +44,12 @@ class Emotion(Options):
     low: int = Field(default=10, ge=0, le=100)
     high: int = Field(default=100, ge=0, le=100)
 
+    @model_validator(mode="after")
+    def _begins_inside(self) -> "Emotion":
+        if not self.low <= self.start < self.high:
+            raise ValueError(f"start is {self.start}; allowed: from low, {self.low}, to below high, {self.high}")
+        return self
+
 
 class Protocol(Options):
     """How talks go.
@@ -65,7 +71,7 @@ class Protocol(Options):
     begins: Side = "client"
     cue: str = "（对话开始了，请你先说第一句话。）"
     turns: int = Field(ge=1, le=1000)
-    goodbyes: list[str] = []
+    goodbyes: list[Annotated[str, Field(min_length=1)]] = []
     end_mark: str | None = Field(default=None, min_length=1)
     emotion: Emotion | None = None
     temperature: float = Field(default=0.95, gt=0)

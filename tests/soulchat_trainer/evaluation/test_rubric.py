@@ -72,16 +72,24 @@ def test_a_users_own_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("    scale: {0: {en: cold, zh: 冷}, 1: {en: warm, zh: 暖}}\n", "", "aspects.0.scale is missing"),
-        ("1: {en: warm", "2: {en: warm", r"warmth has the scale \[0, 2\]; allowed: two or more"),
-        (", 1: {en: warm, zh: 暖}", "", r"warmth has the scale \[0\]"),
+        (
+            "    scale: {0: {en: cold, zh: 冷}, 1: {en: warm, zh: 暖}}\n",
+            "",
+            "aspects.0.scale is missing; allowed: a value",
+        ),
+        ("1: {en: warm", "2: {en: warm", r"scale of warmth is \[0, 2\]; allowed: two or more"),
+        (", 1: {en: warm, zh: 暖}", "", r"scale of warmth is \[0\]; allowed"),
         ("|{reply}", "", "prompt lacks {reply}; allowed: one that has it"),
         ("name: warmth\n    ", "name: rater\n    ", "aspect is 'rater'; allowed: another name"),
-        ("name: warmth\n    ", "name: 温暖\n    ", "aspects.0.name is '温暖'"),
+        ("name: warmth\n    ", "name: 温暖\n    ", "name is '温暖'; allowed: up to 40 of a-z"),
         ("judged: reply", "judged: post", "judged is 'post'"),
         ("judged: reply", "judged: pair", "prompt lacks {first}, {second}; allowed: one that has it"),
-        ("source: our own", "sauce: 1", "source is missing"),
-        ("aspects:", "aspects: [", "is not YAML"),
+        ("source: our own\n", "", "source is missing; allowed: a value"),
+        ("source: our own", "source: ''", "source is ''; allowed: 1 character or more"),
+        ("source: our own", "sauce: 1", "own.yaml: sauce is unknown; allowed: name, title, source, judged"),
+        ("{en: warm, zh: 暖}", "{en: warm}", "aspects.0.scale.1.zh is missing"),
+        ("{en: warm, zh: 暖}", "", "aspects.0.scale.1 is None; allowed: an object"),
+        ("aspects:", "aspects: [", "is not YAML: .*; allowed: YAML"),
     ],
 )
 def test_a_broken_file_is_told_in_a_line(old: str, new: str, message: str, tmp_path: Path) -> None:

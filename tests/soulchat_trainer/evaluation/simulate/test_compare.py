@@ -196,6 +196,16 @@ def test_the_second_in_a_folder_is_told_who_is_at_work(
     assert not players.requests
 
 
+def test_a_corpus_that_is_none_is_told_before_anybody_talks(
+    options: SimulateOptions, players: StubEndpoint, tmp_path: Path
+) -> None:
+    runs = list_runs(["openai:counsellor"], options)
+    (tmp_path / "none.jsonl").write_text("{}\n")
+    with pytest.raises(ValueError, match=r"none\.jsonl"):
+        benchmark_talks(runs, options.output, str(tmp_path / "none.jsonl"))
+    assert not players.requests
+
+
 def test_no_name_breaks_the_table(options: SimulateOptions, real: str) -> None:
     results = benchmark_talks(list_runs(["openai:counsellor"], options), options.output, real)
     for row in results["systems"]:

@@ -1,11 +1,14 @@
 """Profiles: those that ship, the forms of others, and what is refused."""
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from soulchat_trainer.evaluation.simulate.profiles import LEVELS, read_profile, read_profiles
 from soulchatcorpus.schema import TOPICS, find_topic
@@ -165,6 +168,19 @@ def test_ids_differ_and_a_file_is_there(tmp_path: Path) -> None:
             "Current Risk Level is '1'; allowed: none, low",
         ),
         ("a.jsonl", '{"story": "x", "big_five": {"openness": 3}, "topic": "zzz"}', "topic is 'zzz'; allowed"),
+        ("a.jsonl", '{"player": 7, "scene": "y"}', "player is 7; allowed: text"),
+        ("a.jsonl", '{"story": "x", "big_five": "开放性：高", "voice": ["慢"]}', r"voice is \['慢'\]; allowed: text"),
+        ("a.jsonl", "", r"a\.jsonl: the file is empty; allowed: one JSON object a line"),
+        ("a.jsonl", '{"story": "x"', r"broken JSON: .*; allowed: one JSON object a line"),
+        ("a.jsonl", '{"who": "学生"}', "story is missing; allowed: a value, as there is no default"),
+        ("a.jsonl", '{"id": "", "story": "x"}', "id is ''; allowed: 1 character or more"),
+        ("a.jsonl", '{"story": "x", "risk": "high"}', "risk is 'high'; allowed: an object"),
+        ("a.tsv", "", r"a\.tsv has the columns none; allowed: those of a profile, with story"),
+        (
+            "personas_HFO.tsv",
+            "Name\tAge\tGender\tHarm imminence\tBackground\nP1\t30\tWoman\tImminent\tShop\n",
+            r"has the columns Name, Age, Gender, Harm imminence, Background; allowed: .* VERA-MH's personas\.tsv",
+        ),
         ("a.tsv", "Name\n" + "x" * 200_000, "is no table"),
         ("a.csv", 'Name\n"x\ny\n', "is no table"),
     ],
@@ -173,3 +189,24 @@ def test_values_of_other_kinds_are_one_line(tmp_path: Path, name: str, text: str
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         read_profiles(str(tmp_path / name))
+
+
+NAMES = ("id", "story", "age", "risk", "player", "scene", "task", "cha_group", "big_five", "voice", "question", *VERA)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["低", "high", "Low", "²"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["level", "开放性"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=9))
+@settings(deadline=None)
+def test_any_object_is_a_profile_or_a_line_that_says_what_is_allowed(row: dict) -> None:
+    said = "allowed: it is one"
+    try:
+        read_profile(row, "1")
+    except ValueError as error:
+        said = str(error)
+    assert re.fullmatch(r"[^\n]*allowed: [^\n]*", said)

@@ -74,11 +74,16 @@ def test_the_hash_is_of_everything_but_the_rounds() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: a\nclient: '{profile}'", "turns is missing"),
+        ("name: a\nclient: '{profile}'", "turns is missing; allowed: a value, as there is no default"),
         ("name: a\nclient: hello\nturns: 2", "client has no {profile}"),
         ("name: a\nclient: '{profile}'\nturns: 0", "turns is 0"),
         ("name: a\nclient: '{profile}'\nturns: 2\nbegins: both", "begins is 'both'"),
         ("- a", "it is no mapping"),
+        ("name: a\nclient: '{profile}'\nturns: 2\nstop: never", "'stop' is unknown; allowed: name, client"),
+        ("name: a\nclient: '{profile}'\nturns: 2\ngoodbyes: ['']", "goodbyes holds ''; allowed: 1 character or more"),
+        ("name: a\nclient: '{profile}'\nturns: 2\nemotion: {start: 5}", "start is 5; allowed: from low, 10, to below"),
+        ("name: a\nclient: '{profile}'\nturns: 2\nemotion: true", "emotion is True; allowed: an object"),
+        ("name: [a", "at line 1, column 7: name: [a ^ expected ',' or ']'"),
     ],
 )
 def test_what_is_no_protocol_is_told_in_a_line(text: str, message: str, tmp_path: Path) -> None:

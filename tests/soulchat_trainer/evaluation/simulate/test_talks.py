@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from soulchat_trainer.evaluation.simulate.options import SimulateOptions
-from soulchat_trainer.evaluation.simulate.parties import Batch, load_script
+from soulchat_trainer.evaluation.simulate.parties import Batch
 from soulchat_trainer.evaluation.simulate.talks import (
     Progress,
     estimate,
@@ -300,7 +300,3 @@ def test_private_details_are_masked_on_their_way(make: Make, players: StubEndpoi
     assert not any("13812345678" in content for content in players.contents)
     simulate(make(client=client, send_unmasked=True, output=tmp_path / "unmasked"))
     assert any("13812345678" in content for content in players.contents)
-
-
-def test_scripts_that_ship_are_read() -> None:
-    assert load_script("script:hm").lines == ["嗯。"]
