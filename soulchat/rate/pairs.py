@@ -169,9 +169,10 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules, overwrit
     }
     card = output.with_suffix(CARD_SUFFIX)
     with making(output, "soulchat rate pairs"):
+        is_own = _is_own(output.with_suffix(NUMBERS_SUFFIX))
         for path in (output, output.with_suffix(NUMBERS_SUFFIX), card):
-            if not (overwrite and _is_own(output.with_suffix(NUMBERS_SUFFIX))):
-                check_new(path)
+            if not (overwrite and is_own):
+                check_new(path, "another name, or `overwrite`" if is_own else "another name")
         write_lines(output, (row.row() for row in found.rows))
         write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
         write_text(card, render_card(output.name, numbers, ratings.agreement_told) + "\n")

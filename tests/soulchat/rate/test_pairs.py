@@ -172,7 +172,7 @@ def test_preferences_are_written_again_where_that_is_said(tmp_path: Path) -> Non
     assert again == json.loads((tmp_path / "pairs.json").read_text())
     assert again["rules"]["least_safety"] == 0
     assert (tmp_path / "pairs.md").read_bytes() != (tmp_path / "card").read_bytes()
-    with pytest.raises(FileExistsError, match=r"pairs\.jsonl already exists"):
+    with pytest.raises(FileExistsError, match=r"pairs\.jsonl already exists; allowed: another name, or `overwrite`"):
         write_preferences(ratings, output, PairRules())
 
 
