@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
+from soulchatcorpus.files import read_object
 
 BUILD_CARD = "card.json"
 FIGURES = {"topics.png": "Topics of the conversations", "words.png": "Words of the counsellors"}
@@ -107,4 +107,4 @@ def _people(stats: dict[str, Any]) -> dict[str, float]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return orjson.loads(path.read_bytes()) if path.is_file() else {}
+    return read_object(path) if path.is_file() else {}

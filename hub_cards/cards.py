@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
-import orjson
 from huggingface_hub import ModelCardData
 
 from soulchatcorpus.care.privacy import mask_private
+from soulchatcorpus.files import read_object
 from soulchatcorpus.schema import Message
 
 from .install import origin, pip_install
@@ -144,7 +144,7 @@ def describe_model(folder: Path, licence: str | None = None) -> ModelDescription
     results = read_results(folder / RESULTS_FILE)
     adapter, config = _read_json(folder / "adapter_config.json"), _read_json(folder / "config.json")
     base = adapter.get("base_model_name_or_path") or _base_name(results)
-    tokenizer = _read_json(folder / "tokenizer_config.json").get("tokenizer_class", "")
+    tokenizer = str(_read_json(folder / "tokenizer_config.json").get("tokenizer_class"))
     # An adapter has no config.json of its own; its tokenizer tells the family.
     model_type = config.get("model_type") or ("chatglm" if tokenizer.startswith("ChatGLM") else "causal-lm")
     part: Literal["all", "adapter", "prefix"]
@@ -297,9 +297,4 @@ def _environment() -> jinja2.Environment:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        return orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
+    return read_object(path) if path.is_file() else {}

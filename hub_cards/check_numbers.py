@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pyarrow.parquet as pq
 import yaml
+
+from soulchatcorpus.files import read_object
 
 from .cards import BUILD_FILE, model_card_of, render_dataset_card
 from .check_metadata import as_list
@@ -75,7 +76,7 @@ def check_dataset_numbers(metadata: dict[str, Any], text: str, folder: Path) -> 
 
 def _check_build(metadata: dict[str, Any], text: str, folder: Path) -> Iterator[Finding]:
     """Compare the tables of a corpus's card with its build.json."""
-    build = orjson.loads((folder / BUILD_FILE).read_bytes())
+    build = read_object(folder / BUILD_FILE)
     infos = stated_infos(metadata)
     patterns: dict[str, dict[str, str]] = {config: {} for config in infos}
     expected = render_dataset_card(build, repo_id="user/name", infos=infos, patterns=patterns, figures={})

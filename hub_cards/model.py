@@ -5,9 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from soulchatcorpus.files import write_json, write_text
+from soulchatcorpus.files import read_object, write_json, write_text
 
 from .cards import PREFERENCE_SETTINGS, SETTINGS, data_terms, describe_model, render_described
 from .metadata import EVAL_RESULTS_FILE, eval_results_yaml
@@ -135,13 +133,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
         pickles = sorted(path.name for path in folder.glob("*.bin"))
         found = f"the pickle {pickles[0]}, which can run code on load" if pickles else "no weights"
         raise FileNotFoundError(f"{folder} has {found}; allowed: weights as *.safetensors")
-    return orjson.loads((folder / names[0]).read_bytes())
+    return read_object(folder / names[0])
 
 
 def _name_base_model(staged: Path, results: Results, base_model: str | None) -> str | None:
     """Replace a local path of the base by its Hub id, in the files that a stranger loads; the base's name."""
     adapter_path = staged / "adapter_config.json"
-    adapter = orjson.loads(adapter_path.read_bytes()) if adapter_path.is_file() else {}
+    adapter = read_object(adapter_path) if adapter_path.is_file() else {}
     training = results.training or Training()
     named = adapter.get("base_model_name_or_path") or training.arguments.get("model_name_or_path")
     if base_model is None:
@@ -162,7 +160,7 @@ def _write_decoding(staged: Path, results: Results) -> None:
     if (staged / "adapter_config.json").is_file() or results.decoding is None:
         return
     path = staged / "generation_config.json"
-    config = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    config = read_object(path) if path.is_file() else {}
     write_json(path, config | results.decoding.arguments)
 
 

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import soulchatcorpus
 from soulchatcorpus import Message
-from soulchatcorpus.files import LOCK, working_in, write_json
+from soulchatcorpus.files import LOCK, read_object, working_in, write_json
 
 from .chatglm import ChatGLMConfig
 from .data import list_turns, load_corpus
@@ -119,7 +118,7 @@ def _write_model(
 def read_decoding(model: str) -> Decoding:
     """The decoding that a run was measured with, from its results.json; the paper's where there is none."""
     path = Path(model) / "results.json"
-    told: dict[str, Any] = (orjson.loads(path.read_bytes()).get("decoding") or {}) if path.is_file() else {}
+    told: dict[str, Any] = (read_object(path).get("decoding") or {}) if path.is_file() else {}
     known = {name: value for name, value in told.items() if name in Decoding.__dataclass_fields__}
     return Decoding(**known)
 

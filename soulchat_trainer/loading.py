@@ -5,7 +5,6 @@ Every load of the project goes through here, and none runs code that lies beside
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +23,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.quantizers import AutoQuantizationConfig
 
 from hub_cards.model_name import check_model_name, is_only_cached, weight_files
+from soulchatcorpus.files import read_object
 
 from .unreadable import cause_of
 
@@ -71,9 +72,26 @@ def tokenizer_of(name: str) -> str:
 def load_config(name: str, **changes: Any) -> PreTrainedConfig:
     """The configuration of a model, with `changes`; raises OSError where there is none or it cannot be read."""
     with naming(name):
+        _check_settings(name)
         return AutoConfig.from_pretrained(
             name, trust_remote_code=False, local_files_only=is_only_cached(name), **changes
         )
+
+
+def _check_settings(name: str) -> None:
+    """Refuse what transformers passes over in silence, or tells of in words of its code.
+
+    Raises:
+        ValueError: a file of settings holds no object, or weights are quantised in a way that it does not know.
+    """
+    files = {filename: find_file(name, filename) for filename in ("config.json", "tokenizer_config.json")}
+    settings = {filename: read_object(file) for filename, file in files.items() if file is not None}
+    told = settings.get("config.json", {}).get("quantization_config")
+    if told is None:
+        return
+    if not isinstance(told, dict) or not isinstance(told.get("quant_method"), str | None):
+        raise ValueError(f"quantization_config is {told!r}; allowed: a JSON object whose quant_method is a name")
+    AutoQuantizationConfig.from_dict(dict(told))
 
 
 def check_whole(base: str, config: PreTrainedConfig) -> None:
@@ -88,6 +106,7 @@ def check_whole(base: str, config: PreTrainedConfig) -> None:
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model; raises OSError where there is none or it cannot be read."""
     with naming(str(name)):
+        _check_settings(str(name))
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=is_only_cached(str(name)))
 
 
@@ -191,8 +210,7 @@ def adapter_base(name: str) -> str | None:
     if adapter_file is None:
         return None
     with naming(name, "adapter"):
-        values = json.loads(adapter_file.read_text(encoding="utf-8"))
-        base = values.get("base_model_name_or_path") if isinstance(values, dict) else None
+        base = read_object(adapter_file).get("base_model_name_or_path")
         if not isinstance(base, str) or not base:
             raise ValueError(f"base_model_name_or_path is {base!r}; allowed: a folder, a Hub name")
         if base != name and find_file(base, "adapter_config.json") is not None:
@@ -234,8 +252,7 @@ def naming(name: str, kind: str = "model") -> Iterator[None]:
 def check_shards(folder: Path) -> None:
     """Raises ValueError where an index of shards names a file that does not lie beside it."""
     for index in folder.glob("*.index.json"):
-        read = json.loads(index.read_bytes())
-        shards = read.get("weight_map") if isinstance(read, dict) else None
+        shards = read_object(index).get("weight_map")
         if not isinstance(shards, dict):
             raise ValueError(f"{index.name} has no weight_map, which tells the file of each tensor")
         for shard in shards.values():

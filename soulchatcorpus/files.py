@@ -1,6 +1,7 @@
 """Files that are whole or not there, and the forms that they are written in."""
 
 import fcntl
+import json
 import os
 import socket
 import sqlite3
@@ -72,6 +73,23 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
 def to_line(value: Any) -> bytes:
     """A value as one JSON line."""
     return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, which may say NaN and Infinity, as Python writes them.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON, nested too deep, or another value.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{show(path)} is not JSON ({error}); allowed: a JSON object") from error
+    if not isinstance(value, dict):
+        found = "null" if value is None else f"of type {type(value).__name__}"
+        raise ValueError(f"{show(path)} is {found}; allowed: a JSON object")
+    return value
 
 
 def parse_yaml(text: str | bytes) -> Any:

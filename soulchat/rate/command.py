@@ -76,16 +76,21 @@ def export(
         str | None,
         typer.Option(help="Instead: the items of --sheet that are not rated yet, for label-studio or argilla."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier file of the ratings; never a sheet.")
+    ] = False,
 ) -> None:
     """Write the ratings as CSV: rater, item, and a column for each aspect."""
     from .exchange import export_tasks
     from .sheets import export_ratings, export_sheet
     from .study import RatingStudy
 
+    if overwrite and (sheet is not None or to is not None):
+        raise ValueError("overwrite is for the ratings alone; allowed with sheet or to: a new name")
     if to is not None:
         typer.echo(f"{export_tasks(RatingStudy(study), to, sheet, output)} items of {sheet} that are not rated yet")
     elif sheet is None:
-        typer.echo(f"{export_ratings(RatingStudy(study), output)} ratings")
+        typer.echo(f"{export_ratings(RatingStudy(study), output, overwrite)} ratings")
     else:
         typer.echo(f"{export_sheet(RatingStudy(study), sheet, output)} items of {sheet}")
 

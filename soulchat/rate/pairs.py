@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from hub_cards.markdown import code, plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.dialogue import parse
-from soulchatcorpus.files import check_new, making, write_json, write_lines, write_text
+from soulchatcorpus.files import check_new, making, read_object, write_json, write_lines, write_text
 from soulchatcorpus.reading.pairs import MIN_ROWS, Judged, Pair
 from soulchatcorpus.turns import find_opening
 
@@ -134,8 +134,11 @@ def find_judged(replies: Sequence[RatedReply], rules: PairRules) -> Preferences:
     return Preferences(rows, left_out)
 
 
-def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[str, Any]:
+def write_preferences(ratings: Ratings, output: Path, rules: PairRules, overwrite: bool = False) -> dict[str, Any]:
     """Write the preferences in ratings, a card (Markdown) and its numbers (JSON) beside them; returns the numbers.
+
+    Args:
+        overwrite: the three may be replaced where their numbers are those of this function.
 
     Raises:
         ValueError: an aspect is none that was asked for, nothing is told apart, or the file has its card's name.
@@ -166,12 +169,22 @@ def write_preferences(ratings: Ratings, output: Path, rules: PairRules) -> dict[
     }
     card = output.with_suffix(CARD_SUFFIX)
     with making(output, "soulchat rate pairs"):
+        is_own = _is_own(output.with_suffix(NUMBERS_SUFFIX))
         for path in (output, output.with_suffix(NUMBERS_SUFFIX), card):
-            check_new(path)
+            if not (overwrite and is_own):
+                check_new(path, "another name, or `overwrite`" if is_own else "another name")
         write_lines(output, (row.row() for row in found.rows))
         write_json(output.with_suffix(NUMBERS_SUFFIX), numbers)
         write_text(card, render_card(output.name, numbers, ratings.agreement_told) + "\n")
     return numbers
+
+
+def _is_own(numbers: Path) -> bool:
+    """Whether a file holds the numbers that `write_preferences` leaves beside its preferences."""
+    try:
+        return {"form", "rules", "left_out", "rated_replies"} <= read_object(numbers).keys()
+    except (ValueError, OSError):
+        return False
 
 
 def _find(ratings: Ratings, rules: PairRules) -> Preferences:

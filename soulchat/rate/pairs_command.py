@@ -24,9 +24,12 @@ def pairs(
     output: Annotated[Path, typer.Option(help="Preferences to write, JSON lines.")],
     options: PairRules,
     source: Source = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier `rate pairs` wrote there.")
+    ] = False,
 ) -> None:
     """Write which replies raters prefer, for training by preferences, with a card that says by which rules."""
     from .judged import open_ratings
     from .pairs import describe, write_preferences
 
-    typer.echo(describe(write_preferences(open_ratings(study, source or []), output, options)))
+    typer.echo(describe(write_preferences(open_ratings(study, source or []), output, options, overwrite)))

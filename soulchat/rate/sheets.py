@@ -11,25 +11,45 @@ from typing import Any
 
 from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.files import check_new, making, write_text
+from soulchatcorpus.reading.text import decode
 
 from .study import RatingStudy
 from .tasks import TEXTS, list_texts
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # what begins one in Excel, LibreOffice or WPS
 
+_INSTEAD = "a new file, since a sheet is filled in by people"
 
-def export_ratings(study: RatingStudy, path: Path) -> int:
+
+def export_ratings(study: RatingStudy, path: Path, overwrite: bool = False) -> int:
     """Write all ratings as their raters gave them, a line each; returns their number.
+
+    Args:
+        overwrite: an earlier file of the study's ratings may be replaced; nothing else is, least of all a sheet.
 
     Raises:
         OSError: the file is there already, or cannot be written.
     """
     given = [(rater.name, item) for rater in study.raters() for item in study.items(rater.name) if item.scores]
     given.sort(key=lambda row: (row[0], row[1].number))
-    _write(
-        path, _columns(study.rubric), [[rater, item.number, *(item.scores or {}).values()] for rater, item in given]
-    )
+    lines = [[rater, item.number, *(item.scores or {}).values()] for rater, item in given]
+    with making(path, "soulchat rate export"):
+        if not (overwrite and path.is_file()):
+            check_new(path, _INSTEAD)
+        elif not _holds_only(study.rubric, path, {(rater, item.number) for rater, item in given}):
+            raise FileExistsError(f"{path} is no earlier file of the study's ratings; allowed: {_INSTEAD}")
+        _write(path, _columns(study.rubric), lines)
     return len(given)
+
+
+def _holds_only(rubric: Rubric, path: Path, known: set[tuple[str, int]]) -> bool:
+    """Whether a file has the columns of `export_ratings` and no rating of another rater and item than these."""
+    try:
+        text = decode(path.read_bytes())
+        columns = next(csv.reader(io.StringIO(text, newline="")), [])
+        return columns == list(_columns(rubric)) and read_ratings(rubric, path, text).keys() <= known
+    except (ValueError, csv.Error):
+        return False
 
 
 def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
@@ -46,7 +66,9 @@ def export_sheet(study: RatingStudy, rater: str, path: Path) -> int:
     lines = [
         [rater, item.number, *(item.scores or blank).values(), *list_texts(rubric, item).values()] for item in items
     ]
-    _write(path, (*_columns(rubric), *TEXTS[rubric.judged]), lines, start="\ufeff")
+    with making(path, "soulchat rate export"):
+        check_new(path, _INSTEAD)
+        _write(path, (*_columns(rubric), *TEXTS[rubric.judged]), lines, start="\ufeff")
     return len(items)
 
 
@@ -109,9 +131,7 @@ def _write(path: Path, columns: tuple[str, ...], lines: list[list], start: str =
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_as_text(value) for value in line] for line in lines)
-    with making(path, "soulchat rate export"):
-        check_new(path, "a new file, since a sheet is filled in by people")
-        write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def _as_text(value: Any) -> Any:

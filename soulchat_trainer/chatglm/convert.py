@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GlmConfig, GlmForCausalLM
 
-from soulchatcorpus.files import check_new, making
+from soulchatcorpus.files import check_new, making, read_object
 
 from ..unreadable import UNREADABLE, cause_of, saving
 
@@ -66,7 +66,7 @@ def convert_checkpoint(source: Path, target: Path) -> None:
 
 
 def _convert(source: Path, target: Path) -> None:
-    config = glm_config(_read_json(source / "config.json"), source)
+    config = glm_config(read_object(source / "config.json"), source)
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in GlmForCausalLM(config).state_dict().items()}
     unfinished = target.with_name(target.name + ".unfinished")
@@ -99,6 +99,10 @@ def glm_config(settings: dict, source: Path) -> GlmConfig:
     if settings.get("quantization_bit"):
         bits = settings["quantization_bit"]
         raise ValueError(f"quantization_bit is {bits}; convert the checkpoint that is not quantised")
+    if settings.get("quantization_config"):
+        raise ValueError(
+            f"quantization_config is {settings['quantization_config']}; convert the checkpoint that is not quantised"
+        )
     needed = {
         "multi_query_attention": True,
         "rmsnorm": True,
@@ -203,7 +207,7 @@ def _convert_tensor(name: str, tensor: Tensor, config: GlmConfig) -> Iterator[tu
 def _weight_files(source: Path) -> list[Path]:
     for index_name in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
         if (source / index_name).is_file():
-            weight_map = _read_json(source / index_name).get("weight_map")
+            weight_map = read_object(source / index_name).get("weight_map")
             if not isinstance(weight_map, dict):
                 raise ValueError(f"{source / index_name} has no weight_map, which tells the file of each tensor")
             return [source / name for name in sorted(set(weight_map.values()))]
@@ -211,16 +215,6 @@ def _weight_files(source: Path) -> list[Path]:
         if (source / name).is_file():
             return [source / name]
     raise FileNotFoundError(f"{source} has no model.safetensors and no pytorch_model.bin, whole or in shards")
-
-
-def _read_json(file: Path) -> dict:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{file} is not a JSON object")
-    return values
 
 
 def _read(file: Path) -> dict[str, Tensor]:

@@ -6,8 +6,9 @@ Both are filled from a YAML recipe and overridden by command-line flags; every f
 import importlib.util
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -82,10 +83,13 @@ DETAILS = {
     "activation_checkpointing_kwargs": "activation_checkpointing",
     "gradient_checkpointing_kwargs": "gradient_checkpointing",
     "liger_kernel_config": "use_liger_kernel",
+    "dataloader_prefetch_factor": "dataloader_num_workers",
     "dataloader_persistent_workers": "dataloader_num_workers",
     "dataloader_multiprocessing_context": "dataloader_num_workers",
     "do_eval": "eval_strategy",
 }
+# What reads ahead in processes of its own.
+WORKERS = ("dataloader_prefetch_factor", "dataloader_persistent_workers", "dataloader_num_workers")
 # What preference learning takes beside the rest: for which objectives, in TRL's names.
 PREFERENCE_FIELDS = {
     "beta": ("dpo", "kto", "orpo"),
@@ -408,6 +412,15 @@ class RunArguments:
             raise ValueError(f"pre_seq_len is {self.pre_seq_len}; allowed: 1 or more")
         if self.lora_rank is not None and self.pre_seq_len is not None:
             raise ValueError("lora_rank and pre_seq_len are two ways of training; take one")
+
+
+def refuse_workers(values: Mapping[str, Any]) -> None:
+    """Raises ValueError where the fields of training arguments ask for workers, which a stream has none of."""
+    for name in WORKERS:
+        if values[name]:
+            raise ValueError(
+                f"{name} is {values[name]}; allowed with a stream: none: it is read and tokenized where it is learned"
+            )
 
 
 def _read_mapping(value: object) -> dict:

@@ -13,7 +13,7 @@ from transformers import HfArgumentParser
 
 from soulchatcorpus.files import parse_yaml
 
-from .arguments import RunArguments, SoulChatTrainingArguments
+from .arguments import RunArguments, SoulChatTrainingArguments, refuse_workers
 from .help import short_help
 
 RECIPES = resources.files("soulchat_trainer.recipes")
@@ -124,6 +124,8 @@ def parse_arguments(argv: Sequence[str]) -> tuple[str, RunArguments, SoulChatTra
     values.deepspeed = find_deepspeed_file(values.deepspeed)
     run_names = {field.name for field in fields(RunArguments)}
     run = RunArguments(**{key: value for key, value in vars(values).items() if key in run_names})
+    if run.streaming:  # before the arguments, which would tell what is needed beside workers
+        refuse_workers(vars(values))
     args = SoulChatTrainingArguments(**{key: value for key, value in vars(values).items() if key not in run_names})
     return name, run, args
 

@@ -37,7 +37,7 @@ from ..encoding.encoders import make_encoder
 from ..encoding.spans import encode_dataset
 from ..generation.engine import generate_replies, stop_token_ids
 from ..unreadable import SAVING_ERRORS, not_written
-from .arguments import REPLIES, SoulChatTrainingArguments
+from .arguments import REPLIES, SoulChatTrainingArguments, refuse_workers
 from .callbacks import FinishCheckpointCallback, LogAtSaveCallback, LossBarCallback, RunInfoCallback, TimeLeftCallback
 from .checkpoints import (
     check_new_folder,
@@ -180,11 +180,7 @@ class SoulChatTrainer(Seq2SeqTrainer):
 
     def _samples(self, rows: Rows | SampleDataset | None, args: SoulChatTrainingArguments, collator: Any) -> Any:
         if isinstance(rows, datasets.IterableDataset):
-            for name in ("dataloader_prefetch_factor", "dataloader_persistent_workers", "dataloader_num_workers"):
-                if getattr(args, name):
-                    raise ValueError(
-                        f"{name} is {getattr(args, name)}; allowed with a stream: none: it is read and tokenized here"
-                    )
+            refuse_workers(vars(args))
             return StreamedBatches(
                 rows,
                 self.encoder,

@@ -195,6 +195,10 @@ def test_another_base_needs_its_licence(tmp_path: Path) -> None:
             lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
             "has the pickle pytorch_model.bin",
         ),
+        (lambda folder: (folder / "config.json").write_text("null"), "config.json is null; allowed: a JSON object"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json is of type list; allowed: a JSON"),
+        (lambda folder: (folder / "generation_config.json").write_text("[1]"), "generation_config.json is of type"),
+        (lambda folder: (folder / "tokenizer_config.json").write_text("null"), "tokenizer_config.json is null"),
         (lambda folder: (folder / "results.json").write_text("[]"), "the whole is of another kind"),
     ],
 )

@@ -1,5 +1,6 @@
 """Models from folders: with an adapter, on a device, in a dtype; and what is refused."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -54,6 +55,29 @@ def test_no_weight_is_left_to_chance(folder: Path, chatglm_tokenizer: ChatGLMTok
         load_model(str(other), "cpu")
     run = RunArguments(model_name_or_path=str(other), pre_seq_len=4)
     assert make_model(run, chatglm_tokenizer, 0).transformer.prefix_encoder.embedding.weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"quant_method": "unheard", "bits": 4}, "cannot be loaded: .* got unheard"),
+        ({"bits": 4}, "no `quant_method`"),
+        ([], r"quantization_config is \[\]; allowed: a JSON object whose quant_method is a name"),
+        ({"quant_method": {}}, "allowed: a JSON object whose quant_method is a name"),
+    ],
+)
+def test_weights_quantised_in_an_unknown_way_are_refused(
+    told: object, line: str, folder: Path, chatglm_tokenizer: ChatGLMTokenizer, tmp_path: Path
+) -> None:
+    """transformers passed over it and took the numbers for whole weights."""
+    other = tmp_path / "chatglm"
+    training_parts.make_chatglm(chatglm_tokenizer).save_pretrained(other)
+    chatglm_tokenizer.save_pretrained(other)
+    for model in (folder, other):
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps(config | {"quantization_config": told}))
+        with pytest.raises(OSError, match=line):
+            load_model(str(model), "cpu")
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft's own, not ours

@@ -18,6 +18,7 @@ from soulchatcorpus.files import (
     making,
     parquet_writer,
     parse_yaml,
+    read_object,
     replacing,
     transaction,
     working_in,
@@ -29,6 +30,28 @@ from soulchatcorpus.files import (
 
 def temporary_of(path: Path) -> Path:
     return path.with_name(f".{xxhash.xxh3_64_hexdigest(path.name.encode())}.{os.getpid()}.tmp")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"null", r"a\.json is null; allowed: a JSON object"),
+        (b"[{}]", r"a\.json is of type list; allowed: a JSON object"),
+        (b"1e3", r"a\.json is of type float; allowed: a JSON object"),
+        (b"", r"a\.json is not JSON \(.*\); allowed: a JSON object"),
+        (b"{\xff}", r"a\.json is not JSON \(.*\); allowed: a JSON object"),
+        (b'{"a": ' * 100_000, r"a\.json is not JSON \(.*\); allowed: a JSON object"),
+    ],
+)
+def test_a_json_file_without_an_object(content: bytes, line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ValueError, match=line):
+        read_object(tmp_path / "a.json")
+
+
+def test_an_object_of_a_json_file(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"limits": [0.0, Infinity], "名": null}')
+    assert read_object(tmp_path / "a.json") == {"limits": [0.0, float("inf")], "名": None}
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):

@@ -49,6 +49,10 @@ def test_a_sheet_filled_in_by_hand_ends_in_the_report(tmp_path: Path) -> None:
         sheet.write_text("rater,item,content,empathy,helpfulness,safety\n" + rows)
         assert rate("import", study, sheet) == "4 ratings\n"
     assert rate("export", study, "--output", tmp_path / "all.csv") == "8 ratings\n"
+    assert rate("export", study, "--output", tmp_path / "all.csv", "--overwrite") == "8 ratings\n"
+    for other in (["--sheet", "rater-1"], ["--to", "argilla", "--sheet", "rater-1"]):
+        with pytest.raises(ValueError, match="overwrite is for the ratings alone; allowed with sheet or to: a new"):
+            rate("export", study, "--output", tmp_path / "rater-1.csv", "--overwrite", *other)
     numbers = json.loads(rate("report", study, "--json"))
     assert [(row["name"], row["ratings"], row["content"]) for row in numbers["systems"]] == [
         ("warm", 4, 2),

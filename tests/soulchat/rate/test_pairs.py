@@ -157,8 +157,23 @@ def test_what_is_there_is_not_written_over(tmp_path: Path, ending: str) -> None:
     there.write_text("mine")
     with pytest.raises(FileExistsError, match=f"README{ending} already exists; allowed: another name"):
         write_preferences(ratings, tmp_path / "README.jsonl", PairRules())
+    with pytest.raises(FileExistsError, match=f"README{ending} already exists; allowed: another name"):
+        write_preferences(ratings, tmp_path / "README.jsonl", PairRules(), overwrite=True)
     assert [path.name for path in tmp_path.glob("README*")] == [there.name]
     assert there.read_text() == "mine"
+
+
+def test_preferences_are_written_again_where_that_is_said(tmp_path: Path) -> None:
+    ratings = read_ratings(rate_study(tmp_path))
+    output = tmp_path / "pairs.jsonl"
+    write_preferences(ratings, output, PairRules(), overwrite=True)
+    (tmp_path / "card").write_bytes((tmp_path / "pairs.md").read_bytes())
+    again = write_preferences(ratings, output, PairRules(least_safety=0), overwrite=True)
+    assert again == json.loads((tmp_path / "pairs.json").read_text())
+    assert again["rules"]["least_safety"] == 0
+    assert (tmp_path / "pairs.md").read_bytes() != (tmp_path / "card").read_bytes()
+    with pytest.raises(FileExistsError, match=r"pairs\.jsonl already exists; allowed: another name, or `overwrite`"):
+        write_preferences(ratings, output, PairRules())
 
 
 def test_what_raters_say_of_themselves_is_text_in_the_card(tmp_path: Path) -> None:

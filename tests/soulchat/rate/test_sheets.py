@@ -168,4 +168,39 @@ def test_neither_a_filled_sheet_nor_the_study_is_written_over(tmp_path):
             export_sheet(study, "rater-1", path)
         with pytest.raises(FileExistsError, match="already exists"):
             export_ratings(study, path)
+        with pytest.raises(FileExistsError, match=f"{path.name} is no earlier file of the study's ratings; allowed"):
+            export_ratings(study, path, overwrite=True)
         assert path.read_bytes() == before
+
+
+def test_an_earlier_file_of_the_ratings_is_replaced_where_that_is_said(tmp_path):
+    study, _ = make_study(tmp_path)
+    path = tmp_path / "ratings.csv"
+    assert export_ratings(study, path, overwrite=True) == 0
+    study.save_all([("rater-1", 2, all_scores())])
+    assert export_ratings(study, path, overwrite=True) == 1
+    study.save_all([("rater-3", 6, all_scores(safety=0))])
+    assert export_ratings(study, path, overwrite=True) == 2
+    assert path.read_text() == f"{HEAD}\nrater-1,2,2,1,0,1\nrater-3,6,2,1,0,0\n"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        f"{HEAD}\nrater-1,1,2,1,0,1\n",  # that nobody has imported yet
+        f"{HEAD},dialogue,reply\nrater-1,2,2,1,0,1,a,b\n",
+        f"{HEAD}\nrater-1,2,2,1,0,?\n",
+        "rater,item\n",
+        "",
+        '"',
+    ],
+)
+def test_what_may_be_filled_in_by_hand_is_not_replaced(held, tmp_path):
+    study, _ = make_study(tmp_path)
+    study.save_all([("rater-1", 2, all_scores())])
+    (tmp_path / "ratings.csv").write_text(held)
+    with pytest.raises(
+        FileExistsError, match=r"ratings\.csv is no earlier file of the study's ratings; allowed: a new"
+    ):
+        export_ratings(study, tmp_path / "ratings.csv", overwrite=True)
+    assert (tmp_path / "ratings.csv").read_text() == held

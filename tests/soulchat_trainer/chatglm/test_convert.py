@@ -163,6 +163,7 @@ def test_half_precision_stays_bit_for_bit(tmp_path):
         (lambda weights: None, {"hidden_size": 64}, "does not fit the sizes in config.json"),
         (lambda weights: None, {"multi_query_group_num": 4}, "has 64 rows, config.json tells of 96"),
         (lambda weights: None, {"quantization_bit": 4}, "quantization_bit is 4"),
+        (lambda weights: None, {"quantization_config": {"bits": 4}}, "quantization_config is {'bits': 4}; convert"),
         (lambda weights: None, {"rmsnorm": False}, "config.json has rmsnorm False"),
         (lambda weights: None, {"rope_ratio": 4}, "rope_ratio 4, by which ChatGLM2-6B-32K divides positions"),
         (lambda weights: None, {"num_layers": "2"}, r"in/config\.json: .* expected int, got str"),
@@ -186,7 +187,7 @@ def test_other_folders_are_refused(tmp_path):
         (source / "pytorch_model-00002-of-00002.bin").write_bytes(torn)
         with pytest.raises(OSError, match=r"00002-of-00002.bin cannot be read: a .bin file is empty, damaged"):
             convert_checkpoint(source, tmp_path / "new")
-    for index, message in (("{}", "has no weight_map"), ("{", "is not JSON"), ("[]", "is not a JSON object")):
+    for index, message in (("{}", "has no weight_map"), ("{", "is not JSON"), ("[]", "is of type list")):
         (source / "pytorch_model.bin.index.json").write_text(index)
         with pytest.raises(ValueError, match=f"pytorch_model.bin.index.json {message}"):
             convert_checkpoint(source, tmp_path / "new")

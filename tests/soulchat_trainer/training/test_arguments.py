@@ -92,6 +92,7 @@ def test_without_a_gpu_bfloat16_takes_the_cpu_and_says_so(
         ({"optim_target_modules": "x", "optim": "sgd"}, "optim_target_modules is x; allowed with optim sgd, which"),
         ({KWARGS: {"a": 1}}, "allowed while (activation|gradient)_checkpointing is (None|False): none"),
         ({"liger_kernel_config": {"a": 1}}, "allowed while use_liger_kernel is False: none"),
+        ({"dataloader_prefetch_factor": 2}, "factor is 2; allowed while dataloader_num_workers is 0: none"),
         ({"dataloader_persistent_workers": True}, "allowed while dataloader_num_workers is 0: none"),
         ({"dataloader_multiprocessing_context": "fork"}, "allowed while dataloader_num_workers is 0: none"),
         ({"do_eval": True}, "do_eval is True; allowed while eval_strategy is no: none"),

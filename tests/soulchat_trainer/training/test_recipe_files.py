@@ -112,7 +112,7 @@ def test_a_bare_off_is_the_word(tmp_path: Path) -> None:
         (["nothing"], "recipe is 'nothing'; allowed: a YAML file, or one that ships: causal, demo"),
         (["demo", "--max_stepz", "3"], "unknown arguments --max_stepz 3"),
         (["demo", "--max_steps", "three"], "invalid int value: 'three'"),
-        (["demo", "--dataset", "nowhere.jsonl"], "dataset nowhere.jsonl: no such file; allowed: a file or a name"),
+        (["demo", "--dataset", "nowhere.jsonl"], "dataset nowhere.jsonl: no such file; allowed: a file, a folder"),
         (["demo", "--dataset", "nowhere.json.gz"], "dataset nowhere.json.gz: no such file"),
         (["demo", "--dataset", "no/such/folder"], "dataset no/such/folder: no such file"),
         (
@@ -138,6 +138,18 @@ def test_a_bare_off_is_the_word(tmp_path: Path) -> None:
         (["demo", "--thinking", "maybe"], "--thinking: invalid choice: 'maybe' (choose from 'off', 'keep')"),
         (["demo", "--per_device_eval_batch_size", "0"], "per_device_eval_batch_size is 0; allowed: 1 or more"),
         (["demo", "--num_test_turns", "-1"], "num_test_turns is -1; allowed: 0 (none) or more"),
+        (
+            ["demo", "--streaming", "true", "--dataloader_prefetch_factor", "2"],
+            "dataloader_prefetch_factor is 2; allowed with a stream: none",
+        ),
+        (
+            ["demo", "--streaming", "true", "--dataloader_num_workers", "1", "--dataloader_prefetch_factor", "0"],
+            "dataloader_num_workers is 1; allowed with a stream: none",
+        ),
+        (
+            ["demo", "--dataloader_prefetch_factor", "3"],
+            "dataloader_prefetch_factor is 3; allowed while dataloader_num_workers is 0: none",
+        ),
         (["demo", "--top_p", "7"], "top_p is 7.0; allowed: 1e-37 to 1"),
         (["paper", "--per_device_train_batch_size", "0"], "per_device_train_batch_size is 0; allowed: 1 or more"),
     ],
