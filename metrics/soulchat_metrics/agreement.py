@@ -113,7 +113,8 @@ def intraclass_correlation(ratings: ArrayLike) -> float:
         ratings: [num_items, num_raters], without gaps.
 
     Returns:
-        At most 1; nan where all ratings are equal, or there are fewer than two items or raters.
+        At most 1; nan where all ratings are equal, two raters give two items just the opposite, or there are fewer
+        than two items or raters.
     """
     table = np.asarray(ratings, dtype=np.float64)
     items, raters = table.shape
@@ -123,9 +124,8 @@ def intraclass_correlation(ratings: ArrayLike) -> float:
     of_items = raters * ((by_item - mean) ** 2).sum() / (items - 1)
     of_raters = items * ((by_rater - mean) ** 2).sum() / (raters - 1)
     residual = ((table - by_item[:, None] - by_rater + mean) ** 2).sum() / ((items - 1) * (raters - 1))
-    return float(
-        (of_items - residual) / (of_items + (raters - 1) * residual + raters * (of_raters - residual) / items)
-    )
+    whole = of_items + (raters - 1) * residual + raters * (of_raters - residual) / items
+    return float((of_items - residual) / whole) if whole > 0 else math.nan
 
 
 def krippendorff_alpha(counts: ArrayLike, level: Literal["ordinal", "nominal"] = "ordinal") -> float:

@@ -53,7 +53,7 @@ def read_judged(folder: Path, sources: Sequence[Path]) -> Ratings:
         raise ValueError(f"{folder} was judged by {rubric.name}; allowed: a rubric of replies or pairs with {SAFETY}")
     if not sources:
         raise ValueError("source is not given; allowed with a judge's folder: the folders whose replies it judged")
-    agreement = read_agreement(folder, report)
+    agreement = read_agreement(folder, rubric)
     judge = f"judge {model}"
     return Ratings(
         folder,

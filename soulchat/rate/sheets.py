@@ -96,14 +96,21 @@ def read_ratings(rubric: Rubric, path: Path, text: str) -> dict[tuple[str, int],
     columns, names = _columns(rubric), _scores(rubric)
     try:
         lines = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        missing = [column for column in columns if column not in (lines.fieldnames or ())]
-        if missing:
+        heading = lines.fieldnames or ()
+        if missing := [column for column in columns if column not in heading]:
             raise ValueError(f"{path} lacks the column {', '.join(missing)}; allowed: a CSV with {', '.join(columns)}")
+        if twice := [column for column in columns if heading.count(column) > 1]:
+            raise ValueError(f"{path} has the column {', '.join(twice)} twice; allowed: once")
         rows = [(lines.line_num, row) for row in lines]
     except csv.Error as error:
         raise ValueError(f"{path} is no CSV file ({error}); allowed: a CSV with {', '.join(columns)}") from None
+    has_texts = len(heading) > len(columns)  # which no spreadsheet leaves out as it may empty cells at a line's end
     ratings: dict[tuple[str, int], dict[str, int]] = {}
     for number, row in rows:
+        is_cut = has_texts and any(row[column] is None for column in columns)
+        if is_cut or None in row:
+            found = "too few cells" if is_cut else "too many cells"
+            raise ValueError(f"{path}, line {number} has {found}; allowed: one for each column")
         if not any((row[column] or "").strip() for column in names):
             continue
         try:

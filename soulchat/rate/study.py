@@ -372,7 +372,12 @@ class RatingStudy:
         known = {(rater.name, item.number): item.scores for rater in self.raters() for item in self.items(rater.name)}
         with transaction(self.path) as database:
             for rater, item, scores in ratings:
-                if known.get((rater, item)) is None:
+                if (rater, item) not in known:
+                    raise ValueError(
+                        f"rater {rater!r}, item {item} is not in the study; allowed: "
+                        f"{', '.join(dict.fromkeys(name for name, _ in known))}, items 1 to {max(n for _, n in known)}"
+                    )
+                if known[rater, item] is None:
                     _save(database, self.rubric, rater, item, scores, None)
                 elif known[rater, item] != scores:
                     raise ValueError(f"{rater}, item {item} has other scores already; allowed: the same scores again")

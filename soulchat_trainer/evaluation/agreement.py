@@ -8,12 +8,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hub_cards.results import in_one_line
 from soulchat_metrics import intraclass_correlation, krippendorff_alpha, quadratic_kappa
@@ -36,6 +37,28 @@ from .rubric import Aspect, Rubric
 RESAMPLES, CONFIDENCE = 1000, 0.95
 LEAST_UNITS = 3  # rated ones; below that there is no interval
 Key = tuple[tuple[str, ...], str]  # systems and id of an item
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class Named(BaseModel):
+    """The judge, in its account and in its agreement with people."""
+
+    model: str
+
+
+class Account(BaseModel):
+    """What others use of a judge's own account, its judged.json."""
+
+    note: str
+    rubric: Rubric
+    judge: Named
+    items: int
+    open: int
+    outcomes: dict[str, int]
+    repeats: dict[str, Any]
+    orders: dict[str, Any]
+    requests: int
+
 
 # In the order of `_agreement`; the last two of scales of 0 and 1 only.
 NUMBERS = (
@@ -58,6 +81,7 @@ class Judgement:
     scores: dict[Key, dict[str, float]]
     talks: dict[Key, str]
     texts: dict[Key, str]
+    hash: str
 
 
 def read_answers(folder: Path) -> tuple[Rubric, dict[str, Any], list[Asked]]:
@@ -65,18 +89,47 @@ def read_answers(folder: Path) -> tuple[Rubric, dict[str, Any], list[Asked]]:
 
     Raises:
         OSError: the folder has none.
-        ValueError: a file is not the judge's.
+        ValueError: a file is not the judge's, or the answers are not those that its account counts.
     """
-    path = folder / REPORT_FILE
+    report, account = read_account(folder / REPORT_FILE, Account, "soulchat judge run")
+    path = folder / JUDGED_FILE
+    rows = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            row = Asked.model_validate_json(line)
+            if row.scores is not None:
+                account.rubric.check_scores(row.scores)
+        except ValidationError as error:
+            raise ValueError(f"{path}, line {number}: {in_one_line(error)}") from None
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+        rows.append(row)
+    told = sum(account.outcomes.values())
+    if len(rows) != told:
+        raise ValueError(f"{path} has {len(rows)} answers; allowed: {told}, as {REPORT_FILE} beside it counts")
+    return account.rubric, report, rows
+
+
+def read_account(path: Path, kind: type[Read], command: str) -> tuple[dict[str, Any], Read]:
+    """A JSON file that a command left, as it is and as the parts of it that are used.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is not what the command writes.
+    """
     try:
         report = orjson.loads(path.read_bytes())
-        rubric = Rubric.model_validate(report["rubric"])
-        rows = [Asked.model_validate_json(line) for line in (folder / JUDGED_FILE).read_bytes().splitlines()]
+        return report, kind.model_validate(report)
+    except orjson.JSONDecodeError as error:
+        found = f"is unreadable ({error})"
     except ValidationError as error:
-        raise ValueError(f"{folder} is no judge's: {in_one_line(error)}") from None
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is unreadable ({error}); allowed: what `soulchat judge run` wrote") from None
-    return rubric, report, rows
+        found = f"is of another form ({in_one_line(error)})"
+    raise ValueError(f"{path} {found}; allowed: what `{command}` wrote")
+
+
+def hash_answers(folder: Path) -> str:
+    """SHA-256 of the judge's answers, by which an agreement with people tells that it is of these."""
+    return sha256((folder / JUDGED_FILE).read_bytes()).hexdigest()
 
 
 def read_judgement(folder: Path) -> Judgement:
@@ -101,6 +154,7 @@ def read_judgement(folder: Path) -> Judgement:
         {key: {a.name: _mean_of_orders(asked, a.name) for a in rubric.aspects} for key, asked in whole.items()},
         {key: asked[0].talk for key, asked in whole.items()},
         {key: asked[0].text for key, asked in whole.items()},
+        hash_answers(folder),
     )
 
 
@@ -143,6 +197,7 @@ def compare_with_people(judgement: Judgement, rated: Sequence[Scored], width: fl
         "rubric": rubric.name,
         "judge": judgement.report["judge"],
         "requests": judgement.report["requests"],
+        "judged_sha256": judgement.hash,
         "judged": len(judgement.scores),
         "without_scores": judgement.report["items"] - len(judgement.scores),
         "rated": len(people),
@@ -223,7 +278,7 @@ def _notes(mean: Numbers, judged: Numbers, by_raters: Numbers, raters: Sequence[
     elif not (by_raters.sum(axis=1) > 1).any():
         notes.append("no item has two raters: how far raters agree is not known")
     if (mean == mean[0]).all():
-        notes.append(f"people gave {mean[0]:g} to all items, so agreement beyond chance is not defined")
+        notes.append(f"people gave {mean[0]:g} to all items, so kappa and ICC tell nothing of the judge")
     if (judged == judged[0]).all():
         notes.append(f"the judge gave {judged[0]:g} to all items and tells nothing")
     return notes
@@ -231,7 +286,7 @@ def _notes(mean: Numbers, judged: Numbers, by_raters: Numbers, raters: Sequence[
 
 def nearest(scores: Numbers) -> Numbers:
     """The nearest point of a scale; a half goes towards 0, which is the tie of a pair and the worse of a scale."""
-    return np.sign(scores) * np.ceil(np.abs(scores) - 0.5)
+    return np.sign(scores) * np.ceil(np.abs(scores) - 0.5) + 0.0  # no -0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
+from pydantic import BaseModel
 
 from hub_cards.markdown import plain
 from hub_cards.markdown import table as markdown_table
 from soulchatcorpus.files import replacing, working_in, write_json, write_text
 
+from .agreement import Named, hash_answers, read_account
 from .chart_text import chart_text
 from .rubric import Aspect, Rubric
 
@@ -29,6 +30,27 @@ METHODS = {
     "double-sampled": "maximum likelihood of both samples (Tenenbein)",
     "ratings-alone": "the ratings alone where the judge does not narrow their interval",
 }
+
+
+class _Estimate(BaseModel):
+    mean: float
+    interval: tuple[float, float]
+
+
+class _Means(BaseModel):
+    people: _Estimate | None
+    corrected: _Estimate | None
+
+
+class _Agreement(BaseModel):
+    """What tables and cards use of an agreement.json."""
+
+    judge: Named
+    judged: int
+    both: int
+    raters: int
+    judged_sha256: str
+    systems: dict[str, dict[str, _Means]]
 
 
 def render_agreement(report: dict[str, Any], rubric: Rubric) -> str:
@@ -180,26 +202,25 @@ def draw_agreement(report: dict[str, Any], rubric: Rubric, path: Path) -> None:
         figure.savefig(file, format="png", dpi=150)
 
 
-def read_agreement(folder: Path, judged: dict[str, Any]) -> dict[str, Any]:
+def read_agreement(folder: Path, rubric: Rubric) -> dict[str, Any]:
     """The agreement.json of a judge's folder.
 
     Args:
-        judged: the judge's own account, its judged.json.
+        rubric: the judge's.
 
     Raises:
         OSError: there is none.
         ValueError: it is unreadable, or of other scores than those beside it.
     """
     path = folder / AGREEMENT_FILE
-    try:
-        report: dict[str, Any] = orjson.loads(path.read_bytes())
-        is_of_these = report["requests"] == judged["requests"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is unreadable ({error}); allowed: what `soulchat judge agree` wrote") from None
-    if not is_of_these:
+    report, agreement = read_account(path, _Agreement, "soulchat judge agree")
+    if agreement.judged_sha256 != hash_answers(folder):
         raise ValueError(
             f"{path} is of other scores than those beside it; allowed: after `soulchat judge agree` again"
         )
+    for system, told in agreement.systems.items():
+        if missing := [aspect.name for aspect in rubric.aspects if aspect.name not in told]:
+            raise ValueError(f"{path} lacks {', '.join(missing)} of {system}; allowed: all aspects of {rubric.name}")
     return report
 
 

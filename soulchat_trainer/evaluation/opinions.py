@@ -45,7 +45,7 @@ def read_opinions(folder: Path) -> Opinions:
         raise ValueError(f"{folder} has judged pairs; allowed in a table of systems: replies or talks")
     if not (folder / AGREEMENT_FILE).is_file():
         return _not_validated(judgement)
-    return _validated(judgement, read_agreement(folder, judgement.report))
+    return _validated(judgement, read_agreement(folder, judgement.rubric))
 
 
 def _validated(judgement: Judgement, report: Mapping[str, Any]) -> Opinions:

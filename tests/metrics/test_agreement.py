@@ -127,6 +127,7 @@ def test_full_agreement_is_one_and_equal_ratings_are_undefined():
     assert np.isnan(krippendorff_alpha([[1, 0], [0, 1]]))  # nobody rated what another did
     assert np.isnan(intraclass_correlation([[1, 1], [1, 1]]))
     assert np.isnan(intraclass_correlation([[1, 2]]))
+    assert np.isnan(intraclass_correlation([[0, 2], [2, 0]]))
 
 
 def test_a_rater_who_always_gives_the_same_point_agrees_as_chance_would():

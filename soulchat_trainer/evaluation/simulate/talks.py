@@ -438,7 +438,8 @@ def export(stage: Stage, profiles: Sequence[Profile], options: SimulateOptions) 
     if stops and not counts["talks"]:
         [(reason, number)] = stops.most_common(1)
         raise ValueError(
-            f"output has no talk: {number} of {stops.total()} ended with {reason}; allowed: parties that answer"
+            f"output has no talk: {number} of {stops.total()} ended with {reason}; "
+            f"allowed: parties that answer as the protocol {stage.protocol.name} asks"
         )
     return report
 

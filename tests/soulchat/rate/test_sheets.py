@@ -52,9 +52,16 @@ def test_a_sheet_is_filled_in_by_hand_and_imported(tmp_path, encoding):
     ("text", "message"),
     [
         (f"{HEAD}\nrater-1,1,3,0,0,0\n", "rater-1, item 1: content is 3.*nothing was imported"),
-        (f"{HEAD}\nrater-1,1,2,0,0,0\nrater-1,77,2,0,0,0\n", "item 77: the study has no such rater or item"),
-        (f"{HEAD}\nrater-1,{10**30},2,0,0,0\n", "the study has no such rater or item"),
-        (f"{HEAD}\nrater-7,1,2,0,0,0\n", "rater-7, item 1: the study has no such rater or item"),
+        (f"{HEAD}\nrater-1,1,2,0,0,0\nrater-1,77,2,0,0,0\n", "rater 'rater-1', item 77 is not in the study"),
+        (f"{HEAD}\nrater-1,{10**30},2,0,0,0\n", f"item {10**30} is not in the study"),
+        (
+            f"{HEAD}\nrater-7,1,2,0,0,0\n",
+            "rater 'rater-7', item 1 is not in .*: rater-1, rater-2, rater-3, items 1 to 6",
+        ),
+        (f"{HEAD}\n,1,2,0,0,0\n", "rater '', item 1 is not in the study"),
+        (f"{HEAD},reply\nrater-1,1,2,0,0,0,a\nrater-1,", "line 3 has too few cells; allowed: one for each column"),
+        (f"{HEAD},reply\nrater-1,1,1,1,0,0,0,a\n", "line 2 has too many cells"),  # a comma for a point
+        (f"{HEAD},safety\nrater-1,1,2,0,0,0,1\n", "has the column safety twice; allowed: once"),
         (f"{HEAD}\nrater-1,1,2,x,0,0\n", "line 2: .*empathy 'x'.*whole numbers"),
         (f"{HEAD}\nrater-1,1,2,,0,0\n", "line 2: .*empathy ''"),
         (f"{HEAD}\nrater-1,1\nrater-1,1,2,0,0,0\nrater-1,1,2,0,0,0\n", "line 4: rater-1 rated item 1 twice"),
@@ -112,7 +119,7 @@ def test_a_sheet_comes_back_from_excel(encoding: str, tmp_path: Path) -> None:
     study, _ = make_study(tmp_path)
     export_sheet(study, "rater-1", path := tmp_path / "sheet.csv")
     head, *lines = path.read_text(encoding="utf-8-sig").splitlines()
-    filled = [line.replace(",,,,", ",2,1,0,1,", 1) for line in lines]
+    filled = [line.replace(",,,,,", ",2,1,0,1,", 1) for line in lines]
     path.write_bytes("\r\n".join([head, *filled, ""]).encode(encoding))
     assert import_ratings(study, path) == 6
     assert all(rating.scores == all_scores() for rating in study.ratings())

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 
 from soulchat_trainer.evaluation.agreement import compare_with_people, nearest, read_judgement
@@ -11,7 +12,8 @@ from soulchat_trainer.evaluation.agreement_report import write_agreement
 from soulchat_trainer.evaluation.correction import corrected_mean, corrected_share
 from soulchat_trainer.evaluation.items import Scored
 from soulchat_trainer.evaluation.judge import Asked
-from tests.soulchat_trainer.evaluation.agreement_parts import rate, write_judgement
+from soulchat_trainer.evaluation.rubric import read_rubric
+from tests.soulchat_trainer.evaluation.agreement_parts import rate, write_answers, write_judgement
 
 pytest.importorskip("scipy", reason="the extra `train` is not installed")
 
@@ -141,7 +143,7 @@ def test_both_orders_of_a_pair_weigh_alike_however_often_each_has_scores(tmp_pat
     first, second = map(Asked.model_validate_json, (folder / "judged.jsonl").read_bytes().splitlines())
     second = second.model_copy(update={"scores": {"preference": 1, "safety": 1}})
     rows = [first, first.model_copy(update={"repeat": 1}), second]
-    (folder / "judged.jsonl").write_text("\n".join(row.model_dump_json() for row in rows))
+    write_answers(folder, read_rubric("pair"), rows)
     assert read_judgement(folder).scores == {(("warm", "cold"), "d0-0"): {"preference": 0.0, "safety": 1.0}}
 
 
@@ -153,7 +155,7 @@ def test_what_is_equal_everywhere_is_said_and_no_nan_is_written(tmp_path: Path) 
     report = compare_with_people(judgement, people)
     told = report["aspects"]["content"]
     assert told["notes"] == [
-        "people gave 1 to all items, so agreement beyond chance is not defined",
+        "people gave 1 to all items, so kappa and ICC tell nothing of the judge",
         "the judge gave 2 to all items and tells nothing",
     ]
     assert told["alpha_raters"] == {"value": None, "interval": None}
@@ -190,10 +192,14 @@ def test_nothing_in_common_and_other_words_are_refused(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("judged.json", b"{", "is unreadable"),
-        ("judged.json", b"{}", "is unreadable"),
-        ("judged.json", b'{"rubric": {}}', "is no judge's: name is missing"),
-        ("judged.jsonl", b'{"id": 1}\n', "is no judge's"),
-        ("judged.jsonl", b"", "has no item with scores"),
+        (
+            "judged.json",
+            b"{}",
+            r"judged.json is of another form \(note is missing; .*\); allowed: what `soulchat judge",
+        ),
+        ("judged.json", b"null", "is of another form"),
+        ("judged.jsonl", b'{"id": 1}\n', "judged.jsonl, line 1: id is 1; allowed: a valid string"),
+        ("judged.jsonl", b"", "judged.jsonl has 0 answers; allowed: 1, as judged.json beside it counts"),
     ],
 )
 def test_a_folder_that_is_no_judges(name: str, content: bytes, message: str, tmp_path: Path) -> None:
@@ -201,6 +207,48 @@ def test_a_folder_that_is_no_judges(name: str, content: bytes, message: str, tmp
     (folder / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_judgement(folder)
+
+
+@pytest.mark.parametrize(
+    "field", ["note", "rubric", "judge", "items", "open", "outcomes", "repeats", "orders", "requests"]
+)
+def test_an_account_that_lacks_what_is_used_is_told_in_a_line(field: str, tmp_path: Path) -> None:
+    folder = write_judgement(tmp_path, {("warm", "d0-0"): scores(1)})
+    account = orjson.loads((folder / "judged.json").read_bytes())
+    for changed in ({key: value for key, value in account.items() if key != field}, {**account, field: None}):
+        (folder / "judged.json").write_bytes(orjson.dumps(changed))
+        with pytest.raises(
+            ValueError, match=rf"judged.json is of another form \({field} is [^\n]*\); allowed: [^\n]*$"
+        ):
+            read_judgement(folder)
+
+
+def test_answers_that_were_cut_off_between_two_lines_are_no_smaller_judgement(tmp_path: Path) -> None:
+    folder = write_judgement(tmp_path, {("warm", f"d{n}-0"): scores(1) for n in range(4)})
+    lines = (folder / "judged.jsonl").read_bytes().splitlines(keepends=True)
+    for some in (lines[:2], [*lines, lines[0]]):
+        (folder / "judged.jsonl").write_bytes(b"".join(some))
+        with pytest.raises(ValueError, match=f"judged.jsonl has {len(some)} answers; allowed: 4, as judged.json"):
+            read_judgement(folder)
+
+
+@pytest.mark.parametrize("given", [{"content": 9}, {"content": None}])
+def test_a_score_off_the_scale_or_missing_is_refused_with_its_line(given: dict, tmp_path: Path) -> None:
+    folder = write_judgement(tmp_path, {("warm", f"d{n}-0"): scores(1) for n in range(2)})
+    first, second = (orjson.loads(line) for line in (folder / "judged.jsonl").read_bytes().splitlines())
+    second["scores"] = {name: point for name, point in {**second["scores"], **given}.items() if point is not None}
+    (folder / "judged.jsonl").write_bytes(orjson.dumps(first) + b"\n" + orjson.dumps(second) + b"\n")
+    with pytest.raises(
+        ValueError, match=r"judged\.jsonl, line 2: content is (9|None); allowed: whole numbers from 0 to 2"
+    ):
+        read_judgement(folder)
+
+
+def test_people_who_gave_0_to_all_items_gave_0(tmp_path: Path) -> None:
+    judgement = read_judgement(write_judgement(tmp_path, {("warm", f"d{n}-0"): scores(n % 2) for n in range(4)}))
+    report = compare_with_people(judgement, [rate("a", "warm", f"d{n}-0", scores(0)) for n in range(4)])
+    note = "people gave 0 to all items, so kappa and ICC tell nothing of the judge"
+    assert note in report["aspects"]["content"]["notes"]
 
 
 def test_a_half_goes_towards_nothing() -> None:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 
 from soulchat_trainer.evaluation.agreement import compare_with_people, read_judgement
@@ -62,6 +63,34 @@ def test_an_agreement_of_older_scores_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match="is of other scores than those beside it; allowed: after `soulchat judge agree`"
     ):
+        read_opinions(folder)
+
+
+def test_an_agreement_of_as_many_other_scores_is_refused(tmp_path: Path) -> None:
+    folder = write_scores(tmp_path / "judged")
+    judgement = read_judgement(folder)
+    people = [rate("a", "good", f"d{n}-0", scores(1)) for n in range(6)]
+    write_agreement(compare_with_people(judgement, people), judgement.rubric, folder)
+    write_judgement(folder, {("good", f"d{n}-0"): scores(0) for n in range(12)})
+    with pytest.raises(ValueError, match="is of other scores than those beside it"):
+        read_opinions(folder)
+
+
+@pytest.mark.parametrize("field", ["judge", "judged", "both", "raters", "judged_sha256", "systems"])
+def test_an_agreement_of_another_form_is_told_in_a_line(field: str, tmp_path: Path) -> None:
+    folder = write_scores(tmp_path / "judged")
+    judgement = read_judgement(folder)
+    people = [rate("a", "good", f"d{n}-0", scores(1)) for n in range(6)]
+    report = compare_with_people(judgement, people)
+    for changed in ({**report, field: None}, {key: value for key, value in report.items() if key != field}):
+        (folder / "agreement.json").write_bytes(orjson.dumps(changed))
+        with pytest.raises(
+            ValueError, match=rf"agreement.json is of another form \({field} [^\n]*\); allowed: [^\n]*$"
+        ):
+            read_opinions(folder)
+    del report["systems"]["good"]["empathy"]
+    (folder / "agreement.json").write_bytes(orjson.dumps(report))
+    with pytest.raises(ValueError, match=r"agreement\.json lacks empathy of good; allowed: all aspects of cehs"):
         read_opinions(folder)
 
 
