@@ -89,14 +89,20 @@ def style(
 
 @app.command()
 @taking(CleanOptions)
-def clean(source: Source, out: Out, *, options: CleanOptions) -> None:
+def clean(
+    source: Source,
+    out: Out,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what OUT holds of another source.")] = False,
+    *,
+    options: CleanOptions,
+) -> None:
     """Keep, drop, flag, label or mask records by rules; what was done, and why, is kept beside the result."""
     from soulchatcorpus.making.clean import clean as run
 
     if (requests := options.requests) and not is_loopback(requests.base_url):
         ask_before_sending("What users say, private details masked,", requests)
         options = options.model_copy(update={"yes": True})
-    report = run(source, out, options)
+    report = run(source, out, options, overwrite)
     typer.echo(f"{report['read']:,} read, {report['kept']:,} kept, {report['dropped']:,} dropped")
     for step, actions_done in report["steps"].items():
         for done, reasons in actions_done.items():

@@ -3,6 +3,7 @@
 `clean` runs them on this machine. The same pipelines (`stages`) go to datatrove's Slurm or Ray executor unchanged.
 """
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -10,14 +11,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 import orjson
+import xxhash
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
-from ..files import replacing, show, working_in, write_json
+from ..files import check_new, read_object, replacing, show, working_in, write_json
 from .duplicates import BUCKETS, MarkAnswer, RemoveNearDuplicates, find_pairs, join_pairs, sign
 from .options import CleanOptions
-from .records import find_file, result_file
+from .records import KINDS, find_file, result_file
 from .steps import ApplyRules, ReadParts, ReadSource, Topic, WriteParts
 from .topics import ask_topics
 
@@ -60,22 +62,44 @@ def run_locally(stage: Stage, work: Path, workers: int = 1) -> None:
     ).run()
 
 
-def clean(source: Path, out: Path, options: CleanOptions) -> dict:
+def clean(source: Path, out: Path, options: CleanOptions, overwrite: bool = False) -> dict:
     """Clean a file of questions or conversations into `out`.
 
     Leaves questions.jsonl or conversations.jsonl (the kept), dropped.jsonl (with step, reason and the record) and
     report.json with every count, which is also returned.
 
+    Args:
+        overwrite: what `out` holds of another source may be replaced.
+
     Raises:
-        OSError: another run is at work in `out`.
+        OSError: another run is at work in `out`, or records of another source are there.
     """
     file = find_file(source)
     with working_in(out, "soulchat corpus clean"):
-        return _clean(file, out, options)
+        result = result_file(file, out)
+        if not (overwrite or _is_of(file, out)):
+            for kind in KINDS:
+                check_new(out / f"{kind}.jsonl", "another folder, or `overwrite`, since it is not of this source")
+        return _clean(file, result, out, options)
 
 
-def _clean(file: Path, out: Path, options: CleanOptions) -> dict:
-    result = result_file(file, out)
+def _is_of(file: Path, out: Path) -> bool:
+    """Whether the records in a folder are of this source: a cleaning of it ended there, or was stopped."""
+    state = out / ".clean" / "state"
+    if state.is_file() and state.read_bytes().startswith(orjson.dumps([show(file.resolve())])[:-1]):
+        return True
+    try:
+        return read_object(out / "report.json").get("source") == _name_source(file)
+    except (OSError, ValueError):
+        return False
+
+
+def _name_source(file: Path) -> str:
+    """What tells a source from others in report.json, which may be passed on: no path of this machine."""
+    return xxhash.xxh3_64_hexdigest(os.fsencode(file.resolve()))
+
+
+def _clean(file: Path, result: Path, out: Path, options: CleanOptions) -> dict:
     requests = options.requests
     asked = ask_topics(file, out, requests, options.unknown_topics) if requests else {}
     work = _work_folder(file, out, options, asked)
@@ -84,7 +108,11 @@ def _clean(file: Path, out: Path, options: CleanOptions) -> dict:
     kept = _join(sorted((work / "clean").glob("kept-*.jsonl")), result)
     folders = [work / "rules", work / "clean"]
     dropped = _join([part for folder in folders for part in sorted(folder.glob("dropped-*"))], out / "dropped.jsonl")
-    report = {"kind": result.stem, "read": kept + dropped, "kept": kept, "dropped": dropped, "steps": _counts(folders)}
+    for kind in KINDS:
+        if kind != result.stem:  # the next step would read it in the place of this result
+            (out / f"{kind}.jsonl").unlink(missing_ok=True)
+    told = {"kind": result.stem, "source": _name_source(file)}
+    report = {**told, "read": kept + dropped, "kept": kept, "dropped": dropped, "steps": _counts(folders)}
     write_json(out / "report.json", report)
     _remove(work)
     return report

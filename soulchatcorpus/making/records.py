@@ -59,10 +59,9 @@ def result_file(file: Path, out: Path) -> Path:
     Raises:
         ValueError: that would take the place of `file` itself.
     """
-    result = out / f"{kind_of(file)}.jsonl"
-    if result.exists() and result.samefile(file):
+    if any((out / f"{kind}.jsonl").exists() and (out / f"{kind}.jsonl").samefile(file) for kind in KINDS):
         raise ValueError(f"out is {out}; allowed: another folder, since the result would replace {file}, its source")
-    return result
+    return out / f"{kind_of(file)}.jsonl"
 
 
 def read_pipeline_records(path: Path, unknown_topics: str = "refuse") -> Iterator[Record]:

@@ -21,6 +21,7 @@ people have decided, the same command goes on.
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,7 +133,7 @@ class Step(NamedTuple):
 
 
 STEPS = {
-    "clean": Step(CleanOptions, clean),
+    "clean": Step(CleanOptions, partial(clean, overwrite=True)),  # whose folder it is, done.json tells
     "review": Step(ReviewOptions, _review),
     "style": Step(StyleStepOptions, _style, leaves_records=False),
     "rewrite": Step(RewriteOptions, _rewrite),

@@ -217,6 +217,36 @@ def check_untouched(part, before: int) -> None:
     assert part.stat().st_mtime_ns == before
 
 
+def test_the_result_of_another_source_is_not_replaced(tmp_path):
+    first, other, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl", tmp_path / "out"
+    write_lines(first, dialogues(3))
+    write_lines(other, [question(id_=7)])
+    clean(first, out, CleanOptions())
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    with pytest.raises(
+        FileExistsError, match=r"conversations\.jsonl already exists; allowed: another folder, or `over"
+    ):
+        clean(other, out, CleanOptions())
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    write_lines(first, dialogues(4))
+    assert clean(first, out, CleanOptions(language="zh"))["read"] == 4, "the same source, changed, with other options"
+    assert clean(other, out, CleanOptions(), overwrite=True)["kept"] == 1
+    assert not (out / "conversations.jsonl").exists(), "the next step would read it"
+    assert str(tmp_path) not in (out / "report.json").read_text()
+
+
+def test_records_that_nobody_cleaned_are_not_replaced(tmp_path):
+    write_lines(tmp_path / "a.jsonl", dialogues(3))
+    write_lines(tmp_path / "conversations.jsonl", dialogues(2))
+    with pytest.raises(FileExistsError, match=r"conversations\.jsonl already exists; allowed: another folder"):
+        clean(tmp_path / "a.jsonl", tmp_path, CleanOptions())
+    with pytest.raises(ValueError, match=r"the result would replace .* its source"):
+        clean(tmp_path / "conversations.jsonl", tmp_path, CleanOptions(), overwrite=True)
+    write_lines(tmp_path / "conversations.jsonl", [question()])
+    with pytest.raises(ValueError, match=r"the result would replace .* its source"):
+        clean(tmp_path / "conversations.jsonl", tmp_path, CleanOptions(), overwrite=True)
+
+
 def test_killed_while_it_tidies_up_it_is_done_anew(run, tmp_path, monkeypatch):
     """What is left of the folder of parts then is not the work of a stopped run."""
     from soulchatcorpus.making import clean as module
