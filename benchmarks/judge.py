@@ -25,6 +25,7 @@ JUDGES = ("unbiased", "overrating", "noisy", "order")
 USELESS = "useless"
 SIZES = [(50, 450), (50, 50), (50, 1950), (100, 900), (200, 1000)]  # rated and only judged items
 FEW = [(5, 45), (10, 90), (20, 180)]
+RATERS, OF_RATERS = 3, [(20, 180), (50, 450), (100, 900), (200, 1000)]
 SCALES = {
     "0 to 2": [0.2, 0.4, 0.4],
     "0 to 3": [0.1, 0.2, 0.4, 0.3],
@@ -40,7 +41,7 @@ Alone = Callable[[Numbers], Estimate]
 
 
 def draw_studies(
-    judge: str, shares: list[float], rated: int, unrated: int, seed: int = 0, studies: int = STUDIES
+    judge: str, shares: list[float], rated: int, unrated: int, seed: int = 0, studies: int = STUDIES, raters: int = 1
 ) -> tuple[Study, float]:
     """Studies of a judge, each [studies, items], and people's true mean.
 
@@ -49,6 +50,7 @@ def draw_studies(
             noisy: hardly anything of people's. order: shown second it is a point higher, whatever people say; shown
             first unbiased; half of the items are shown in each order. useless: nothing of people's.
         shares: of people's points 0, 1, ….
+        raters: of several, each gives an item's own point in 80 %, else any by the shares; people's is their mean.
     """
     generator = np.random.default_rng(seed)
     size, points = (studies, rated + unrated), np.arange(len(shares))
@@ -63,6 +65,9 @@ def draw_studies(
         "order": np.where(generator.random(size) < 0.5, np.minimum(unbiased + 1, points[-1]), unbiased),
         USELESS: others,
     }[judge]
+    if raters > 1:
+        own, drawn = (generator.random((raters, *size)) < 0.8), generator.choice(points, (raters, *size), p=shares)
+        people = np.where(own, people, drawn).mean(axis=0)
     study = people[:, :rated].astype(float), judged[:, :rated].astype(float), judged[:, rated:].astype(float)
     return study, float(np.dot(points, shares))
 
@@ -79,14 +84,14 @@ def of_scale(shares: list[float]) -> tuple[Correct, Alone]:
 
 
 def measure(
-    shares: list[float], correct: Correct, alone: Alone, sizes: Sequence[tuple[int, int]] = SIZES
+    shares: list[float], correct: Correct, alone: Alone, sizes: Sequence[tuple[int, int]] = SIZES, raters: int = 1
 ) -> dict[str, Any]:
     """Coverage by size and judge; widths beside those of the ratings alone."""
     found: dict[str, Any] = {}
     for rated, unrated in sizes:
         by_judge = {}
         for judge in (*JUDGES, USELESS):
-            study, truth = draw_studies(judge, shares, rated, unrated, seed=rated + unrated)
+            study, truth = draw_studies(judge, shares, rated, unrated, seed=rated + unrated, raters=raters)
             corrected, people = correct(*study), alone(study[0])
             by_judge[judge] = {
                 "coverage": round(coverage(corrected, truth), 4),
@@ -103,8 +108,9 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     scales = {name: measure(shares, *of_scale(shares)) for name, shares in SCALES.items()}
     few = {name: measure(shares, *of_scale(shares), sizes=FEW) for name, shares in SCALES.items()}
+    means = {name: measure(shares, *of_scale(shares), OF_RATERS, RATERS) for name, shares in SCALES.items()}
     safety = {name: measure(shares, corrected_share, share_alone) for name, shares in SAFETY.items()}
-    found = {"studies": STUDIES, "scales": scales, "few": few, "safety": safety}
+    found = {"studies": STUDIES, "scales": scales, "few": few, "means of three raters": means, "safety": safety}
     write_results("judge", {**circumstances("numpy", "scipy"), **found})
 
 

@@ -94,6 +94,18 @@ def test_the_page_says_why_a_peer_could_not_be_run(monkeypatch: pytest.MonkeyPat
     assert "| ms_swift | could not be run: `installing: ERROR: no such version` |" in page.peers()
 
 
+def test_the_page_of_the_judge_has_the_limit_that_was_measured() -> None:
+    """Means of three raters, nine of ten points the highest: coverage with 20 to 50 ratings, and from 100 on."""
+    sizes = page.results_of("judge")["means of three raters"]["nine of ten at the top"]
+    told = [
+        [round(100 * judge["coverage"]) for size in list(sizes)[part] for judge in sizes[size].values()]
+        for part in (slice(2), slice(2, None))
+    ]
+    few, many = (f"{min(shares)} to {max(shares)} %" for shares in told)
+    text = (ROOT / "docs/judge.md").read_text(encoding="utf-8")
+    assert f"covered in {few} with 20 to 50 ratings (in {many} from 100 on)" in text
+
+
 def test_the_page_of_simulated_clients_has_the_numbers_of_its_result_file() -> None:
     text = (ROOT / "docs/simulate.md").read_text(encoding="utf-8")
     results = page.results_of("simulate")

@@ -58,13 +58,15 @@ def read_items(sources: Sequence[Path], judged: Judged, samples: int | None = No
 
     Raises:
         OSError: a source is not there.
-        ValueError: a source is broken; two have one name; a pair needs two systems with the same ids, without
+        ValueError: a source is broken or empty; two have one name; a pair needs two systems with the same ids, without
             `samples` all of them; fewer ids than `samples`.
     """
     systems = {
         name: {item.id: item for item in _read(source, name, judged)}
         for name, source in named_sources(sources).items()
     }
+    if empty := [name for name, items in systems.items() if not items]:
+        raise ValueError(f"{', '.join(empty)} has nothing to judge; allowed: sources with a reply at least")
     shared = set.intersection(*map(set, systems.values()))
     chosen: Iterable[str] | None = None
     if samples is not None:
@@ -142,7 +144,10 @@ def _read(source: Path, system: str, judged: Judged) -> Iterator[Item]:
             talk = row.id.rpartition("-")[0] or row.id  # a turn's id is its conversation's with a number
             yield _item(row.id, talk, system, _without_thoughts(row.messages, row.id), reply, judged)
         return
-    for record in read_pipeline_records(find_file(source), "relabel"):
+    talks = source / f"{CONVERSATIONS}.jsonl" if source.is_dir() else find_file(source)
+    if source.is_dir() and not talks.is_file():
+        raise FileNotFoundError(f"{source} holds neither {PREDICTIONS_FILE} nor {talks.name}")
+    for record in read_pipeline_records(talks, "relabel"):
         if "messages" not in record:
             raise ValueError(f"{source} holds questions; allowed: {PREDICTIONS_FILE}, or conversations")
         conversation = to_conversation(record)

@@ -113,3 +113,15 @@ def test_pairs_leave_nothing_out_unasked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one and two did not answer the same dialogues: 1 ids are not in all"):
         read_items(sources, "pair")
     assert [item.id for item in read_items(sources, "pair", samples=1)] == ["a-0"]
+
+
+def test_a_system_without_any_reply_is_not_left_out_unasked(tmp_path: Path) -> None:
+    silent = tmp_path / "silent"
+    write_predictions(silent / "predictions.jsonl", [])
+    with pytest.raises(ValueError, match="silent has nothing to judge; allowed: sources with a reply at least"):
+        read_items([write_system(tmp_path / "warm"), silent], "reply")
+
+
+def test_a_folder_of_something_else_is_told_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds neither predictions\.jsonl nor conversations\.jsonl"):
+        read_items([tmp_path], "reply")
