@@ -251,7 +251,10 @@ class ChatTemplate:
     def _written_ids(self, messages: Sequence[Message]) -> list[int]:
         asked, said = self.prepare(messages[:-1]), self.prepare(messages)
         if not self.has_control_tokens(said):
-            return self.ids(self._after_prompt(self.render_prompt(asked), self.render_reply(said), asked))
+            prompt, reply = self.render_prompt(asked), self.render_reply(said)
+            # A template that cuts white space off cuts it off words that a reply goes on with, too: the prompt has it.
+            if asked[-1]["role"] == "user" or reply.startswith(prompt):
+                return self.ids(self._after_prompt(prompt, reply, asked))
         mark = Message(role="assistant", content=MARK)
         if asked[-1]["role"] == "assistant":  # the reply goes on with words of the counsellor's, which have been read
             said = [*said[:-1], messages[-1]]

@@ -169,10 +169,14 @@ IRREGULAR = [
 
 @pytest.mark.parametrize("template", [CHATML, THINKING, GEMMA])
 @pytest.mark.parametrize("roles", IRREGULAR)
-def test_irregular_talks_are_asked_as_they_were_trained(template: str, roles: str) -> None:
-    """Neighbours of one speaker, openings of the counsellor's and system texts, in templates that refuse them."""
+@pytest.mark.parametrize("content", ["第{}句", "  第{}句", "\n第{}句\n", "第{}句<|im_end|>"])
+def test_irregular_talks_are_asked_as_they_were_trained(template: str, roles: str, content: str) -> None:
+    """Neighbours of one speaker, openings of the counsellor's and system texts, in templates that refuse them.
+
+    Gemma's cuts white space off around what is said, and so off words of the counsellor's that a reply goes on with.
+    """
     tokenizer = make_causal_tokenizer(template)
-    messages = [{"role": role, "content": f"第{number}句"} for number, role in enumerate(roles.split())]
+    messages = [{"role": role, "content": content.format(number)} for number, role in enumerate(roles.split())]
     targets = find_targets(messages)
     [encoded] = ChatTemplateEncoder(tokenizer, 400, 400, "last_turn")([TrainingConversation(messages, targets)])
     for target, sample in zip(targets, encoded.samples, strict=True):
