@@ -11,17 +11,17 @@ import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 
 import orjson
 
 import soulchat_metrics
 from hub_cards.predictions import PREDICTIONS_FILE, read_predictions
-from hub_cards.results import RESULTS_FILE, read_results
 from soulchat_trainer.evaluation import items as evaluation
 from soulchat_trainer.evaluation.rubric import Rubric
 from soulchatcorpus.files import check_new, replacing, transaction, working_in
+
+from .draw import check_whole, draw_items
 
 STUDY_FILE = "ratings.sqlite"
 RATERS = 3  # paper, section 3.3
@@ -156,9 +156,9 @@ def _create_study(
 ) -> dict[str, str]:
     generator = random.Random(seed)
     for source in sources:
-        _check_whole(source)
+        check_whole(source)
     are_talks = not any((source / PREDICTIONS_FILE).is_file() for source in evaluation.named_sources(sources).values())
-    items = _sample(evaluation.read_items(sources, rubric.judged), samples, generator, are_talks)
+    items = draw_items(evaluation.read_items(sources, rubric.judged), samples, generator, are_talks)
     generator.shuffle(items)
     tokens = {f"rater-{number}": secrets.token_urlsafe(16) for number in range(1, raters + 1)}
 
@@ -193,75 +193,6 @@ def _score_columns(rubric: Rubric) -> str:
 def _sides(system: str, text: str, item: evaluation.Item) -> tuple[str | None, ...]:
     others = (item.systems[1], item.texts[1]) if len(item.systems) == 2 else (None, None)
     return system, text, *others
-
-
-def _sample(
-    items: Sequence[evaluation.Item], samples: int, generator: random.Random, are_talks: bool
-) -> list[evaluation.Item]:
-    """The items of as many dialogues: the same of all systems, or of each its own.
-
-    Of each its own where they share none at all, and where replies are those of talks that went their own ways: under
-    one id each then answers something else.
-    """
-    by_systems: dict[tuple[str, ...], dict[str, evaluation.Item]] = {}
-    for item in items:
-        by_systems.setdefault(item.systems, {})[item.id] = item
-    (first_name, first), *others = by_systems.items()
-    chosen: list[evaluation.Item] = []
-    are_apart = not items[0].history and all(first.keys().isdisjoint(rows) for _, rows in others)
-    if len(items[0].systems) == 1 and (are_apart or (are_talks and _went_apart([first, *map(itemgetter(1), others)]))):
-        for found in by_systems.values():
-            _check_samples(samples, len(found))
-            chosen += [found[id_] for id_ in generator.sample(sorted(found), samples)]
-        return chosen
-    for name, rows in others:
-        _check_same(first_name, first, name, rows)
-    _check_samples(samples, len(first))
-    ids = generator.sample(sorted(first), samples)
-    return [found[id_] for id_ in ids for found in by_systems.values()]
-
-
-def _went_apart(systems: Sequence[Mapping[str, evaluation.Item]]) -> bool:
-    """Whether two systems have different histories under one id."""
-    histories: dict[str, str] = {}
-    return any(
-        histories.setdefault(id_, item.history) != item.history for rows in systems for id_, item in rows.items()
-    )
-
-
-def _check_samples(samples: int, number: int) -> None:
-    if not 1 <= samples <= number:
-        raise ValueError(f"samples is {samples}; allowed: 1 to {number}, the dialogues that the systems answered")
-
-
-def _check_same(
-    first_systems: tuple[str, ...],
-    first: Mapping[str, evaluation.Item],
-    systems: tuple[str, ...],
-    rows: Mapping[str, evaluation.Item],
-) -> None:
-    one, other = " and ".join(first_systems), " and ".join(systems)
-    unshared = sorted(first.keys() ^ rows.keys())
-    if unshared:
-        raise ValueError(
-            f"{one} and {other} did not answer the same dialogues: {len(unshared)} ids are in one only, "
-            f"for example {unshared[0]}"
-        )
-    different = next((id_ for id_ in first if first[id_].history != rows[id_].history), None)
-    if different is not None:
-        raise ValueError(
-            f"{one} and {other} were asked different things under the id {different}; allowed: the same history"
-        )
-
-
-def _check_whole(source: Path) -> None:
-    """Raises ValueError where predictions are fewer than the results beside them count."""
-    path, results = source / PREDICTIONS_FILE, source / RESULTS_FILE
-    if path.is_file() and results.is_file():
-        rows = len({row.id for row in read_predictions(path)})
-        samples = max((system.samples or 0 for system in read_results(results).systems), default=0)
-        if rows < samples:
-            raise ValueError(f"{path} has {rows} rows, {RESULTS_FILE} says {samples}: ids are missing")
 
 
 def _automatic(sources: Sequence[Path]) -> list[tuple[str, str | None]]:
