@@ -8,11 +8,13 @@ from importlib.resources import files
 
 from ..patterns import first_character_index
 from .folding import Folded, fold
+from .sounds import spell_out
+from .stretched import read_stretched
 
 
 def read_plainly(text: str) -> Folded:
     """`text` folded, with the words of `evasive.toml` in place of their evasive spellings."""
-    return fold(text).rewrite(_load().pattern, _word)
+    return spell_out(read_stretched(fold(text))).rewrite(_load().pattern, _word)
 
 
 def _word(match: re.Match[str]) -> str:
