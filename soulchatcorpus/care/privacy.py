@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from .folding import HAN, Folded, fold_characters
 from .private_accounts import find_accounts, find_pages
 from .private_foreign_names import find_dotted_names, find_latin_names, find_names_of_peoples
-from .private_names import find_names
+from .private_names import find_names, is_kin_or_role
 from .private_numbers import Found, find_birth_dates, find_numbers
 from .private_places import find_addresses, find_organisations, find_western_addresses, is_generic
-from .tagger import load_tagger
+from .second_look import load_second_look
+from .tagger import Reading, Tagger, load_tagger
 from .well_known import is_well_known
 
 KINDS = (
@@ -89,6 +90,9 @@ def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
         yield PrivateSpan(kind, *folded.original(start, end))
 
 
+# What the labeller's margin and the second look come to together for a name.
+_SURE_OF_NAME = 8.0
+_LONGEST_TITLE = 30
 # In order of precedence: a later one never takes over a span of an earlier one.
 _FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
 
@@ -96,23 +100,38 @@ _FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
 def _find_named(text: str) -> Iterator[Found]:
     """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
     yield from (("name", start, end) for start, end in find_names_of_peoples(text))
-    tagger = load_tagger()
+    for kind, start, end, margin in read_named(text, load_tagger()):
+        if kind != "name" or margin + load_second_look().likelihood(text, start, end) >= _SURE_OF_NAME:
+            yield kind, start, end
+
+
+def read_named(text: str, tagger: Tagger) -> Iterator[Reading]:
+    """What the labeller reads in a folded text, less what cannot be private; names want a second look."""
     for start, end in tagger.suspicious(text):
         sentence = text[start:end]
         named = (("name", *span) for span in find_names(sentence))
         likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
-        for kind, first, last in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
-            of_known = kind == "name" and is_well_known(sentence, first - start, last - start)
-            of_many = kind == "organisation" and is_generic(text[first:last])
-            if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
-                yield kind, first, last
+        for reading in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
+            kind, first, last, _ = reading
+            if kind == "name":
+                known = is_well_known(sentence, first - start, last - start) or is_kin_or_role(text[first:last])
+            else:
+                known = kind == "organisation" and is_generic(text[first:last])
+            if not known and not _in_title(text, first) and _FORMS[kind].fullmatch(text, first, last):
+                yield reading
+
+
+def _in_title(text: str, place: int) -> bool:
+    """Whether it stands in the title of a book or a film: 《…》."""
+    before = text[max(0, place - _LONGEST_TITLE) : place]
+    return before.rfind("《") > before.rfind("》")
 
 
 # What a detail that was read has at least: so many characters, and of its kind. Latin names go by `find_latin_names`.
 _FORMS = {
     "name": re.compile(f"[{HAN}]{{2,}}(?:[·-][{HAN}]+)*"),
     "address": re.compile(
-        "(?!.*[0-9][0-9-]{7}|.*某)(?![今昨明后前]天|[0-9]+[月日号])(?=.{4}).*"
+        f"(?!.*[0-9][0-9-]{{7}}|.*某|.*到)(?![今昨明后前]天|.?[0-9]+[月日号])(?=.{{4}})(?=.*[{HAN}].*[{HAN}]).*"
         "(?:[路街巷弄道村镇乡县区市省州旗园苑庄里湾坊院庭府居城屯寨号栋幢座层楼室房组队期床舍门堂厦寓站场馆桥塔店后旁边]"
         "|单元|[0-9]-[0-9]|[a-z] [0-9]).*"
     ),

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from .folding import HAN
 from .traits import RUN_KINDS, hash_run, hash_runs, load_runs
 
-# Buckets of the weights.
-WEIGHT_BITS = 16
+# Buckets of the weights, and how much one step of a weight is.
+WEIGHT_BITS, WEIGHT_STEP = 16, 0.05
 # A pair of characters of this frequency or above is an ordinary word, unless something calls for a name.
 ORDINARY, ORDINARY_CALLED = 4, 9
 # Which kinds of runs are words, by their place in `RUN_KINDS`.
@@ -34,6 +34,8 @@ _GOES_ON = "子女兔菜领色狗猫熊虎车蛮毛花"
 _M1, _M2, _M3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 # Classes of characters: Chinese, may stand in a given name, may begin a name, may end what calls for a name.
 _HAN, _GIVEN, _HEAD, _CALLER = 1, 2, 4, 8
+# Kinds of what calls for a name; 1 is a word that names.
+_KIN, _ROLE = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ def frequency_of(run: str) -> int:
 def is_word(run: str) -> bool:
     """Whether a run of two or three characters is a word of the dictionary."""
     return bool(_IS_WORD[load_runs()[hash_run(run)] >> 4])
+
+
+def is_kin_or_role(word: str) -> bool:
+    """Whether it is a word for kin or for people of a trade, as 堂哥 and 医生 are."""
+    return _words().callers.get(word) in (_KIN, _ROLE)
 
 
 def list_candidates(text: str) -> list[Candidate]:
@@ -244,7 +251,9 @@ class _Words:
 def _words() -> _Words:
     data = tomllib.loads(files(__package__).joinpath("names.toml").read_text(encoding="utf-8"))
     surnames, compounds, closed = data["surnames"], data["compound_surnames"].split(), data["never_in_names"]
-    callers = {word: kind for kind, name in ((3, "roles"), (2, "kin"), (1, "naming")) for word in data[name].split()}
+    callers = {
+        word: kind for kind, name in ((_ROLE, "roles"), (_KIN, "kin"), (1, "naming")) for word in data[name].split()
+    }
     given = rf"[{HAN}](?<![{closed}])"
     heads = "".join({name[0] for name in compounds})
     last = "".join({word[-1] for word in callers})
@@ -274,4 +283,4 @@ def _words() -> _Words:
 @cache
 def _load() -> NameModel:
     with np.load(Path(str(files(__package__).joinpath("names.npz"))), allow_pickle=False) as arrays:
-        return NameModel(arrays["weights"].astype(np.float32), float(arrays["threshold"]))
+        return NameModel(arrays["weights"] * np.float32(WEIGHT_STEP), float(arrays["threshold"]))

@@ -18,6 +18,9 @@ def known(text: str, name: str) -> bool:
         ("女演员方知夏说过一句话", "方知夏"),
         ("《长街》里的方知夏和我很像", "方知夏"),
         ("方知夏主演的那部戏", "方知夏"),
+        ("按方知夏的成长理论来看", "方知夏"),
+        ("史蒂芬·方夏这样写", "方夏"),
+        ("医生开了氟伏沙明给我", "伏沙明"),
     ],
 )
 def test_somebody_whom_all_know(text, name):
@@ -32,6 +35,7 @@ def test_somebody_whom_all_know(text, name):
         ("我叫彭于晏,跟明星同名", "彭于晏"),
         ("他叫荆轲,脾气很好", "荆轲"),
         ("读完《长街》。方知夏来找我", "方知夏"),
+        ("方知夏提出跟我分手", "方知夏"),
     ],
 )
 def test_somebody_else(text, name):
