@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .folding import HAN, Folded, fold_characters
 from .private_accounts import find_accounts, find_pages
 from .private_foreign_names import find_dotted_names, find_latin_names, find_names_of_peoples
-from .private_names import find_names, is_kin_or_role
+from .private_names import find_names, find_titled, is_kin_or_role
 from .private_numbers import Found, find_birth_dates, find_numbers
 from .private_places import find_addresses, find_organisations, find_western_addresses, is_generic
 from .second_look import load_second_look
@@ -91,7 +91,7 @@ def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
 
 
 # What the labeller's margin and the second look come to together for a name.
-_SURE_OF_NAME = 8.0
+_SURE_OF_NAME = 9.5
 _LONGEST_TITLE = 30
 # In order of precedence: a later one never takes over a span of an earlier one.
 _FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
@@ -100,25 +100,34 @@ _FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
 def _find_named(text: str) -> Iterator[Found]:
     """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
     yield from (("name", start, end) for start, end in find_names_of_peoples(text))
-    for kind, start, end, margin in read_named(text, load_tagger()):
-        if kind != "name" or margin + load_second_look().likelihood(text, start, end) >= _SURE_OF_NAME:
-            yield kind, start, end
+    tagger = load_tagger()
+    for first, last in tagger.suspicious(text):
+        for start, end in find_titled(text[first:last]):
+            if not is_nobodys("name", text, first + start, first + end):
+                yield "name", first + start, first + end
+        for kind, start, end, margin in read_named(text, first, last, tagger):
+            if kind != "name" or margin + load_second_look().likelihood(text, start, end) >= _SURE_OF_NAME:
+                yield kind, start, end
 
 
-def read_named(text: str, tagger: Tagger) -> Iterator[Reading]:
-    """What the labeller reads in a folded text, less what cannot be private; names want a second look."""
-    for start, end in tagger.suspicious(text):
-        sentence = text[start:end]
-        named = (("name", *span) for span in find_names(sentence))
-        likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
-        for reading in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
-            kind, first, last, _ = reading
-            if kind == "name":
-                known = is_well_known(sentence, first - start, last - start) or is_kin_or_role(text[first:last])
-            else:
-                known = kind == "organisation" and is_generic(text[first:last])
-            if not known and not _in_title(text, first) and _FORMS[kind].fullmatch(text, first, last):
-                yield reading
+def read_named(text: str, start: int, end: int, tagger: Tagger) -> Iterator[Reading]:
+    """What the labeller reads in one sentence of a folded text, less what is nobody's; names want a second look."""
+    sentence = text[start:end]
+    named = (("name", *span) for span in find_names(sentence))
+    likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
+    for reading in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
+        kind, first, last, _ = reading
+        if _FORMS[kind].fullmatch(text, first, last) and not is_nobodys(kind, text, first, last):
+            yield reading
+
+
+def is_nobodys(kind: str, text: str, start: int, end: int) -> bool:
+    """Whether it is of somebody whom all know, of many, or in a title."""
+    if kind == "name":
+        nobodys = is_kin_or_role(text[start:end]) or is_well_known(text, start, end)
+    else:
+        nobodys = kind == "organisation" and is_generic(text[start:end])
+    return nobodys or _in_title(text, start)
 
 
 def _in_title(text: str, place: int) -> bool:
@@ -131,7 +140,7 @@ def _in_title(text: str, place: int) -> bool:
 _FORMS = {
     "name": re.compile(f"[{HAN}]{{2,}}(?:[·-][{HAN}]+)*"),
     "address": re.compile(
-        f"(?!.*[0-9][0-9-]{{7}}|.*某|.*到)(?![今昨明后前]天|.?[0-9]+[月日号])(?=.{{4}})(?=.*[{HAN}].*[{HAN}]).*"
+        f"(?!.*[0-9][0-9-]{{7}}|.*[某到]|.*[0-9]元)(?![今昨明后前]天|.?[0-9]+[月日号])(?=.{{4}})(?=.*[{HAN}].*[{HAN}]).*"
         "(?:[路街巷弄道村镇乡县区市省州旗园苑庄里湾坊院庭府居城屯寨号栋幢座层楼室房组队期床舍门堂厦寓站场馆桥塔店后旁边]"
         "|单元|[0-9]-[0-9]|[a-z] [0-9]).*"
     ),

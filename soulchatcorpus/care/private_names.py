@@ -64,7 +64,7 @@ class NameModel:
 def find_names(text: str) -> list[tuple[int, int]]:
     """Start and end of each Chinese name in a folded text, none overlapping another."""
     model = _load()
-    found = list(_titled(text))
+    found = list(find_titled(text))
     candidates = list_candidates(text)
     if not candidates:
         return found
@@ -87,7 +87,7 @@ def _like_words(text: str, candidate: Candidate) -> bool:
     return candidate.called != 1 and (is_word(text[start:end]) or (doubtful and is_word(text[end - 2 : end])))
 
 
-def _titled(text: str) -> Iterator[tuple[int, int]]:
+def find_titled(text: str) -> Iterator[tuple[int, int]]:
     """Surnames that seldom begin another word, with a title after them or 小, 老 or 阿 before them."""
     for match in _words().titled.finditer(text):
         start, end = match.span()

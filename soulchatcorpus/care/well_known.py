@@ -30,7 +30,7 @@ def is_well_known(text: str, start: int, end: int) -> bool:
             if whole and text[begin:stop] in words.names:
                 return True
     # A part of a foreign name that a dot divides, as those of writers are given.
-    if before[-1:] in _DOTS or text[end : end + 1] in _DOTS:
+    if before[-1:] in _DOTS or text[end : end + 1] in _DOTS or words.foreign.fullmatch(text, start, end):
         return True
     return bool(words.before.search(before) or words.after.match(text[end : end + _AFTER]))
 
@@ -40,6 +40,7 @@ class _Words:
     names: frozenset[str]
     before: re.Pattern[str]
     after: re.Pattern[str]
+    foreign: re.Pattern[str]
 
 
 @cache
@@ -49,4 +50,5 @@ def _words() -> _Words:
         names=frozenset(data["names"].split()),
         before=re.compile(rf"(?:{data['before']})[是为:\"、]?$|》[^,。!?;]{{0,8}}$"),
         after=re.compile(rf"[^,。!?;]{{0,4}}?(?:{data['after']})"),
+        foreign=re.compile(rf"[{data['foreign']}]{{3,}}"),
     )
