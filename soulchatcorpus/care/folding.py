@@ -8,14 +8,16 @@ between digits and between letters that stand alone go; numbers spelt in Chinese
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..sieve import Sieve, code_points, numbers_of
 
 HAN = "\u3400-\u9fff\U00020000-\U000323af"
 
@@ -118,6 +120,24 @@ def fold(text: str) -> Folded:
     return folded.rewrite(_SPELT_NUMBER, _as_digits)
 
 
+def fold_each(texts: Sequence[str]) -> list[str]:
+    """The text of `fold` for each of many texts, in a fraction of the time."""
+    joined = fold_characters("".join(texts))
+    ends = joined.starts.searchsorted(list(accumulate(map(len, texts)))).tolist()
+    starts = [0, *ends[:-1]]
+    folded = [joined.text[start:end] for start, end in zip(starts, ends, strict=True)]
+    for number in set(numbers_of(np.flatnonzero(_sieve().sift(joined.text)), starts)):
+        folded[number] = fold(texts[number]).text
+    return folded
+
+
+@cache
+def _sieve() -> Sieve:
+    """What begins with the characters before or in every match of the expressions of `fold`."""
+    han, quiet, digit, mark = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK))
+    return Sieve([[(han, quiet)], [(digit, r"[ ·\-_*.()]")], [(mark, f"[{HAN}a-z]", mark)], [(digit, digit, digit)]])
+
+
 def plain_form(character: str) -> str:
     """The plain form of a character: none or several characters for some, a blank or "\\n" for white space."""
     return _forms()[character]
@@ -126,7 +146,7 @@ def plain_form(character: str) -> str:
 def fold_characters(text: str) -> Folded:
     """`text` with every character in its plain form; blanks and marks stay."""
     forms = _forms()
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     plain = forms.codes[codes]
     if not plain.all():
         for code in set(codes[plain == _UNKNOWN].tolist()):
