@@ -5,16 +5,45 @@ numbers with a checksum are verified. Names and places in general need a recogni
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 
-from .folding import HAN, Folded, fold_characters
-from .private_accounts import find_accounts, find_pages
-from .private_foreign_names import find_dotted_names, find_latin_names, find_names_of_peoples
-from .private_names import find_names
-from .private_numbers import Found, find_birth_dates, find_numbers
-from .private_places import find_addresses, find_organisations, find_western_addresses, is_generic
+import numpy as np
+
+from ..sieve import Opening, Sieve
+from .folding import HAN, fold_characters
+from .private_accounts import (
+    ACCOUNT_OPENINGS,
+    MENTION_OPENINGS,
+    NAMED_ACCOUNT_OPENINGS,
+    PAGE_OPENINGS,
+    find_accounts,
+    find_mentions,
+    find_named_accounts,
+    find_pages,
+)
+from .private_foreign_names import (
+    DOTTED_NAME_OPENINGS,
+    LATIN_NAME_OPENINGS,
+    find_dotted_names,
+    find_latin_names,
+    find_names_of_peoples,
+    openings_of_names_of_peoples,
+)
+from .private_names import find_names_in_each
+from .private_numbers import BIRTH_DATE_OPENINGS, NUMBER_OPENINGS, Found, find_birth_dates, find_numbers
+from .private_places import (
+    WESTERN_ADDRESS_OPENINGS,
+    find_addresses,
+    find_organisations,
+    find_western_addresses,
+    is_generic,
+)
 from .tagger import load_tagger
+from .traits import EDGE
 from .well_known import is_well_known
 
 KINDS = (
@@ -53,14 +82,20 @@ def find_private(text: str, recogniser: bool = False) -> list[PrivateSpan]:
     `recogniser` adds the names and places that jieba's part-of-speech tagger finds: slow, and often wrong, so fit for
     flagging rather than masking.
     """
-    folded = fold_characters(text)
-    found: list[PrivateSpan] = []
-    for span in _find(text, folded):
-        _add(found, span)
+    return find_private_in_each([text], recogniser)[0]
+
+
+def find_private_in_each(texts: Sequence[str], recogniser: bool = False) -> list[list[PrivateSpan]]:
+    """`find_private` of each of many texts, in a fraction of the time: for a corpus."""
+    found = [list[PrivateSpan]() for _ in texts]
+    for start in range(0, len(texts), _AT_ONCE):
+        for number, span in _find(texts[start : start + _AT_ONCE]):
+            _add(found[start + number], span)
     if recogniser:
-        for span in _recognise(text):
-            _add(found, span)
-    return sorted(found, key=lambda span: span.start)
+        for text, spans in zip(texts, found, strict=True):
+            for span in _recognise(text):
+                _add(spans, span)
+    return [sorted(spans, key=lambda span: span.start) for spans in found]
 
 
 def mask_private(text: str) -> str:
@@ -77,35 +112,73 @@ def mask_spans(text: str, spans: list[PrivateSpan]) -> str:
     return "".join(parts) + text[end:] if parts else text
 
 
-def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
-    """All candidates, the most certain first."""
-    for finder in _FINDERS:
-        for kind, start, end in finder(folded.text):
-            yield PrivateSpan(kind, *folded.original(start, end))
-    yield from _as_spans("address", find_western_addresses(text))
-    yield from _as_spans("name", find_latin_names(text))
-    yield from _as_spans("name", find_dotted_names(text))
-    for kind, start, end in _find_named(folded.text):
-        yield PrivateSpan(kind, *folded.original(start, end))
+# Texts that are looked at together: more of them leave the processor's cache.
+_AT_ONCE = 16
 
 
-# In order of precedence: a later one never takes over a span of an earlier one.
-_FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
+def _find(texts: Sequence[str]) -> Iterator[tuple[int, PrivateSpan]]:
+    """All candidates with the number of their text; for each text the most certain first."""
+    folded = fold_characters(EDGE.join([*texts, ""]))
+    typed_starts = [0, *accumulate(len(text) + len(EDGE) for text in texts)][:-1]
+    starts = folded.starts.searchsorted(typed_starts).tolist()
+    ends = [start - len(EDGE) for start in [*starts[1:], len(folded.text)]]
+
+    def as_span(number: int, kind: str, start: int, end: int) -> PrivateSpan:
+        return PrivateSpan(kind, *folded.original(start, end)).shifted(-typed_starts[number])
+
+    opened = np.bitwise_or.reduceat(_sieve().sift(folded.text), starts).tolist()
+    for number, (text, start, end, bits) in enumerate(zip(texts, starts, ends, opened, strict=True)):
+        for place, (finder, _) in enumerate(_FINDERS):
+            if bits >> place & 1:
+                for kind, first, last in finder(folded.text[start:end]):
+                    yield number, as_span(number, kind, start + first, start + last)
+        for place, (kind, typed_finder, _) in enumerate(_TYPED_FINDERS, len(_FINDERS)):
+            if bits >> place & 1:
+                yield from ((number, PrivateSpan(kind, first, last)) for first, last in typed_finder(text))
+    for kind, first, last in _find_named(folded.text):
+        number = bisect_right(starts, first) - 1
+        yield number, as_span(number, kind, first, last)
+
+
+# In order of precedence: a later one never takes over a span of an earlier one. A text in which none of its openings
+# is has nothing for a finder.
+_FINDERS: tuple[tuple[Callable[[str], Iterable[Found]], Sequence[Opening]], ...] = (
+    (find_pages, PAGE_OPENINGS),
+    (find_birth_dates, BIRTH_DATE_OPENINGS),
+    (find_numbers, NUMBER_OPENINGS),
+    (find_accounts, ACCOUNT_OPENINGS),
+    (find_mentions, MENTION_OPENINGS),
+    (find_named_accounts, NAMED_ACCOUNT_OPENINGS),
+    (find_names_of_peoples, openings_of_names_of_peoples()),
+)
+# The same for texts as they were typed; their openings are folded as well.
+_TYPED_FINDERS = (
+    ("address", find_western_addresses, WESTERN_ADDRESS_OPENINGS),
+    ("name", find_latin_names, LATIN_NAME_OPENINGS),
+    ("name", find_dotted_names, DOTTED_NAME_OPENINGS),
+)
+
+
+@cache
+def _sieve() -> Sieve:
+    return Sieve([openings for *_, openings in (*_FINDERS, *_TYPED_FINDERS)])
 
 
 def _find_named(text: str) -> Iterator[Found]:
     """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
-    yield from (("name", start, end) for start, end in find_names_of_peoples(text))
     tagger = load_tagger()
-    for start, end in tagger.suspicious(text):
-        sentence = text[start:end]
-        named = (("name", *span) for span in find_names(sentence))
-        likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
-        for kind, first, last in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
-            of_known = kind == "name" and is_well_known(sentence, first - start, last - start)
-            of_many = kind == "organisation" and is_generic(text[first:last])
-            if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
-                yield kind, first, last
+    places = list(tagger.suspicious(text))
+    sentences = [text[start:end] for start, end in places]
+    likely = list[Found]()
+    for (start, _), sentence, names in zip(places, sentences, find_names_in_each(sentences), strict=True):
+        found = (*find_addresses(sentence), *find_organisations(sentence), *(("name", *span) for span in names))
+        likely += [(kind, start + first, start + last) for kind, first, last in found]
+    for kind, first, last in tagger.read(text, places, likely):
+        start, end = places[bisect_right(places, (first, len(text))) - 1]
+        of_known = kind == "name" and is_well_known(text[start:end], first - start, last - start)
+        of_many = kind == "organisation" and is_generic(text[first:last])
+        if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
+            yield kind, first, last
 
 
 # What a detail that was read has at least: so many characters, and of its kind. Latin names go by `find_latin_names`.
@@ -121,10 +194,6 @@ _FORMS = {
     "id_number": re.compile("(?!.*[0-9]{15})(?=.*[0-9].*[0-9].*[0-9]).{5,}"),
     "birth_date": re.compile(".{6,}"),
 }
-
-
-def _as_spans(kind: str, places: Iterable[tuple[int, int]]) -> Iterator[PrivateSpan]:
-    return (PrivateSpan(kind, start, end) for start, end in places)
 
 
 def _add(found: list[PrivateSpan], span: PrivateSpan) -> None:

@@ -8,6 +8,9 @@ from .private_numbers import DATE, Found
 # Whatever is an account has two or four such characters together; a search for them spares the rest.
 _TWO = re.compile(r"[a-z0-9_@+:/-] ?[a-z0-9_@+:/.-]")
 _FOUR = re.compile(r"[a-z0-9_@](?:[ \-]?[a-z0-9_.]){3}")
+PAGE_OPENINGS = [("[a-z0-9_@+:/-]", "[ a-z0-9_@+:/.-]")]
+ACCOUNT_OPENINGS = [("[a-z0-9_@]", *[r"[ \-a-z0-9_.]"] * 2)]
+MENTION_OPENINGS = [("@",)]
 _SAYS_SO = re.compile(r"(?:[:是叫号@]|(?<![a-z])is) ?$")
 _MAIL_HINT = re.compile(r"[a-z0-9._%+-] ?[\[(（]?(?:[@#]|at|艾特|圈a)")
 _URL_HINT = re.compile(r"://|www\.|t\.me|\.(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov|tw|hk)(?![a-z])")
@@ -54,6 +57,10 @@ _NAMED = re.compile(
     r"(?P<handle>(?!为了|手机|自己|[我你他她这那什怎由因不没很一用个从在给被和])[\u4e00-\u9fffa-z0-9_]{2,12}?)"
     r"(?=[ 。,.!?;:、)\"]|的那|的人|就是|这个|\n|$)"
 )
+NAMED_ACCOUNT_OPENINGS = [
+    *[(word[0], word[1]) for word in "网名 昵称 账号 作者 id 小红 抖音 快手 知乎 豆瓣 微博 b站 公众 闲鱼 网易 唱吧 王者 微信 qq".split()],
+    ("群", "[里上的i号账昵名叫:改是为]"),
+]
 _AT = re.compile(
     r"(?<![a-z0-9._%+-])@(?:[a-z0-9_][a-z0-9_.\-]{1,24}(?:_[\u4e00-\u9fff]{1,6})?"
     r"|[\u4e00-\u9fff](?<=[博乎音手书站群叫号信上]@.)(?:(?!上挂|上骂|天天|这个|这号)[\u4e00-\u9fffa-z0-9_]){1,11})"
@@ -84,12 +91,19 @@ def find_pages(text: str) -> Iterator[Found]:
 
 
 def find_accounts(text: str) -> Iterator[Found]:
-    """(kind, start, end) of handles and lettered numbers in folded text."""
+    """(kind, start, end) of lettered numbers and handles in folded text."""
     if _FOUR.search(text):
         yield from _lettered(text)
         yield from _handles(text)
-    if "@" in text:
-        yield from _whole("handle", text, _AT)
+
+
+def find_mentions(text: str) -> Iterator[Found]:
+    """(kind, start, end) of handles after @ in folded text."""
+    return _whole("handle", text, _AT)
+
+
+def find_named_accounts(text: str) -> Iterator[Found]:
+    """(kind, start, end) of accounts' names in Chinese in folded text."""
     if _CALLED.search(text):
         yield from (("handle", *match.span("handle")) for match in _NAMED.finditer(text))
 

@@ -5,12 +5,17 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
+from .private_numbers import Found
+
 _END = r"(?![A-Za-z0-9_@/-]|\.[A-Za-z])"
 _WORDS_AFTER = r"(?: [A-Z][a-z]+){0,2}"
 _CAPITAL = re.compile("[A-Z][a-z]")
 # After the name of a people or of a place.
 _NO_PERSON = ("族", "市", "县", "州", "旗", "人", "语", "草")
 _HANGUL = re.compile(r"[가-힣][가-힣]{1,3}")
+# Of the folded text.
+LATIN_NAME_OPENINGS = [("[a-z]", "[a-z]"), ("[가-힣]", "[가-힣]")]
+DOTTED_NAME_OPENINGS = [("·",)]
 _DOT = re.compile("[·•・‧](?!》)")
 
 
@@ -22,10 +27,15 @@ def find_latin_names(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def find_names_of_peoples(text: str) -> list[tuple[int, int]]:
-    """Start and end of each transcribed Uyghur, Kazakh, Tibetan, Mongolian or Yi name in a folded text."""
+def openings_of_names_of_peoples() -> list[tuple[str, ...]]:
+    """What a match of `find_names_of_peoples` has in it."""
+    return [(word[0], word[1]) for word in _patterns()[1].pattern.split("|")]
+
+
+def find_names_of_peoples(text: str) -> list[Found]:
+    """(kind, start, end) of each transcribed Uyghur, Kazakh, Tibetan, Mongolian or Yi name in a folded text."""
     _, sign, syllables, whole = _patterns()
-    found = []
+    found = list[Found]()
     for match in sign.finditer(text):
         start, end = match.span()
         while start and text[start - 1] in syllables:
@@ -33,7 +43,7 @@ def find_names_of_peoples(text: str) -> list[tuple[int, int]]:
         while end < len(text) and text[end] in syllables:
             end += 1
         if (end - start >= 3 or match[0] in whole) and text[end : end + 1] not in _NO_PERSON:
-            found.append((start, end))
+            found.append(("name", start, end))
     return found
 
 
