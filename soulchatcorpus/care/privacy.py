@@ -19,11 +19,15 @@ from .private_accounts import (
     ACCOUNT_OPENINGS,
     MENTION_OPENINGS,
     NAMED_ACCOUNT_OPENINGS,
-    PAGE_OPENINGS,
+    MAIL_OPENINGS,
+    PLATE_OPENINGS,
+    URL_OPENINGS,
     find_accounts,
+    find_mails,
     find_mentions,
     find_named_accounts,
-    find_pages,
+    find_plates,
+    find_urls,
 )
 from .private_foreign_names import (
     DOTTED_NAME_OPENINGS,
@@ -126,42 +130,57 @@ def _find(texts: Sequence[str]) -> Iterator[tuple[int, PrivateSpan]]:
     def as_span(number: int, kind: str, start: int, end: int) -> PrivateSpan:
         return PrivateSpan(kind, *folded.original(start, end)).shifted(-typed_starts[number])
 
-    opened = np.bitwise_or.reduceat(_sieve().sift(folded.text), starts).tolist()
+    sieve, own_bits = _load_sieve()
+    opened = np.bitwise_or.reduceat(sieve.sift(folded.text), starts).tolist()
     for number, (text, start, end, bits) in enumerate(zip(texts, starts, ends, opened, strict=True)):
-        for place, (finder, _) in enumerate(_FINDERS):
-            if bits >> place & 1:
-                for kind, first, last in finder(folded.text[start:end]):
+        for finder, own in zip(_FINDERS, own_bits, strict=True):
+            if not bits & own:
+                continue
+            if finder.typed:
+                yield from ((number, PrivateSpan(*found)) for found in finder.find(text))
+            else:
+                for kind, first, last in finder.find(folded.text[start:end]):
                     yield number, as_span(number, kind, start + first, start + last)
-        for place, (kind, typed_finder, _) in enumerate(_TYPED_FINDERS, len(_FINDERS)):
-            if bits >> place & 1:
-                yield from ((number, PrivateSpan(kind, first, last)) for first, last in typed_finder(text))
     for kind, first, last in _find_named(folded.text):
         number = bisect_right(starts, first) - 1
         yield number, as_span(number, kind, first, last)
 
 
-# In order of precedence: a later one never takes over a span of an earlier one. A text in which none of its openings
-# is has nothing for a finder.
-_FINDERS: tuple[tuple[Callable[[str], Iterable[Found]], Sequence[Opening]], ...] = (
-    (find_pages, PAGE_OPENINGS),
-    (find_birth_dates, BIRTH_DATE_OPENINGS),
-    (find_numbers, NUMBER_OPENINGS),
-    (find_accounts, ACCOUNT_OPENINGS),
-    (find_mentions, MENTION_OPENINGS),
-    (find_named_accounts, NAMED_ACCOUNT_OPENINGS),
-    (find_names_of_peoples, openings_of_names_of_peoples()),
-)
-# The same for texts as they were typed; their openings are folded as well.
-_TYPED_FINDERS = (
-    ("address", find_western_addresses, WESTERN_ADDRESS_OPENINGS),
-    ("name", find_latin_names, LATIN_NAME_OPENINGS),
-    ("name", find_dotted_names, DOTTED_NAME_OPENINGS),
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """What finds (kind, start, end) in a folded text, or in one as it was `typed`, that has one of the openings.
+
+    These are groups of openings as a `Sieve` has them, of folded text in any case.
+    """
+
+    find: Callable[[str], Iterable[Found]]
+    openings: Sequence[Sequence[Opening]]
+    typed: bool = False
+
+
+# In order of precedence: a later one never takes over a span of an earlier one.
+_FINDERS = (
+    _Finder(find_plates, PLATE_OPENINGS),
+    _Finder(find_mails, MAIL_OPENINGS),
+    _Finder(find_urls, URL_OPENINGS),
+    _Finder(find_birth_dates, BIRTH_DATE_OPENINGS),
+    _Finder(find_numbers, NUMBER_OPENINGS),
+    _Finder(find_accounts, ACCOUNT_OPENINGS),
+    _Finder(find_mentions, MENTION_OPENINGS),
+    _Finder(find_named_accounts, NAMED_ACCOUNT_OPENINGS),
+    _Finder(find_western_addresses, WESTERN_ADDRESS_OPENINGS, typed=True),
+    _Finder(find_latin_names, LATIN_NAME_OPENINGS, typed=True),
+    _Finder(find_dotted_names, DOTTED_NAME_OPENINGS, typed=True),
+    _Finder(find_names_of_peoples, openings_of_names_of_peoples()),
 )
 
 
 @cache
-def _sieve() -> Sieve:
-    return Sieve([openings for *_, openings in (*_FINDERS, *_TYPED_FINDERS)])
+def _load_sieve() -> tuple[Sieve, list[int]]:
+    """A sieve of all openings, and which of its bits are those of each finder."""
+    ends = accumulate(len(finder.openings) for finder in _FINDERS)
+    own_bits = [(1 << end) - (1 << end - len(finder.openings)) for finder, end in zip(_FINDERS, ends, strict=True)]
+    return Sieve([group for finder in _FINDERS for group in finder.openings]), own_bits
 
 
 def _find_named(text: str) -> Iterator[Found]:

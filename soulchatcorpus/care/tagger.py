@@ -96,11 +96,12 @@ class Tagger:
             first, begin = int(places.searchsorted(start)), 2 * KINDS.index(kind) + 1
             scores[first, begin] += LIKELY[kind]
             scores[first + 1 : first + end - start, begin + 1] += LIKELY[kind]
+        lengths = np.array([end - start for start, end in sentences])
         done = 0
-        for start, end in sentences:
+        for (start, end), holding in zip(sentences, may_hold(scores, self.following, lengths).tolist(), strict=True):
             of_sentence = scores[done : done + end - start]
             done += end - start
-            if may_hold(of_sentence, self.following):
+            if holding:
                 for kind, first, last in spans_of(best_labels(of_sentence, self.following)):
                     yield kind, start + first, start + last
 
@@ -118,19 +119,24 @@ def find_rare(text: str, runs: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.flatnonzero((frequency < np.where(called, _RARE_CALLED, _RARE)) & written[:-1] & written[1:])
 
 
-def may_hold(scores: NDArray[np.float32], following: NDArray[np.float32]) -> bool:
-    """Whether a single detail may outweigh nothing at all: far cheaper than the best sequence, which is seldom asked.
+def may_hold(
+    scores: NDArray[np.float32], following: NDArray[np.float32], lengths: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether in each sentence, of these lengths, a single detail may outweigh nothing at all.
 
-    The best end for every beginning is where the sum of the insides before it is highest.
+    That is far cheaper than the best sequence, which is seldom asked. The best end for every beginning is where the sum
+    of the insides before it is highest.
     """
     over = scores[:, 1:] - scores[:, :1]
     begins = np.arange(1, LABELS, 2)
     nothing = following[0, 0]
     stays = np.maximum(following[begins + 1, begins + 1], following[begins, begins + 1]) - nothing
     borders = following[0, begins] + np.maximum(following[begins, 0], following[begins + 1, 0]) - 2 * nothing
-    inside = (over[:, 1::2] + stays).cumsum(axis=0)
+    inside = (over[:, 1::2] + stays).cumsum(axis=0, dtype=np.float64)
+    inside += _NEVER * len(scores) * np.arange(len(lengths)).repeat(lengths)[:, None]  # no end in a later sentence
     best_end = np.maximum.accumulate(inside[::-1], axis=0)[::-1]
-    return bool((over[:, 0::2] + np.maximum(borders, 0) + best_end - inside).max() > 0)
+    best = (over[:, 0::2] + np.maximum(borders, 0) + best_end - inside).max(axis=1)
+    return np.maximum.reduceat(best, lengths.cumsum() - lengths) > 0
 
 
 def best_labels(scores: NDArray[np.float32], following: NDArray[np.float32]) -> list[int]:
