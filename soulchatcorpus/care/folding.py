@@ -1,10 +1,12 @@
 """Text as a reader sees it: one spelling for what looks alike, and where each character stood in the original.
 
 Full-width, circled, boxed and other compatibility forms, invisible characters, combining marks, look-alike letters,
-radicals and traditional characters become plain ones in lower case. Blanks and marks between Chinese characters,
-between digits and between letters that stand alone go; numbers spelt in Chinese become digits.
+radicals and traditional characters become plain ones in lower case. HTML's character references are read, and its tags
+of style go. Blanks and marks between Chinese characters, between digits and between letters that stand alone go;
+numbers spelt in Chinese become digits.
 """
 
+import html
 import re
 import sys
 import unicodedata
@@ -32,10 +34,15 @@ _VARIANTS = "妳你祂他牠它姊姐㱩死臺台戶户戸户諮咨谘咨詢询�
 # The look-alikes of Latin letters (Unicode's confusables, UTS 39) that keyboards and "fancy text" pages give.
 _LETTERS = (
     "аaвbсcԁdеeһhіiјjкkӏlмmнhоoрpԛqгrѕsтtуyѵvԝwхxαaβbεeιiκkνvοoρpτtυuχxγyɑaɡgıiʟlɴnᴀaʙbᴄcᴅdᴇeɢgʜhɪiᴊjᴋkᴍmᴏoᴘpʀrꜱsᴛtᴜu"
-    "ᴠvᴡwʏyᴢz"
+    "ᴠvᴡwʏyᴢzшwпnяrиnцuєeўyђhћhѓrωwηnσoδdθoςsλaзe"
+    # with a stroke, a hook or a tail; turned; Cherokee; Lisu
+    "ⱥaƀbȼcđdɇeǥgħhɨiɉjꝁkłløoŧtʉuɏyƶzɓbƈcɗdɖdɠgɦhɩiƙkɭlɱmɲnŋnƥpɋqʠqɽrʂsƭtʈtʋvⱳwƴyȥzɛeʐzɍr"
+    "ɐaɒaɔcǝeɘeɟfɓbɥhᴉiɾrʞkɯmɹrɿrʇtʌvʍwʎyƨsɈjʃl"
+    "ꭺaꮟbꮯcꭰdꭼeꮐgꮋhꭵiꮖiꭻjꮶkꮮlꮇmꮎoꮻoꮲpꭱrꮢrꮪsꮥsꭲtꮩvꮤwꮃwꭹyꮍyꮓzꮑn"
+    "ꓮaꓐbꓚcꓓdꓰeꓝfꓖgꓧhꓲiꓙjꓗkꓡlꓟmꓠnꓳoꓑpꓣrꓢsꓔtꓴuꓦvꓪwꓫxꓬyꓜz"
 )
 _COLONS = "ː˸։׃܃܄ःઃ᛬᠃᠉⁚∶ꓽ꞉"
-_PUNCTUATION = "’'‘'“\"”\"‐-‑-–-—-―-•·・·‧·∙·｡。"
+_PUNCTUATION = "’'‘'“\"”\"‐-‑-–-—-―-−-─-━-〜~∕/•·・·‧·∙·⸱·｡。"
 # Code points whose letters and digits are boxed: the first of A to Z.
 _BOXED = (0x1F150, 0x1F170, 0x1F1E6)
 # Default_Ignorable_Code_Point of Unicode beside the categories Cf, Mn and Me.
@@ -45,25 +52,40 @@ _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e
 _UNKNOWN, _SEVERAL = 0, 0xFFFFFFFF
 _NUMERALS = dict(zip("零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789", strict=True))
 
-_QUIET = r" ·\-~_*|/\\^+=#'`"
-_MARK = r"\s·\-~_*|/\\^+=#`.。,、!?;:\"()♡♥❤★☆●○■□◆◇\U0001f600-\U0001f64f"
+# Arrows, lines, shapes and other signs that separate nothing in Chinese; emoji do, as the end of a sentence.
+_QUIET = (
+    r" ·\-~_*|/\\^+=#'`&$\u00a1-\u00b1\u00b4-\u00b8\u00bb\u00bf×÷‖-‗†-‧‰-‿⁂-⁅₠-⃀←-⏏─-◿★☆♠-♯✓-✘⿰-\u2fff〃〒〓〰〿ー"
+)
+# What stands between characters one by one may be anything but letters and digits.
+_MARK = r"\W_"
 _DIGIT = f"0-9{''.join(_NUMERALS)}"
 # Each begins with a class of characters, which `re` looks up fastest.
 _BETWEEN_HAN = re.compile(rf"[{_QUIET}](?<=[{HAN}].)[{_QUIET}]*(?=[{HAN}])")
 _BETWEEN_DIGITS = re.compile(rf"[ ·\-_*.()](?<=[{_DIGIT}].)[ ·\-_*.()]{{0,2}}(?=[{_DIGIT}])")
 _ONE_BY_ONE = re.compile(
-    rf"[{HAN}a-z](?<![{HAN}a-z0-9'].)(?:[{_MARK}]{{1,3}}[{HAN}](?![{HAN}])){{2,}}"
-    rf"|[a-z](?<![a-z0-9'].)(?:[{_MARK}]{{1,3}}[a-z](?![a-z0-9'])){{2,}}"
+    rf"[{HAN}a-z](?<![{HAN}a-z0-9'].)(?:[{_MARK}]{{1,15}}[{HAN}](?![{HAN}])){{2,}}"
+    rf"|[a-z](?<![a-z0-9'].)(?:[{_MARK}]{{1,15}}[a-z](?![a-z0-9'])){{2,}}"
 )
 # Every match of `_ONE_BY_ONE` has this in it, which begins with a mark and so is looked up faster.
 _STANDS_ALONE = re.compile(
-    rf"[{_MARK}](?<=[{HAN}a-z].)(?<![{HAN}a-z0-9'][{HAN}a-z].)[{_MARK}]{{0,2}}[{HAN}a-z][{_MARK}]{{1,3}}[{HAN}a-z]",
+    rf"[{_MARK}](?<=[{HAN}a-z].)(?<![{HAN}a-z0-9'][{HAN}a-z].)[{_MARK}]{{0,14}}[{HAN}a-z][{_MARK}]{{1,15}}[{HAN}a-z]",
     re.DOTALL,
+)
+# One letter again and again between characters one by one.
+_LETTER = r"a-z\u3005\u3007\u3040-\u30ff\u3105-\u312f"
+_SAME_LETTER = re.compile(
+    rf"([{_LETTER}](?<=[{HAN}].)(?<![{HAN}][{HAN}].)[{_LETTER}]?)[{HAN}](?:\1[{HAN}])+(?![{HAN}])"
+)
+_REFERENCE_OR_TAG = re.compile(
+    "&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31});"
+    "|</?(?:(p|br|hr|li|ul|ol|tr|td|th|div|h[1-6])|[bius]|em|big|del|ins|sub|sup|wbr|mark|span|font|small|strong) ?/?>"
 )
 _SPELT_NUMBER = re.compile(f"{f'[{_DIGIT}]' * 5}+")  # faster than {5,}
 _ALONE = re.compile(f"[{_MARK}]+")
-# Between letters one by one, the blank between two words stands between two marks.
-_WORD_BREAK = re.compile(rf"(?<=[a-z])[{_MARK}][ \n][{_MARK}](?=[a-z])")
+# Between letters one by one, the blank between two words stands between two marks; a digit, which never stands there,
+# keeps its place.
+_BREAK = "0"
+_WORD_BREAK = re.compile(rf"(?<=[a-z])(?:[{_MARK}][ \n][{_MARK}]|([{_MARK}]{{2,7}})[ \n]\1)(?=[a-z])")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,10 +135,17 @@ def fold(text: str) -> Folded:
 
     Folding a folded text changes nothing.
     """
-    folded = fold_characters(text)
+    folded = _without_between(_read_html(fold_characters(text)))
+    while (again := _read_html(folded)).text != folded.text:  # what went stood inside of a reference
+        folded = _without_between(again)
+    return folded
+
+
+def _without_between(folded: Folded) -> Folded:
     folded = folded.rewrite(_BETWEEN_HAN, _nothing).rewrite(_BETWEEN_DIGITS, _nothing)
     if _STANDS_ALONE.search(folded.text):
         folded = folded.rewrite(_ONE_BY_ONE, _joined)
+    folded = folded.rewrite(_SAME_LETTER, _without_letter)
     return folded.rewrite(_SPELT_NUMBER, _as_digits)
 
 
@@ -214,6 +243,25 @@ def _is_invisible(character: str) -> bool:
     return unicodedata.category(character) in _NOTHING or bool(_INVISIBLE.match(character))
 
 
+def _read_html(folded: Folded) -> Folded:
+    """Without HTML's character references, of which one may hide another, and without its tags of style."""
+    before = None
+    while ("&" in folded.text or "<" in folded.text) and folded.text != before:
+        before = folded.text
+        folded = folded.rewrite(_REFERENCE_OR_TAG, _meant)
+    return folded
+
+
+def _meant(match: re.Match[str]) -> str:
+    if match[0].startswith("<"):
+        return "\n" if match[1] else ""
+    return "".join(map(plain_form, html.unescape(match[0])))
+
+
+def _without_letter(match: re.Match[str]) -> str:
+    return match[0].replace(match[1], "")
+
+
 def _nothing(match: re.Match[str]) -> str:
     return ""
 
@@ -223,6 +271,6 @@ def _as_digits(match: re.Match[str]) -> str:
 
 
 def _joined(match: re.Match[str]) -> str:
-    words = [_ALONE.sub("", word) for word in _WORD_BREAK.split(match[0])]
+    words = _ALONE.sub("", _WORD_BREAK.sub(_BREAK, match[0])).split(_BREAK)
     spaced = " ".join(words)
     return "".join(words) if _ONE_BY_ONE.search(spaced) else spaced

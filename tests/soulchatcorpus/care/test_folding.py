@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from soulchatcorpus.care.folding import fold, fold_characters
 from tests.soulchatcorpus.care.disguises import DISGUISES
 
-ALPHABET = "我想死自杀，。、 \n\t-·_.1２二三四五壹ab k'Ｋ.!？…İé\u200b\ufe0f\u20e34️⃣　𝓼🅺🇰ⅣⅫ㋀½⾃⺟殺著аᴋ"
+ALPHABET = (
+    "我想死自杀，。、 \n\t-·_.1２二三四五壹ab k'Ｋ.!？…İé\u200b\ufe0f\u20e34️⃣　𝓼🅺🇰ⅣⅫ㋀½⾃⺟殺著аᴋ" + "&#;38<br/>🌸→xの"
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,20 @@ ALPHABET = "我想死自杀，。、 \n\t-·_.1２二三四五壹ab k'Ｋ.!？�
         ("𝓼𝓾𝓲𝓬𝓲𝓭𝓮 s̶u̶i̶", "suicide sui"),
         ("k i l l myself", "kill myself"),
         ("I am sad", "i am sad"),
+        ("i_ _w_a_n_t", "i want"),
+        ("**i****w****a**** ****b****e**", "**iwa be**"),
+        ("我x想x自x杀", "我想自杀"),
+        ("我の想の自の杀", "我想自杀"),
+        ("我™想™自™杀", "我想自杀"),
+        ("长x宽", "长x宽"),
+        ("2020年1月1日1号", "2020年1月1日1号"),
+        ("【我】【想】【死】", "【我想死】"),
+        ("自→杀 自★杀 自×杀", "自杀自杀自杀"),
+        ("想😭自杀", "想😭自杀"),
+        ("我想&lt;死&gt;", "我想<死>"),
+        ("&nosuchname; &#1114112;", "&nosuchname; \ufffd"),
+        ("今天<br>明天</p>后天", "今天\n明天\n后天"),
+        ("<3 <script> <n> a<b>c", "<3 <script> <n> ac"),
         ("138-0013 8000", "13800138000"),
         ("一三八零零壹叁捌", "13800138"),
         ("二十三岁，一个人", "二十三岁,一个人"),
