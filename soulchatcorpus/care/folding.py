@@ -162,9 +162,10 @@ def fold_each(texts: Sequence[str]) -> list[str]:
 
 @cache
 def _sieve() -> Sieve:
-    """What begins with the characters before or in every match of the expressions of `fold`."""
-    han, quiet, digit, mark = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK))
-    return Sieve([[(han, quiet)], [(digit, r"[ ·\-_*.()]")], [(mark, f"[{HAN}a-z]", mark)], [(digit, digit, digit)]])
+    """What is in every text that `fold` changes beyond its characters."""
+    han, quiet, digit, mark, letter = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK, _LETTER))
+    between = [(han, quiet)], [(digit, r"[ ·\-_*.()]")], [(mark, f"[{HAN}a-z]", mark)], [(han, letter)]
+    return Sieve([[("&", "[#a-z]")], [("<", "[/a-z]")], *between, [(digit, digit, digit)]])
 
 
 def plain_form(character: str) -> str:
