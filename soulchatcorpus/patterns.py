@@ -40,21 +40,23 @@ def list_opening(pattern: str) -> list[str]:
     while head := _HEAD.match(pattern):
         classes.append(f"[{head[1] or head[2]}]")
         pattern = pattern[head.end() :]
-    following = _next_characters(pattern)
+    following = next_characters(pattern)
     return [*classes, f"[{following}]" if following else "."]
 
 
-def _next_characters(pattern: str) -> str:
-    """The characters that may come next in a match; none where that is not known."""
+def next_characters(pattern: str) -> str:
+    """The characters that a match of a simple pattern may begin with; none where that is not known."""
+    if pattern.startswith(("(?<", "(?=", "(?!")):
+        return next_characters(pattern[_end_of_group(pattern) :])
     if pattern.startswith("(?:"):
         end = _end_of_group(pattern)
-        known = [_next_characters(part) for part in _alternatives(pattern[3 : end - 1])]
+        known = [next_characters(part) for part in _alternatives(pattern[3 : end - 1])]
     elif atom := _ATOM.match(pattern):
         end, known = atom.end(), [atom[1] or atom[2]]
     else:
         return ""
     if pattern[end : end + 1] == "?":
-        known.append(_next_characters(pattern[end + 1 :]))
+        known.append(next_characters(pattern[end + 1 :]))
     return "".join(known) if all(known) and pattern[end : end + 1] not in ("*", "{") else ""
 
 
@@ -75,7 +77,7 @@ def _end_of_group(pattern: str) -> int:
         depth += (character == "(") - (character == ")")
         if depth == 0:
             return place + 1
-    raise ValueError(pattern)
+    raise ValueError(f"a group of {pattern!r} is open; allowed: groups that end")
 
 
 def _tree(characters: list[str], rests: dict[str, dict[int, list[str]]]) -> str:

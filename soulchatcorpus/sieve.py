@@ -20,6 +20,8 @@ DEPTH, BITS = 3, 32
 _SIZE = 0x10000
 # The characters that a match begins with, as classes of `re`: "[ab]", or "." for any.
 Opening = Sequence[str]
+# Groups of them.
+Openings = Sequence[Sequence[Opening]]
 
 
 class Sieve:
@@ -28,7 +30,7 @@ class Sieve:
     Within a group a class is that of all openings together: [("a", "b"), ("c", "d")] lets "ad" pass as well.
     """
 
-    def __init__(self, groups: Sequence[Sequence[Opening]]) -> None:
+    def __init__(self, groups: Openings) -> None:
         self._tables = np.zeros((DEPTH, _SIZE + 1), dtype=np.uint32)
         for number, openings in enumerate(groups):
             for opening in openings:

@@ -162,7 +162,7 @@ def _hash(codes: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:
 
 
 def _reach_over(starts: NDArray[np.int64], words: int) -> NDArray[np.int64]:
-    """Where among the runs of so many words, as `_hash` gives them, those are that reach into a text from before it."""
+    """Where among the runs of so many words, as `_hash` gives them, those are reaching into a text from before."""
     twos = words + starts - 1
     threes = twos + words - 1
     apart = threes + words - 2

@@ -51,4 +51,6 @@ def _load() -> _Spellings:
     rows = tomllib.loads(files(__package__).joinpath("evasive.toml").read_text(encoding="utf-8"))["word"]
     words = [_Word(row["means"], re.compile(row["unless"]) if "unless" in row else None) for row in rows]
     pattern, index = first_character_index([row["written"] for row in rows])
-    return _Spellings(pattern, sieve_rules([spelling for row in rows for spelling in row["written"]]), [words[row] for row in index])
+    return _Spellings(
+        pattern, sieve_rules([spelling for row in rows for spelling in row["written"]]), [words[row] for row in index]
+    )

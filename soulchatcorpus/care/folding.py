@@ -153,7 +153,7 @@ def fold_each(texts: Sequence[str]) -> list[str]:
     """The text of `fold` for each of many texts, in a fraction of the time."""
     joined = fold_characters("".join(texts))
     ends = joined.starts.searchsorted(list(accumulate(map(len, texts)))).tolist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     folded = [joined.text[start:end] for start, end in zip(starts, ends, strict=True)]
     for number in set(numbers_of(np.flatnonzero(_sieve().sift(joined.text)), starts)):
         folded[number] = fold(texts[number]).text

@@ -13,13 +13,13 @@ from itertools import accumulate
 
 import numpy as np
 
-from ..sieve import Opening, Sieve
+from ..sieve import Openings, Sieve
 from .folding import HAN, fold_characters
 from .private_accounts import (
     ACCOUNT_OPENINGS,
+    MAIL_OPENINGS,
     MENTION_OPENINGS,
     NAMED_ACCOUNT_OPENINGS,
-    MAIL_OPENINGS,
     PLATE_OPENINGS,
     URL_OPENINGS,
     find_accounts,
@@ -154,7 +154,7 @@ class _Finder:
     """
 
     find: Callable[[str], Iterable[Found]]
-    openings: Sequence[Sequence[Opening]]
+    openings: Openings
     typed: bool = False
 
 

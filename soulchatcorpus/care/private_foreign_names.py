@@ -5,6 +5,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
+from ..sieve import Openings
 from .private_numbers import Found
 
 _END = r"(?![A-Za-z0-9_@/-]|\.[A-Za-z])"
@@ -14,8 +15,8 @@ _CAPITAL = re.compile("[A-Z][a-z]")
 _NO_PERSON = ("族", "市", "县", "州", "旗", "人", "语", "草")
 _HANGUL = re.compile(r"[가-힣][가-힣]{1,3}")
 # Of the folded text.
-LATIN_NAME_OPENINGS = [[("[a-z]", "[a-z]")], [("[가-힣]", "[가-힣]")]]
-DOTTED_NAME_OPENINGS = [[("·",)]]
+LATIN_NAME_OPENINGS: Openings = [[("[a-z]", "[a-z]")], [("[가-힣]", "[가-힣]")]]
+DOTTED_NAME_OPENINGS: Openings = [[("·",)]]
 _DOT = re.compile("[·•・‧](?!》)")
 
 

@@ -12,6 +12,7 @@ from importlib.resources import files
 from itertools import pairwise
 
 from ..patterns import first_character_index
+from ..sieve import Openings
 from .folding import HAN
 from .private_names import frequency_of, is_word
 
@@ -59,7 +60,7 @@ _WESTERN = re.compile(
     r"(?<![0-9A-Za-z])[0-9]{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Court)\b\.?"
     r"(?:,? (?:Apt|Apartment|Unit) \w+)?"
 )
-WESTERN_ADDRESS_OPENINGS = [[("[0-9]", " ", "[a-z]")]]
+WESTERN_ADDRESS_OPENINGS: Openings = [[("[0-9]", " ", "[a-z]")]]
 _NUMBER_AND_CAPITAL = re.compile("[0-9] [A-Z]")
 # What a district, county or town goes on to: a village, a road.
 _TAIL_OF_DISTRICT = (

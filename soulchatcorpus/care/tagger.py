@@ -124,8 +124,8 @@ def may_hold(
 ) -> NDArray[np.bool_]:
     """Whether in each sentence, of these lengths, a single detail may outweigh nothing at all.
 
-    That is far cheaper than the best sequence, which is seldom asked. The best end for every beginning is where the sum
-    of the insides before it is highest.
+    That is far cheaper than the best sequence, which is seldom asked. The best end for every beginning is where the
+    sum of the insides before it is highest.
     """
     over = scores[:, 1:] - scores[:, :1]
     begins = np.arange(1, LABELS, 2)
