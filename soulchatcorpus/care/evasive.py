@@ -10,11 +10,13 @@ from importlib.resources import files
 from ..patterns import first_character_index
 from ..sieve import Sieve, find_in_each, sieve_rules
 from .folding import Folded, fold, fold_each
+from .sounds import WRITTEN, spell_out
+from .stretched import read_stretched
 
 
 def read_plainly(text: str) -> Folded:
     """`text` folded, with the words of `evasive.toml` in place of their evasive spellings."""
-    return fold(text).rewrite(_load().pattern, _word)
+    return spell_out(read_stretched(fold(text))).rewrite(_load().pattern, _word)
 
 
 def read_each(texts: Sequence[str]) -> list[str]:
@@ -22,7 +24,8 @@ def read_each(texts: Sequence[str]) -> list[str]:
     spellings, folded = _load(), fold_each(texts)
     evasive = find_in_each(spellings.pattern, spellings.sieve, folded)
     return [
-        read_plainly(text).text if found else plain for text, plain, found in zip(texts, folded, evasive, strict=True)
+        read_plainly(text).text if found or WRITTEN.search(plain) else plain
+        for text, plain, found in zip(texts, folded, evasive, strict=True)
     ]
 
 

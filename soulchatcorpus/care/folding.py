@@ -76,9 +76,12 @@ _LETTER = r"a-z\u3005\u3007\u3040-\u30ff\u3105-\u312f"
 _SAME_LETTER = re.compile(
     rf"([{_LETTER}](?<=[{HAN}].)(?<![{HAN}][{HAN}].)[{_LETTER}]?)[{HAN}](?:\1[{HAN}])+(?![{HAN}])"
 )
-_REFERENCE_OR_TAG = re.compile(
-    "&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31});"
-    "|</?(?:(p|br|hr|li|ul|ol|tr|td|th|div|h[1-6])|[bius]|em|big|del|ins|sub|sup|wbr|mark|span|font|small|strong) ?/?>"
+# A reference that stands for & may begin another one.
+_REFERENCE = re.compile("&(?:(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31});)+")
+# A tag within a tag is none: without it another one would stand there.
+_TAG = re.compile(
+    "</?(?:(p|br|hr|li|ul|ol|tr|td|th|div|h[1-6])|[bius]|em|big|del|ins|sub|sup|wbr|mark|span|font|small|strong) ?/?>"
+    "(?![a-z0-9 ]{0,7}/?>)"
 )
 _SPELT_NUMBER = re.compile(f"{f'[{_DIGIT}]' * 5}+")  # faster than {5,}
 _ALONE = re.compile(f"[{_MARK}]+")
@@ -245,18 +248,23 @@ def _is_invisible(character: str) -> bool:
 
 
 def _read_html(folded: Folded) -> Folded:
-    """Without HTML's character references, of which one may hide another, and without its tags of style."""
-    before = None
-    while ("&" in folded.text or "<" in folded.text) and folded.text != before:
-        before = folded.text
-        folded = folded.rewrite(_REFERENCE_OR_TAG, _meant)
-    return folded
+    """With what HTML's character references stand for, and without its tags of style."""
+    while "&" in folded.text and (read := folded.rewrite(_REFERENCE, _referred)).text != folded.text:
+        folded = read
+    return folded.rewrite(_TAG, _styled) if "<" in folded.text else folded
 
 
-def _meant(match: re.Match[str]) -> str:
-    if match[0].startswith("<"):
-        return "\n" if match[1] else ""
-    return "".join(map(plain_form, html.unescape(match[0])))
+def _referred(match: re.Match[str]) -> str:
+    read = "&"
+    for part in match[0][1:].split(";")[:-1]:
+        read += f"{part};"
+        if read == f"&{part};":
+            read = "".join(map(plain_form, html.unescape(read)))
+    return read
+
+
+def _styled(match: re.Match[str]) -> str:
+    return "\n" if match[1] else ""
 
 
 def _without_letter(match: re.Match[str]) -> str:

@@ -1,5 +1,7 @@
 """Folding: what looks alike becomes one, twice is once, and every character knows where it stood."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,13 @@ def test_every_character_knows_where_it_stood(text):
         start, end = folded.original(place, place + 1)
         assert 0 <= start < end <= len(text)
         assert character in fold(text[start:end]).text or character in "0123456789"
+
+
+@pytest.mark.parametrize("text", ["&" + "amp;" * 50_000, "&" + "#38;" * 50_000, "<" * 50_000 + "b>" * 50_000])
+def test_references_and_tags_in_each_other_cost_little(text):
+    began = time.process_time()
+    fold(text)
+    assert time.process_time() - began < 2
 
 
 def test_span_covers_what_was_between():
