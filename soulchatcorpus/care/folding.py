@@ -10,14 +10,16 @@ import html
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..sieve import Sieve, code_points, numbers_of
 
 HAN = "\u3400-\u9fff\U00020000-\U000323af"
 
@@ -150,6 +152,25 @@ def _without_between(folded: Folded) -> Folded:
     return folded.rewrite(_SPELT_NUMBER, _as_digits)
 
 
+def fold_each(texts: Sequence[str]) -> list[str]:
+    """The text of `fold` for each of many texts, in a fraction of the time."""
+    joined = fold_characters("".join(texts))
+    ends = joined.starts.searchsorted(list(accumulate(map(len, texts)))).tolist()
+    starts = [0, *ends][:-1]
+    folded = [joined.text[start:end] for start, end in zip(starts, ends, strict=True)]
+    for number in set(numbers_of(np.flatnonzero(_sieve().sift(joined.text)), starts)):
+        folded[number] = fold(texts[number]).text
+    return folded
+
+
+@cache
+def _sieve() -> Sieve:
+    """What is in every text that `fold` changes beyond its characters."""
+    han, quiet, digit, mark, letter = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK, _LETTER))
+    between = [(han, quiet)], [(digit, r"[ ·\-_*.()]")], [(mark, f"[{HAN}a-z]", mark)], [(han, letter)]
+    return Sieve([[("&", "[#a-z]")], [("<", "[/a-z]")], *between, [(digit, digit, digit)]])
+
+
 def plain_form(character: str) -> str:
     """The plain form of a character: none or several characters for some, a blank or "\\n" for white space."""
     return _forms()[character]
@@ -158,7 +179,7 @@ def plain_form(character: str) -> str:
 def fold_characters(text: str) -> Folded:
     """`text` with every character in its plain form; blanks and marks stay."""
     forms = _forms()
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     plain = forms.codes[codes]
     if not plain.all():
         for code in set(codes[plain == _UNKNOWN].tolist()):

@@ -1,14 +1,15 @@
 """One judgement for messages and replies: a text is read plainly, rules and detector weigh it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from .detector import Detector, load_detector
-from .evasive import read_plainly
+from .evasive import read_each, read_plainly
 from .folding import Folded
-from .rules import Words, find_words
+from .rules import Words, find_words, find_words_in_each
 
 # What a character must weigh, as a share of the heaviest, to be among the words that weighed most.
 _HEAVY = 0.4
@@ -35,13 +36,25 @@ def judge(detector: Detector, text: str, threshold: float) -> Judgement | None:
     if not folded.text.strip():
         return None
     words = find_words(folded.text)
-    score = 0.5 + 0.5 * math.tanh(detector.score(folded.text, {found.name for found in words}) / 2)
+    score = _probability(detector.score(folded.text, {found.name for found in words}))
     return Judgement(score, _heaviest(detector, folded, words), words) if score >= threshold else None
+
+
+def score_each(detector: Detector, texts: Sequence[str]) -> list[float]:
+    """The score of the judgement of each of many texts, 0 of those without words, in a fraction of the time."""
+    plain = read_each(texts)
+    names = [{found.name for found in words} for words in find_words_in_each(plain)]
+    scores = detector.score_each(plain, names)
+    return [_probability(score) if text.strip() else 0.0 for text, score in zip(plain, scores, strict=True)]
 
 
 def load_own_detector(name: str) -> Detector:
     """A detector that comes with the package: "crisis" or "replies"."""
     return load_detector(Path(str(files(__package__).joinpath(f"{name}.npz"))))
+
+
+def _probability(log_odds: float) -> float:
+    return 0.5 + 0.5 * math.tanh(log_odds / 2)
 
 
 def _heaviest(detector: Detector, folded: Folded, words: list[Words]) -> list[tuple[int, int]]:

@@ -5,16 +5,49 @@ numbers with a checksum are verified. Names and places in general need a recogni
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 
-from .folding import HAN, Folded, fold_characters
-from .private_accounts import find_accounts, find_pages
-from .private_foreign_names import find_dotted_names, find_latin_names, find_names_of_peoples
-from .private_names import find_names
-from .private_numbers import Found, find_birth_dates, find_numbers
-from .private_places import find_addresses, find_organisations, find_western_addresses, is_generic
+import numpy as np
+
+from ..sieve import Openings, Sieve
+from .folding import HAN, fold_characters
+from .private_accounts import (
+    ACCOUNT_OPENINGS,
+    MAIL_OPENINGS,
+    MENTION_OPENINGS,
+    NAMED_ACCOUNT_OPENINGS,
+    PLATE_OPENINGS,
+    URL_OPENINGS,
+    find_accounts,
+    find_mails,
+    find_mentions,
+    find_named_accounts,
+    find_plates,
+    find_urls,
+)
+from .private_foreign_names import (
+    DOTTED_NAME_OPENINGS,
+    LATIN_NAME_OPENINGS,
+    find_dotted_names,
+    find_latin_names,
+    find_names_of_peoples,
+    openings_of_names_of_peoples,
+)
+from .private_names import find_names_in_each
+from .private_numbers import BIRTH_DATE_OPENINGS, NUMBER_OPENINGS, Found, find_birth_dates, find_numbers
+from .private_places import (
+    WESTERN_ADDRESS_OPENINGS,
+    find_addresses,
+    find_organisations,
+    find_western_addresses,
+    is_generic,
+)
 from .tagger import load_tagger
+from .traits import EDGE
 from .well_known import is_well_known
 
 KINDS = (
@@ -53,14 +86,20 @@ def find_private(text: str, recogniser: bool = False) -> list[PrivateSpan]:
     `recogniser` adds the names and places that jieba's part-of-speech tagger finds: slow, and often wrong, so fit for
     flagging rather than masking.
     """
-    folded = fold_characters(text)
-    found: list[PrivateSpan] = []
-    for span in _find(text, folded):
-        _add(found, span)
+    return find_private_in_each([text], recogniser)[0]
+
+
+def find_private_in_each(texts: Sequence[str], recogniser: bool = False) -> list[list[PrivateSpan]]:
+    """`find_private` of each of many texts, in a fraction of the time: for a corpus."""
+    found = [list[PrivateSpan]() for _ in texts]
+    for start in range(0, len(texts), _AT_ONCE):
+        for number, span in _find(texts[start : start + _AT_ONCE]):
+            _add(found[start + number], span)
     if recogniser:
-        for span in _recognise(text):
-            _add(found, span)
-    return sorted(found, key=lambda span: span.start)
+        for text, spans in zip(texts, found, strict=True):
+            for span in _recognise(text):
+                _add(spans, span)
+    return [sorted(spans, key=lambda span: span.start) for spans in found]
 
 
 def mask_private(text: str) -> str:
@@ -77,35 +116,88 @@ def mask_spans(text: str, spans: list[PrivateSpan]) -> str:
     return "".join(parts) + text[end:] if parts else text
 
 
-def _find(text: str, folded: Folded) -> Iterator[PrivateSpan]:
-    """All candidates, the most certain first."""
-    for finder in _FINDERS:
-        for kind, start, end in finder(folded.text):
-            yield PrivateSpan(kind, *folded.original(start, end))
-    yield from _as_spans("address", find_western_addresses(text))
-    yield from _as_spans("name", find_latin_names(text))
-    yield from _as_spans("name", find_dotted_names(text))
-    for kind, start, end in _find_named(folded.text):
-        yield PrivateSpan(kind, *folded.original(start, end))
+# Texts that are looked at together: more of them leave the processor's cache.
+_AT_ONCE = 16
+
+
+def _find(texts: Sequence[str]) -> Iterator[tuple[int, PrivateSpan]]:
+    """All candidates with the number of their text; for each text the most certain first."""
+    folded = fold_characters(EDGE.join([*texts, ""]))
+    typed_starts = [0, *accumulate(len(text) + len(EDGE) for text in texts)][:-1]
+    starts = folded.starts.searchsorted(typed_starts).tolist()
+    ends = [start - len(EDGE) for start in [*starts[1:], len(folded.text)]]
+
+    def as_span(number: int, kind: str, start: int, end: int) -> PrivateSpan:
+        return PrivateSpan(kind, *folded.original(start, end)).shifted(-typed_starts[number])
+
+    sieve, own_bits = _load_sieve()
+    opened = np.bitwise_or.reduceat(sieve.sift(folded.text), starts).tolist()
+    for number, (text, start, end, bits) in enumerate(zip(texts, starts, ends, opened, strict=True)):
+        for finder, own in zip(_FINDERS, own_bits, strict=True):
+            if not bits & own:
+                continue
+            if finder.typed:
+                yield from ((number, PrivateSpan(*found)) for found in finder.find(text))
+            else:
+                for kind, first, last in finder.find(folded.text[start:end]):
+                    yield number, as_span(number, kind, start + first, start + last)
+    for kind, first, last in _find_named(folded.text):
+        number = bisect_right(starts, first) - 1
+        yield number, as_span(number, kind, first, last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finder:
+    """What finds (kind, start, end) in a folded text, or in one as it was `typed`, that has one of the openings.
+
+    These are groups of openings as a `Sieve` has them, of folded text in any case.
+    """
+
+    find: Callable[[str], Iterable[Found]]
+    openings: Openings
+    typed: bool = False
 
 
 # In order of precedence: a later one never takes over a span of an earlier one.
-_FINDERS = (find_pages, find_birth_dates, find_numbers, find_accounts)
+_FINDERS = (
+    _Finder(find_plates, PLATE_OPENINGS),
+    _Finder(find_mails, MAIL_OPENINGS),
+    _Finder(find_urls, URL_OPENINGS),
+    _Finder(find_birth_dates, BIRTH_DATE_OPENINGS),
+    _Finder(find_numbers, NUMBER_OPENINGS),
+    _Finder(find_accounts, ACCOUNT_OPENINGS),
+    _Finder(find_mentions, MENTION_OPENINGS),
+    _Finder(find_named_accounts, NAMED_ACCOUNT_OPENINGS),
+    _Finder(find_western_addresses, WESTERN_ADDRESS_OPENINGS, typed=True),
+    _Finder(find_latin_names, LATIN_NAME_OPENINGS, typed=True),
+    _Finder(find_dotted_names, DOTTED_NAME_OPENINGS, typed=True),
+    _Finder(find_names_of_peoples, openings_of_names_of_peoples()),
+)
+
+
+@cache
+def _load_sieve() -> tuple[Sieve, list[int]]:
+    """A sieve of all openings, and which of its bits are those of each finder."""
+    ends = accumulate(len(finder.openings) for finder in _FINDERS)
+    own_bits = [(1 << end) - (1 << end - len(finder.openings)) for finder, end in zip(_FINDERS, ends, strict=True)]
+    return Sieve([group for finder in _FINDERS for group in finder.openings]), own_bits
 
 
 def _find_named(text: str) -> Iterator[Found]:
     """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
-    yield from (("name", start, end) for start, end in find_names_of_peoples(text))
     tagger = load_tagger()
-    for start, end in tagger.suspicious(text):
-        sentence = text[start:end]
-        named = (("name", *span) for span in find_names(sentence))
-        likely = (*find_addresses(sentence), *find_organisations(sentence), *named)
-        for kind, first, last in tagger.read(text, start, end, [(k, start + s, start + e) for k, s, e in likely]):
-            of_known = kind == "name" and is_well_known(sentence, first - start, last - start)
-            of_many = kind == "organisation" and is_generic(text[first:last])
-            if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
-                yield kind, first, last
+    places = list(tagger.suspicious(text))
+    sentences = [text[start:end] for start, end in places]
+    likely = list[Found]()
+    for (start, _), sentence, names in zip(places, sentences, find_names_in_each(sentences), strict=True):
+        found = (*find_addresses(sentence), *find_organisations(sentence), *(("name", *span) for span in names))
+        likely += [(kind, start + first, start + last) for kind, first, last in found]
+    for kind, first, last in tagger.read(text, places, likely):
+        start, end = places[bisect_right(places, (first, len(text))) - 1]
+        of_known = kind == "name" and is_well_known(text[start:end], first - start, last - start)
+        of_many = kind == "organisation" and is_generic(text[first:last])
+        if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
+            yield kind, first, last
 
 
 # What a detail that was read has at least: so many characters, and of its kind. Latin names go by `find_latin_names`.
@@ -121,10 +213,6 @@ _FORMS = {
     "id_number": re.compile("(?!.*[0-9]{15})(?=.*[0-9].*[0-9].*[0-9]).{5,}"),
     "birth_date": re.compile(".{6,}"),
 }
-
-
-def _as_spans(kind: str, places: Iterable[tuple[int, int]]) -> Iterator[PrivateSpan]:
-    return (PrivateSpan(kind, start, end) for start, end in places)
 
 
 def _add(found: list[PrivateSpan], span: PrivateSpan) -> None:

@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 from ..patterns import first_character_index
+from ..sieve import Sieve, find_in_each, sieve_rules
 
 Manner = Literal["meant", "denied", "told", "joking", "another"]
 
@@ -42,10 +44,13 @@ class Words:
 def find_words(text: str) -> list[Words]:
     """Every match of the rules in a folded text, in order."""
     rules = _load()
-    return [
-        _weigh(rules, text, rules.kinds[(match.lastindex or 0) - 1], *match.span())
-        for match in rules.pattern.finditer(text)
-    ]
+    return [_weigh(rules, match) for match in rules.pattern.finditer(text)]
+
+
+def find_words_in_each(texts: Sequence[str]) -> list[list[Words]]:
+    """The same for each of many texts, in a fraction of the time."""
+    rules = _load()
+    return [[_weigh(rules, match) for match in found] for found in find_in_each(rules.pattern, rules.sieve, texts)]
 
 
 def names_of_words() -> list[str]:
@@ -55,7 +60,8 @@ def names_of_words() -> list[str]:
     return [_IDIOM, *(f"{kind} {manner}" for kind in sorted(kinds) for manner in manners)]
 
 
-def _weigh(rules: "_Rules", text: str, kind: str, start: int, end: int) -> Words:
+def _weigh(rules: "_Rules", match: re.Match[str]) -> Words:
+    text, (start, end), kind = match.string, match.span(), rules.kinds[(match.lastindex or 0) - 1]
     begin = max(text.rfind(mark, 0, start) for mark in _SENTENCE_END) + 1
     stop = min((place for mark in _SENTENCE_END if (place := text.find(mark, end)) >= 0), default=len(text))
     manner: Manner = "meant"
@@ -73,6 +79,7 @@ def _weigh(rules: "_Rules", text: str, kind: str, start: int, end: int) -> Words
 @dataclass(frozen=True, slots=True)
 class _Rules:
     pattern: re.Pattern[str]
+    sieve: Sieve
     kinds: list[str]
     denied: re.Pattern[str]
     told: re.Pattern[str]
@@ -85,4 +92,5 @@ def _load() -> _Rules:
     data = tomllib.loads(files(__package__).joinpath("crisis.toml").read_text(encoding="utf-8"))
     pattern, index = first_character_index([rule["patterns"] for rule in data["rule"]])
     cues = {name: re.compile(cue) for name, cue in data["cues"].items()}
-    return _Rules(pattern, [data["rule"][number]["kind"] for number in index], **cues)
+    sieve = sieve_rules([pattern for rule in data["rule"] for pattern in rule["patterns"]])
+    return _Rules(pattern, sieve, [data["rule"][number]["kind"] for number in index], **cues)

@@ -9,12 +9,12 @@ import tomllib
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ import orjson
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
-from ..care.crisis import find_crisis
-from ..care.privacy import find_private, mask_spans
+from ..care.crisis import find_crisis_in_each
+from ..care.privacy import PrivateSpan, find_private, find_private_in_each, mask_spans
 from ..clients import FACTS
 from ..files import replacing, to_line, write_json
 from ..patterns import first_character_index
@@ -36,6 +36,7 @@ COPIED_MESSAGES = 0.3  # share of a record's messages that are copies of earlier
 COMPRESSED = 0.12  # of the bytes; ordinary dialogues stay above 0.3
 LEAST_BYTES = 600
 TAIL, VARIED = 300, 60  # an end of so many characters, more of them different, is not one phrase over and over
+AT_ONCE = 64  # documents that are looked at together
 _OTHER_SCRIPT = re.compile("[{scripts}][{scripts}]{{2}}".format(scripts=r"ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff"))
 
 
@@ -50,6 +51,8 @@ class Finding:
 
 
 Rule = Callable[[Document, CleanOptions], Iterable[Finding]]
+# The same for many documents at once: what it finds in each.
+BatchRule = Callable[[Sequence[Document], CleanOptions], Iterable[Iterable[Finding]]]
 
 
 def find_length(document: Document, options: CleanOptions) -> Iterator[Finding]:
@@ -96,9 +99,14 @@ class ExactDuplicates:
         self._seen.add(digest)
 
 
-def find_private_details(document: Document, options: CleanOptions) -> list[Finding]:
+def find_private_details(documents: Sequence[Document], options: CleanOptions) -> Iterator[list[Finding]]:
     """Private details, masked where the options say so; none reaches over the end of a passage."""
-    spans = find_private(document.text, options.recogniser)
+    found = find_private_in_each([document.text for document in documents], options.recogniser)
+    for document, spans in zip(documents, found, strict=True):
+        yield _mask(document, spans, options)
+
+
+def _mask(document: Document, spans: list[PrivateSpan], options: CleanOptions) -> list[Finding]:
     findings = [Finding("privacy", span.kind, span.start, span.end) for span in spans]
     if spans and options.action("privacy") == "mask":
         record = document.metadata["record"]
@@ -141,12 +149,20 @@ def _load_phrases(steps: tuple[str, ...]) -> tuple[re.Pattern[str], list[str]]:
     return pattern, [steps[number] for number in index]
 
 
-def find_crisis_content(document: Document, options: CleanOptions) -> Iterator[Finding]:
+def find_crisis_content(documents: Sequence[Document], options: CleanOptions) -> Iterator[list[Finding]]:
     """What `soulchatcorpus.care.crisis` finds: in any case a label that a deployer can filter on."""
-    if found := find_crisis(document.text):
+    in_each = find_crisis_in_each([document.text for document in documents])
+    for document, found in zip(documents, in_each, strict=True):
+        if not found:
+            yield []
+            continue
         document.metadata["record"].setdefault("labels", {})["crisis"] = found.category
-        for span in found.spans if options.action("crisis") == "flag" else [(0, 0)]:
-            yield Finding("crisis", found.category, *span)
+        spans = found.spans if options.action("crisis") == "flag" else [(0, 0)]
+        yield [Finding("crisis", found.category, *span) for span in spans]
+
+
+def _one_by_one(rule: Rule) -> BatchRule:
+    return lambda documents, options: (rule(document, options) for document in documents)
 
 
 class ApplyRules(PipelineStep):
@@ -157,25 +173,26 @@ class ApplyRules(PipelineStep):
     def __init__(self, options: CleanOptions) -> None:
         super().__init__()
         self.options = options
-        rules: list[tuple[Rule, tuple[str, ...]]] = [
-            (find_length, ("length",)),
-            (find_language, ("language",)),
-            (find_repetition, ("repetition",)),
-            (ExactDuplicates(), ("exact_duplicate",)),
+        rules: list[tuple[BatchRule, tuple[str, ...]]] = [
+            (_one_by_one(find_length), ("length",)),
+            (_one_by_one(find_language), ("language",)),
+            (_one_by_one(find_repetition), ("repetition",)),
+            (_one_by_one(ExactDuplicates()), ("exact_duplicate",)),
             (find_private_details, ("privacy",)),
-            (find_phrases, PHRASES),
+            (_one_by_one(find_phrases), PHRASES),
             (find_crisis_content, ("crisis",)),
         ]
         self.rules = [rule for rule, steps in rules if any(options.action(step) != "off" for step in steps)]
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        for document in data:
+        documents = iter(data)
+        while batch := list(islice(documents, AT_ONCE)):
             for rule in self.rules:
-                for finding in rule(document, self.options):
-                    self._act(document, finding)
-                if "dropped" in document.metadata:
-                    break
-            yield document
+                going_on = [document for document in batch if "dropped" not in document.metadata]
+                for document, findings in zip(going_on, rule(going_on, self.options), strict=True):
+                    for finding in findings:
+                        self._act(document, finding)
+            yield from batch
 
     def _act(self, document: Document, finding: Finding) -> None:
         action = self.options.action(finding.step)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.crisis import CATEGORIES, find_crisis
+from soulchatcorpus.care.crisis import CATEGORIES, find_crisis, find_crisis_in_each
 from soulchatcorpus.care.evaluate import count, read_labelled
 from tests.paths import FIXTURES, ROOT
 from tests.soulchatcorpus.care.disguises import DISGUISES
@@ -147,3 +147,15 @@ def test_needs_no_extra():
         "assert not {'datatrove', 'openai', 'gradio', 'torch', 'scipy', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+MESSAGES = [row["text"] for row in read_sentences("crisis_test.tsv")]
+DISGUISED = st.builds(
+    lambda text, disguise: disguise(text), st.sampled_from(MESSAGES), st.sampled_from([*DISGUISES.values()])
+)
+LINES = st.one_of(st.sampled_from(MESSAGES), DISGUISED, st.text(max_size=20))
+
+
+@given(st.lists(st.lists(LINES, max_size=12).map("\n".join)))
+def test_many_at_once_are_judged_like_one_by_one(texts):
+    assert find_crisis_in_each(texts) == [find_crisis(text) for text in texts]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.folding import fold, fold_characters
+from soulchatcorpus.care.folding import fold, fold_characters, fold_each
 from tests.soulchatcorpus.care.disguises import DISGUISES
 
 ALPHABET = (
@@ -93,3 +93,8 @@ SENTENCES = ["我想自杀", "不想活了", "活着没意思", "想从楼上跳
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_every_disguise_of_every_sentence_is_seen_through(sentence, disguise):
     assert fold(disguise(sentence)).text == sentence
+
+
+@given(st.lists(st.text(alphabet=ALPHABET, max_size=12)))
+def test_many_at_once_are_folded_like_one_by_one(texts):
+    assert fold_each(texts) == [fold(text).text for text in texts]

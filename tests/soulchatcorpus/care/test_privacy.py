@@ -1,15 +1,19 @@
 """Private details: held to their recall and precision on labelled sentences, and to the checksums of numbers."""
 
 import csv
+import json
 import re
 from collections import Counter
+from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.privacy import KINDS, find_private, mask_private
-from tests.paths import FIXTURES
+from soulchatcorpus.care.folding import fold_characters
+from soulchatcorpus.care.privacy import _FINDERS, KINDS, find_private, find_private_in_each, mask_private
+from soulchatcorpus.sieve import Sieve
+from tests.paths import FIXTURES, ROOT
 
 SENTENCES = FIXTURES / "making" / "privacy.tsv"
 _MARKED = re.compile(r"\{(\w+)\|([^}]*)\}")
@@ -133,3 +137,28 @@ def test_no_detail_reaches_over_a_line_break(text):
 )
 def test_what_singles_out_nobody_stays(text):
     assert mask_private(text) == text
+
+
+SOME = [text for text, *_ in labelled()]
+
+
+@given(st.lists(st.lists(st.one_of(st.sampled_from(SOME), st.text(max_size=20)), max_size=9).map("\n".join)))
+def test_many_at_once_are_read_like_one_by_one(texts):
+    assert find_private_in_each(texts) == [find_private(text) for text in texts]
+
+
+@cache
+def examples() -> list[str]:
+    lines = (ROOT / "benchmarks" / "care_data" / "privacy-train.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.mark.parametrize("finder", _FINDERS, ids=lambda finder: finder.find.__name__)
+def test_whatever_is_found_has_an_opening(finder):
+    sieve, found = Sieve(finder.openings), 0
+    for text in SOME + examples():
+        folded = fold_characters(text).text
+        if list(finder.find(text if finder.typed else folded)):
+            found += 1
+            assert sieve.sift(folded).any(), text
+    assert found
