@@ -239,8 +239,7 @@ def _read_messages(value: Any) -> Iterator[Message]:
         yield from _read_messages(talks)
         text = _read_text(value)
         if text or not talks:
-            role = _OTHER_ROLES.get(str(value.get("role")).lower(), "user")
-            yield Message(role=role, content=text)
+            yield Message(role=_OTHER_ROLES.get(str(value.get("role")).lower()) or "user", content=text)
     elif isinstance(value, str):
         yield Message(role="user", content=value)
 
