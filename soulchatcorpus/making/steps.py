@@ -26,8 +26,7 @@ from ..care.crisis import find_crisis_in_each
 from ..care.privacy import PrivateSpan, find_private, find_private_in_each, mask_spans
 from ..clients import FACTS
 from ..files import replacing, to_line, write_json
-from ..patterns import first_character_index
-from ..sieve import Sieve, find_in_each, sieve_rules
+from ..sieve import RuleIndex
 from .options import CleanOptions
 from .records import Record, passages, read_pipeline_records, set_passages
 from .topics import find_topics_by_words
@@ -133,15 +132,14 @@ def _find_private_in_client(record: Record, options: CleanOptions) -> Iterator[F
 
 def find_phrases(documents: Sequence[Document], options: CleanOptions) -> Iterator[Iterator[Finding]]:
     """The paper's special strings, advertisement, and a model speaking as a model: the phrases of phrases.toml."""
-    pattern, sieve, steps = _load_phrases(tuple(step for step in PHRASES if options.action(step) != "off"))
-    in_each = find_in_each(pattern, sieve, [document.text for document in documents])
-    for document, matches in zip(documents, in_each, strict=True):
-        yield _phrases(document.metadata["record"], matches, steps)
+    steps = tuple(step for step in PHRASES if options.action(step) != "off")
+    in_each = _load_phrases(steps).find_in_each([document.text for document in documents])
+    for document, found in zip(documents, in_each, strict=True):
+        yield _phrases(document.metadata["record"], ((steps[number], match) for number, match in found))
 
 
-def _phrases(record: Record, matches: list[re.Match[str]], steps: list[str]) -> Iterator[Finding]:
-    for match in matches:
-        step = steps[(match.lastindex or 0) - 1]
+def _phrases(record: Record, found: Iterable[tuple[str, re.Match[str]]]) -> Iterator[Finding]:
+    for step, match in found:
         # A refusal is the counsellor's: a user may well say that he cannot answer a question.
         if step == "refusal" and passages(record)[_find_passage(record, match.start())[0]][0] == "user":
             continue
@@ -149,11 +147,9 @@ def _phrases(record: Record, matches: list[re.Match[str]], steps: list[str]) -> 
 
 
 @cache
-def _load_phrases(steps: tuple[str, ...]) -> tuple[re.Pattern[str], Sieve, list[str]]:
+def _load_phrases(steps: tuple[str, ...]) -> RuleIndex:
     data = tomllib.loads(files("soulchatcorpus.making").joinpath("phrases.toml").read_text(encoding="utf-8"))
-    pattern, index = first_character_index([data[step] for step in steps])
-    sieve = sieve_rules([phrase for step in steps for phrase in data[step]])
-    return pattern, sieve, [steps[number] for number in index]
+    return RuleIndex([data[step] for step in steps])
 
 
 def find_crisis_content(documents: Sequence[Document], options: CleanOptions) -> Iterator[list[Finding]]:

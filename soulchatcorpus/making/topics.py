@@ -4,18 +4,15 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..care.privacy import mask_private
-from ..patterns import first_character_index
 from ..schema import TOPICS
-from ..sieve import Sieve, find_in_each, sieve_rules
+from ..sieve import RuleIndex
 from .ledger import Entry, Ledger
 from .options import RequestOptions
 from .records import Record, find_file, passages, read_pipeline_records
@@ -31,41 +28,31 @@ def find_topic_by_words(record: Record) -> str | None:
 
 def find_topics_by_words(records: Sequence[Record]) -> list[str | None]:
     """The same for each of many records."""
-    words = _load_words()
+    index, points = _load_words()
     texts = ["\n".join(text for role, text in passages(record) if role == "user").lower() for record in records]
-    return [_most(words, matches) for matches in find_in_each(words.pattern, words.sieve, texts)]
+    return [_most(points, found) for found in index.find_in_each(texts)]
 
 
-def _most(words: "_Words", matches: list[re.Match[str]]) -> str | None:
+def _most(points: list[tuple[str, int]], found: list[tuple[int, re.Match[str]]]) -> str | None:
     score: Counter[str] = Counter()
     seen: set[str] = set()
-    for match in matches:
+    for number, match in found:
         if match[0] not in seen:
             seen.add(match[0])
-            topic, value = words.points[(match.lastindex or 0) - 1]
+            topic, value = points[number]
             score[topic] += value
     return score.most_common(1)[0][0] if score else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """One pattern for all words, and the topic and points of each of its groups."""
-
-    pattern: re.Pattern[str]
-    sieve: Sieve
-    points: list[tuple[str, int]]
-
-
 @cache
-def _load_words() -> _Words:
+def _load_words() -> tuple[RuleIndex, list[tuple[str, int]]]:
     data = tomllib.loads(files("soulchatcorpus.making").joinpath("topics.toml").read_text(encoding="utf-8"))
     points, groups = [], []
     for kind, value in (("strong", STRONG_POINTS), ("words", 1)):
         for topic in TOPICS:
             points.append((topic, value))
             groups.append(data[topic][kind])
-    pattern, index = first_character_index(groups)
-    return _Words(pattern, sieve_rules(list(chain.from_iterable(groups))), [points[number] for number in index])
+    return RuleIndex(groups), points
 
 
 def ask_topics(source: Path, out: Path, options: RequestOptions, unknown_topics: str = "refuse") -> dict[str, str]:
