@@ -159,3 +159,10 @@ LINES = st.one_of(st.sampled_from(MESSAGES), DISGUISED, st.text(max_size=20))
 @given(st.lists(st.lists(LINES, max_size=12).map("\n".join)))
 def test_many_at_once_are_judged_like_one_by_one(texts):
     assert find_crisis_in_each(texts) == [find_crisis(text) for text in texts]
+
+
+@pytest.mark.parametrize("mark", ["", "，"])
+def test_words_at_the_border_of_two_parts_are_found(mark):
+    day = f"今天早上起来刷牙洗脸{mark}坐地铁到公司打卡开会{mark}下午写报告{mark}下班买菜做饭洗碗看电视{mark}" * 8
+    missed = [place for place in range(236, 262) if not find_crisis(day[:place] + "我想自杀" + day[:100])]
+    assert missed == []
