@@ -16,22 +16,37 @@ def first_character_index(groups: list[list[str]]) -> tuple[re.Pattern[str], lis
     for. Earlier groups win at the same position. A rule that begins with neither a plain character nor a class raises
     `ValueError`.
     """
-    rests: dict[str, dict[int, list[str]]] = {}
-    seconds: list[re.Match[str] | None] = []
-    for number, patterns in enumerate(groups):
-        for pattern in patterns:
-            head = _HEAD.match(pattern)
-            if head is None:
-                raise ValueError(f"rule {pattern!r} begins with neither a plain character nor a class such as [不没]")
-            rest = pattern[head.end() :]
-            seconds.append(_HEAD.match(rest))
-            for character in head[1] or head[2]:
-                rests.setdefault(character, {}).setdefault(number, []).append(rest)
+    rests = _by_first_character(groups)
+    seconds = [_HEAD.match(rest) for numbered in rests.values() for of_group in numbered.values() for rest in of_group]
     # Where all rules have a known second character, too, a look at it spares most of the tree.
     known = re.escape("".join(head[1] or head[2] for head in seconds if head))
     second = f"(?=[{known}])" if known and all(seconds) else ""
     whole = re.compile(f"[{''.join(rests)}]{second}(?:{_tree(list(rests), rests)})")
     return whole, [number for numbered in rests.values() for number in numbered]
+
+
+def first_character_patterns(groups: list[list[str]]) -> dict[str, tuple[re.Pattern[str], list[int]]]:
+    """The same as a pattern for each first character, with the indices of the groups of rules of its capture groups.
+
+    Where it is known that a character stands at a place, its own pattern is some three times faster there.
+    """
+    return {
+        character: (re.compile(re.escape(character) + _branch(character, rests)), list(rests))
+        for character, rests in _by_first_character(groups).items()
+    }
+
+
+def _by_first_character(groups: list[list[str]]) -> dict[str, dict[int, list[str]]]:
+    """For each first character by the number of their group what follows it in the rules."""
+    rests: dict[str, dict[int, list[str]]] = {}
+    for number, patterns in enumerate(groups):
+        for pattern in patterns:
+            head = _HEAD.match(pattern)
+            if head is None:
+                raise ValueError(f"rule {pattern!r} begins with neither a plain character nor a class such as [不没]")
+            for character in head[1] or head[2]:
+                rests.setdefault(character, {}).setdefault(number, []).append(pattern[head.end() :])
+    return rests
 
 
 def list_opening(pattern: str) -> list[str]:

@@ -7,12 +7,12 @@ all expressions at once, costs three.
 import re
 from collections.abc import Sequence
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .patterns import list_opening
+from .patterns import first_character_patterns, list_opening
 
 # How many characters of a match are looked at, and how many groups of expressions are told apart.
 DEPTH, BITS = 3, 32
@@ -50,24 +50,30 @@ class Sieve:
         return found
 
 
-def sieve_rules(patterns: Sequence[str]) -> Sieve:
-    """A sieve of rules as `first_character_index` takes them, of which the bits mean nothing."""
-    # Those that are alike in their second character share a bit, so that few others pass it.
-    openings = sorted(map(list_opening, patterns), key=lambda opening: opening[1])
-    size = -(-len(openings) // BITS)
-    return Sieve([openings[start : start + size] for start in range(0, len(openings), size)])
+class RuleIndex:
+    """Rules as `first_character_index` takes them, looked up in many texts at once."""
 
+    def __init__(self, groups: list[list[str]]) -> None:
+        self._patterns = first_character_patterns(groups)
+        # Those that are alike in their second character share a bit, so that few others pass it.
+        openings = sorted(map(list_opening, chain.from_iterable(groups)), key=lambda opening: opening[1])
+        size = -(-len(openings) // BITS)
+        self._sieve = Sieve([openings[start : start + size] for start in range(0, len(openings), size)])
 
-def find_in_each(pattern: re.Pattern[str], sieve: Sieve, texts: Sequence[str]) -> list[list[re.Match[str]]]:
-    """What `pattern.finditer` finds in each of many texts; the sieve is of all that the pattern may begin with."""
-    starts = [0, *accumulate(map(len, texts))]
-    places = np.flatnonzero(sieve.sift("".join(texts)))
-    found, done = [list[re.Match[str]]() for _ in texts], 0
-    for place, number in zip(places.tolist(), numbers_of(places, starts), strict=True):
-        if place >= done and (match := pattern.match(texts[number], place - starts[number])):
-            found[number].append(match)
-            done = starts[number] + match.end()
-    return found
+    def find_in_each(self, texts: Sequence[str]) -> list[list[tuple[int, re.Match[str]]]]:
+        """In each text all that the pattern of `first_character_index` finds: group number and match."""
+        starts = [0, *accumulate(map(len, texts))]
+        places = np.flatnonzero(self._sieve.sift("".join(texts)))
+        found, done = [list[tuple[int, re.Match[str]]]() for _ in texts], 0
+        for place, number in zip(places.tolist(), numbers_of(places, starts), strict=True):
+            text, inside = texts[number], place - starts[number]
+            if place < done or text[inside] not in self._patterns:
+                continue
+            pattern, groups = self._patterns[text[inside]]
+            if match := pattern.match(text, inside):
+                found[number].append((groups[(match.lastindex or 0) - 1], match))
+                done = starts[number] + match.end()
+        return found
 
 
 def numbers_of(places: NDArray[np.int64], starts: Sequence[int]) -> list[int]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 # Which pair of words each kind of run hashes: in order, one word, two, three, and two with one between.
 _LENGTHS = (1, 2, 3, 3)
-_WORD = re.compile(r"[a-z']+|[0-9]+|[^\sa-z0-9']")
+_WORD_OR_BLANKS = re.compile(r"[a-z']+|[0-9]+|[^\sa-z0-9']|\s+")
 # Words of several characters; it begins with one class, which `re` looks up fastest.
 _LATIN = re.compile(r"([a-z0-9'](?:(?<=[0-9])[0-9]+|(?<![0-9])[a-z']+))")
 # Stand for the start and the end of a text, and for a word of several characters.
@@ -94,18 +94,18 @@ class Detector:
     def _log_odds(self, total: float, runs: int, found: Collection[str]) -> float:
         return self.bias + total / runs**0.5 + sum(self.rules[name] for name in found)
 
-    def weigh(self, text: str) -> list[float]:
+    def weigh(self, text: str) -> NDArray[np.float64]:
         """How much each character of the folded `text` adds: a run's weight is shared by the words in it."""
-        spans = [match.span() for match in _WORD.finditer(text)]
-        shares = np.zeros(len(spans) + 2)
+        pieces = _WORD_OR_BLANKS.findall(text)
+        words = np.array([not piece.isspace() for piece in pieces], dtype=bool)
+        shares = np.zeros(np.count_nonzero(words) + 2)
         for length, buckets in zip(_LENGTHS, find_runs(text, self._bits), strict=True):
-            weights = self.weights[buckets].astype(np.float64) / length
+            weights = self.weights.take(buckets).astype(np.float64) / length
             for place in range(length):
                 shares[place : place + len(weights)] += weights
-        characters = [0.0] * len(text)
-        for (start, end), share in zip(spans, shares[1:-1].tolist(), strict=True):
-            characters[start:end] = [share] * (end - start)
-        return characters
+        weight_of_pieces = np.zeros(len(pieces))
+        weight_of_pieces[words] = shares[1:-1]
+        return weight_of_pieces.repeat([len(piece) for piece in pieces])
 
     @property
     def _bits(self) -> int:

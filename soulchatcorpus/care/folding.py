@@ -167,8 +167,17 @@ def fold_each(texts: Sequence[str]) -> list[str]:
 def _sieve() -> Sieve:
     """What is in every text that `fold` changes beyond its characters."""
     han, quiet, digit, mark, letter = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK, _LETTER))
-    between = [(han, quiet)], [(digit, r"[ ·\-_*.()]")], [(mark, f"[{HAN}a-z]", mark)], [(han, letter)]
-    return Sieve([[("&", "[#a-z]")], [("<", "[/a-z]")], *between, [(digit, digit, digit)]])
+    return Sieve(
+        [
+            [("&", "[#a-z]")],
+            [("<", "[/a-z]")],
+            [(han, quiet, f"[{HAN}{_QUIET}]")],
+            [(digit, r"[ ·\-_*.()]", rf"[ ·\-_*.(){_DIGIT}]")],
+            [(mark, f"[{HAN}a-z]", mark)],
+            [(han, letter, f"[{HAN}{_LETTER}]")],
+            [(digit, digit, digit)],
+        ]
+    )
 
 
 def plain_form(character: str) -> str:

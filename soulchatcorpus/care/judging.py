@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
 from .detector import Detector, load_detector
 from .evasive import read_each, read_plainly
 from .folding import Folded
@@ -62,13 +64,11 @@ def _heaviest(detector: Detector, folded: Folded, words: list[Words]) -> list[tu
     weights = detector.weigh(folded.text)
     for found in words:  # a match of the rules stands as a whole
         inside = slice(found.start, found.end)
-        weights[inside] = [max(weights[inside]) + detector.rules[found.name]] * (found.end - found.start)
-    least = _HEAVY * max(max(weights), 0)
-    spans: list[tuple[int, int]] = []
-    for place, weight in enumerate(weights):
-        if weight >= least:
-            start, end = folded.original(place, place + 1)
-            if spans and start <= spans[-1][1]:
-                start, _ = spans.pop()
-            spans.append((start, end))
-    return spans or [folded.original(0, len(weights))]
+        weights[inside] = weights[inside].max() + detector.rules[found.name]
+    heavy = np.flatnonzero(weights >= _HEAVY * max(weights.max(), 0))
+    if not len(heavy):
+        return [folded.original(0, len(weights))]
+    starts, ends = folded.starts[heavy], folded.ends[heavy]
+    apart = np.flatnonzero(starts[1:] > ends[:-1])
+    firsts, lasts = starts[[0, *(apart + 1)]], ends[[*apart, -1]]
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))

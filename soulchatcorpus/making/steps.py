@@ -26,10 +26,10 @@ from ..care.crisis import find_crisis_in_each
 from ..care.privacy import PrivateSpan, find_private, find_private_in_each, mask_spans
 from ..clients import FACTS
 from ..files import replacing, to_line, write_json
-from ..patterns import first_character_index
+from ..sieve import RuleIndex
 from .options import CleanOptions
 from .records import Record, passages, read_pipeline_records, set_passages
-from .topics import find_topic_by_words
+from .topics import find_topics_by_words
 
 PHRASES = ("refusal", "advertisement", "special")
 COPIED_MESSAGES = 0.3  # share of a record's messages that are copies of earlier ones
@@ -130,12 +130,16 @@ def _find_private_in_client(record: Record, options: CleanOptions) -> Iterator[F
             client[name] = mask_spans(client[name], spans)
 
 
-def find_phrases(document: Document, options: CleanOptions) -> Iterator[Finding]:
+def find_phrases(documents: Sequence[Document], options: CleanOptions) -> Iterator[Iterator[Finding]]:
     """The paper's special strings, advertisement, and a model speaking as a model: the phrases of phrases.toml."""
-    pattern, steps = _load_phrases(tuple(step for step in PHRASES if options.action(step) != "off"))
-    record = document.metadata["record"]
-    for match in pattern.finditer(document.text):
-        step = steps[(match.lastindex or 0) - 1]
+    steps = tuple(step for step in PHRASES if options.action(step) != "off")
+    in_each = _load_phrases(steps).find_in_each([document.text for document in documents])
+    for document, found in zip(documents, in_each, strict=True):
+        yield _phrases(document.metadata["record"], ((steps[number], match) for number, match in found))
+
+
+def _phrases(record: Record, found: Iterable[tuple[str, re.Match[str]]]) -> Iterator[Finding]:
+    for step, match in found:
         # A refusal is the counsellor's: a user may well say that he cannot answer a question.
         if step == "refusal" and passages(record)[_find_passage(record, match.start())[0]][0] == "user":
             continue
@@ -143,10 +147,9 @@ def find_phrases(document: Document, options: CleanOptions) -> Iterator[Finding]
 
 
 @cache
-def _load_phrases(steps: tuple[str, ...]) -> tuple[re.Pattern[str], list[str]]:
+def _load_phrases(steps: tuple[str, ...]) -> RuleIndex:
     data = tomllib.loads(files("soulchatcorpus.making").joinpath("phrases.toml").read_text(encoding="utf-8"))
-    pattern, index = first_character_index([data[step] for step in steps])
-    return pattern, [steps[number] for number in index]
+    return RuleIndex([data[step] for step in steps])
 
 
 def find_crisis_content(documents: Sequence[Document], options: CleanOptions) -> Iterator[list[Finding]]:
@@ -179,14 +182,13 @@ class ApplyRules(PipelineStep):
             (_one_by_one(find_repetition), ("repetition",)),
             (_one_by_one(ExactDuplicates()), ("exact_duplicate",)),
             (find_private_details, ("privacy",)),
-            (_one_by_one(find_phrases), PHRASES),
+            (find_phrases, PHRASES),
             (find_crisis_content, ("crisis",)),
         ]
         self.rules = [rule for rule, steps in rules if any(options.action(step) != "off" for step in steps)]
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        documents = iter(data)
-        while batch := list(islice(documents, AT_ONCE)):
+        for batch in _batches(data):
             for rule in self.rules:
                 going_on = [document for document in batch if "dropped" not in document.metadata]
                 for document, findings in zip(going_on, rule(going_on, self.options), strict=True):
@@ -208,6 +210,12 @@ class ApplyRules(PipelineStep):
                 passage, start = _find_passage(record, finding.start)
                 flag |= {"passage": passage, "start": start, "end": start + finding.end - finding.start}
             record.setdefault("flags", []).append(flag)
+
+
+def _batches(data: DocumentsPipeline) -> Iterator[list[Document]]:
+    documents = iter(data)
+    while batch := list(islice(documents, AT_ONCE)):
+        yield batch
 
 
 def _find_passage(record: Record, position: int) -> tuple[int, int]:
@@ -295,11 +303,12 @@ class Topic(PipelineStep):
         self.asked = dict(asked)
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        for document in data:
-            record = document.metadata["record"]
-            if not record.get("topic"):
-                topic = self.asked.get(record["id"]) or find_topic_by_words(record)
+        for batch in _batches(data):
+            open_ones = [document for document in batch if not document.metadata["record"].get("topic")]
+            by_words = find_topics_by_words([document.metadata["record"] for document in open_ones])
+            for document, of_words in zip(open_ones, by_words, strict=True):
+                record = document.metadata["record"]
+                record["topic"] = self.asked.get(record["id"]) or of_words
                 source = "model" if record["id"] in self.asked else "words"
-                record["topic"] = topic
-                document.metadata["counts"].append(("topic", topic or "none", source))
-            yield document
+                document.metadata["counts"].append(("topic", record["topic"] or "none", source))
+            yield from batch

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchatcorpus.patterns import first_character_index
-from soulchatcorpus.sieve import BITS, Sieve, find_in_each, numbers_of, sieve_rules
+from soulchatcorpus.sieve import BITS, RuleIndex, Sieve, numbers_of
 from tests.paths import ROOT
 
 
@@ -52,8 +52,9 @@ PIECES = sorted({piece for rules in RULES for rule in rules for piece in re.find
 @pytest.mark.parametrize("rules", RULES)
 @given(texts=st.lists(st.lists(st.one_of(st.sampled_from(PIECES), st.characters()), max_size=12).map("".join)))
 def test_the_same_as_a_search_of_each_text(rules, texts):
-    pattern, _ = first_character_index([rules])
-    found = find_in_each(pattern, sieve_rules(rules), texts)
-    assert [[match.span() for match in matches] for matches in found] == [
-        [match.span() for match in pattern.finditer(text)] for text in texts
+    groups = [rules[::2], rules[1::2]]
+    pattern, index = first_character_index(groups)
+    found = RuleIndex(groups).find_in_each(texts)
+    assert [[(number, match.span()) for number, match in of_text] for of_text in found] == [
+        [(index[(match.lastindex or 0) - 1], match.span()) for match in pattern.finditer(text)] for text in texts
     ]

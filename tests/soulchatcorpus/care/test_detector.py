@@ -40,7 +40,10 @@ def test_what_each_character_weighs():
     weights = tiny("想死").weigh("今天想死")
     assert len(weights) == 4
     assert min(weights[2:]) > max(weights[:2])
-    assert tiny("想").weigh("") == []
+    assert tiny("想").weigh("").tolist() == []
+    of_words = tiny("想 die").weigh("想die")
+    assert of_words[1] == of_words[2] == of_words[3] > 0
+    assert tiny("想 die").weigh(" 想\ndie").tolist() == [0, of_words[0], 0, *of_words[1:]]
 
 
 def test_written_and_read(tmp_path):
