@@ -203,8 +203,10 @@ def fold_characters(text: str) -> Folded:
     parts = plain.tobytes().decode("utf-32-le", "surrogatepass").split("\0")
     lengths = np.ones_like(starts)
     lengths[several] = [len(characters) for characters in written]
-    starts = starts.repeat(lengths)
-    return Folded("".join(chain.from_iterable(zip(parts, [*written, ""], strict=True))), starts, starts + 1)
+    # What is not seen belongs to the character before it.
+    seen = np.flatnonzero(lengths)
+    ends = np.append(seen, len(codes))[1:].repeat(lengths[seen])
+    return Folded("".join(chain.from_iterable(zip(parts, [*written, ""], strict=True))), starts.repeat(lengths), ends)
 
 
 def _one_code(form: str) -> int:

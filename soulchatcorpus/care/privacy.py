@@ -196,15 +196,18 @@ def _find_named(text: str) -> Iterator[Found]:
         start, end = places[bisect_right(places, (first, len(text))) - 1]
         of_known = kind == "name" and is_well_known(text[start:end], first - start, last - start)
         of_many = kind == "organisation" and is_generic(text[first:last])
-        if not (of_known or of_many) and _FORMS[kind].fullmatch(text, first, last):
+        of_a_message = kind == "birth_date" and _TIME.match(text, last)
+        if not (of_known or of_many or of_a_message) and _FORMS[kind].fullmatch(text, first, last):
             yield kind, first, last
 
 
+# Behind the date of a message.
+_TIME = re.compile(" ?[0-9]{1,2}:[0-9]{2}")
 # What a detail that was read has at least: so many characters, and of its kind. Latin names go by `find_latin_names`.
 _FORMS = {
     "name": re.compile(f"[{HAN}]{{2,}}(?:[·-][{HAN}]+)*"),
     "address": re.compile(
-        "(?!.*[0-9][0-9-]{7}|.*某)(?![今昨明后前]天|[0-9]+[月日号])(?=.{4}).*"
+        f"(?!.*[0-9][0-9-]{{7}}|.*某|.*[0-9]人)(?![今昨明后前]天|[0-9]+[月日号])(?=.*[{HAN}].*[{HAN}])(?=.{{4}}).*"
         "(?:[路街巷弄道村镇乡县区市省州旗园苑庄里湾坊院庭府居城屯寨号栋幢座层楼室房组队期床舍门堂厦寓站场馆桥塔店后旁边]"
         "|单元|[0-9]-[0-9]|[a-z] [0-9]).*"
     ),

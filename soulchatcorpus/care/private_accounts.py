@@ -44,9 +44,10 @@ _APP = (
     r"(?![a-z])|(?<![a-z])(?:wx|vx)(?=[a-z0-9_])|加我|加[v微]|群|网名|昵称)"
 )
 _ACCOUNT = r"[a-z0-9](?:[a-z0-9_.\-]{2,28}[a-z0-9_]|[a-z0-9_]{4})"
+_VERSION = r"v?[0-9]+(?:\.[0-9]+)+ ?(?![a-z0-9_.\-])"
 _HANDLE = re.compile(
     rf"(?=[{next_characters(_APP)}]){_APP}[^a-z0-9\n。!?@]{{0,8}}(?:(?:is|me|at|on|id|handle|username)[ :]{{1,3}})?"
-    rf"(?P<handle>@?{_ACCOUNT})(?![a-z0-9])"
+    rf"(?!{_VERSION})(?P<handle>@?{_ACCOUNT})(?![a-z0-9])"
 )
 _REVERSE = re.compile(
     r"(?<![a-z0-9_./@])(?P<handle>[a-z0-9][a-z0-9_\-]{3,24})"

@@ -74,7 +74,7 @@ _BIRTH_DATE = re.compile(
 
 
 # Lines that many know and that `help_lines.json` does not give, for want of a page of today that names them.
-_OTHER_HELP_LINES = frozenset({"4001619995"})
+_OTHER_HELP_LINES = frozenset({"4001619995", "0570783556"})
 
 
 @cache

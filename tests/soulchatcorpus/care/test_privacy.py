@@ -162,3 +162,33 @@ def test_whatever_is_found_has_an_opening(finder):
             found += 1
             assert sieve.sift(folded).any(), text
     assert found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Samaritans 116 123 in the UK",
+        "Lifeline Australia 13 11 14",
+        "日本いのちの電話 0570-783-556",
+        "微信8.0.42版本闪退",
+        "微信 v8.0.42 闪退",
+        "2024/01/05 08:00 打卡",
+        "班里52人我排48",
+        "HCG 12543",
+        "2008年汶川地震那年我5岁",
+        "PHQ-9得分18分，GAD-7得分15",
+        "每天吃舍曲林50mg，喹硫平25mg",
+        "欠了花呗36800.50元",
+        "ISBN 978-7-02-000220-7这本书很好",
+        "坐G1234次列车回家",
+        "[10:32:15] 他说不想见我",
+        "论文DOI 10.1038/s41586-020-2649-2",
+        "IP地址192.168.1.1连不上",
+    ],
+)
+def test_numbers_of_everybody_stay(text):
+    assert mask_private(text) == text
+
+
+def test_a_mask_takes_the_marks_on_a_digit_with_it():
+    assert mask_private("打1⃣3⃣9⃣1⃣2⃣3⃣4⃣5⃣6⃣7⃣8⃣给我") == "打[phone]给我"
