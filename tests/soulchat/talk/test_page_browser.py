@@ -345,7 +345,9 @@ def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("locale", "grave"), [("zh-CN", "我想自杀"), ("zh-TW", "我想自殺"), ("en-US", "I want to die")])
+@pytest.mark.parametrize(
+    ("locale", "grave"), [("zh-CN", "我想自杀"), ("zh-TW", "我想自殺"), ("en-US", "I want to die")]
+)
 def test_whatever_is_refused_or_fails_shows_help_lines_once_more_after_they_were_closed(
     visit, scripted, locale, grave
 ):
