@@ -126,10 +126,9 @@ def show_doubtful(talk: list[str], tagger: Tagger) -> Iterator[Shown]:
     favour = np.array([0.0, *(DOUBTED * (kind == "name") for kind in KINDS for _ in range(2))], dtype=np.float32)
     doubting = dataclasses.replace(tagger, bias=tagger.bias + favour)
     for text in talk:
-        for sentence in doubting.suspicious(text):
-            for kind, start, end, _ in privacy.read_named(text, *sentence, doubting):
-                if kind == "name":
-                    yield from [(second_look.look(text, start, end), False)] * DOUBTFUL
+        for kind, start, end, _ in privacy.read_named(text, list(doubting.suspicious(text)), doubting):
+            if kind == "name":
+                yield from [(second_look.look(text, start, end), False)] * DOUBTFUL
 
 
 class Network(torch.nn.Module):

@@ -27,6 +27,9 @@ def evaluate(
     device: Annotated[str, typer.Option(help="Of the classifier: auto, cpu, cuda, …")] = "auto",
 ) -> None:
     """Print recall, precision and false alarms, in all and by kind, of a labelled file."""
+    from rich.cells import cell_len
+
+    from hub_cards.printable import printable
     from soulchatcorpus.care.crisis import find_crisis
     from soulchatcorpus.care.evaluate import count, read_labelled
     from soulchatcorpus.care.replies import find_self_harm
@@ -39,16 +42,16 @@ def evaluate(
         from .talk.crisis_model import CrisisModel
 
         model = CrisisModel(crisis_model, device)
-    replies = any(row.reply for row in rows)
+    replies = rows[0].reply
 
     def find(text: str) -> object:
         found = find_self_harm(text, threshold) if replies else find_crisis(text, threshold)
         return found or (model(text) if model else None)
 
-    counted = count(rows, find)
-    width = max(len(kind) for kind in [*counted, "all"]) + 2
+    counted = {printable(kind).replace("\n", " ") or "all": counts for kind, counts in count(rows, find).items()}
+    width = max(map(cell_len, counted)) + 2
     typer.echo(f"{_COLUMNS[0]:{width}}{''.join(f'{column:>14}' for column in _COLUMNS[1:])}")
     for kind, counts in counted.items():
         shares = (counts.recall, counts.precision, counts.false_alarm_rate)
         cells = [f"{counts.positive + counts.negative:,}", *("" if s is None else f"{s:.1%}" for s in shares)]
-        typer.echo(f"{kind or 'all':{width}}{''.join(f'{cell:>14}' for cell in cells)}")
+        typer.echo(f"{kind}{' ' * (width - cell_len(kind))}{''.join(f'{cell:>14}' for cell in cells)}")

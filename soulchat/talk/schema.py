@@ -6,7 +6,7 @@ taken; one that asks for what is not offered is refused, so that no client belie
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -16,6 +16,7 @@ from soulchat_trainer.generation import Decoding
 from soulchat_trainer.generation.sampling import MIN_TEMPERATURE
 from soulchatcorpus import Message
 from soulchatcorpus.clients import read_client
+from soulchatcorpus.reading.text import decode
 
 # Values of fields that are not offered here which ask for nothing. null does so in every field: OpenAI's reference
 # gives it as the default of most, and clients send it.
@@ -71,6 +72,14 @@ PART_ASKS_NOTHING: dict[str, tuple[Any, ...]] = {
     "cache_control": (CACHE, CACHE | {"ttl": "5m"}, CACHE | {"ttl": "1h"}),
 }
 STOP_STRINGS, STOP_CHARACTERS = 16, 200
+# Where interfaces like this one keep messages, and the words of one.
+_TALKS = ("messages", "input", "contents", "requests", "body")
+_TEXTS = ("content", "text", "parts", "prompt", "message", "query", "question", "value")
+# Who speaks beside users, by the names of such interfaces.
+_OTHER_ROLES: dict[str, Literal["system", "assistant"]] = {
+    **dict.fromkeys(("system", "developer", "tool", "function"), "system"),
+    **dict.fromkeys(("assistant", "model", "bot", "gpt", "ai"), "assistant"),
+}
 
 
 class ChatMessage(BaseModel):
@@ -202,26 +211,45 @@ def read_loosely(body: Any) -> list[Message]:
     """The messages in a body that is refused, as far as any can be told, so that their words can be judged.
 
     Args:
-        body: JSON as text or read, in whatever form; what is no JSON is taken for a user's words.
+        body: JSON as text or read, in whatever form, that of another interface too; JSON may be cut off, and what is
+            none is taken for a user's words.
     """
     if isinstance(body, (str, bytes)):
-        text = body.encode(errors="replace") if isinstance(body, str) else body
+        text = body if isinstance(body, str) else _decode_loosely(body)
         try:
-            body = from_json(text)
+            body = from_json(text.encode(errors="replace"), allow_partial="trailing-strings")
         except ValueError:
-            body = text.decode(errors="replace")
-    if isinstance(body, dict):
-        listed = body["messages"] if isinstance(body.get("messages"), list) else [body]
-    else:
-        listed = body if isinstance(body, list) else [{"content": body}]
-    return [_read_message(message) for message in listed if isinstance(message, dict)]
+            body = text
+    return list(_read_messages(body))
 
 
-def _read_message(message: dict[str, Any]) -> Message:
-    content = message.get("content")
-    parts = content if isinstance(content, list) else [{"text": content}]
-    texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
-    return {"role": "user" if message.get("role", "user") == "user" else "assistant", "content": "\n".join(texts)}
+def _decode_loosely(data: bytes) -> str:
+    try:
+        return decode(data)
+    except ValueError:
+        return data.decode(errors="replace")
+
+
+def _read_messages(value: Any) -> Iterator[Message]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _read_messages(part)
+    elif isinstance(value, dict):
+        talks = [value[name] for name in _TALKS if name in value]
+        yield from _read_messages(talks)
+        text = _read_text(value)
+        if text or not talks:
+            yield Message(role=_OTHER_ROLES.get(str(value.get("role")).lower()) or "user", content=text)
+    elif isinstance(value, str):
+        yield Message(role="user", content=value)
+
+
+def _read_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(filter(None, (_read_text(value[name]) for name in _TEXTS if name in value)))
+    if isinstance(value, list):
+        return "".join(map(_read_text, value))
+    return value if isinstance(value, str) else ""
 
 
 def first_fault(error: ValidationError) -> str:

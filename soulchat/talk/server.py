@@ -123,7 +123,7 @@ def make_app(
             return _refuse(error, answer.extra(care))
 
     app.exception_handler(RequestValidationError)(partial(_refuse_body, service))
-    app.exception_handler(StarletteHTTPException)(_refuse_http)
+    app.exception_handler(StarletteHTTPException)(partial(_refuse_http, service))
     app.exception_handler(ValueError)(_refuse_value)
     app.exception_handler(RuntimeError)(_tell_failure)
     return app
@@ -389,14 +389,17 @@ async def _refuse_body(service: ReplyService, request: Request, error: RequestVa
     return JSONResponse(_error_body(message, "invalid_request_error", param, extra=extra), 400)
 
 
-async def _refuse_http(request: Request, error: StarletteHTTPException) -> JSONResponse:
+async def _refuse_http(service: ReplyService, request: Request, error: StarletteHTTPException) -> JSONResponse:
     message, code, notice = str(error.detail), None, None
     if isinstance(error, Refused):
         code, notice = error.code, error.notice
     elif error.status_code in (404, 405):
         message = f"{request.method} is no method of this path, or the path is none; allowed: {PATHS}"
+        notice = service.judge(read_loosely(await request.body()))  # nobody has read it
     elif error.status_code == 400:  # FastAPI's, of a body that is no text or has no end
         message = f"the body cannot be read; {BODY}"
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            notice = service.judge(read_loosely(error.__cause__.object))
     body = _error_body(message, "invalid_request_error", code=code, extra=_extra_of(notice))
     return JSONResponse(body, error.status_code, error.headers)
 

@@ -316,10 +316,16 @@ class ReplyService:
 def words_since_reply(messages: Sequence[Message]) -> str:
     """What the user has said since the last reply, which is judged before it is refused for its length.
 
-    A program may send several messages in a row. Of very much both ends are taken: judging must not hold up others.
+    A program may send several messages in a row, or begin the reply to them, which is refused. Of very much both ends
+    are taken: judging must not hold up others.
     """
-    replies = [place for place, message in enumerate(messages) if message["role"] != "user"]
-    words = "\n".join(message["content"] for message in messages[max(replies, default=-1) + 1 :])
+    said = list[str]()
+    for message in reversed(messages):
+        if message["role"] == "user":
+            said.append(message["content"])
+        elif message["role"] == "assistant" and said:
+            break
+    words = "\n".join(reversed(said))
     if len(words) <= TALK_CHARACTERS:
         return words
     return words[: TALK_CHARACTERS // 2] + "\n" + words[-TALK_CHARACTERS // 2 :]

@@ -6,11 +6,12 @@ finding is no proof that all is well.
 """
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from .detector import Detector
-from .judging import judge, load_own_detector
+from .judging import Judgement, judge, load_own_detector, score_each
 from .rules import Words
 
 CATEGORIES = ("incitement", "suicide", "self_harm", "death_wish", "other_person")
@@ -18,7 +19,11 @@ CATEGORIES = ("incitement", "suicide", "self_harm", "death_wish", "other_person"
 THRESHOLD = 0.5
 # Nearly all that was learned from are messages of up to 250 characters: a longer text is judged in parts that end with
 # sentences.
-_PART = re.compile(r".{1,250}(?:(?<=[。！？!?…\n])|\Z)|.{250}", re.DOTALL)
+_PART = re.compile(r".{1,250}(?:(?<=[。！？!?…\n])|\Z)|.{1,250}(?<=[，,；;、\s])|(.{250})", re.DOTALL)
+# A part that ends amid words goes on for so many characters, which are judged with the next one, too.
+_AMID = 8
+# Parts that are scored at once: more of them leave the processor's cache.
+_AT_ONCE = 64
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,7 +54,30 @@ def find_crisis(text: str, threshold: float = THRESHOLD) -> CrisisFinding | None
         text: what was written, of any length.
         threshold: between 0 and 1; a lower one finds more, and more in vain.
     """
-    judged = [(part.start(), judge(_detector(), part[0], threshold)) for part in _PART.finditer(text)]
+    return _together((first, judge(_detector(), part, threshold)) for first, part in _parts(text))
+
+
+def find_crisis_in_each(texts: Sequence[str], threshold: float = THRESHOLD) -> list[CrisisFinding | None]:
+    """`find_crisis` of each of many texts, in a fraction of the time: for a corpus."""
+    parts = [(number, first, part) for number, text in enumerate(texts) for first, part in _parts(text)]
+    judged = [list[tuple[int, Judgement | None]]() for _ in texts]
+    for start in range(0, len(parts), _AT_ONCE):
+        batch = parts[start : start + _AT_ONCE]
+        scores = score_each(_detector(), [text for _, _, text in batch])
+        for (number, first, text), score in zip(batch, scores, strict=True):
+            if score >= threshold:
+                judged[number].append((first, judge(_detector(), text, threshold)))
+    return list(map(_together, judged))
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """Where each part that is judged by itself begins, and the part."""
+    for part in _PART.finditer(text):
+        yield part.start(), text[part.start() : part.end() + _AMID] if part[1] else part[0]
+
+
+def _together(judged: Iterable[tuple[int, Judgement | None]]) -> CrisisFinding | None:
+    """The finding of a text of which parts were judged, each given with the place where it begins."""
     found = [(first, judgement) for first, judgement in judged if judgement]
     if not found:
         return None

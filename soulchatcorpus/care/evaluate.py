@@ -1,10 +1,11 @@
 """How well a check finds what people labelled: recall, precision and false alarms, in all and by kind."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ..reading.json_stream import read_records
 
 # PsySUICIDE's classes that are neither suicide nor self-harm: of no matter here, and aggression of or against others.
 _HARMLESS = {"与自杀/自伤/攻击行为无关", "用户攻击行为", "他人攻击行为"}
@@ -16,7 +17,7 @@ _ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A text and whether it should be found; `reply` where it is a counsellor's."""
+    """A text and whether it should be found; `kind` may be empty; `reply` where it is a counsellor's."""
 
     text: str
     positive: bool
@@ -55,27 +56,31 @@ def read_labelled(path: Path) -> list[Labelled]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no UTF-8 text, is empty, or has another form.
+        ValueError: it is broken, is empty, or has another form.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is no UTF-8 text; allowed: {_ALLOWED}") from None
-    try:
-        rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
-    except json.JSONDecodeError:
-        raise ValueError(f"{path} is no JSON; allowed: {_ALLOWED}") from None
+    if path.exists() and not path.is_file():  # a pipe cannot be opened twice, to see whether it is compressed
+        raise ValueError(f"{path} is no file; allowed: {_ALLOWED}")
+    rows = list[Labelled]()
+    for record in read_records(path):
+        if record.problem:
+            raise ValueError(f"{record.error()}; allowed: {_ALLOWED}")
+        rows.append(_labelled(record.value, f"{path}, record {record.number}"))
     if not rows:
         raise ValueError(f"{path} is empty; allowed: {_ALLOWED}")
-    return [_labelled(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]
+    if len({row.reply for row in rows}) > 1:
+        raise ValueError(f"{path} is both of messages and of replies; allowed: one of them")
+    return rows
 
 
 def count(rows: Iterable[Labelled], find: Callable[[str], object]) -> dict[str, Counts]:
-    """What `find` finds of the rows, in all (under "") and by kind; what it gives is true where it finds something."""
+    """What `find` finds of the rows, in all (under "") and by kind; what it gives is true where it finds something.
+
+    Rows without a kind are only in all.
+    """
     tallies: dict[str, list[int]] = {"": [0, 0, 0, 0]}
     for row in rows:
         found = bool(find(row.text))
-        for kind in ("", row.kind):
+        for kind in dict.fromkeys(("", row.kind)):
             tally = tallies.setdefault(kind, [0, 0, 0, 0])
             tally[0 if row.positive else 2] += 1
             tally[1 if row.positive else 3] += found
@@ -87,7 +92,7 @@ def _labelled(row: Any, where: str) -> Labelled:
         labels = row.get("labels")
         if isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels):
             return Labelled(row["text"], not _HARMLESS.issuperset(labels), ", ".join(labels), reply=False)
-        for name in ("crisis", "harm"):
-            if isinstance(row.get(name), bool):
-                return Labelled(row["text"], row[name], str(row.get("kind") or "all"), reply=name == "harm")
+        for name, other in (("crisis", "harm"), ("harm", "crisis")):
+            if isinstance(row.get(name), bool) and other not in row:
+                return Labelled(row["text"], row[name], str(row.get("kind") or ""), reply=name == "harm")
     raise ValueError(f"{where} is no labelled text; allowed: {_ALLOWED}")

@@ -10,14 +10,16 @@ import html
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..sieve import Sieve, code_points, numbers_of
 
 HAN = "\u3400-\u9fff\U00020000-\U000323af"
 
@@ -150,6 +152,41 @@ def _without_between(folded: Folded) -> Folded:
     return folded.rewrite(_SPELT_NUMBER, _as_digits)
 
 
+def fold_each(texts: Sequence[str]) -> list[str]:
+    """The text of `fold` for each of many texts, in a fraction of the time."""
+    joined = fold_characters("".join(texts))
+    ends = joined.starts.searchsorted(list(accumulate(map(len, texts)))).tolist()
+    starts = [0, *ends][:-1]
+    folded = [joined.text[start:end] for start, end in zip(starts, ends, strict=True)]
+    opened = _sieve().sift(joined.text)
+    places = np.flatnonzero(opened)
+    bits_of_texts: dict[int, int] = {}
+    for number, bits in zip(numbers_of(places, starts), opened[places].tolist(), strict=True):
+        bits_of_texts[number] = bits_of_texts.get(number, 0) | bits
+    for number, bits in bits_of_texts.items():
+        # Many a message begins with one character between marks (嗯，), which is not enough.
+        if bits != 1 or _STANDS_ALONE.search(folded[number]):
+            folded[number] = fold(texts[number]).text
+    return folded
+
+
+@cache
+def _sieve() -> Sieve:
+    """What is in every text that `fold` changes beyond its characters; the first bit is of characters one by one."""
+    han, quiet, digit, mark, letter = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK, _LETTER))
+    return Sieve(
+        [
+            [(mark, f"[{HAN}a-z]", mark)],
+            [("&", "[#a-z]")],
+            [("<", "[/a-z]")],
+            [(han, quiet, f"[{HAN}{_QUIET}]")],
+            [(digit, r"[ ·\-_*.()]", rf"[ ·\-_*.(){_DIGIT}]")],
+            [(han, letter, f"[{HAN}{_LETTER}]")],
+            [(digit, digit, digit)],
+        ]
+    )
+
+
 def plain_form(character: str) -> str:
     """The plain form of a character: none or several characters for some, a blank or "\\n" for white space."""
     return _forms()[character]
@@ -158,7 +195,7 @@ def plain_form(character: str) -> str:
 def fold_characters(text: str) -> Folded:
     """`text` with every character in its plain form; blanks and marks stay."""
     forms = _forms()
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     plain = forms.codes[codes]
     if not plain.all():
         for code in set(codes[plain == _UNKNOWN].tolist()):
@@ -173,8 +210,10 @@ def fold_characters(text: str) -> Folded:
     parts = plain.tobytes().decode("utf-32-le", "surrogatepass").split("\0")
     lengths = np.ones_like(starts)
     lengths[several] = [len(characters) for characters in written]
-    starts = starts.repeat(lengths)
-    return Folded("".join(chain.from_iterable(zip(parts, [*written, ""], strict=True))), starts, starts + 1)
+    # What is not seen belongs to the character before it.
+    seen = np.flatnonzero(lengths)
+    ends = np.append(seen, len(codes))[1:].repeat(lengths[seen])
+    return Folded("".join(chain.from_iterable(zip(parts, [*written, ""], strict=True))), starts.repeat(lengths), ends)
 
 
 def _one_code(form: str) -> int:

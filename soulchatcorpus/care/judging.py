@@ -1,14 +1,17 @@
 """One judgement for messages and replies: a text is read plainly, rules and detector weigh it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+
 from .detector import Detector, load_detector
-from .evasive import read_plainly
+from .evasive import read_each, read_plainly
 from .folding import Folded
-from .rules import Words, find_words
+from .rules import Words, find_words, find_words_in_each
 
 # What a character must weigh, as a share of the heaviest, to be among the words that weighed most.
 _HEAVY = 0.4
@@ -35,8 +38,16 @@ def judge(detector: Detector, text: str, threshold: float) -> Judgement | None:
     if not folded.text.strip():
         return None
     words = find_words(folded.text)
-    score = 0.5 + 0.5 * math.tanh(detector.score(folded.text, {found.name for found in words}) / 2)
+    score = _probability(detector.score(folded.text, {found.name for found in words}))
     return Judgement(score, _heaviest(detector, folded, words), words) if score >= threshold else None
+
+
+def score_each(detector: Detector, texts: Sequence[str]) -> list[float]:
+    """The score of the judgement of each of many texts, 0 of those without words, in a fraction of the time."""
+    plain = read_each(texts)
+    names = [{found.name for found in words} for words in find_words_in_each(plain)]
+    scores = detector.score_each(plain, names)
+    return [_probability(score) if text.strip() else 0.0 for text, score in zip(plain, scores, strict=True)]
 
 
 def load_own_detector(name: str) -> Detector:
@@ -44,18 +55,20 @@ def load_own_detector(name: str) -> Detector:
     return load_detector(Path(str(files(__package__).joinpath(f"{name}.npz"))))
 
 
+def _probability(log_odds: float) -> float:
+    return 0.5 + 0.5 * math.tanh(log_odds / 2)
+
+
 def _heaviest(detector: Detector, folded: Folded, words: list[Words]) -> list[tuple[int, int]]:
     """Where in the original the heaviest characters stand, neighbours together; all of it where none weighs more."""
     weights = detector.weigh(folded.text)
     for found in words:  # a match of the rules stands as a whole
         inside = slice(found.start, found.end)
-        weights[inside] = [max(weights[inside]) + detector.rules[found.name]] * (found.end - found.start)
-    least = _HEAVY * max(max(weights), 0)
-    spans: list[tuple[int, int]] = []
-    for place, weight in enumerate(weights):
-        if weight >= least:
-            start, end = folded.original(place, place + 1)
-            if spans and start <= spans[-1][1]:
-                start, _ = spans.pop()
-            spans.append((start, end))
-    return spans or [folded.original(0, len(weights))]
+        weights[inside] = weights[inside].max() + detector.rules[found.name]
+    heavy = np.flatnonzero(weights >= _HEAVY * max(weights.max(), 0))
+    if not len(heavy):
+        return [folded.original(0, len(weights))]
+    starts, ends = folded.starts[heavy], folded.ends[heavy]
+    apart = np.flatnonzero(starts[1:] > ends[:-1])
+    firsts, lasts = starts[[0, *(apart + 1)]], ends[[*apart, -1]]
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))

@@ -7,17 +7,20 @@ begins. Each trait of a candidate has a weight, which `benchmarks/care_names.py`
 
 import re
 import tomllib
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sieve import code_points
 from .folding import HAN
-from .traits import RUN_KINDS, hash_run, hash_runs, load_runs
+from .traits import EDGE, RUN_KINDS, hash_run, hash_runs, load_runs
 
 # Buckets of the weights, and how much one step of a weight is.
 WEIGHT_BITS, WEIGHT_STEP = 16, 0.05
@@ -80,6 +83,16 @@ def find_names(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def find_names_in_each(sentences: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """The same of each of many sentences, none over several lines."""
+    starts = [0, *accumulate(len(sentence) + len(EDGE) for sentence in sentences)][:-1]
+    found = [list[tuple[int, int]]() for _ in sentences]
+    for start, end in find_names(EDGE.join(sentences)):
+        number = bisect_right(starts, start) - 1
+        found[number].append((start - starts[number], end - starts[number]))
+    return found
+
+
 def _like_words(text: str, candidate: Candidate) -> bool:
     """Whether it is a word of the dictionary, or one after what is seldom a surname, and nothing calls for a name."""
     start, end = candidate.start, candidate.end
@@ -91,7 +104,7 @@ def find_titled(text: str) -> Iterator[tuple[int, int]]:
     """Surnames that seldom begin another word, with a title after them or 小, 老 or 阿 before them."""
     for match in _words().titled.finditer(text):
         start, end = match.span()
-        into = text[start - 1 : start + 1] if start else ""
+        into = text[max(0, start - 1) : start + 1].lstrip("\n")
         if len(into) < 2 or frequency_of(into) < _IN_A_WORD:
             yield start, end
 
@@ -151,7 +164,7 @@ def _candidates(text: str) -> Iterator[Candidate]:
 
 def _starts(words: "_Words", text: str) -> list[tuple[int, bool, bool]]:
     """Where a candidate may begin, whether no Chinese character stands before it, whether it is an ordinary word."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     if len(codes) < 2:
         return []
     classes = words.classes.take(codes, mode="clip")
@@ -168,7 +181,7 @@ def _starts(words: "_Words", text: str) -> list[tuple[int, bool, bool]]:
 
 def list_traits(text: str, candidates: list[Candidate]) -> NDArray[np.int64]:
     """The buckets of all that speaks for or against each candidate: an array of (candidates, traits)."""
-    codes = np.frombuffer(f"\n\n{text}\n\n".encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(f"\n\n{text}\n\n")
     starts, ends, form, called = np.array(
         [(each.start + 2, each.end + 2, each.form, each.called) for each in candidates], dtype=np.uint32
     ).T

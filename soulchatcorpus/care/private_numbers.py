@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+from ..sieve import Openings
 from .help_lines import load_countries
 
 Found = tuple[str, int, int]
@@ -14,6 +15,7 @@ _NUMERALS = dict(
 _NUMERAL = f"0-9{''.join(_NUMERALS)}"
 _SPELT = re.compile(rf"(?<![a-z0-9])[{_NUMERAL}](?:[ .,、\-]{{0,2}}[{_NUMERAL}]){{6,}}(?![a-z0-9])")
 _GAP = r"[ ,.·_*()\-/]{0,3}"
+NUMBER_OPENINGS: Openings = [[(f"[{_NUMERAL}]", *[rf"[{_NUMERAL} ,.·_*()\-/]"] * 2)]]
 _THREE_NUMERALS = re.compile(rf"[{_NUMERAL}]{_GAP}[{_NUMERAL}]{_GAP}[{_NUMERAL}]")
 _ALL_SPELT = re.compile(r"[^0-9ol]+")
 _COMPLETE = re.compile(r"1[3-9]\d{9}|0\d{9,11}|\d{17}[\dx]|[48]00\d{7}")
@@ -62,6 +64,7 @@ _UNIT_WORD = re.compile(
 )
 
 _DATE_HINT = re.compile(rf"[年./ \-](?<=[{_NUMERAL}].)(?:农历|阴历|阳历)?[0-9a-z正一二三四五六七八九十冬腊]")
+BIRTH_DATE_OPENINGS: Openings = [[(f"[{_NUMERAL}]", r"[年./ \-]", "[农阴阳0-9a-z正一二三四五六七八九十冬腊]")]]
 _BIRTH_DATE = re.compile(
     r"(?<!\d)(?:\d{1,2}[/.]){2}(?:19|20)\d\d(?!\d)|\d{1,2} ?[a-z]{3,9} (?:19|20)\d\d"
     r"|(?:(?:19|20)?\d\d|[一二][九零〇][一二三四五六七八九零〇]{2}|[一二三四五六七八九零〇]{2})[年./\-](?:农历"
@@ -71,7 +74,7 @@ _BIRTH_DATE = re.compile(
 
 
 # Lines that many know and that `help_lines.json` does not give, for want of a page of today that names them.
-_OTHER_HELP_LINES = frozenset({"4001619995"})
+_OTHER_HELP_LINES = frozenset({"4001619995", "0570783556"})
 
 
 @cache

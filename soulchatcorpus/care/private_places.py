@@ -12,6 +12,7 @@ from importlib.resources import files
 from itertools import pairwise
 
 from ..patterns import first_character_index
+from ..sieve import Openings
 from .folding import HAN
 from .private_names import frequency_of, is_word
 
@@ -59,6 +60,7 @@ _WESTERN = re.compile(
     r"(?<![0-9A-Za-z])[0-9]{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Boulevard|Court)\b\.?"
     r"(?:,? (?:Apt|Apartment|Unit) \w+)?"
 )
+WESTERN_ADDRESS_OPENINGS: Openings = [[("[0-9]", " ", "[a-z]")]]
 _NUMBER_AND_CAPITAL = re.compile("[0-9] [A-Z]")
 # What a district, county or town goes on to: a village, a road.
 _TAIL_OF_DISTRICT = (
@@ -93,9 +95,11 @@ def find_addresses(text: str) -> Iterator[Found]:
             yield "address", start, match.end()
 
 
-def find_western_addresses(text: str) -> list[tuple[int, int]]:
-    """Start and end of each street in English with its number, in a text as it was typed: capital letters matter."""
-    return [match.span() for match in _WESTERN.finditer(text)] if _NUMBER_AND_CAPITAL.search(text) else []
+def find_western_addresses(text: str) -> list[Found]:
+    """(kind, start, end) of each street in English with its number, in a text as it was typed: capitals matter."""
+    if not _NUMBER_AND_CAPITAL.search(text):
+        return []
+    return [("address", *match.span()) for match in _WESTERN.finditer(text)]
 
 
 def find_organisations(text: str) -> list[Found]:

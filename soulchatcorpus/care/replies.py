@@ -10,7 +10,6 @@ a detector that learned from replies. What it finds of replies kept from it stan
 
 import re
 from functools import cache
-from itertools import pairwise
 
 from .detector import Detector
 from .evasive import read_plainly
@@ -19,22 +18,29 @@ from .rules import find_words
 
 # From this score a reply is a finding.
 THRESHOLD = 0.5
-# A sentence without an end is judged and shown after so many characters.
+# A sentence without an end is judged after so many characters, and shown as far as a clause of it ends; where none
+# does, its last characters wait for what follows, so that no word is shown in part before its help lines.
 LONGEST_SENTENCE = 120
+_WAITING = 24
 # So many characters before a sentence are judged with it.
 BEFORE = 120
 
 # What a reply cannot name without help lines.
 NAMED = ("incitement", "suicide", "self_harm", "death")
-_SENTENCE = re.compile(rf".{{0,{LONGEST_SENTENCE - 2}}}?(?:[。！？!?…\n]|\.\s)|.{{{LONGEST_SENTENCE}}}", re.DOTALL)
+_SENTENCE = re.compile(
+    rf".{{0,{LONGEST_SENTENCE - 2}}}?(?:[。！？!?…\n]|\.\s)"
+    rf"|(?=.{{{LONGEST_SENTENCE}}})(?:.{{{LONGEST_SENTENCE // 2},{LONGEST_SENTENCE}}}(?<=[，,；;、])"
+    rf"|(.{{{LONGEST_SENTENCE - _WAITING}}}))",
+    re.DOTALL,
+)
 
 
 def list_windows(text: str) -> list[str]:
     """What is judged of a reply, one after the other: each sentence with what came before it."""
-    ends = [sentence.end() for sentence in _SENTENCE.finditer(text)]
-    if not ends or ends[-1] < len(text):
-        ends.append(len(text))
-    return [_window(text, start, end) for start, end in pairwise([0, *ends])]
+    sentences = list(_SENTENCE.finditer(text))
+    windows = [_window(text, sentence.start(), _judged_to(sentence)) for sentence in sentences]
+    end = sentences[-1].end() if sentences else 0
+    return windows if sentences and end == len(text) else [*windows, _window(text, end, len(text))]
 
 
 def find_self_harm(text: str, threshold: float = THRESHOLD) -> list[tuple[int, int]]:
@@ -77,7 +83,7 @@ class HeldStream:
         self.text += text
         until = self._shown
         while not self.spans and (sentence := _SENTENCE.match(self.text, until)):
-            self._judge(until, sentence.end())
+            self._judge(until, _judged_to(sentence))
             until = sentence.end()
         return self._release(len(self.text) if self.spans else until)
 
@@ -99,6 +105,10 @@ class HeldStream:
     def _release(self, until: int) -> str:
         start, self._shown = self._shown, until
         return self.text[start:until]
+
+
+def _judged_to(sentence: re.Match[str]) -> int:
+    return sentence.end() + _WAITING if sentence[1] else sentence.end()
 
 
 def _window(text: str, start: int, end: int) -> str:

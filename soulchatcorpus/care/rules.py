@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 from ..patterns import first_character_index
+from ..sieve import RuleIndex
 
 Manner = Literal["meant", "denied", "told", "joking", "another"]
 
@@ -42,10 +44,14 @@ class Words:
 def find_words(text: str) -> list[Words]:
     """Every match of the rules in a folded text, in order."""
     rules = _load()
-    return [
-        _weigh(rules, text, rules.kinds[(match.lastindex or 0) - 1], *match.span())
-        for match in rules.pattern.finditer(text)
-    ]
+    numbered = ((rules.index[(match.lastindex or 0) - 1], match) for match in rules.pattern.finditer(text))
+    return [_weigh(rules, number, match) for number, match in numbered]
+
+
+def find_words_in_each(texts: Sequence[str]) -> list[list[Words]]:
+    """The same for each of many texts, in a fraction of the time."""
+    rules = _load()
+    return [[_weigh(rules, *found) for found in of_text] for of_text in rules.of_many.find_in_each(texts)]
 
 
 def names_of_words() -> list[str]:
@@ -55,7 +61,8 @@ def names_of_words() -> list[str]:
     return [_IDIOM, *(f"{kind} {manner}" for kind in sorted(kinds) for manner in manners)]
 
 
-def _weigh(rules: "_Rules", text: str, kind: str, start: int, end: int) -> Words:
+def _weigh(rules: "_Rules", number: int, match: re.Match[str]) -> Words:
+    text, (start, end) = match.string, match.span()
     begin = max(text.rfind(mark, 0, start) for mark in _SENTENCE_END) + 1
     stop = min((place for mark in _SENTENCE_END if (place := text.find(mark, end)) >= 0), default=len(text))
     manner: Manner = "meant"
@@ -67,12 +74,14 @@ def _weigh(rules: "_Rules", text: str, kind: str, start: int, end: int) -> Words
         manner = "joking"
     elif rules.another.search(text, begin, start):
         manner = "another"
-    return Words(kind, manner, start, end)
+    return Words(rules.kinds[number], manner, start, end)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
     pattern: re.Pattern[str]
+    index: list[int]
+    of_many: RuleIndex
     kinds: list[str]
     denied: re.Pattern[str]
     told: re.Pattern[str]
@@ -83,6 +92,7 @@ class _Rules:
 @cache
 def _load() -> _Rules:
     data = tomllib.loads(files(__package__).joinpath("crisis.toml").read_text(encoding="utf-8"))
-    pattern, index = first_character_index([rule["patterns"] for rule in data["rule"]])
+    groups = [rule["patterns"] for rule in data["rule"]]
     cues = {name: re.compile(cue) for name, cue in data["cues"].items()}
-    return _Rules(pattern, [data["rule"][number]["kind"] for number in index], **cues)
+    pattern, index = first_character_index(groups)
+    return _Rules(pattern, index, RuleIndex(groups), [rule["kind"] for rule in data["rule"]], **cues)

@@ -13,7 +13,8 @@ from importlib.resources import files
 from ..patterns import first_character_index
 from .folding import Folded
 
-_WRITTEN = re.compile("[a-z\u3105-\u3129]")
+# Whatever is written by sound, or stretched, has one of these.
+WRITTEN = re.compile("[a-z\u3105-\u3129]")
 _SYLLABLE = re.compile(
     "(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])"
     "(?:iang|iong|uang|iao|ian|ing|ang|eng|ong|uai|uan|ai|ei|ao|ou|an|en|ia|ie|iu|in|ua|uo|ui|un|ue|ve|a|e|i|o|u|v)"
@@ -31,7 +32,7 @@ _BETWEEN = "[ '-]{0,3}"
 def spell_out(folded: Folded) -> Folded:
     """The folded text with the words that tell in characters, where they were written by sound."""
     spelt = _load()
-    if not _WRITTEN.search(folded.text) or spelt.unless.search(folded.text):
+    if not WRITTEN.search(folded.text) or spelt.unless.search(folded.text):
         return folded
     return folded.rewrite(_TOGETHER, _apart).rewrite(
         spelt.pattern, lambda match: spelt.words[(match.lastindex or 0) - 1]

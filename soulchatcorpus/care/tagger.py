@@ -9,7 +9,7 @@ of these may be private is read as a whole.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sieve import code_points
 from .traits import RUN_KINDS, find_traits, hash_runs, load_runs
 
 KINDS = ("name", "address", "organisation", "handle", "id_number", "birth_date")
@@ -89,54 +90,68 @@ class Tagger:
         done = 0
         for place in places[self.likelihood(text, places) > _GATE].tolist():
             if place >= done:
-                start = max(text.rfind(mark, 0, place) for mark in "。!?;\n") + 1
+                line = text.rfind("\n", 0, place) + 1
+                start = max(line, *(text.rfind(mark, line, place) + 1 for mark in "。!?;"))
                 sentence = SENTENCE.match(text, start)
                 done = sentence.end() if sentence else place + 1
                 yield start, done
 
-    def read(self, text: str, start: int, end: int, likely: Iterable[Found]) -> Iterator[Reading]:
-        """Each detail in the sentence of a folded text from `start` to before `end`.
+    def read(self, text: str, sentences: Sequence[tuple[int, int]], likely: Iterable[Found]) -> Iterator[Reading]:
+        """Each detail in some sentences of a folded text, of which start and end are given.
 
         What is `likely` for another reason is more easily found.
         """
-        scores = self.score(text, np.arange(start, end))
-        for kind, first, last in likely:
-            begin = 2 * KINDS.index(kind) + 1
-            scores[first - start, begin] += LIKELY[kind]
-            scores[first + 1 - start : last - start, begin + 1] += LIKELY[kind]
-        if may_hold(scores, self.following):
-            labels = best_labels(scores, self.following)
-            for kind, first, last in spans_of(labels):
-                margin = outweigh(scores, self.following, labels, first, last)
-                yield Reading(kind, start + first, start + last, margin)
+        if not sentences:
+            return
+        places = np.concatenate([np.arange(start, end) for start, end in sentences])
+        scores = self.score(text, places)
+        for kind, start, end in likely:
+            first, begin = int(places.searchsorted(start)), 2 * KINDS.index(kind) + 1
+            scores[first, begin] += LIKELY[kind]
+            scores[first + 1 : first + end - start, begin + 1] += LIKELY[kind]
+        lengths = np.array([end - start for start, end in sentences])
+        done = 0
+        for (start, end), holding in zip(sentences, may_hold(scores, self.following, lengths).tolist(), strict=True):
+            of_sentence = scores[done : done + end - start]
+            done += end - start
+            if holding:
+                labels = best_labels(of_sentence, self.following)
+                for kind, first, last in spans_of(labels):
+                    margin = outweigh(of_sentence, self.following, labels, first, last)
+                    yield Reading(kind, start + first, start + last, margin)
 
 
 def find_rare(text: str, runs: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Where two characters begin that are seldom together in ordinary talk."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(text)
     if len(codes) < 2:
         return np.zeros(0, dtype=np.int64)
     known = runs[hash_runs(codes[:-1], codes[1:])]
     frequency = known & 15
     called = np.zeros(len(known), dtype=bool)
-    called[2:] = _CALLERS[known[:-2] >> 4]
+    called[2:] = _CALLERS[known[:-2] >> 4] & (codes[:-3] != ord("\n"))
     written = (codes >= ord("0")) & ~((codes >= 0x3000) & (codes < 0x3400)) & (codes < 0xFF00)
     return np.flatnonzero((frequency < np.where(called, _RARE_CALLED, _RARE)) & written[:-1] & written[1:])
 
 
-def may_hold(scores: NDArray[np.float32], following: NDArray[np.float32]) -> bool:
-    """Whether a single detail may outweigh nothing at all: far cheaper than the best sequence, which is seldom asked.
+def may_hold(
+    scores: NDArray[np.float32], following: NDArray[np.float32], lengths: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether in each sentence, of these lengths, a single detail may outweigh nothing at all.
 
-    The best end for every beginning is where the sum of the insides before it is highest.
+    That is far cheaper than the best sequence, which is seldom asked. The best end for every beginning is where the
+    sum of the insides before it is highest.
     """
     over = scores[:, 1:] - scores[:, :1]
     begins = np.arange(1, LABELS, 2)
     nothing = following[0, 0]
     stays = np.maximum(following[begins + 1, begins + 1], following[begins, begins + 1]) - nothing
     borders = following[0, begins] + np.maximum(following[begins, 0], following[begins + 1, 0]) - 2 * nothing
-    inside = (over[:, 1::2] + stays).cumsum(axis=0)
+    inside = (over[:, 1::2] + stays).cumsum(axis=0, dtype=np.float64)
+    inside += _NEVER * len(scores) * np.arange(len(lengths)).repeat(lengths)[:, None]  # no end in a later sentence
     best_end = np.maximum.accumulate(inside[::-1], axis=0)[::-1]
-    return bool((over[:, 0::2] + np.maximum(borders, 0) + best_end - inside).max() > 0)
+    best = (over[:, 0::2] + np.maximum(borders, 0) + best_end - inside).max(axis=1)
+    return np.maximum.reduceat(best, lengths.cumsum() - lengths) > 0
 
 
 def best_labels(scores: NDArray[np.float32], following: NDArray[np.float32]) -> list[int]:

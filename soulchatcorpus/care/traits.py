@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sieve import code_points
 from .folding import HAN
 
 # Buckets of the weights, and of the frequencies of runs.
@@ -31,14 +32,15 @@ _TRAITS = (
     "w-2 v-3 k0;w-2 v-3 after;w-2 f0 f1;w1 k0 k-1;w1 v1 w2;w2 k0 k1;w-2 t0 k0"
 )
 _PAD = 4
-_EDGE = "\n" * _PAD
+# Stands between texts that are read together, for none to be read with another.
+EDGE = "\n" * _PAD
 _M1, _M2, _M3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 
 
 def find_traits(text: str, places: NDArray[np.int64], runs: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The buckets of all traits of the characters at `places`: an array of (traits, places)."""
     tables, facts = _tables(), _facts()
-    codes = np.frombuffer(f"{_EDGE}{text}{_EDGE}".encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    codes = code_points(f"{EDGE}{text}{EDGE}")
     around = codes[places + np.arange(_PAD - 3, _PAD + 5)[:, None]]  # from 3 before to 4 after
     plain, kinds = tables[:, np.minimum(around, tables.shape[1] - 1)]
     two = runs[hash_runs(around[:-1], around[1:])]

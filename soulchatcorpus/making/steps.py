@@ -9,12 +9,12 @@ import tomllib
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,21 @@ import orjson
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 
-from ..care.crisis import find_crisis
-from ..care.privacy import find_private, mask_spans
+from ..care.crisis import find_crisis_in_each
+from ..care.privacy import PrivateSpan, find_private, find_private_in_each, mask_spans
 from ..clients import FACTS
 from ..files import replacing, to_line, write_json
-from ..patterns import first_character_index
+from ..sieve import RuleIndex
 from .options import CleanOptions
 from .records import Record, passages, read_pipeline_records, set_passages
-from .topics import find_topic_by_words
+from .topics import find_topics_by_words
 
 PHRASES = ("refusal", "advertisement", "special")
 COPIED_MESSAGES = 0.3  # share of a record's messages that are copies of earlier ones
 COMPRESSED = 0.12  # of the bytes; ordinary dialogues stay above 0.3
 LEAST_BYTES = 600
 TAIL, VARIED = 300, 60  # an end of so many characters, more of them different, is not one phrase over and over
+AT_ONCE = 64  # documents that are looked at together
 _OTHER_SCRIPT = re.compile("[{scripts}][{scripts}]{{2}}".format(scripts=r"ぁ-ヺ가-힣а-яА-Я\u0e00-\u0e7f\u0600-\u06ff"))
 
 
@@ -50,6 +51,8 @@ class Finding:
 
 
 Rule = Callable[[Document, CleanOptions], Iterable[Finding]]
+# The same for many documents at once: what it finds in each.
+BatchRule = Callable[[Sequence[Document], CleanOptions], Iterable[Iterable[Finding]]]
 
 
 def find_length(document: Document, options: CleanOptions) -> Iterator[Finding]:
@@ -96,9 +99,14 @@ class ExactDuplicates:
         self._seen.add(digest)
 
 
-def find_private_details(document: Document, options: CleanOptions) -> list[Finding]:
+def find_private_details(documents: Sequence[Document], options: CleanOptions) -> Iterator[list[Finding]]:
     """Private details, masked where the options say so; none reaches over the end of a passage."""
-    spans = find_private(document.text, options.recogniser)
+    found = find_private_in_each([document.text for document in documents], options.recogniser)
+    for document, spans in zip(documents, found, strict=True):
+        yield _mask(document, spans, options)
+
+
+def _mask(document: Document, spans: list[PrivateSpan], options: CleanOptions) -> list[Finding]:
     findings = [Finding("privacy", span.kind, span.start, span.end) for span in spans]
     if spans and options.action("privacy") == "mask":
         record = document.metadata["record"]
@@ -122,12 +130,16 @@ def _find_private_in_client(record: Record, options: CleanOptions) -> Iterator[F
             client[name] = mask_spans(client[name], spans)
 
 
-def find_phrases(document: Document, options: CleanOptions) -> Iterator[Finding]:
+def find_phrases(documents: Sequence[Document], options: CleanOptions) -> Iterator[Iterator[Finding]]:
     """The paper's special strings, advertisement, and a model speaking as a model: the phrases of phrases.toml."""
-    pattern, steps = _load_phrases(tuple(step for step in PHRASES if options.action(step) != "off"))
-    record = document.metadata["record"]
-    for match in pattern.finditer(document.text):
-        step = steps[(match.lastindex or 0) - 1]
+    steps = tuple(step for step in PHRASES if options.action(step) != "off")
+    in_each = _load_phrases(steps).find_in_each([document.text for document in documents])
+    for document, found in zip(documents, in_each, strict=True):
+        yield _phrases(document.metadata["record"], ((steps[number], match) for number, match in found))
+
+
+def _phrases(record: Record, found: Iterable[tuple[str, re.Match[str]]]) -> Iterator[Finding]:
+    for step, match in found:
         # A refusal is the counsellor's: a user may well say that he cannot answer a question.
         if step == "refusal" and passages(record)[_find_passage(record, match.start())[0]][0] == "user":
             continue
@@ -135,18 +147,25 @@ def find_phrases(document: Document, options: CleanOptions) -> Iterator[Finding]
 
 
 @cache
-def _load_phrases(steps: tuple[str, ...]) -> tuple[re.Pattern[str], list[str]]:
+def _load_phrases(steps: tuple[str, ...]) -> RuleIndex:
     data = tomllib.loads(files("soulchatcorpus.making").joinpath("phrases.toml").read_text(encoding="utf-8"))
-    pattern, index = first_character_index([data[step] for step in steps])
-    return pattern, [steps[number] for number in index]
+    return RuleIndex([data[step] for step in steps])
 
 
-def find_crisis_content(document: Document, options: CleanOptions) -> Iterator[Finding]:
+def find_crisis_content(documents: Sequence[Document], options: CleanOptions) -> Iterator[list[Finding]]:
     """What `soulchatcorpus.care.crisis` finds: in any case a label that a deployer can filter on."""
-    if found := find_crisis(document.text):
+    in_each = find_crisis_in_each([document.text for document in documents])
+    for document, found in zip(documents, in_each, strict=True):
+        if not found:
+            yield []
+            continue
         document.metadata["record"].setdefault("labels", {})["crisis"] = found.category
-        for span in found.spans if options.action("crisis") == "flag" else [(0, 0)]:
-            yield Finding("crisis", found.category, *span)
+        spans = found.spans if options.action("crisis") == "flag" else [(0, 0)]
+        yield [Finding("crisis", found.category, *span) for span in spans]
+
+
+def _one_by_one(rule: Rule) -> BatchRule:
+    return lambda documents, options: (rule(document, options) for document in documents)
 
 
 class ApplyRules(PipelineStep):
@@ -157,11 +176,11 @@ class ApplyRules(PipelineStep):
     def __init__(self, options: CleanOptions) -> None:
         super().__init__()
         self.options = options
-        rules: list[tuple[Rule, tuple[str, ...]]] = [
-            (find_length, ("length",)),
-            (find_language, ("language",)),
-            (find_repetition, ("repetition",)),
-            (ExactDuplicates(), ("exact_duplicate",)),
+        rules: list[tuple[BatchRule, tuple[str, ...]]] = [
+            (_one_by_one(find_length), ("length",)),
+            (_one_by_one(find_language), ("language",)),
+            (_one_by_one(find_repetition), ("repetition",)),
+            (_one_by_one(ExactDuplicates()), ("exact_duplicate",)),
             (find_private_details, ("privacy",)),
             (find_phrases, PHRASES),
             (find_crisis_content, ("crisis",)),
@@ -169,13 +188,13 @@ class ApplyRules(PipelineStep):
         self.rules = [rule for rule, steps in rules if any(options.action(step) != "off" for step in steps)]
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
-        for document in data:
+        for batch in _batches(data):
             for rule in self.rules:
-                for finding in rule(document, self.options):
-                    self._act(document, finding)
-                if "dropped" in document.metadata:
-                    break
-            yield document
+                going_on = [document for document in batch if "dropped" not in document.metadata]
+                for document, findings in zip(going_on, rule(going_on, self.options), strict=True):
+                    for finding in findings:
+                        self._act(document, finding)
+            yield from batch
 
     def _act(self, document: Document, finding: Finding) -> None:
         action = self.options.action(finding.step)
@@ -191,6 +210,12 @@ class ApplyRules(PipelineStep):
                 passage, start = _find_passage(record, finding.start)
                 flag |= {"passage": passage, "start": start, "end": start + finding.end - finding.start}
             record.setdefault("flags", []).append(flag)
+
+
+def _batches(data: DocumentsPipeline) -> Iterator[list[Document]]:
+    documents = iter(data)
+    while batch := list(islice(documents, AT_ONCE)):
+        yield batch
 
 
 def _find_passage(record: Record, position: int) -> tuple[int, int]:
@@ -278,11 +303,12 @@ class Topic(PipelineStep):
         self.asked = dict(asked)
 
     def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
-        for document in data:
-            record = document.metadata["record"]
-            if not record.get("topic"):
-                topic = self.asked.get(record["id"]) or find_topic_by_words(record)
+        for batch in _batches(data):
+            open_ones = [document for document in batch if not document.metadata["record"].get("topic")]
+            by_words = find_topics_by_words([document.metadata["record"] for document in open_ones])
+            for document, of_words in zip(open_ones, by_words, strict=True):
+                record = document.metadata["record"]
+                record["topic"] = self.asked.get(record["id"]) or of_words
                 source = "model" if record["id"] in self.asked else "words"
-                record["topic"] = topic
-                document.metadata["counts"].append(("topic", topic or "none", source))
-            yield document
+                document.metadata["counts"].append(("topic", record["topic"] or "none", source))
+            yield from batch

@@ -1,8 +1,9 @@
 """Topics for records without one: by keywords, with nothing else installed, or by asking a model."""
 
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..care.privacy import mask_private
-from ..patterns import first_character_index
 from ..schema import TOPICS
+from ..sieve import RuleIndex
 from .ledger import Entry, Ledger
 from .options import RequestOptions
 from .records import Record, find_file, passages, read_pipeline_records
@@ -22,28 +23,36 @@ STRONG_POINTS = 3
 
 def find_topic_by_words(record: Record) -> str | None:
     """The topic whose words the user says most of, each word counted once; None where there is none of any."""
-    text = "\n".join(text for role, text in passages(record) if role == "user").lower()
-    pattern, index, points = _load_words()
+    return find_topics_by_words([record])[0]
+
+
+def find_topics_by_words(records: Sequence[Record]) -> list[str | None]:
+    """The same for each of many records."""
+    index, points = _load_words()
+    texts = ["\n".join(text for role, text in passages(record) if role == "user").lower() for record in records]
+    return [_most(points, found) for found in index.find_in_each(texts)]
+
+
+def _most(points: list[tuple[str, int]], found: list[tuple[int, re.Match[str]]]) -> str | None:
     score: Counter[str] = Counter()
     seen: set[str] = set()
-    for match in pattern.finditer(text):
+    for number, match in found:
         if match[0] not in seen:
             seen.add(match[0])
-            topic, value = points[index[match.lastindex - 1]]
+            topic, value = points[number]
             score[topic] += value
     return score.most_common(1)[0][0] if score else None
 
 
 @cache
-def _load_words() -> tuple:
+def _load_words() -> tuple[RuleIndex, list[tuple[str, int]]]:
     data = tomllib.loads(files("soulchatcorpus.making").joinpath("topics.toml").read_text(encoding="utf-8"))
     points, groups = [], []
     for kind, value in (("strong", STRONG_POINTS), ("words", 1)):
         for topic in TOPICS:
             points.append((topic, value))
             groups.append(data[topic][kind])
-    pattern, index = first_character_index(groups)
-    return pattern, index, points
+    return RuleIndex(groups), points
 
 
 def ask_topics(source: Path, out: Path, options: RequestOptions, unknown_topics: str = "refuse") -> dict[str, str]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from rich.cells import cell_len
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
@@ -28,11 +29,25 @@ def test_table_by_kind(tmp_path):
     assert [line.split()[0] for line in kinds] == ["direct", "chat", "english"]
 
 
+def test_kinds_are_text_and_stand_in_columns(tmp_path):
+    rows = [("我想自杀", "被动的愿望"), ("我想自杀", "\x1b[31mred\nline"), ("我想自杀", None)]
+    path = tmp_path / "labelled.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "crisis": True, "kind": k}) + "\n" for t, k in rows), "utf-8")
+    lines = run(str(path)).stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["kind", "texts"],
+        ["all", "3"],
+        ["被动的愿望", "1"],
+        ["[31mred", "line"],
+    ]
+    assert len({cell_len(line) for line in lines}) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
         (b"", (), "is empty"),
-        (b"\xff", (), "is no UTF-8 text"),
+        (b"\xff", (), "not UTF-8"),
         (b'{"text": "a", "crisis": true}', ("--threshold", "7"), "the threshold is 7.0; allowed: 0 to 1"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.patterns import first_character_index
+from soulchatcorpus.patterns import first_character_index, list_opening
 
 GROUPS = [["ab", "[bc]a+"], ["abc", "d(?:e|f)?g"], ["cc"]]
 
@@ -32,3 +32,25 @@ def test_the_same_as_an_alternation(phrases, text):
     pattern, _ = first_character_index([phrases])
     alternation = re.compile("|".join(phrases))
     assert [m.span() for m in pattern.finditer(text)] == [m.span() for m in alternation.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "opening"),
+    [
+        ("ab", ["[a]", "[b]", "."]),
+        ("[ab]c?d", ["[ab]", "[cd]"]),
+        ("a(?:b|[cd]e)?f", ["[a]", "[bcdf]"]),
+        ("a(?:b|c?)", ["[a]", "."]),
+        ("a(?:b|c)*d", ["[a]", "."]),
+        ("a(?<=a)(?!x)b", ["[a]", "[b]"]),
+        ("a[^b]c", ["[a]", "."]),
+        ("a", ["[a]", "."]),
+    ],
+)
+def test_what_a_match_begins_with(pattern, opening):
+    assert list_opening(pattern) == opening
+
+
+def test_a_group_without_end_is_refused():
+    with pytest.raises(ValueError, match="is open; allowed: groups that end"):
+        list_opening("a(?:b")

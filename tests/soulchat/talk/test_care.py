@@ -59,5 +59,5 @@ def test_threshold_and_a_model_beside():
 def test_same_verdict_for_corpus_and_chat(text):
     finding, notice = find_crisis(text), Care().check_message(text)
     record: dict = {"messages": [{"role": "user", "content": text}]}
-    list(find_crisis_content(Document(text=text, id="1", metadata={"record": record}), CleanOptions()))
+    list(find_crisis_content([Document(text=text, id="1", metadata={"record": record})], CleanOptions()))
     assert record.get("labels", {}).get("crisis") == (notice and notice.category) == (finding and finding.category)

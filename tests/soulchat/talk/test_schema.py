@@ -173,13 +173,25 @@ def test_a_fault_names_its_place_and_never_the_text(more, where):
     [
         ('{"content": "a", "more": 1}', ["a"]),
         (b'{"messages": [{"role": "user", "content": "\\u6211"}], "n": -1}', ["我"]),
-        ({"messages": [{"content": [{"type": "image"}, {"type": "text", "text": "a"}, 3]}, "b", None]}, ["a"]),
+        ({"messages": [{"content": [{"type": "image"}, {"type": "text", "text": "a"}, 3]}, "b", None]}, ["a", "b"]),
         ("想 死", ["想 死"]),
         (b"\xffa", ["\ufffda"]),
         ('"a"', ["a"]),
         ([{"content": "a"}, {"content": 5}], ["a", ""]),
-        ({"messages": 3}, [""]),
-        (None, [""]),
+        ({"messages": 3}, []),
+        (None, []),
+        ("", [""]),
+        ({"messages": "a"}, ["a"]),
+        ({"messages": {"role": "user", "content": "a"}}, ["a"]),
+        ({"messages": [{"role": "user", "content": ["a", "b"]}]}, ["ab"]),
+        ({"messages": [{"role": "user", "content": {"text": "a"}}]}, ["a"]),
+        ({"model": "m", "prompt": ["a", "b"]}, ["ab"]),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": "a"}]}]}, ["a"]),
+        ({"contents": [{"role": "user", "parts": [{"text": "a"}]}]}, ["a"]),
+        ({"requests": [{"body": {"messages": [{"role": "user", "content": "a"}]}}]}, ["a"]),
+        ('{"messages": [{"role": "user", "content": "\\u6211\\u60f3', ["我想"]),
+        ('{"content": "我想"}'.encode("gb18030"), ["我想"]),
+        ('{"content": "我想"}'.encode("utf-16"), ["我想"]),
         ("[" * 5_000, ["[" * 5_000]),
     ],
 )
@@ -188,5 +200,9 @@ def test_what_is_refused_is_read_as_far_as_it_goes(body, said):
 
 
 def test_of_what_is_refused_only_the_user_speaks():
-    talk = [{"role": role, "content": role} for role in ("system", "assistant", "user")]
-    assert [message["role"] for message in read_loosely({"messages": talk})] == ["assistant", "assistant", "user"]
+    talk = [{"role": role, "content": role} for role in ("developer", "tool", "model", "Assistant", "User", "human")]
+    talk.append({"content": "of nobody"})
+    assert [message["role"] for message in read_loosely({"messages": talk})] == [
+        *("system", "system", "assistant", "assistant"),
+        *("user", "user", "user"),
+    ]

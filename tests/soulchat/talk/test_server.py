@@ -646,11 +646,45 @@ def test_a_wrong_field_brings_the_help_lines(serve, wrong, status):
     assert "soulchat" not in httpx.post(address + "/v1/chat/completions", json=body).json()
 
 
-@pytest.mark.parametrize("content", ['{"messages": [{"role": "user", "content": "我想自杀"}]', "我想自杀".encode()])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"messages": [{"role": "user", "content": "我想自杀"}]',
+        r'{"messages": [{"role": "user", "content": "\u6211\u60f3\u81ea\u6740',
+        '{"messages": [{"role": "user", "content": "我想自杀"}]}'.encode("gb18030"),
+        "我想自杀".encode(),
+    ],
+)
 def test_a_body_that_is_no_json_brings_the_help_lines(serve, content):
     address, _ = serve("好。")
     headers = {"Content-Type": "application/json"}
     assert "12356" in httpx.post(address + "/v1/chat/completions", content=content, headers=headers).text
+
+
+@pytest.mark.parametrize("after", [[{"role": "assistant", "content": "我"}], [{"role": "system", "content": "短"}]])
+def test_a_talk_that_does_not_end_with_the_user_brings_the_help_lines(serve, after):
+    address, _ = serve("好。")
+    body = {"model": "small", "messages": [{"role": "user", "content": "我想自杀"}, *after]}
+    refused = httpx.post(address + "/v1/chat/completions", json=body)
+    assert refused.status_code == 400
+    assert "12356" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/completions", {"prompt": "我想自杀"}),
+        ("POST", "/v1/responses", {"input": "我想自杀"}),
+        ("POST", "/chat/completions", {"messages": [{"role": "user", "content": "我想自杀"}]}),
+        ("PUT", "/v1/chat/completions", {"messages": [{"role": "user", "content": "我想自杀"}]}),
+    ],
+)
+def test_another_path_brings_the_help_lines(serve, method, path, body):
+    address, _ = serve("好。")
+    refused = httpx.request(method, address + path, json=body)
+    assert refused.status_code in (404, 405)
+    assert "12356" in refused.json()["error"]["message"]
+    assert "soulchat" not in httpx.request(method, address + path, json={"prompt": "你好"}).json()
 
 
 def test_too_soon_brings_the_help_lines(serve):

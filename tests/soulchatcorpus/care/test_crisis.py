@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.crisis import CATEGORIES, find_crisis
+from soulchatcorpus.care.crisis import CATEGORIES, find_crisis, find_crisis_in_each
 from soulchatcorpus.care.evaluate import count, read_labelled
 from tests.paths import FIXTURES, ROOT
 from tests.soulchatcorpus.care.disguises import DISGUISES
@@ -66,6 +66,8 @@ def test_of_the_messages_kept_aside_it_finds_the_share_that_the_docs_tell():
         ("活着没意思", "death_wish", "活着"),
         ("我又割自己了", "self_harm", "割"),
         ("室友说她不想活了", "other_person", "活"),
+        ("他说分手以后我就一直在想怎么死才不疼", "suicide", "死"),
+        ("论文写不完，导师骂我，我就想从楼上跳下去，可是又怕疼", "suicide", "跳下"),
         ("他叫我去死", "incitement", "去死"),
         ("I Want To Kill Myself", "suicide", "Kill Myself"),
         ("I don’t want to wake up anymore", "death_wish", "wake"),
@@ -147,3 +149,22 @@ def test_needs_no_extra():
         "assert not {'datatrove', 'openai', 'gradio', 'torch', 'scipy', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+MESSAGES = [row["text"] for row in read_sentences("crisis_test.tsv")]
+DISGUISED = st.builds(
+    lambda text, disguise: disguise(text), st.sampled_from(MESSAGES), st.sampled_from([*DISGUISES.values()])
+)
+LINES = st.one_of(st.sampled_from(MESSAGES), DISGUISED, st.text(max_size=20))
+
+
+@given(st.lists(st.lists(LINES, max_size=12).map("\n".join)))
+def test_many_at_once_are_judged_like_one_by_one(texts):
+    assert find_crisis_in_each(texts) == [find_crisis(text) for text in texts]
+
+
+@pytest.mark.parametrize("mark", ["", "，"])
+def test_words_at_the_border_of_two_parts_are_found(mark):
+    day = f"今天早上起来刷牙洗脸{mark}坐地铁到公司打卡开会{mark}下午写报告{mark}下班买菜做饭洗碗看电视{mark}" * 8
+    missed = [place for place in range(236, 262) if not find_crisis(day[:place] + "我想自杀" + day[:100])]
+    assert missed == []

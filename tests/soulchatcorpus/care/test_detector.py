@@ -2,8 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from soulchatcorpus.care.detector import Detector, distinct_runs, find_runs, load_detector, save_detector
+from soulchatcorpus.care.detector import (
+    Detector,
+    distinct_runs,
+    distinct_runs_of_each,
+    find_runs,
+    load_detector,
+    save_detector,
+)
 
 
 def tiny(text: str, weight: float = 1.0) -> Detector:
@@ -31,7 +40,10 @@ def test_what_each_character_weighs():
     weights = tiny("想死").weigh("今天想死")
     assert len(weights) == 4
     assert min(weights[2:]) > max(weights[:2])
-    assert tiny("想").weigh("") == []
+    assert tiny("想").weigh("").tolist() == []
+    of_words = tiny("想 die").weigh("想die")
+    assert of_words[1] == of_words[2] == of_words[3] > 0
+    assert tiny("想 die").weigh(" 想\ndie").tolist() == [0, of_words[0], 0, *of_words[1:]]
 
 
 def test_written_and_read(tmp_path):
@@ -52,3 +64,14 @@ def test_other_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "d.npz", weights=np.zeros(4))
     with pytest.raises(ValueError, match="holds no detector"):
         load_detector(tmp_path / "d.npz")
+
+
+@given(st.lists(st.text(alphabet="想死不我的 ab12\n", max_size=9), min_size=1))
+def test_many_at_once_are_scored_like_one_by_one(texts):
+    buckets, starts = distinct_runs_of_each(texts, 10)
+    ends = [*starts[1:], len(buckets)]
+    assert [buckets[start:end].tolist() for start, end in zip(starts, ends, strict=True)] == [
+        distinct_runs(text, 10).tolist() for text in texts
+    ]
+    detector, found = tiny("不想死 ab", 0.3125), [{"rule"} if "死" in text else set() for text in texts]
+    assert detector.score_each(texts, found) == [detector.score(*row) for row in zip(texts, found, strict=True)]

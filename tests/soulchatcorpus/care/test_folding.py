@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.folding import fold, fold_characters
+from soulchatcorpus.care.folding import fold, fold_characters, fold_each
 from tests.soulchatcorpus.care.disguises import DISGUISES
 
 ALPHABET = (
@@ -86,6 +86,13 @@ def test_span_covers_what_was_between():
     assert text[slice(*folded.original(start, start + 2))] == "自\u200b - 杀"
 
 
+def test_a_character_stands_with_the_marks_on_it():
+    text = "\u200b1\ufe0f\u20e33\ufe0f\u20e3½x\u0336"
+    folded = fold_characters(text)
+    assert folded.text == "131⁄2x"
+    assert [folded.original(place, place + 1) for place in range(6)] == [(1, 4), (4, 7), *[(7, 8)] * 3, (8, 10)]
+
+
 SENTENCES = ["我想自杀", "不想活了", "活着没意思", "想从楼上跳下去", "离开这个世间", "了断自己的生命", "killmyself"]
 
 
@@ -93,3 +100,8 @@ SENTENCES = ["我想自杀", "不想活了", "活着没意思", "想从楼上跳
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_every_disguise_of_every_sentence_is_seen_through(sentence, disguise):
     assert fold(disguise(sentence)).text == sentence
+
+
+@given(st.lists(st.text(alphabet=ALPHABET, max_size=12)))
+def test_many_at_once_are_folded_like_one_by_one(texts):
+    assert fold_each(texts) == [fold(text).text for text in texts]

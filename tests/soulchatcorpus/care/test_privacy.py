@@ -1,15 +1,19 @@
 """Private details: held to their recall and precision on labelled sentences, and to the checksums of numbers."""
 
 import csv
+import json
 import re
 from collections import Counter
+from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.privacy import KINDS, find_private, mask_private
-from tests.paths import FIXTURES
+from soulchatcorpus.care.folding import fold_characters
+from soulchatcorpus.care.privacy import _FINDERS, KINDS, find_private, find_private_in_each, mask_private
+from soulchatcorpus.sieve import Sieve
+from tests.paths import FIXTURES, ROOT
 
 SENTENCES = FIXTURES / "making" / "privacy.tsv"
 _MARKED = re.compile(r"\{(\w+)\|([^}]*)\}")
@@ -135,3 +139,58 @@ def test_no_detail_reaches_over_a_line_break(text):
 )
 def test_what_singles_out_nobody_stays(text):
     assert mask_private(text) == text
+
+
+SOME = [text for text, *_ in labelled()]
+
+
+@given(st.lists(st.lists(st.one_of(st.sampled_from(SOME), st.text(max_size=20)), max_size=9).map("\n".join)))
+def test_many_at_once_are_read_like_one_by_one(texts):
+    assert find_private_in_each(texts) == [find_private(text) for text in texts]
+
+
+@cache
+def examples() -> list[str]:
+    lines = (ROOT / "benchmarks" / "care_data" / "privacy-train.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines]
+
+
+@pytest.mark.parametrize("finder", _FINDERS, ids=lambda finder: finder.find.__name__)
+def test_whatever_is_found_has_an_opening(finder):
+    sieve, found = Sieve(finder.openings), 0
+    for text in SOME + examples():
+        folded = fold_characters(text).text
+        if list(finder.find(text if finder.typed else folded)):
+            found += 1
+            assert sieve.sift(folded).any(), text
+    assert found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Samaritans 116 123 in the UK",
+        "Lifeline Australia 13 11 14",
+        "日本いのちの電話 0570-783-556",
+        "微信8.0.42版本闪退",
+        "微信 v8.0.42 闪退",
+        "2024/01/05 08:00 打卡",
+        "班里52人我排48",
+        "HCG 12543",
+        "2008年汶川地震那年我5岁",
+        "PHQ-9得分18分，GAD-7得分15",
+        "每天吃舍曲林50mg，喹硫平25mg",
+        "欠了花呗36800.50元",
+        "ISBN 978-7-02-000220-7这本书很好",
+        "坐G1234次列车回家",
+        "[10:32:15] 他说不想见我",
+        "论文DOI 10.1038/s41586-020-2649-2",
+        "IP地址192.168.1.1连不上",
+    ],
+)
+def test_numbers_of_everybody_stay(text):
+    assert mask_private(text) == text
+
+
+def test_a_mask_takes_the_marks_on_a_digit_with_it():
+    assert mask_private("打1⃣3⃣9⃣1⃣2⃣3⃣4⃣5⃣6⃣7⃣8⃣给我") == "打[phone]给我"

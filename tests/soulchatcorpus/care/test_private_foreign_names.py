@@ -15,7 +15,7 @@ from soulchatcorpus.care.private_foreign_names import find_dotted_names, find_la
     ],
 )
 def test_latin_names(text, name):
-    assert [text[start:end] for start, end in find_latin_names(text)] == [name]
+    assert [text[start:end] for _, start, end in find_latin_names(text)] == [name]
 
 
 @pytest.mark.parametrize("text", ["My god, it is May", "I am Not Sure", "我用Word写"])
@@ -25,11 +25,11 @@ def test_capital_words_that_are_no_names(text):
 
 def test_names_of_peoples():
     text = "我姐米热古丽在那里，塔吉克族的人"
-    assert [text[start:end] for start, end in find_names_of_peoples(text)] == ["米热古丽"]
+    assert [text[start:end] for _, start, end in find_names_of_peoples(text)] == ["米热古丽"]
     dotted = "同学买买提·艾力，《简·爱》"
-    assert [dotted[start:end] for start, end in find_dotted_names(dotted)] == ["买买提·艾力"]
+    assert [dotted[start:end] for _, start, end in find_dotted_names(dotted)] == ["买买提·艾力"]
 
 
 def test_a_curse_is_no_name():
-    assert find_names_of_peoples("我叫尼玛") == [(2, 4)]
+    assert find_names_of_peoples("我叫尼玛") == [("name", 2, 4)]
     assert find_names_of_peoples("卧槽尼玛") == []

@@ -33,7 +33,7 @@ def test_what_is_no_address(text):
 
 def test_a_street_in_english():
     text = "I live at 42 Maple Grove Ave, Unit 5"
-    assert [text[start:end] for start, end in find_western_addresses(text)] == ["42 Maple Grove Ave, Unit 5"]
+    assert [text[start:end] for _, start, end in find_western_addresses(text)] == ["42 Maple Grove Ave, Unit 5"]
 
 
 @pytest.mark.parametrize("name", ["苏州市第三中学", "哈尔滨工业大学", "深圳市云帆网络科技有限公司", "仁爱养老院"])

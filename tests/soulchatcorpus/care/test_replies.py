@@ -119,7 +119,30 @@ def test_every_end_of_a_sentence_releases_it(mark):
 def test_sentence_without_an_end_goes_on_after_a_while():
     held = HeldStream()
     assert held.feed("好" * (LONGEST_SENTENCE - 1)) == ""
-    assert held.feed("好好") == "好" * LONGEST_SENTENCE
+    assert held.feed("好好") == "好" * (LONGEST_SENTENCE - 24)
+    assert held.finish() == "好" * 25
+
+
+@pytest.mark.parametrize("length", range(60, 125))
+@pytest.mark.parametrize(
+    ("clause", "act", "begun"),
+    [
+        ("I hear you and it is hard for you my friend ", "you could kill yourself and it would end, they say", "kill"),
+        ("你的心情我都明白，", "去自杀吧，真的" + "好" * 40, "自"),
+        ("你的心情我都明白", "去自杀吧，真的" + "好" * 40, "自"),
+    ],
+)
+def test_no_word_is_shown_in_part_before_its_help_lines(clause, act, begun, length):
+    held, shown = HeldStream(), ""
+    for character in (clause * 20)[:length] + act:
+        piece = held.feed(character)
+        if held.speaks_of_self_harm:
+            break
+        shown += piece
+    else:
+        held.finish()
+    assert held.speaks_of_self_harm
+    assert begun not in shown
 
 
 def test_after_a_finding_everything_goes_on_at_once():

@@ -23,7 +23,7 @@ from soulchatcorpus.care.tagger import (
 
 def spans(text: str) -> list[tuple[str, int, int]]:
     tagger = load_tagger()
-    return [span[:3] for sentence in tagger.suspicious(text) for span in tagger.read(text, *sentence, ())]
+    return [span[:3] for span in tagger.read(text, list(tagger.suspicious(text)), ())]
 
 
 @given(st.integers(0, 1000))
@@ -46,8 +46,12 @@ def test_a_sentence_with_a_detail_is_never_passed_over(seed):
     scores = draw.normal(size=(6, LABELS)).astype(np.float32) + np.eye(LABELS, dtype=np.float32)[0] * 1.5
     following = load_tagger().following
     if any(best_labels(scores, following)):
-        assert may_hold(scores, following)
-    assert not may_hold(scores + np.eye(LABELS, dtype=np.float32)[0] * 20, following)
+        assert may_hold(scores, following, np.array([6]))[0]
+    nothing = scores + np.eye(LABELS, dtype=np.float32)[0] * 20
+    alone = [may_hold(each, following, np.array([6]))[0] for each in (nothing, scores, nothing, scores)]
+    together = np.concatenate((nothing, scores, nothing, scores))
+    assert may_hold(together, following, np.array([6, 6, 6, 6])).tolist() == alone
+    assert not alone[0]
 
 
 @given(st.integers(0, 1000), st.integers(0, 2), st.integers(1, 3))
@@ -89,10 +93,10 @@ def test_the_inside_follows_its_beginning_or_itself():
 def test_what_is_likely_for_another_reason_is_more_easily_found():
     text = "夏天来了"
     tagger = load_tagger()
-    assert list(tagger.read(text, 0, 4, [])) == []
+    assert list(tagger.read(text, [(0, 4)], [])) == list(tagger.read(text, [], [])) == []
     scores = tagger.score(text, np.arange(4))
     assert scores.shape == (4, LABELS)
-    assert [kind for kind, *_ in tagger.read(text, 0, 4, [("name", 0, 2)] * 9)] == ["name"]
+    assert [kind for kind, *_ in tagger.read(text, [(0, 4)], [("name", 0, 2)] * 9)] == ["name"]
 
 
 def test_ordinary_talk_is_not_looked_at():
