@@ -34,11 +34,11 @@ _VARIANTS = "妳你祂他牠它姊姐㱩死臺台戶户戸户諮咨谘咨詢询�
 # The look-alikes of Latin letters (Unicode's confusables, UTS 39) that keyboards and "fancy text" pages give.
 _LETTERS = (
     "аaвbсcԁdеeһhіiјjкkӏlмmнhоoрpԛqгrѕsтtуyѵvԝwхxαaβbεeιiκkνvοoρpτtυuχxγyɑaɡgıiʟlɴnᴀaʙbᴄcᴅdᴇeɢgʜhɪiᴊjᴋkᴍmᴏoᴘpʀrꜱsᴛtᴜu"
-    "ᴠvᴡwʏyᴢzшwпnяrиnцuєeўyђhћhѓrωwηnσoδdθoςsλaзe"
+    "ᴠvᴡwʏyᴢzшwпnяrиnцuєeўyђhћhѓrωwηnσoδdθoςsλaзeꜰfԍgьbᑫqƃgןl"
     # with a stroke, a hook or a tail; turned; Cherokee; Lisu
     "ⱥaƀbȼcđdɇeǥgħhɨiɉjꝁkłløoŧtʉuɏyƶzɓbƈcɗdɖdɠgɦhɩiƙkɭlɱmɲnŋnƥpɋqʠqɽrʂsƭtʈtʋvⱳwƴyȥzɛeʐzɍr"
     "ɐaɒaɔcǝeɘeɟfɓbɥhᴉiɾrʞkɯmɹrɿrʇtʌvʍwʎyƨsɈjʃl"
-    "ꭺaꮟbꮯcꭰdꭼeꮐgꮋhꭵiꮖiꭻjꮶkꮮlꮇmꮎoꮻoꮲpꭱrꮢrꮪsꮥsꭲtꮩvꮤwꮃwꭹyꮍyꮓzꮑn"
+    "ꭺaꮟbᏼbꮜuꮯcꭰdꭼeꮐgꮋhꭵiꮖiꭻjꮶkꮮlꮇmꮎoꮻoꮲpꭱrꮢrꮪsꮥsꭲtꮩvꮤwꮃwꭹyꮍyꮓzꮑn"
     "ꓮaꓐbꓚcꓓdꓰeꓝfꓖgꓧhꓲiꓙjꓗkꓡlꓟmꓠnꓳoꓑpꓣrꓢsꓔtꓴuꓦvꓪwꓫxꓬyꓜz"
 )
 _COLONS = "ː˸։׃܃܄ःઃ᛬᠃᠉⁚∶ꓽ꞉"
