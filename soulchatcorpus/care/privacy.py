@@ -14,7 +14,7 @@ from itertools import accumulate
 import numpy as np
 
 from ..sieve import Openings, Sieve
-from .folding import HAN, fold_characters
+from .folding import HAN, fold_characters, read_html
 from .private_accounts import (
     ACCOUNT_OPENINGS,
     MAIL_OPENINGS,
@@ -122,7 +122,7 @@ _AT_ONCE = 16
 
 def _find(texts: Sequence[str]) -> Iterator[tuple[int, PrivateSpan]]:
     """All candidates with the number of their text; for each text the most certain first."""
-    folded = fold_characters(EDGE.join([*texts, ""]))
+    folded = read_html(fold_characters(EDGE.join([*texts, ""])))
     typed_starts = [0, *accumulate(len(text) + len(EDGE) for text in texts)][:-1]
     starts = folded.starts.searchsorted(typed_starts).tolist()
     ends = [start - len(EDGE) for start in [*starts[1:], len(folded.text)]]

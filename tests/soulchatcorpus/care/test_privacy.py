@@ -192,3 +192,16 @@ def test_numbers_of_everybody_stay(text):
 
 def test_a_mask_takes_the_marks_on_a_digit_with_it():
     assert mask_private("打1⃣3⃣9⃣1⃣2⃣3⃣4⃣5⃣6⃣7⃣8⃣给我") == "打[phone]给我"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("打138&nbsp;1234&nbsp;5678给我", "打[phone]给我"),
+        ("打&#49;&#51;812345678给我", "打[phone]给我"),
+        ("<b>138</b>12345678", "<b>[phone]"),
+        ("&lt;13812345678&gt;", "&lt;[phone]&gt;"),
+    ],
+)
+def test_character_references_of_html_hide_nothing(text, masked):
+    assert mask_private(text) == masked
