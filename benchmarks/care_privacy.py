@@ -59,7 +59,7 @@ def measure(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure_talk(smilechat: Path) -> dict[str, Any]:
-    """Spans by kind, dialogues that hold one, and microseconds of CPU time for a dialogue to be masked and labelled."""
+    """Spans by kind, dialogues that hold one, and microseconds of CPU time to mask and to label a dialogue."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(smilechat, columns=["messages"])["messages"].slice(0, KEPT_DIALOGUES).to_pylist()
