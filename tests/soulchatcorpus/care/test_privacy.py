@@ -133,6 +133,8 @@ def test_no_detail_reaches_over_a_line_break(text):
         "做了SCL_90和PHQ9的测试表格",
         "电视剧《长街》里的方知夏和我很像",
         "我去社区卫生服务中心问过了",
+        "读过《陈建国在苏州市第三中学》",
+        "试着与堂哥沟通",
     ],
 )
 def test_what_singles_out_nobody_stays(text):
