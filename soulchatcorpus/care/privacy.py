@@ -159,8 +159,8 @@ class _Finder:
     typed: bool = False
 
 
-# What the labeller's margin and the second look come to together for a name.
-_SURE_OF_NAME = 9.5
+# What the labeller's margin and the second look come to together for a detail of these kinds.
+_SURE = {"name": 10.0, "address": 10.0, "organisation": 10.0}
 # In order of precedence: a later one never takes over a span of an earlier one.
 _FINDERS = (
     _Finder(find_plates, PLATE_OPENINGS),
@@ -198,12 +198,13 @@ def _find_named(text: str) -> Iterator[Found]:
             if not _is_nobodys("name", sentence, start, end):
                 yield "name", first + start, first + end
     for kind, start, end, margin in read_named(text, places, tagger):
-        if kind != "name" or margin + load_second_look().likelihood(text, start, end) >= _SURE_OF_NAME:
+        sure = _SURE.get(kind)
+        if sure is None or margin + load_second_look().likelihood(text, kind, start, end) >= sure:
             yield kind, start, end
 
 
 def read_named(text: str, places: Sequence[tuple[int, int]], tagger: Tagger) -> Iterator[Reading]:
-    """What the labeller reads in some sentences of a folded text, less what is nobody's; names want a second look."""
+    """What the labeller reads in some sentences of a folded text, less what is nobody's; it wants a second look."""
     sentences = [text[start:end] for start, end in places]
     likely = list[Found]()
     for (start, _), sentence, names in zip(places, sentences, find_names_in_each(sentences), strict=True):
