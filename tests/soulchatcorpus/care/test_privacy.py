@@ -214,13 +214,13 @@ def test_character_references_of_html_hide_nothing(text, masked):
     "text",
     [
         "老张" * 25_000,
+        "艾力" * 25_000,
         "a" * 100_000 + " x@y",
         "a." * 50_000 + " x@y",
         "a@" + "a-" * 50_000,
         "-" * 100_000 + " www.",
-        "&#3" + "&#5&#5&#5&#5&#4" * 4_000 + "8" + ";" * 20_001,
     ],
-    ids=["names", "no mail", "dots and no mail", "no host", "no page", "references"],
+    ids=["names", "syllables", "no mail", "dots and no mail", "no host", "no page"],
 )
 def test_time_grows_with_the_length_alone(text):
     began = time.process_time()
