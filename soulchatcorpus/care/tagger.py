@@ -90,10 +90,7 @@ class Tagger:
         done = 0
         for place in places[self.likelihood(text, places) > _GATE].tolist():
             if place >= done:
-                line = text.rfind("\n", 0, place) + 1
-                start = max(line, *(text.rfind(mark, line, place) + 1 for mark in "。!?;"))
-                sentence = SENTENCE.match(text, start)
-                done = sentence.end() if sentence else place + 1
+                start, done = sentence_around(text, place)
                 yield start, done
 
     def read(self, text: str, sentences: Sequence[tuple[int, int]], likely: Iterable[Found]) -> Iterator[Reading]:
@@ -119,6 +116,14 @@ class Tagger:
                 for kind, first, last in spans_of(labels):
                     margin = outweigh(of_sentence, self.following, labels, first, last)
                     yield Reading(kind, start + first, start + last, margin)
+
+
+def sentence_around(text: str, place: int) -> tuple[int, int]:
+    """Start and end of the sentence of a folded text in which a place is."""
+    line = text.rfind("\n", 0, place) + 1
+    start = max(line, *(text.rfind(mark, line, place) + 1 for mark in "。!?;"))
+    sentence = SENTENCE.match(text, start)
+    return start, sentence.end() if sentence else place + 1
 
 
 def find_rare(text: str, runs: NDArray[np.uint8]) -> NDArray[np.int64]:
