@@ -22,7 +22,7 @@ MENTION_OPENINGS: Openings = [[("@",)]]
 _SAYS_SO = re.compile(r"(?:[:是叫号@]|(?<![a-z])is) ?$")
 _MAIL_HINT = re.compile(r"[a-z0-9._%+-] ?[\[(（]?(?:[@#]|at|艾特|圈a)")
 _URL_HINT = re.compile(r"://|www\.|t\.me|\.(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov|tw|hk)(?![a-z])")
-# As long as RFC 5321 and RFC 1035 let a mailbox (64 characters) and each label of a host (63) be: without an end, every
+# As long as a mailbox (64 characters, RFC 5321) and each label of a host (63, RFC 1035) may be: without a limit, every
 # place of a long word would be tried to the word's end.
 _EMAIL = re.compile(
     r"[a-z0-9][a-z0-9._%+。-]{0,63} ?[@#] ?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?: ?[.。点] ?[a-z0-9-]{2,63}){0,9}"

@@ -16,69 +16,10 @@ from .folding import Folded
 
 # Whatever is written by sound, or stretched, has one of these.
 WRITTEN = re.compile("[a-z\u3105-\u3129]")
-_INITIALS = [
-    "zh",
-    "ch",
-    "sh",
-    "b",
-    "p",
-    "m",
-    "f",
-    "d",
-    "t",
-    "n",
-    "l",
-    "g",
-    "k",
-    "h",
-    "j",
-    "q",
-    "x",
-    "r",
-    "z",
-    "c",
-    "s",
-    "y",
-    "w",
-]
-_FINALS = [
-    "iang",
-    "iong",
-    "uang",
-    "iao",
-    "ian",
-    "ing",
-    "ang",
-    "eng",
-    "ong",
-    "uai",
-    "uan",
-    "ai",
-    "ei",
-    "ao",
-    "ou",
-    "an",
-    "en",
-    "ia",
-    "ie",
-    "iu",
-    "in",
-    "ua",
-    "uo",
-    "ui",
-    "un",
-    "ue",
-    "ve",
-    "a",
-    "e",
-    "i",
-    "o",
-    "u",
-    "v",
-]
-_SYLLABLES = frozenset(map("".join, product(_INITIALS, _FINALS))) | set(
-    ["ang", "ai", "an", "ao", "ou", "en", "er", "a", "e"]
-)
+_INITIALS = "zh ch sh b p m f d t n l g k h j q x r z c s y w"
+_FINALS = "iang iong uang iao ian ing ang eng ong uai uan ai ei ao ou an en ia ie iu in ua uo ui un ue ve a e i o u v"
+_WITHOUT_INITIAL = "ang ai an ao ou en er a e"
+_SYLLABLES = {*map("".join, product(_INITIALS.split(), _FINALS.split())), *_WITHOUT_INITIAL.split()}
 _LONGEST = max(map(len, _SYLLABLES))
 _TONE = "[1-5]?[ˊˇˋ˙]?"
 # What may be two or more syllables without a blank, and what parts some of them.
