@@ -5,7 +5,7 @@ numbers with a checksum are verified. Names and places in general need a recogni
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -100,7 +100,7 @@ def find_private_in_each(texts: Sequence[str], recogniser: bool = False) -> list
         for text, spans in zip(texts, found, strict=True):
             for span in _recognise(text):
                 _add(spans, span)
-    return [sorted(spans, key=lambda span: span.start) for spans in found]
+    return found
 
 
 def mask_private(text: str) -> str:
@@ -250,12 +250,17 @@ _FORMS = {
 
 
 def _add(found: list[PrivateSpan], span: PrivateSpan) -> None:
-    """Add a span, to those of its kind that it overlaps, unless it overlaps an earlier one of another kind."""
-    over = [other for other in found if span.start < other.end and other.start < span.end]
+    """Add a span, to those of its kind that it overlaps, unless it overlaps an earlier one of another kind.
+
+    Those found, in order, do not overlap.
+    """
+    first = bisect_right(found, span.start, key=lambda other: other.end)
+    behind = bisect_left(found, span.end, key=lambda other: other.start)
+    over = found[first:behind]
     if all(other.kind == span.kind for other in over):
-        found[:] = [other for other in found if other not in over]
         together = [span, *over]
-        found.append(PrivateSpan(span.kind, min(each.start for each in together), max(each.end for each in together)))
+        start, end = min(each.start for each in together), max(each.end for each in together)
+        found[first:behind] = [PrivateSpan(span.kind, start, end)]
 
 
 def _recognise(text: str) -> Iterator[PrivateSpan]:
