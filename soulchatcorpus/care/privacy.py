@@ -161,9 +161,12 @@ class _Finder:
 
 def _find_titled(text: str) -> Iterator[Found]:
     """("name", start, end) of each surname with a title or after 小, 老 or 阿, in sentences of any kind."""
+    sentence, first, last = "", 0, 0
     for start, end in find_titled(text):
-        first, last = sentence_around(text, start)
-        if not _is_nobodys("name", text[first:last], start - first, end - first):
+        if start >= last:
+            first, last = sentence_around(text, start)
+            sentence = text[first:last]
+        if not _is_nobodys("name", sentence, start - first, end - first):
             yield "name", start, end
 
 
