@@ -161,7 +161,7 @@ class _Finder:
 
 def _find_titled(text: str) -> Iterator[Found]:
     """("name", start, end) of each surname with a title or after 小, 老 or 阿, in sentences of any kind."""
-    sentence, first, last = "", 0, 0
+    first, last, sentence = 0, 0, ""
     for start, end in find_titled(text):
         if start >= last:
             first, last = sentence_around(text, start)
@@ -219,9 +219,10 @@ def read_named(text: str, places: Sequence[tuple[int, int]], tagger: Tagger) -> 
         likely += [(kind, start + first, start + last) for kind, first, last in found]
     for reading in tagger.read(text, places, likely):
         kind, first, last, _ = reading
-        start, end = places[bisect_right(places, (first, len(text))) - 1]
+        number = bisect_right(places, (first, len(text))) - 1
+        start = places[number][0]
         of_a_message = kind == "birth_date" and _TIME.match(text, last)
-        nobodys = of_a_message or _is_nobodys(kind, text[start:end], first - start, last - start)
+        nobodys = of_a_message or _is_nobodys(kind, sentences[number], first - start, last - start)
         if _FORMS[kind].fullmatch(text, first, last) and not nobodys:
             yield reading
 
