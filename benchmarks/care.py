@@ -7,8 +7,8 @@
 
 `train` learns from benchmarks/care_data (written for this project, CC0), from those sentences and replies of
 tests/fixtures that are known to their authors, from the validation split of PsySUICIDE (PsyGUARD, EMNLP 2024, MIT;
-GitHub qiuhuachuan/PsyGUARD) and, as ordinary talk, from messages of SMILECHAT (CC0). It writes
-soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
+GitHub qiuhuachuan/PsyGUARD) and from messages of SMILECHAT (CC0), some read and labelled, others as ordinary talk.
+It writes soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
 benchmarks/results/care.json. `unread` measures the detectors that are there on authors whom they have not learned from
 yet (so it runs before `train`), and writes benchmarks/results/care_unread.json. `time` measures a message and a
 streamed reply. `simplified` writes the table of traditional characters anew; it needs the package opencc, 1.4.2.
@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from care_network import learn_network
 from measuring import circumstances, write_results
 
-from soulchatcorpus.care.detector import Detector, distinct_runs, save_detector
+from soulchatcorpus.care.detector import DOUBT, Detector, distinct_runs, find_runs, save_detector
 from soulchatcorpus.care.evaluate import Labelled, count, read_labelled
 from soulchatcorpus.care.evasive import read_plainly
+from soulchatcorpus.care.network import Network
 from soulchatcorpus.care.replies import NAMED, list_windows
 from soulchatcorpus.care.rules import find_words, names_of_words
 
@@ -51,6 +53,13 @@ PSYSUICIDE_WEIGHT = 5.0
 PLAIN_WEIGHT = 3.0
 ORDINARY_WEIGHT = 0.3
 ORDINARY_MESSAGES = 4_000
+# Of SMILECHAT's messages that were read and labelled only the positive ones teach the sum of weights: harmless ones,
+# chosen for being near to grave ones, would teach it that misery is harmless, and it would miss the authors' hints.
+LABELLED_WEIGHT = 0.3
+# How much a text of each source counts for the network, which reads its clauses, and what its answers count beside the
+# sum of weights.
+NETWORK_WEIGHTS = {"PsySUICIDE": 2.0, "SMILECHAT": 0.5, "labelled": 0.5, "author": 1.0}
+NETWORK_SHARE = 0.4
 FOLDS = 5
 # The share of the authors' harmless texts that may be found, which sets the threshold: of all harmless messages, half
 # of which were written to look harmful, and of those harmless replies that were not.
@@ -98,6 +107,7 @@ def train(psysuicide: Path, smilechat: Path) -> None:
         *read_sentences(),
         *read_psysuicide(psysuicide),
         *asked,
+        *read_labelled_messages(),
     ]
     replies = [*read_authored("replies-train.jsonl"), *read_fixtures(), *answered]
     measured = {name: learn(name, rows) for name, rows in (("crisis", messages), ("replies", replies))}
@@ -169,12 +179,26 @@ def read_ordinary(path: Path) -> tuple[list[Row], list[Row]]:
     return drawn["user"], drawn["assistant"]
 
 
+def read_labelled_messages() -> list[Row]:
+    """Messages of SMILECHAT near to grave ones that were read and labelled."""
+    return [
+        Row(
+            read_plainly(row.text).text,
+            row.positive,
+            "read in SMILECHAT",
+            f"labelled {place % FOLDS}",
+            LABELLED_WEIGHT if row.positive else 0.0,
+        )
+        for place, row in enumerate(read_labelled(DATA / "crisis-smilechat.jsonl"))
+    ]
+
+
 def learn(name: str, rows: list[Row]) -> dict[str, Any]:
     """Measure by leaving out each fold, then learn from all, write the detector, and give what was measured."""
-    scores = np.zeros(len(rows))
+    scores, added = np.zeros(len(rows)), np.zeros(len(rows))
     learned = list_sentences(rows) if name == "replies" else rows
-    texts = [row.text for row in learned]
-    copies = [matrix(copy) for copy in (texts, splice_all(learned), thin_all(learned, THINNED[name]))]
+    versions = [[row.text for row in learned], splice_all(learned), thin_all(learned, THINNED[name])]
+    copies = [matrix(version) for version in versions]
     # Of a reply the package takes the highest score of its sentences.
     judged = [list_windows(row.text) if name == "replies" else [row.text] for row in rows]
     firsts = np.cumsum([0, *map(len, judged)])[:-1]
@@ -182,16 +206,39 @@ def learn(name: str, rows: list[Row]) -> dict[str, Any]:
     folds = np.array([fold(row) for row in learned])
     for place in range(FOLDS):
         weights, bias = fit(name, learned, copies, folds != place)
-        left_out = [fold(row) == place for row in rows]
+        left_out = np.array([fold(row) == place for row in rows])
         scores[left_out] = np.maximum.reduceat(judged_runs @ weights, firsts)[left_out] + bias
+        if name == "crisis":
+            network = fit_network(learned, versions, folds != place)
+            added[left_out] = [_ask(network, rows[row].text) for row in np.flatnonzero(left_out)]
     for place, row in enumerate(rows):
         if name == "replies" and any(words.kind in NAMED for words in find_words(row.text)):
             scores[place] = np.inf  # the package does not ask the detector
     harmless = np.array([not row.positive and row.group.startswith("author") and _counts(name, row) for row in rows])
-    threshold = float(np.quantile(scores[harmless], 1 - FALSE_ALARMS[name]))
-    weights, bias = fit(name, learned, copies, np.ones(len(learned), dtype=bool))
-    save_detector(as_detector(weights, bias - threshold), CARE / f"{name}.npz")
-    return measure(rows, scores - threshold)
+    threshold = float(np.quantile((scores + added)[harmless], 1 - FALSE_ALARMS[name]))
+    everything = np.ones(len(learned), dtype=bool)
+    weights, bias = fit(name, learned, copies, everything)
+    network = fit_network(learned, versions, everything) if name == "crisis" else None
+    save_detector(as_detector(weights, bias - threshold, network), CARE / f"{name}.npz")
+    scores -= threshold
+    return measure(rows, scores + np.where(scores >= DOUBT, added, 0))
+
+
+def fit_network(rows: list[Row], versions: list[list[str]], chosen: np.ndarray) -> Network:
+    """The network that learned all versions of the chosen rows, its answers made as small as they count."""
+    places = np.flatnonzero(chosen)
+    network = learn_network(
+        [version[place] for version in versions for place in places],
+        np.tile([float(rows[place].positive) for place in places], len(versions)),
+        np.tile([NETWORK_WEIGHTS[rows[place].group.split(" ")[0]] for place in places], len(versions)),
+        SEED,
+    )
+    return replace(network, out=network.out * NETWORK_SHARE)
+
+
+def _ask(network: Network, text: str) -> float:
+    words, pairs, *_ = find_runs(text, 32)
+    return network.score(words, pairs)
 
 
 def fold(row: Row) -> int:
@@ -221,6 +268,7 @@ def fit(name: str, rows: list[Row], copies: list[Any], chosen: np.ndarray) -> tu
     def regression(strength: float) -> LogisticRegression:
         return LogisticRegression(C=strength, solver="liblinear", dual=True, tol=0.1, random_state=SEED)
 
+    chosen = chosen & np.array([row.weight > 0 for row in rows])
     weights = np.array([row.weight for row in rows])[chosen]
     labels = np.array([row.positive for row in rows])[chosen]
     runs = vstack([copy[chosen] for copy in copies]).tocsr()
@@ -290,17 +338,17 @@ def matrix(texts: list[str]) -> Any:
     return csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape)
 
 
-def as_detector(weights: np.ndarray, bias: float) -> Detector:
+def as_detector(weights: np.ndarray, bias: float, network: Network | None) -> Detector:
     """The detector of what was learned."""
     rules = dict(zip(names_of_words(), weights[2**BITS :].tolist(), strict=True))
-    return Detector(weights[: 2**BITS].astype(np.float32), rules, bias)
+    return Detector(weights[: 2**BITS].astype(np.float32), rules, bias, network)
 
 
 def measure(rows: list[Row], scores: np.ndarray) -> dict[str, Any]:
     """Share found of each source's positive and negative texts at several thresholds, and of each kind at 0.5."""
 
     def source(row: Row) -> str:
-        return row.group.rstrip("0123456789 ") if row.group.startswith(("PsySUICIDE", "SMILECHAT")) else row.group
+        return row.group if row.group.startswith("author") else row.group.rstrip("0123456789 ")
 
     def authors_together(row: Row) -> str:
         return "authors" if row.group.startswith("author") else source(row)
