@@ -158,22 +158,29 @@ def fold_each(texts: Sequence[str]) -> list[str]:
     ends = joined.starts.searchsorted(list(accumulate(map(len, texts)))).tolist()
     starts = [0, *ends][:-1]
     folded = [joined.text[start:end] for start, end in zip(starts, ends, strict=True)]
-    for number in set(numbers_of(np.flatnonzero(_sieve().sift(joined.text)), starts)):
-        folded[number] = fold(texts[number]).text
+    opened = _sieve().sift(joined.text)
+    places = np.flatnonzero(opened)
+    bits_of_texts: dict[int, int] = {}
+    for number, bits in zip(numbers_of(places, starts), opened[places].tolist(), strict=True):
+        bits_of_texts[number] = bits_of_texts.get(number, 0) | bits
+    for number, bits in bits_of_texts.items():
+        # Many a message begins with one character between marks (嗯，), which is not enough.
+        if bits != 1 or _STANDS_ALONE.search(folded[number]):
+            folded[number] = fold(texts[number]).text
     return folded
 
 
 @cache
 def _sieve() -> Sieve:
-    """What is in every text that `fold` changes beyond its characters."""
+    """What is in every text that `fold` changes beyond its characters; the first bit is of characters one by one."""
     han, quiet, digit, mark, letter = (f"[{inside}]" for inside in (HAN, _QUIET, _DIGIT, _MARK, _LETTER))
     return Sieve(
         [
+            [(mark, f"[{HAN}a-z]", mark)],
             [("&", "[#a-z]")],
             [("<", "[/a-z]")],
             [(han, quiet, f"[{HAN}{_QUIET}]")],
             [(digit, r"[ ·\-_*.()]", rf"[ ·\-_*.(){_DIGIT}]")],
-            [(mark, f"[{HAN}a-z]", mark)],
             [(han, letter, f"[{HAN}{_LETTER}]")],
             [(digit, digit, digit)],
         ]

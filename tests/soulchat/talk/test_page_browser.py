@@ -345,6 +345,37 @@ def test_refusals_are_told_and_the_page_goes_on(visit, scripted):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("locale", "grave"), [("zh-CN", "我想自杀"), ("zh-TW", "我想自殺"), ("en-US", "I want to die")]
+)
+def test_whatever_is_refused_or_fails_shows_help_lines_once_more_after_they_were_closed(
+    visit, scripted, locale, grave
+):
+    service, engine = scripted("好。", limits=Limits(messages_per_minute=0))
+    opened = visit(service, locale)
+    page, pinned = opened.page, opened.page.locator("#help .help-box")
+    expect = playwright.expect
+
+    def close() -> None:
+        expect(pinned).to_be_visible()
+        page.wait_for_selector("#message button.submit-button")
+        page.click("#close")
+        expect(pinned).to_have_count(0)
+
+    opened.say(grave)
+    close()
+    page.fill(MESSAGE, f"{grave}。" + "长" * 4_001)
+    page.press(MESSAGE, "Enter")
+    close()
+    page.wait_for_timeout(1_000)
+    step, engine.step = engine.step, lambda: 1 / 0
+    page.fill(MESSAGE, grave)
+    page.press(MESSAGE, "Enter")
+    close()
+    engine.step = step
+
+
+@pytest.mark.slow
 def test_save_makes_a_file_of_the_reader_s(visit, scripted):
     opened = visit(scripted("a < b")[0], accept_downloads=True)
     opened.say("你好")

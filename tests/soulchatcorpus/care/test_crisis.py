@@ -66,6 +66,8 @@ def test_of_the_messages_kept_aside_it_finds_the_share_that_the_docs_tell():
         ("活着没意思", "death_wish", "活着"),
         ("我又割自己了", "self_harm", "割"),
         ("室友说她不想活了", "other_person", "活"),
+        ("他说分手以后我就一直在想怎么死才不疼", "suicide", "死"),
+        ("论文写不完，导师骂我，我就想从楼上跳下去，可是又怕疼", "suicide", "跳下"),
         ("他叫我去死", "incitement", "去死"),
         ("I Want To Kill Myself", "suicide", "Kill Myself"),
         ("I don’t want to wake up anymore", "death_wish", "wake"),
