@@ -11,7 +11,7 @@ from soulchatcorpus.care.detector import find_runs
 from soulchatcorpus.care.network import APART, NEAR, POWER, Network
 
 WORD_BITS, PAIR_BITS = 13, 14
-DIMENSIONS, FILTERS = 16, 64
+DIMENSIONS, FILTERS = 24, 64
 EPOCHS = 3
 BATCH = 128
 RATE = 3e-3
