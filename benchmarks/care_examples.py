@@ -4,7 +4,7 @@ import json
 import random
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -36,13 +36,13 @@ class Sentence(NamedTuple):
     weight: float
 
 
-def read_sentences(path: Path, without: int | None) -> list[Sentence]:
+def read_sentences(path: Path, without: Collection[int]) -> list[Sentence]:
     """The authors' sentences that folding leaves as long as they were."""
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         text = fold_characters(row["text"]).text
-        if row["author"] != without and len(text) == len(row["text"]):
+        if row["author"] not in without and len(text) == len(row["text"]):
             kept.append(Sentence(text, sorted((start, end, kind) for start, end, kind in row["spans"]), 1.0))
     return kept
 

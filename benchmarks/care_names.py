@@ -1,11 +1,10 @@
 """Learns which runs of characters are names: soulchatcorpus/care/names.npz.
 
-    python benchmarks/care_names.py --smilechat smile_50k.parquet [--without AUTHOR]
+    python benchmarks/care_names.py --smilechat smile_50k.parquet [--without AUTHOR …]
 
 Names come from `care_data/privacy-train.jsonl`, each also with others in its place, so that characters count that no
 author used. What is no name comes from these sentences, from half of the messages and replies of `care_data`, and from
-SMILECHAT's dialogues but for the first 20,000, which are kept for measuring, and those whose runs `care_tagger.py`
-counts: what a candidate's own text says of its runs nobody knows of a new text. scikit-learn wanted.
+the later half of SMILECHAT's dialogues but for the first 20,000, which are kept for measuring. scikit-learn wanted.
 """
 
 import argparse
@@ -15,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from care_arrays import save_arrays
 from care_examples import Sentence, read_sentences, with_others
 
 from soulchatcorpus.care import private_names
 from soulchatcorpus.care.folding import fold_characters
-from soulchatcorpus.care.private_names import WEIGHT_BITS, list_candidates, list_traits
+from soulchatcorpus.care.private_names import WEIGHT_BITS, WEIGHT_STEP, list_candidates, list_traits
 
 DATA = Path(__file__).parent / "care_data"
 NAMES = Path(private_names.__file__).with_name("names.npz")
@@ -45,7 +45,7 @@ def read_talk(smilechat: Path) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smilechat", type=Path, required=True)
-    parser.add_argument("--without", type=int, help="leave this author out")
+    parser.add_argument("--without", type=int, nargs="*", default=[], help="leave these authors out")
     parser.add_argument("--out", type=Path, default=NAMES)
     options = parser.parse_args()
     from scipy.sparse import csr_matrix
@@ -70,10 +70,9 @@ def main() -> None:
     matrix = csr_matrix((np.ones(buckets.size, np.float32), buckets.ravel(), ends), (len(labels), 1 << WEIGHT_BITS))
     learner = LogisticRegression(C=REGULARISATION, solver="liblinear", random_state=SEED)
     learner.fit(matrix, labels, sample_weight=weights)
-    learned = learner.coef_[0].astype(np.float16)
+    learned = np.rint(learner.coef_[0] / WEIGHT_STEP).astype(np.int8)
     threshold = THRESHOLD - float(learner.intercept_[0])
-    with options.out.open("wb") as file:
-        np.savez_compressed(file, weights=learned, threshold=np.float64(threshold))
+    save_arrays(options.out, weights=learned, threshold=np.float64(threshold))
     print(f"{len(labels)} candidates, {sum(labels)} names, {options.out.stat().st_size} bytes, from {threshold:.2f}")
 
 

@@ -11,7 +11,7 @@ from soulchatcorpus.care.traits import RUN_BITS, RUN_KINDS, hash_run, hash_runs
 # How often a name of jieba's dictionary must be met to be somebody well known.
 KNOWN_NAME = 30
 # A run below this count is not kept: of two characters, of three.
-LEAST = {2: 2, 3: 4}
+LEAST = {2: 2, 3: 8}
 
 
 def count_runs(texts: list[str]) -> NDArray[np.uint8]:
@@ -43,7 +43,7 @@ def count_runs(texts: list[str]) -> NDArray[np.uint8]:
     return runs
 
 
-def _dictionary() -> list[tuple[str, int, str]]:
+def dictionary() -> list[tuple[str, int, str]]:
     import jieba
 
     with jieba.get_dict_file() as file:
@@ -55,7 +55,7 @@ def _words() -> list[tuple[str, int]]:
     """Words of the dictionary that are no names, with how much they add to the counts of the runs in them."""
     return [
         (word, min(count, 200) // 4 + 1)
-        for word, count, tag in _dictionary()
+        for word, count, tag in dictionary()
         if 2 <= len(word) <= 4 and tag[:2] not in ("nr", "ns")
     ]
 
@@ -66,7 +66,7 @@ def _kinds() -> dict[str, str]:
     places = tomllib.loads(files("soulchatcorpus.care").joinpath("places.toml").read_text(encoding="utf-8"))
     known = tomllib.loads(files("soulchatcorpus.care").joinpath("well_known.toml").read_text(encoding="utf-8"))
     kinds: dict[str, str] = {}
-    rows = _dictionary()
+    rows = dictionary()
     kinds |= dict.fromkeys((word for word, _, tag in rows if tag[:2] not in ("nr", "ns")), "word")
     kinds |= dict.fromkeys((word for word, count, tag in rows if tag[:2] == "nr" and count >= KNOWN_NAME), "known")
     of_places = [word for word, _, tag in rows if tag[:2] == "ns"]

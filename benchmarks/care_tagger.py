@@ -1,34 +1,40 @@
 """Learns what private details look like: soulchatcorpus/care/tagger.npz and runs.npz.
 
-    python benchmarks/care_tagger.py --smilechat smile_50k.parquet [--without AUTHOR]
+    python benchmarks/care_tagger.py --smilechat smile_50k.parquet [--without AUTHOR …]
 
 Details come from `care_data/privacy-train.jsonl`, each sentence also with other names and places in it, so that what
-stands around them counts. Ordinary talk comes from SMILECHAT's dialogues but for the first 20,000, which are kept for
-measuring; where the first round finds something in vain, the second learns from it. jieba wanted.
+stands around them counts, and are drawn where people and places stand in ordinary talk. That comes from SMILECHAT's
+dialogues but for the first 20,000, which are kept for measuring; where the first round finds something in vain, the
+second learns from it. jieba and PyTorch wanted.
 """
 
 import argparse
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from care_arrays import save_arrays
 from care_examples import Sentence, read_sentences, with_others
+from care_natural import Invention, place_details
 from care_runs import count_runs
 from numpy.typing import NDArray
 
 from soulchatcorpus.care import tagger
 from soulchatcorpus.care.folding import fold_characters
-from soulchatcorpus.care.tagger import KINDS, LABELS, STEP, Tagger, find_rare, never_after
+from soulchatcorpus.care.tagger import KINDS, LABELS, SENTENCE, STEP, Tagger, find_rare, never_after
 from soulchatcorpus.care.traits import WEIGHT_BITS, find_traits
 
 DATA = Path(__file__).parent / "care_data"
 OUT = Path(tagger.__file__).with_name("tagger.npz")
-KEPT_DIALOGUES, COUNTED_DIALOGUES = 20_000, 15_000
-EASY_DIALOGUES, HARD_DIALOGUES = 1_500, 8_000
+KEPT_DIALOGUES, EASY_DIALOGUES, PLACED_DIALOGUES = 20_000, 1_500, 12_000
+PLACED_DETAILS, PLACED_WEIGHT = 20_000, 0.3
+# So many parts of the talk, each with the counts of the others.
+PARTS = 4
 SEED = 0
 COPIES, COPY_WEIGHT, HARD_WEIGHT = 8, 0.3, 1.0
 ROUNDS, DROPPED, RATE, TOKENS = (2, 1), 0.5, 0.1, 6000
@@ -45,8 +51,10 @@ class Piece:
     weight: float
 
 
-def cut(sentences: list[Sentence], runs: NDArray[np.uint8], all_of_them: bool) -> Iterator[Piece]:
-    """The sentences of each text; without `all_of_them` those that are looked at."""
+def cut(
+    sentences: Iterable[Sentence], runs: NDArray[np.uint8], which: Literal["all", "rare", "private"]
+) -> Iterator[Piece]:
+    """The sentences of each text: all, those that are looked at, or those with a detail."""
     for text, spans, weight in sentences:
         labels = np.zeros(len(text), dtype=np.int64)
         for start, end, kind in spans:
@@ -55,9 +63,9 @@ def cut(sentences: list[Sentence], runs: NDArray[np.uint8], all_of_them: bool) -
                 labels[start + 1 : end] = 2 * KINDS.index(kind) + 2
         rare = np.zeros(len(text), dtype=bool)
         rare[find_rare(text, runs)] = True
-        for match in tagger._SENTENCE.finditer(text):
+        for match in SENTENCE.finditer(text):
             inside = slice(*match.span())
-            if all_of_them or rare[inside].any():
+            if which == "all" or (rare if which == "rare" else labels)[inside].any():
                 yield Piece(
                     find_traits(text, np.arange(*match.span()), runs).T.astype(np.int32), labels[inside], weight
                 )
@@ -144,7 +152,7 @@ def hard_sentences(found: Tagger, talk: list[str]) -> Iterator[Sentence]:
             continue
         scores = found.score(text, places)
         margin = scores[:, 1:].max(axis=1) - scores[:, 0]
-        for match in tagger._SENTENCE.finditer(text):
+        for match in SENTENCE.finditer(text):
             inside = margin[(places >= match.start()) & (places < match.end())]
             if len(inside) and DOUBTED < inside.max() < CERTAIN:
                 yield Sentence(match[0], [], HARD_WEIGHT)
@@ -153,41 +161,52 @@ def hard_sentences(found: Tagger, talk: list[str]) -> Iterator[Sentence]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smilechat", type=Path, required=True)
-    parser.add_argument("--without", type=int, help="leave this author out")
+    parser.add_argument("--without", type=int, nargs="*", default=[], help="leave these authors out")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     draw = random.Random(SEED)
     torch.manual_seed(SEED)
     table = pq.read_table(options.smilechat, columns=["messages"])["messages"].slice(KEPT_DIALOGUES)
     talk = [fold_characters("\n".join(m["content"] for m in row)).text for row in table.to_pylist()]
-    runs = count_runs(talk[:COUNTED_DIALOGUES])
-    easy = [Sentence(text, [], 1.0) for text in talk[COUNTED_DIALOGUES : COUNTED_DIALOGUES + EASY_DIALOGUES]]
+    runs = count_runs(talk)
+    parts = [talk[number::PARTS] for number in range(PARTS)]
+    # What a text's own runs say of it nobody knows of a new text.
+    runs_of_others = [
+        count_runs([text for number, text in enumerate(talk) if number % PARTS != part]) for part in range(PARTS)
+    ]
     sentences = read_sentences(DATA / "privacy-train.jsonl", options.without)
-    copies = list(with_others(sentences, COPIES, COPY_WEIGHT, draw))
-    pieces = [*cut([*sentences, *copies], runs, True), *cut(easy, runs, False)]
+    known = [*sentences, *with_others(sentences, COPIES, COPY_WEIGHT, draw)]
+    invent = Invention(draw, sentences)
+    pieces: list[Piece] = []
+    for number, (part, others) in enumerate(zip(parts, runs_of_others, strict=True)):
+        easy = [Sentence(text, [], 1.0) for text in part[-EASY_DIALOGUES // PARTS :]]
+        placed = place_details(part[: PLACED_DIALOGUES // PARTS], PLACED_DETAILS // PARTS, PLACED_WEIGHT, invent, draw)
+        pieces += cut(known[number::PARTS], others, "all")
+        pieces += cut(easy, others, "rare")
+        pieces += cut(placed, others, "private")
     model = Model()
     optimiser = torch.optim.Adagrad(model.parameters(), lr=RATE)
     learn(model, optimiser, pieces, ROUNDS[0], draw)
-    left = talk[COUNTED_DIALOGUES + EASY_DIALOGUES :][:HARD_DIALOGUES]
-    hard = list(hard_sentences(as_tagger(model, runs), left))
+    hard: list[Piece] = []
+    for part, others in zip(parts, runs_of_others, strict=True):
+        hard += cut(hard_sentences(as_tagger(model, others), part), others, "all")
     print(f"{len(hard)} hard sentences")
-    learn(model, optimiser, [*pieces, *cut(hard, runs, True)], ROUNDS[1], draw)
-    np.savez_compressed(options.out.with_name("runs.npz"), runs=runs)
+    learn(model, optimiser, [*pieces, *hard], ROUNDS[1], draw)
+    save_arrays(options.out.with_name("runs.npz"), runs=runs)
     save(as_tagger(model, runs), options.out)
     print(f"{options.out.stat().st_size} bytes")
 
 
 def save(learned: Tagger, path: Path) -> None:
     """All but the runs."""
-    with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            weights=learned.weights,
-            bias=learned.bias.astype(np.float16),
-            following=learned.following.astype(np.float16),
-            gate=learned.gate,
-            gate_bias=np.float64(learned.gate_bias),
-        )
+    save_arrays(
+        path,
+        weights=learned.weights,
+        bias=learned.bias.astype(np.float16),
+        following=learned.following.astype(np.float16),
+        gate=learned.gate,
+        gate_bias=np.float64(learned.gate_bias),
+    )
 
 
 if __name__ == "__main__":

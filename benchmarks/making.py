@@ -1,6 +1,6 @@
 """Corpus making: requests a second of the rewriting, its memory on 100,000 records, and the cleaning's speed.
 
-    python benchmarks/making.py [--requests 5000] [--records 100000] [--dialogues 20000]
+    python benchmarks/making.py [--requests 5000] [--records 100000] [--dialogues 20000] [--cleaning-only]
 
 The endpoint is a process of its own on this machine that answers at once. Beside the rewriting run the bare `openai`
 client with its aiohttp and its httpx transport, doing nothing but asking. Every measured step is a process of its own,
@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from measuring import circumstances, memory_mb, write_results
+from measuring import RESULTS, circumstances, memory_mb, write_results
 
 CONCURRENCY = 32
 REPLY = "\n".join(
@@ -142,8 +143,8 @@ def with_rate(found: dict[str, float], count: int, empty: dict[str, float]) -> d
     return found | {"per_second": count / seconds, "per_cpu_second": count / cpu}
 
 
-def run_all(requests: int, records: int, dialogues: int) -> dict:
-    results = circumstances("openai", "aiohttp", "datatrove") | {"concurrency": CONCURRENCY}
+def measure_requests(requests: int, records: int) -> dict[str, Any]:
+    results: dict[str, Any] = {"concurrency": CONCURRENCY}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         command = [sys.executable, __file__, "--step", "serve"]
@@ -164,14 +165,20 @@ def run_all(requests: int, records: int, dialogues: int) -> dict:
         finally:
             server.kill()
             server.wait()
+    return results
+
+
+def measure_cleaning(dialogues: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         write_dialogues(folder / "few.jsonl", 10)
         characters = write_dialogues(folder / "dialogues.jsonl", dialogues)
-        cleaned = results["cleaning"] = {"count": dialogues, "characters_each": characters / dialogues}
+        cleaned = circumstances("numpy", "datatrove") | {"count": dialogues, "characters_each": characters / dialogues}
         for name, near in (("rules", 0), ("with_near_duplicates", 1)):
             empty = measure("clean", folder / "few.jsonl", folder / f"few-{name}", near)
             found = measure("clean", folder / "dialogues.jsonl", folder / name, near)
             cleaned[name] = with_rate(found, dialogues, empty)
-    return results
+    return cleaned
 
 
 def main() -> None:
@@ -179,10 +186,15 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=5_000)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--dialogues", type=int, default=20_000)
+    parser.add_argument("--cleaning-only", action="store_true", help="Keep what was measured of requests.")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step is None:
-        write_results("making", run_all(given.requests, given.records, given.dialogues))
+        if given.cleaning_only:
+            results = json.loads((RESULTS / "making.json").read_text(encoding="utf-8"))
+        else:
+            results = circumstances("openai", "aiohttp") | measure_requests(given.requests, given.records)
+        write_results("making", results | {"cleaning": measure_cleaning(given.dialogues)})
         return
     step, *values = given.step
     if step == "serve":

@@ -1,5 +1,6 @@
 """The linter of cards: what would keep the Hub, or a reader, from making use of a folder. Works offline."""
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ _UNFILLED = re.compile(
     re.IGNORECASE,
 )
 _LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)|(?:src|href)=[\"']([^\"']+)", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")  # a mark of Markdown that is only a character
 _TOKEN = re.compile(rb"hf_[A-Za-z0-9]{20,}")
 _TEXT_SUFFIXES = {".md", ".json", ".yaml", ".yml", ".txt", ".py", ".jsonl", ".toml", ".cfg", ".jinja"}
 
@@ -111,7 +113,7 @@ def _check_links(text: str, folder: Path) -> Iterator[Finding]:
 def _check_private(text: str) -> Iterator[Finding]:
     """Numbers and addresses of people, replies included; the number itself is not repeated."""
     for number, line in numbered_prose(text, with_quotations=True):
-        for span in find_private(line):
+        for span in find_private(html.unescape(_ESCAPED.sub(r"\1", line))):
             if span.kind in PRIVATE:
                 yield Finding(CARD, number, f"holds what looks like a private detail: {span.kind}")
 

@@ -18,6 +18,8 @@ from .patterns import first_character_patterns, list_opening
 DEPTH, BITS = 3, 32
 # In the place of characters beyond, which are few: they may be of any class.
 _SIZE = 0x10000
+# For a character that no rule begins with.
+_NOTHING: tuple[re.Pattern[str], list[int]] = (re.compile("(?!)"), [])
 # The characters that a match begins with, as classes of `re`: "[ab]", or "." for any.
 Opening = Sequence[str]
 # Groups of them.
@@ -66,13 +68,12 @@ class RuleIndex:
         places = np.flatnonzero(self._sieve.sift("".join(texts)))
         found, done = [list[tuple[int, re.Match[str]]]() for _ in texts], 0
         for place, number in zip(places.tolist(), numbers_of(places, starts), strict=True):
-            text, inside = texts[number], place - starts[number]
-            if place < done or text[inside] not in self._patterns:
-                continue
-            pattern, groups = self._patterns[text[inside]]
-            if match := pattern.match(text, inside):
-                found[number].append((groups[(match.lastindex or 0) - 1], match))
-                done = starts[number] + match.end()
+            if place >= done:
+                text, start = texts[number], starts[number]
+                pattern, groups = self._patterns.get(text[place - start], _NOTHING)
+                if match := pattern.match(text, place - start):
+                    found[number].append((groups[(match.lastindex or 0) - 1], match))
+                    done = start + match.end()
         return found
 
 

@@ -34,11 +34,11 @@ _VARIANTS = "妳你祂他牠它姊姐㱩死臺台戶户戸户諮咨谘咨詢询�
 # The look-alikes of Latin letters (Unicode's confusables, UTS 39) that keyboards and "fancy text" pages give.
 _LETTERS = (
     "аaвbсcԁdеeһhіiјjкkӏlмmнhоoрpԛqгrѕsтtуyѵvԝwхxαaβbεeιiκkνvοoρpτtυuχxγyɑaɡgıiʟlɴnᴀaʙbᴄcᴅdᴇeɢgʜhɪiᴊjᴋkᴍmᴏoᴘpʀrꜱsᴛtᴜu"
-    "ᴠvᴡwʏyᴢzшwпnяrиnцuєeўyђhћhѓrωwηnσoδdθoςsλaзe"
+    "ᴠvᴡwʏyᴢzшwпnяrиnцuєeўyђhћhѓrωwηnσoδdθoςsλaзeꜰfԍgьbᑫqƃgןl"
     # with a stroke, a hook or a tail; turned; Cherokee; Lisu
     "ⱥaƀbȼcđdɇeǥgħhɨiɉjꝁkłløoŧtʉuɏyƶzɓbƈcɗdɖdɠgɦhɩiƙkɭlɱmɲnŋnƥpɋqʠqɽrʂsƭtʈtʋvⱳwƴyȥzɛeʐzɍr"
     "ɐaɒaɔcǝeɘeɟfɓbɥhᴉiɾrʞkɯmɹrɿrʇtʌvʍwʎyƨsɈjʃl"
-    "ꭺaꮟbꮯcꭰdꭼeꮐgꮋhꭵiꮖiꭻjꮶkꮮlꮇmꮎoꮻoꮲpꭱrꮢrꮪsꮥsꭲtꮩvꮤwꮃwꭹyꮍyꮓzꮑn"
+    "ꭺaꮟbᏼbꮜuꮯcꭰdꭼeꮐgꮋhꭵiꮖiꭻjꮶkꮮlꮇmꮎoꮻoꮲpꭱrꮢrꮪsꮥsꭲtꮩvꮤwꮃwꭹyꮍyꮓzꮑn"
     "ꓮaꓐbꓚcꓓdꓰeꓝfꓖgꓧhꓲiꓙjꓗkꓡlꓟmꓠnꓳoꓑpꓣrꓢsꓔtꓴuꓦvꓪwꓫxꓬyꓜz"
 )
 _COLONS = "ː˸։׃܃܄ःઃ᛬᠃᠉⁚∶ꓽ꞉"
@@ -138,8 +138,8 @@ def fold(text: str) -> Folded:
 
     Folding a folded text changes nothing.
     """
-    folded = _without_between(_read_html(fold_characters(text)))
-    while (again := _read_html(folded)).text != folded.text:  # what went stood inside of a reference
+    folded = _without_between(read_html(fold_characters(text)))
+    while (again := read_html(folded)).text != folded.text:  # what went stood inside of a reference
         folded = _without_between(again)
     return folded
 
@@ -265,7 +265,7 @@ def _is_invisible(character: str) -> bool:
     return unicodedata.category(character) in _NOTHING or bool(_INVISIBLE.match(character))
 
 
-def _read_html(folded: Folded) -> Folded:
+def read_html(folded: Folded) -> Folded:
     """With what HTML's character references stand for, and without its tags of style."""
     while "&" in folded.text and (read := folded.rewrite(_REFERENCE, _referred)).text != folded.text:
         folded = read

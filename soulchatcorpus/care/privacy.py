@@ -14,7 +14,7 @@ from itertools import accumulate
 import numpy as np
 
 from ..sieve import Openings, Sieve
-from .folding import HAN, fold_characters
+from .folding import HAN, fold_characters, read_html
 from .private_accounts import (
     ACCOUNT_OPENINGS,
     MAIL_OPENINGS,
@@ -37,7 +37,7 @@ from .private_foreign_names import (
     find_names_of_peoples,
     openings_of_names_of_peoples,
 )
-from .private_names import find_names_in_each
+from .private_names import find_names_in_each, find_titled, is_kin_or_role
 from .private_numbers import BIRTH_DATE_OPENINGS, NUMBER_OPENINGS, Found, find_birth_dates, find_numbers
 from .private_places import (
     WESTERN_ADDRESS_OPENINGS,
@@ -46,7 +46,8 @@ from .private_places import (
     find_western_addresses,
     is_generic,
 )
-from .tagger import load_tagger
+from .second_look import load_second_look
+from .tagger import Reading, Tagger, load_tagger
 from .traits import EDGE
 from .well_known import is_well_known
 
@@ -122,7 +123,7 @@ _AT_ONCE = 16
 
 def _find(texts: Sequence[str]) -> Iterator[tuple[int, PrivateSpan]]:
     """All candidates with the number of their text; for each text the most certain first."""
-    folded = fold_characters(EDGE.join([*texts, ""]))
+    folded = read_html(fold_characters(EDGE.join([*texts, ""])))
     typed_starts = [0, *accumulate(len(text) + len(EDGE) for text in texts)][:-1]
     starts = folded.starts.searchsorted(typed_starts).tolist()
     ends = [start - len(EDGE) for start in [*starts[1:], len(folded.text)]]
@@ -158,6 +159,8 @@ class _Finder:
     typed: bool = False
 
 
+# What the labeller's margin and the second look come to together for a name.
+_SURE_OF_NAME = 9.5
 # In order of precedence: a later one never takes over a span of an earlier one.
 _FINDERS = (
     _Finder(find_plates, PLATE_OPENINGS),
@@ -187,18 +190,39 @@ def _find_named(text: str) -> Iterator[Found]:
     """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
     tagger = load_tagger()
     places = list(tagger.suspicious(text))
+    for first, last in places:
+        sentence = text[first:last]
+        for start, end in find_titled(sentence):
+            if not _is_nobodys("name", sentence, start, end):
+                yield "name", first + start, first + end
+    for kind, start, end, margin in read_named(text, places, tagger):
+        if kind != "name" or margin + load_second_look().likelihood(text, start, end) >= _SURE_OF_NAME:
+            yield kind, start, end
+
+
+def read_named(text: str, places: Sequence[tuple[int, int]], tagger: Tagger) -> Iterator[Reading]:
+    """What the labeller reads in some sentences of a folded text, less what is nobody's; names want a second look."""
     sentences = [text[start:end] for start, end in places]
     likely = list[Found]()
     for (start, _), sentence, names in zip(places, sentences, find_names_in_each(sentences), strict=True):
         found = (*find_addresses(sentence), *find_organisations(sentence), *(("name", *span) for span in names))
         likely += [(kind, start + first, start + last) for kind, first, last in found]
-    for kind, first, last in tagger.read(text, places, likely):
+    for reading in tagger.read(text, places, likely):
+        kind, first, last, _ = reading
         start, end = places[bisect_right(places, (first, len(text))) - 1]
-        of_known = kind == "name" and is_well_known(text[start:end], first - start, last - start)
-        of_many = kind == "organisation" and is_generic(text[first:last])
         of_a_message = kind == "birth_date" and _TIME.match(text, last)
-        if not (of_known or of_many or of_a_message) and _FORMS[kind].fullmatch(text, first, last):
-            yield kind, first, last
+        nobodys = of_a_message or _is_nobodys(kind, text[start:end], first - start, last - start)
+        if _FORMS[kind].fullmatch(text, first, last) and not nobodys:
+            yield reading
+
+
+def _is_nobodys(kind: str, sentence: str, start: int, end: int) -> bool:
+    """Whether it is of somebody whom all know, of many, or in the title of a book or a film: 《…》."""
+    if kind == "name":
+        nobodys = is_kin_or_role(sentence[start:end]) or is_well_known(sentence, start, end)
+    else:
+        nobodys = kind == "organisation" and is_generic(sentence[start:end])
+    return nobodys or sentence.rfind("《", 0, start) > sentence.rfind("》", 0, start)
 
 
 # Behind the date of a message.
@@ -207,7 +231,7 @@ _TIME = re.compile(" ?[0-9]{1,2}:[0-9]{2}")
 _FORMS = {
     "name": re.compile(f"[{HAN}]{{2,}}(?:[·-][{HAN}]+)*"),
     "address": re.compile(
-        f"(?!.*[0-9][0-9-]{{7}}|.*某|.*[0-9]人)(?![今昨明后前]天|[0-9]+[月日号])(?=.*[{HAN}].*[{HAN}])(?=.{{4}}).*"
+        f"(?!.*[0-9][0-9-]{{7}}|.*[某到]|.*[0-9][人元])(?![今昨明后前]天|.?[0-9]+[月日号])(?=.*[{HAN}].*[{HAN}])(?=.{{4}}).*"
         "(?:[路街巷弄道村镇乡县区市省州旗园苑庄里湾坊院庭府居城屯寨号栋幢座层楼室房组队期床舍门堂厦寓站场馆桥塔店后旁边]"
         "|单元|[0-9]-[0-9]|[a-z] [0-9]).*"
     ),

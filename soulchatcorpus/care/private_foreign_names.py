@@ -13,6 +13,8 @@ _WORDS_AFTER = r"(?: [A-Z][a-z]+){0,2}"
 _CAPITAL = re.compile("[A-Z][a-z]")
 # After the name of a people or of a place.
 _NO_PERSON = ("族", "市", "县", "州", "旗", "人", "语", "草")
+# Before 尼玛 when it is no name but a curse.
+_CURSES = ("擦", "槽", "草", "操", "艹", "靠")
 _HANGUL = re.compile(r"[가-힣][가-힣]{1,3}")
 # Of the folded text.
 LATIN_NAME_OPENINGS: Openings = [[("[a-z]", "[a-z]")], [("[가-힣]", "[가-힣]")]]
@@ -44,7 +46,8 @@ def find_names_of_peoples(text: str) -> list[Found]:
             start -= 1
         while end < len(text) and text[end] in syllables:
             end += 1
-        if (end - start >= 3 or match[0] in whole) and text[end : end + 1] not in _NO_PERSON:
+        cursed = text[start:end] == "尼玛" and text[start - 1 : start] in _CURSES
+        if (end - start >= 3 or match[0] in whole) and text[end : end + 1] not in _NO_PERSON and not cursed:
             found.append(("name", start, end))
     return found
 

@@ -22,8 +22,8 @@ from ..sieve import code_points
 from .folding import HAN
 from .traits import EDGE, RUN_KINDS, hash_run, hash_runs, load_runs
 
-# Buckets of the weights.
-WEIGHT_BITS = 16
+# Buckets of the weights, and how much one step of a weight is.
+WEIGHT_BITS, WEIGHT_STEP = 16, 0.05
 # A pair of characters of this frequency or above is an ordinary word, unless something calls for a name.
 ORDINARY, ORDINARY_CALLED = 4, 9
 # Which kinds of runs are words, by their place in `RUN_KINDS`.
@@ -37,6 +37,8 @@ _GOES_ON = "子女兔菜领色狗猫熊虎车蛮毛花"
 _M1, _M2, _M3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 # Classes of characters: Chinese, may stand in a given name, may begin a name, may end what calls for a name.
 _HAN, _GIVEN, _HEAD, _CALLER = 1, 2, 4, 8
+# Kinds of what calls for a name; 1 is a word that names.
+_KIN, _ROLE = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class NameModel:
 def find_names(text: str) -> list[tuple[int, int]]:
     """Start and end of each Chinese name in a folded text, none overlapping another."""
     model = _load()
-    found = list(_titled(text))
+    found = list(find_titled(text))
     candidates = list_candidates(text)
     if not candidates:
         return found
@@ -98,7 +100,7 @@ def _like_words(text: str, candidate: Candidate) -> bool:
     return candidate.called != 1 and (is_word(text[start:end]) or (doubtful and is_word(text[end - 2 : end])))
 
 
-def _titled(text: str) -> Iterator[tuple[int, int]]:
+def find_titled(text: str) -> Iterator[tuple[int, int]]:
     """Surnames that seldom begin another word, with a title after them or 小, 老 or 阿 before them."""
     for match in _words().titled.finditer(text):
         start, end = match.span()
@@ -115,6 +117,11 @@ def frequency_of(run: str) -> int:
 def is_word(run: str) -> bool:
     """Whether a run of two or three characters is a word of the dictionary."""
     return bool(_IS_WORD[load_runs()[hash_run(run)] >> 4])
+
+
+def is_kin_or_role(word: str) -> bool:
+    """Whether it is a word for kin or for people of a trade, as 堂哥 and 医生 are."""
+    return _words().callers.get(word) in (_KIN, _ROLE)
 
 
 def list_candidates(text: str) -> list[Candidate]:
@@ -257,7 +264,9 @@ class _Words:
 def _words() -> _Words:
     data = tomllib.loads(files(__package__).joinpath("names.toml").read_text(encoding="utf-8"))
     surnames, compounds, closed = data["surnames"], data["compound_surnames"].split(), data["never_in_names"]
-    callers = {word: kind for kind, name in ((3, "roles"), (2, "kin"), (1, "naming")) for word in data[name].split()}
+    callers = {
+        word: kind for kind, name in ((_ROLE, "roles"), (_KIN, "kin"), (1, "naming")) for word in data[name].split()
+    }
     given = rf"[{HAN}](?<![{closed}])"
     heads = "".join({name[0] for name in compounds})
     last = "".join({word[-1] for word in callers})
@@ -287,4 +296,4 @@ def _words() -> _Words:
 @cache
 def _load() -> NameModel:
     with np.load(Path(str(files(__package__).joinpath("names.npz"))), allow_pickle=False) as arrays:
-        return NameModel(arrays["weights"].astype(np.float32), float(arrays["threshold"]))
+        return NameModel(arrays["weights"] * np.float32(WEIGHT_STEP), float(arrays["threshold"]))

@@ -9,6 +9,7 @@ from importlib.resources import files
 # How many characters before a name may say whose it is, and after it.
 _BEFORE, _AFTER = 14, 8
 _LONGEST = 6
+_DOTS = ("·", "•")
 # Before the name of somebody who is spoken of, who may bear it as well.
 _CALLED = re.compile("(?:[我他她]|名字|姓名)(?:叫|是|:)$")
 
@@ -28,6 +29,9 @@ def is_well_known(text: str, start: int, end: int) -> bool:
             whole = stop - begin > 2 or (begin, stop) == (start, end)
             if whole and text[begin:stop] in words.names:
                 return True
+    # A part of a foreign name that a dot divides, as those of writers are given.
+    if before[-1:] in _DOTS or text[end : end + 1] in _DOTS or words.foreign.fullmatch(text, start, end):
+        return True
     return bool(words.before.search(before) or words.after.match(text[end : end + _AFTER]))
 
 
@@ -36,6 +40,7 @@ class _Words:
     names: frozenset[str]
     before: re.Pattern[str]
     after: re.Pattern[str]
+    foreign: re.Pattern[str]
 
 
 @cache
@@ -45,4 +50,5 @@ def _words() -> _Words:
         names=frozenset(data["names"].split()),
         before=re.compile(rf"(?:{data['before']})[是为:\"、]?$|》[^,。!?;]{{0,8}}$"),
         after=re.compile(rf"[^,。!?;]{{0,4}}?(?:{data['after']})"),
+        foreign=re.compile(rf"[{data['foreign']}]{{3,}}"),
     )

@@ -39,6 +39,16 @@ def test_private_details_stop_a_card(model: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [r"138\-1234\-5678", "138&#45;1234&#45;5678", "138&nbsp;1234&nbsp;5678", "&#49;&#51;812345678", "１３８12345678"],
+)
+def test_a_private_detail_is_seen_as_a_reader_of_the_card_sees_it(model, written):
+    text = (model / "README.md").read_text(encoding="utf-8")
+    (model / "README.md").write_text(f"{text}\n打 {written} 给我\n", encoding="utf-8")
+    assert [finding.rpartition(": ")[2] for finding in findings(model)] == ["phone"]
+
+
 def test_a_rendered_card_passes(model: Path) -> None:
     assert findings(model) == []
 

@@ -31,7 +31,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "hexadecimal numbers of HTML": lambda text: "".join(f"&#x{ord(character):X};" for character in text),
     "numbers of HTML twice": lambda text: "".join(f"&amp;#{ord(character)};" for character in text),
     "bold of HTML": lambda text: "".join(f"<b>{character}</b>" for character in text),
-    "small capitals": lambda text: text.translate(str.maketrans("aeiklmsy", "ᴀᴇɪᴋʟᴍꜱʏ")),
+    "small capitals": lambda text: text.translate(str.maketrans("aefiklmsy", "ᴀᴇꜰɪᴋʟᴍꜱʏ")),
     "strokes": lambda text: text.translate(str.maketrans("eiklmy", "ɇɨꝁłɱɏ")),
     "turned": lambda text: text.translate(str.maketrans("efikmy", "ǝɟᴉʞɯʎ")),
     "Cherokee": lambda text: text.translate(str.maketrans("eiklms", "ᎬᏆᏦᏞᎷᏚ")),

@@ -2,7 +2,10 @@
 
 import pytest
 
+from soulchatcorpus.care.crisis import find_crisis
+from soulchatcorpus.care.evaluate import count, read_labelled
 from soulchatcorpus.care.evasive import read_plainly
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -78,3 +81,10 @@ def test_span_is_that_of_the_spelling():
     start = folded.text.index("自杀")
     assert "今天又想紫 砂了"[slice(*folded.original(start, start + 2))] == "紫 砂"
     assert len(text) == 10
+
+
+def test_spellings_by_another_hand_and_harmless_uses_of_the_same_strings():
+    counts = count(read_labelled(ROOT / "tests" / "fixtures" / "talk" / "spellings.jsonl"), find_crisis)[""]
+    assert (counts.positive, counts.negative) == (60, 60)
+    assert counts.found >= 57
+    assert counts.false_alarms <= 12

@@ -133,6 +133,8 @@ def test_no_detail_reaches_over_a_line_break(text):
         "做了SCL_90和PHQ9的测试表格",
         "电视剧《长街》里的方知夏和我很像",
         "我去社区卫生服务中心问过了",
+        "读过《陈建国在苏州市第三中学》",
+        "试着与堂哥沟通",
     ],
 )
 def test_what_singles_out_nobody_stays(text):
@@ -192,3 +194,16 @@ def test_numbers_of_everybody_stay(text):
 
 def test_a_mask_takes_the_marks_on_a_digit_with_it():
     assert mask_private("打1⃣3⃣9⃣1⃣2⃣3⃣4⃣5⃣6⃣7⃣8⃣给我") == "打[phone]给我"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("打138&nbsp;1234&nbsp;5678给我", "打[phone]给我"),
+        ("打&#49;&#51;812345678给我", "打[phone]给我"),
+        ("<b>138</b>12345678", "<b>[phone]"),
+        ("&lt;13812345678&gt;", "&lt;[phone]&gt;"),
+    ],
+)
+def test_character_references_of_html_hide_nothing(text, masked):
+    assert mask_private(text) == masked

@@ -28,3 +28,8 @@ def test_names_of_peoples():
     assert [text[start:end] for _, start, end in find_names_of_peoples(text)] == ["米热古丽"]
     dotted = "同学买买提·艾力，《简·爱》"
     assert [dotted[start:end] for _, start, end in find_dotted_names(dotted)] == ["买买提·艾力"]
+
+
+def test_a_curse_is_no_name():
+    assert find_names_of_peoples("我叫尼玛") == [("name", 2, 4)]
+    assert find_names_of_peoples("卧槽尼玛") == []

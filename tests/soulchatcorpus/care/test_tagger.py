@@ -16,13 +16,14 @@ from soulchatcorpus.care.tagger import (
     load_tagger,
     may_hold,
     never_after,
+    outweigh,
     spans_of,
 )
 
 
 def spans(text: str) -> list[tuple[str, int, int]]:
     tagger = load_tagger()
-    return list(tagger.read(text, list(tagger.suspicious(text)), ()))
+    return [span[:3] for span in tagger.read(text, list(tagger.suspicious(text)), ())]
 
 
 @given(st.integers(0, 1000))
@@ -51,6 +52,21 @@ def test_a_sentence_with_a_detail_is_never_passed_over(seed):
     together = np.concatenate((nothing, scores, nothing, scores))
     assert may_hold(together, following, np.array([6, 6, 6, 6])).tolist() == alone
     assert not alone[0]
+
+
+@given(st.integers(0, 1000), st.integers(0, 2), st.integers(1, 3))
+def test_what_outweighs_nothing_scores_higher_by_so_much(seed, start, length):
+    draw = np.random.default_rng(seed)
+    scores = draw.normal(size=(5, LABELS)).astype(np.float32)
+    following = draw.normal(size=(LABELS, LABELS)).astype(np.float32)
+    labels, end = draw.integers(0, LABELS, size=5).tolist(), start + length
+    none = [*labels[:start], *[0] * length, *labels[end:]]
+
+    def total(labels):
+        steps = following[0, labels[0]] + sum(following[a, b] for a, b in pairwise(labels))
+        return float(steps + sum(scores[place, label] for place, label in enumerate(labels)))
+
+    assert outweigh(scores, following, labels, start, end) == pytest.approx(total(labels) - total(none), abs=1e-4)
 
 
 @pytest.mark.parametrize(
