@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .network import Network, pack_network, unpack_network
 
 # Log odds from which the network is asked: few harmless texts come so near, and those that it could find do.
-DOUBT = -2.0
+DOUBT = -1.5
 
 # Which pair of words each kind of run hashes: in order, one word, two, three, and two with one between.
 _LENGTHS = (1, 2, 3, 3)
