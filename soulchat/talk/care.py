@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from soulchatcorpus.care.crisis import THRESHOLD, find_crisis
 from soulchatcorpus.care.help_lines import Language, check_country, list_help_lines, render_help_lines
+from soulchatcorpus.care.replies import find_self_harm
 
 from .wording import language_of
 
@@ -66,6 +67,12 @@ class Care:
         check_country(self.country)
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"the crisis threshold is {self.threshold}; allowed: 0 to 1")
+
+    def get_ready(self) -> None:
+        """Read what the checks need, which takes half a second at their first use: no first reply waits for it."""
+        if self.enabled:
+            find_crisis("你好 hello")
+            find_self_harm("你好 hello")
 
     def check_message(self, text: str) -> CareNotice | None:
         """Help lines if what a user wrote speaks of suicide or self-harm."""

@@ -113,6 +113,7 @@ class ReplyService:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.care, self.limits, self._clock = care, limits, clock
+        care.get_ready()
         self._make_engine = make_engine
         self._rates = RateLimiter(limits.messages_per_minute)
         self._open: set[Ticket] = set()

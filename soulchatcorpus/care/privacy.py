@@ -190,6 +190,8 @@ def _find_named(text: str) -> Iterator[Found]:
     """(kind, start, end) of what names a person, a place or an organisation, in the sentences that may hold one."""
     tagger = load_tagger()
     places = list(tagger.suspicious(text))
+    if not places:
+        return
     for first, last in places:
         sentence = text[first:last]
         for start, end in find_titled(sentence):

@@ -10,6 +10,7 @@ from soulchat.talk.care import Care, CareNotice
 from soulchat.talk.limits import TALK_CHARACTERS, Limits, OverLimit
 from soulchat.talk.service import Done, ReplyService, Text
 from soulchat_trainer.generation.engine import Decoding, ReplyEngine, generate_replies
+from soulchatcorpus.care import crisis, replies
 
 DECODING = Decoding(max_new_tokens=20)
 
@@ -244,3 +245,13 @@ def wait_until(condition, seconds: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.005)
+
+
+def test_no_first_reply_waits_for_what_the_checks_read(scripted):
+    detectors = (crisis._detector, replies._detector)
+    for detector in detectors:
+        detector.cache_clear()
+    scripted("好。", care=Care(enabled=False))
+    assert [detector.cache_info().currsize for detector in detectors] == [0, 0]
+    scripted("好。")
+    assert [detector.cache_info().currsize for detector in detectors] == [1, 1]

@@ -93,6 +93,10 @@ def test_category_and_the_words_that_weighed_most(text, category, among):
         "规划自己的人生",
         "今天就到这吧，再见。",
         "宜兴的紫砂壶泡茶最好",
+        "我哥们说他想死磕到底，把这个项目做完，我很佩服他",
+        "我想死心了，他不会回头的，准备删了他微信",
+        "我自杀青以后就没接到新戏了，焦虑得睡不着",
+        "it is about 20 kms from my house to work",
     ],
 )
 def test_nothing_found(text):

@@ -41,6 +41,9 @@ from tests.paths import ROOT
         ("gonna off myself", "gonna kill myself"),
         ("diiiie", "die"),
         ("zi4 sha1", "自杀"),
+        ("想死磕到底", "想硬拼到底"),
+        ("我想死心了", "我想放下了"),
+        ("他自杀青以后", "他自拍完以后"),
     ],
 )
 def test_read_for_the_word(text, plain):
