@@ -1,4 +1,4 @@
-"""Learns whether what was read as a name is one: soulchatcorpus/care/second_look.npz.
+"""Learns whether what was read as a name, an address or an organisation is one: soulchatcorpus/care/second_look.npz.
 
     python benchmarks/care_second_look.py --smilechat smile_50k.parquet [--without AUTHOR …]
 
@@ -22,23 +22,26 @@ import pyarrow.parquet as pq
 import torch
 from care_arrays import save_arrays
 from care_examples import NAMES, Sentence, read_sentences
-from care_natural import Invention
+from care_natural import Invention, place_details
 from care_tagger import DATA, KEPT_DIALOGUES
 from numpy.typing import NDArray
 
 from soulchatcorpus.care import privacy, second_look
 from soulchatcorpus.care.folding import HAN, fold_characters
 from soulchatcorpus.care.second_look import LOOKED_AT, surroundings
-from soulchatcorpus.care.tagger import KINDS, Tagger, load_tagger
+from soulchatcorpus.care.tagger import FAVOUR, KINDS, Tagger, load_tagger
 
 OUT = Path(second_look.__file__).with_name("second_look.npz")
 SEED, DIALOGUES = 0, 14_000
 CHARACTERS, DIMENSIONS, UNITS = 3000, 24, 64
 EPOCHS, BATCH, RATE, SLOWER = 3, 1024, 2e-3, 0.3
-# How often an author's name, another word of an author, and a doubtful name of the labeller are shown.
-AUTHORS_NAMES, AUTHORS_WORDS, DOUBTFUL = 10, 2, 4
-# So much more favour for names when doubtful ones are looked for.
-DOUBTED = 2.0
+# How often an author's detail, another word of an author, and a doubtful detail of the labeller are shown.
+AUTHORS_DETAILS, AUTHORS_WORDS, DOUBTFUL = 10, 2, 4
+LOOKED_AT_TWICE = ("name", "address", "organisation")
+# How many drawn details each dialogue gets.
+PLACED = 4
+# Of details that the labeller doubts: in the place of `tagger.FAVOUR`.
+DOUBTED = {"name": 4.75, "address": 4.5, "organisation": 4.75}
 # From this count on, only the square root of it is shown.
 FREQUENT = 20
 OTHER_PEOPLE = "他 她 男生 女生 男孩 女孩 爸妈 父母 男人 女人 老妈 老爸 小孩 妹子 姐妹 兄弟 渣男 学霸"
@@ -79,11 +82,11 @@ def _show_person(
         whose = len(before[-1]) if before[-1:] and before[-1] in ("我", "他", "她", "你") else 0
         if len(before) == 2 and before[1] == "的" and before[0] in ("我", "他", "她", "你"):
             whose = 2
-        yield surroundings(text[: start - whose], invent.name(), text[end:]), True
+        yield surroundings("name", text[: start - whose], invent.name(), text[end:]), True
         if len(word) > 1 and (count < 500 or draw.random() < 0.3):
-            yield surroundings(text[:start], word, text[end:]), False
+            yield surroundings("name", text[:start], word, text[end:]), False
     if len(word) > 1 and draw.random() < 0.1:
-        yield surroundings(text[:end], invent.name(), text[end:]), True
+        yield surroundings("name", text[:end], invent.name(), text[end:]), True
 
 
 def _show_word(
@@ -93,7 +96,7 @@ def _show_word(
     end = start + len(word)
 
     def at(first: int, last: int) -> Shown:
-        return surroundings(text[:first], text[first:last], text[last:]), False
+        return surroundings("name", text[:first], text[first:last], text[last:]), False
 
     if len(word) > 1 and draw.random() < (FREQUENT / counts[word]) ** 0.5:
         yield at(start, end)
@@ -108,27 +111,42 @@ def _show_word(
 
 
 def show_sentences(sentences: list[Sentence]) -> Iterator[Shown]:
-    """The authors' names, and their other words."""
+    """The authors' details, and their other words."""
     for text, spans, _ in sentences:
         for start, end, kind in spans:
-            if kind == "name":
-                yield from [(second_look.look(text, start, end), True)] * AUTHORS_NAMES
+            if kind in LOOKED_AT_TWICE:
+                yield from [(second_look.look(text, kind, start, end), True)] * AUTHORS_DETAILS
         place = 0
         for word in jieba.cut(text):
             start, place = place, place + len(word)
             private = any(first < place and start < last for first, last, _ in spans)
             if len(word) > 1 and is_han(word) and not private and word not in PEOPLE | NEITHER:
-                yield from [(second_look.look(text, start, place), False)] * AUTHORS_WORDS
+                yield from [(second_look.look(text, "name", start, place), False)] * AUTHORS_WORDS
 
 
 def show_doubtful(talk: list[str], tagger: Tagger) -> Iterator[Shown]:
-    """What the labeller takes for names in talk that has hardly any."""
-    favour = np.array([0.0, *(DOUBTED * (kind == "name") for kind in KINDS for _ in range(2))], dtype=np.float32)
-    doubting = dataclasses.replace(tagger, bias=tagger.bias + favour)
+    """What the labeller takes for details in talk that has hardly any."""
+    favour = [0.0, *(DOUBTED.get(kind, FAVOUR[kind]) - FAVOUR[kind] for kind in KINDS for _ in range(2))]
+    doubting = dataclasses.replace(tagger, bias=tagger.bias + np.array(favour, dtype=np.float32))
     for text in talk:
         for kind, start, end, _ in privacy.read_named(text, list(doubting.suspicious(text)), doubting):
-            if kind == "name":
-                yield from [(second_look.look(text, start, end), False)] * DOUBTFUL
+            if kind in LOOKED_AT_TWICE:
+                yield from [(second_look.look(text, kind, start, end), False)] * DOUBTFUL
+
+
+def show_places(lines: list[list[str]], talk: list[str], invent: Invention, draw: random.Random) -> Iterator[Shown]:
+    """Drawn addresses and organisations where places stand, and a few words of the talk together that are none."""
+    for text, spans, _ in place_details(talk, PLACED * len(talk), 1.0, invent, draw):
+        for start, end, kind in spans:
+            if kind != "name":
+                yield second_look.look(text, kind, start, end), True
+    for words in lines:
+        number = draw.randrange(len(words)) if words else 0
+        together = "".join(words[number : number + draw.choice((2, 3, 3, 4))])
+        if len(together) > 3:
+            before = "".join(words[:number])
+            after = "".join(words)[len(before + together) :]
+            yield surroundings(draw.choice(("address", "organisation")), before, together, after), False
 
 
 class Network(torch.nn.Module):
@@ -196,6 +214,7 @@ def main() -> None:
     lines = [jieba.lcut(line) for text in talk for line in text.split("\n")]
     shown = [
         *show_talk(lines, Invention(draw, sentences), draw),
+        *show_places(lines, talk, Invention(draw, sentences), draw),
         *show_sentences(sentences),
         *show_doubtful(talk, load_tagger()),
     ]

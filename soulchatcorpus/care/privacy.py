@@ -37,7 +37,7 @@ from .private_foreign_names import (
     find_names_of_peoples,
     openings_of_names_of_peoples,
 )
-from .private_names import find_names_in_each, find_titled, is_kin_or_role
+from .private_names import find_names_in_each, find_titled, is_kin_or_role, openings_of_titled
 from .private_numbers import BIRTH_DATE_OPENINGS, NUMBER_OPENINGS, Found, find_birth_dates, find_numbers
 from .private_places import (
     WESTERN_ADDRESS_OPENINGS,
@@ -47,7 +47,7 @@ from .private_places import (
     is_generic,
 )
 from .second_look import load_second_look
-from .tagger import Reading, Tagger, load_tagger
+from .tagger import Reading, Tagger, load_tagger, sentence_around
 from .traits import EDGE
 from .well_known import is_well_known
 
@@ -159,8 +159,16 @@ class _Finder:
     typed: bool = False
 
 
-# What the labeller's margin and the second look come to together for a name.
-_SURE_OF_NAME = 9.5
+def _find_titled(text: str) -> Iterator[Found]:
+    """("name", start, end) of each surname with a title or after 小, 老 or 阿, in sentences of any kind."""
+    for start, end in find_titled(text):
+        first, last = sentence_around(text, start)
+        if not _is_nobodys("name", text[first:last], start - first, end - first):
+            yield "name", start, end
+
+
+# What the labeller's margin and the second look come to together for a detail of these kinds.
+_SURE = {"name": 10.0, "address": 10.0, "organisation": 10.0}
 # In order of precedence: a later one never takes over a span of an earlier one.
 _FINDERS = (
     _Finder(find_plates, PLATE_OPENINGS),
@@ -175,6 +183,7 @@ _FINDERS = (
     _Finder(find_latin_names, LATIN_NAME_OPENINGS, typed=True),
     _Finder(find_dotted_names, DOTTED_NAME_OPENINGS, typed=True),
     _Finder(find_names_of_peoples, openings_of_names_of_peoples()),
+    _Finder(_find_titled, openings_of_titled()),
 )
 
 
@@ -192,18 +201,14 @@ def _find_named(text: str) -> Iterator[Found]:
     places = list(tagger.suspicious(text))
     if not places:
         return
-    for first, last in places:
-        sentence = text[first:last]
-        for start, end in find_titled(sentence):
-            if not _is_nobodys("name", sentence, start, end):
-                yield "name", first + start, first + end
     for kind, start, end, margin in read_named(text, places, tagger):
-        if kind != "name" or margin + load_second_look().likelihood(text, start, end) >= _SURE_OF_NAME:
+        sure = _SURE.get(kind)
+        if sure is None or margin + load_second_look().likelihood(text, kind, start, end) >= sure:
             yield kind, start, end
 
 
 def read_named(text: str, places: Sequence[tuple[int, int]], tagger: Tagger) -> Iterator[Reading]:
-    """What the labeller reads in some sentences of a folded text, less what is nobody's; names want a second look."""
+    """What the labeller reads in some sentences of a folded text, less what is nobody's; it wants a second look."""
     sentences = [text[start:end] for start, end in places]
     likely = list[Found]()
     for (start, _), sentence, names in zip(places, sentences, find_names_in_each(sentences), strict=True):

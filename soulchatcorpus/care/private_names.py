@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sieve import code_points
+from ..sieve import Openings, code_points
 from .folding import HAN
 from .traits import EDGE, RUN_KINDS, hash_run, hash_runs, load_runs
 
@@ -32,8 +32,10 @@ _IS_WORD = np.array([kind not in ("", "known", "place") for kind in RUN_KINDS])
 _SURER = 2.5
 # A surname so frequent after the character before it is part of a word: 明白妈妈, 也许老师.
 _IN_A_WORD = 6
-# After 小 and a surname, what makes another word of it: 小孙子, 小白兔, 小马虎.
-_GOES_ON = "子女兔菜领色狗猫熊虎车蛮毛花"
+# After 小 and a surname, what makes another word of it: 小孙子, 小白兔, 小马虎, 老胡思乱想.
+_GOES_ON = "子女兔菜领色狗猫熊虎车蛮毛花须思"
+# And what is another word by itself.
+_OTHER_WORDS = "小熊|小钱|老赖"
 _M1, _M2, _M3 = np.uint32(2654435761), np.uint32(2246822519), np.uint32(3266489917)
 # Classes of characters: Chinese, may stand in a given name, may begin a name, may end what calls for a name.
 _HAN, _GIVEN, _HEAD, _CALLER = 1, 2, 4, 8
@@ -107,6 +109,11 @@ def find_titled(text: str) -> Iterator[tuple[int, int]]:
         into = text[max(0, start - 1) : start + 1].lstrip("\n")
         if len(into) < 2 or frequency_of(into) < _IN_A_WORD:
             yield start, end
+
+
+def openings_of_titled() -> Openings:
+    """What these begin with."""
+    return _words().titled_openings
 
 
 def frequency_of(run: str) -> int:
@@ -254,6 +261,7 @@ class _Words:
     kind_titles: frozenset[str]
     title: re.Pattern[str]
     titled: re.Pattern[str]
+    titled_openings: Openings
     given: re.Pattern[str]
     classes: NDArray[np.uint8]
     callers: dict[str, int]
@@ -267,6 +275,8 @@ def _words() -> _Words:
     callers = {
         word: kind for kind, name in ((_ROLE, "roles"), (_KIN, "kin"), (1, "naming")) for word in data[name].split()
     }
+    titles = data["plain_titles"].split()
+    firsts, seconds, *_ = zip(*titles, strict=False)
     given = rf"[{HAN}](?<![{closed}])"
     heads = "".join({name[0] for name in compounds})
     last = "".join({word[-1] for word in callers})
@@ -283,9 +293,13 @@ def _words() -> _Words:
         kind_titles=frozenset(data["short_titles"]),
         title=re.compile("|".join(sorted(data["titles"].split(), key=len, reverse=True))),
         titled=re.compile(
-            rf"[{data['plain_surnames']}](?:{'|'.join(data['plain_titles'].split())})"
-            rf"|[小老阿][{data['surnames_after_little']}](?![{_GOES_ON}])"
+            rf"[{data['plain_surnames']}](?:{'|'.join(titles)})"
+            rf"|[小老阿](?<!法老)[{data['surnames_after_little']}](?<!{_OTHER_WORDS})(?![{_GOES_ON}])"
         ),
+        titled_openings=[
+            [(f"[{data['plain_surnames']}]", f"[{''.join(firsts)}]", f"[{''.join(seconds)}]")],
+            [("[小老阿]", f"[{data['surnames_after_little']}]")],
+        ],
         given=re.compile(f"(?:{given})+"),
         classes=classes,
         callers=callers,

@@ -1,4 +1,4 @@
-"""Whether what was read as a name is one, by a wider view: what stands in it, before it and after it.
+"""Whether what was read as a name, an address or an organisation is one: what stands in it, before it and after it.
 
 A small neural network: a vector for each of these characters, one layer of hidden units, one number. Other than the
 traits of the labeller, vectors know which characters are alike, and where people stand in a sentence, whoever they
@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# How many characters are looked at before and after a name, at its beginning and at its end.
+# How many characters are looked at before and after a detail, at its beginning and at its end.
 WINDOW, FIRST, LAST = 8, 3, 2
-# And one more for its length.
+# And one more for its kind and length.
 LOOKED_AT = 2 * WINDOW + FIRST + LAST + 1
 _NOTHING = "\n"
+# Instead of the length.
+_OF_KIND = {"address": "2", "organisation": "3"}
 # Of the doubts so much counts, for and against.
 _LIMITS = (-8.0, 6.0)
 
@@ -40,24 +42,25 @@ class SecondLook:
     out: NDArray[np.float32]
     out_bias: float
 
-    def likelihood(self, text: str, start: int, end: int) -> float:
-        """The log odds, within limits, that a name stands in a folded text from `start` to before `end`."""
-        codes = np.array([min(ord(character), 0xFFFF) for character in look(text, start, end)])
+    def likelihood(self, text: str, kind: str, start: int, end: int) -> float:
+        """The log odds, within limits, that such a detail stands in a folded text from `start` to before `end`."""
+        codes = np.array([min(ord(character), 0xFFFF) for character in look(text, kind, start, end)])
         seen = self.vectors[self.places[codes]].ravel()
         units = np.maximum(seen @ self.hidden + self.hidden_bias, 0)
         return float(np.clip(units @ self.out + self.out_bias, *_LIMITS))
 
 
-def look(text: str, start: int, end: int) -> str:
+def look(text: str, kind: str, start: int, end: int) -> str:
     """The `LOOKED_AT` characters that are looked at: nothing beyond a line break, and all digits are one."""
     before = text[max(0, start - WINDOW) : start].rpartition("\n")[2]
-    return surroundings(before, text[start:end], text[end : end + WINDOW].partition("\n")[0])
+    return surroundings(kind, before, text[start:end], text[end : end + WINDOW].partition("\n")[0])
 
 
-def surroundings(before: str, name: str, after: str) -> str:
-    """The same, of a name and what stands on its line."""
-    length = _NOTHING if len(name) < 3 else "0" if len(name) == 3 else "1"
-    inside = name[:FIRST].ljust(FIRST, _NOTHING) + name[-LAST:].rjust(LAST, _NOTHING)
+def surroundings(kind: str, before: str, detail: str, after: str) -> str:
+    """The same, of what was read and what stands on its line."""
+    length = _NOTHING if len(detail) < 3 else "0" if len(detail) == 3 else "1"
+    length = _OF_KIND.get(kind, length)
+    inside = detail[:FIRST].ljust(FIRST, _NOTHING) + detail[-LAST:].rjust(LAST, _NOTHING)
     around = before[-WINDOW:].rjust(WINDOW, _NOTHING) + after[:WINDOW].ljust(WINDOW, _NOTHING) + inside
     return around.translate(_ONE_DIGIT) + length
 

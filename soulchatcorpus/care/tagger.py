@@ -31,8 +31,8 @@ _CALLERS = np.array([kind in ("naming", "kin", "role") for kind in RUN_KINDS])
 # The log odds of a detail at one of these runs from which its sentence is read.
 _GATE = -3.0
 # What is added to the score of each character for each kind; chosen by leaving out authors, with the false ones among
-# ordinary talk in view. Names get a second look.
-FAVOUR = {"name": 2.75, "address": 2.5, "organisation": 2.75, "handle": 0.0, "id_number": 0.0, "birth_date": 0.0}
+# ordinary talk in view. Names, addresses and organisations get a second look.
+FAVOUR = {"name": 2.75, "address": 3.25, "organisation": 4.0, "handle": 0.0, "id_number": 0.0, "birth_date": 0.0}
 # And where the rules, or names that were learned by themselves, take it for one.
 LIKELY = {"name": 3.0, "address": 6.0, "organisation": 6.0}
 SENTENCE = re.compile(r"[^。!?;\n]+[。!?;]*")
@@ -90,10 +90,7 @@ class Tagger:
         done = 0
         for place in places[self.likelihood(text, places) > _GATE].tolist():
             if place >= done:
-                line = text.rfind("\n", 0, place) + 1
-                start = max(line, *(text.rfind(mark, line, place) + 1 for mark in "。!?;"))
-                sentence = SENTENCE.match(text, start)
-                done = sentence.end() if sentence else place + 1
+                start, done = sentence_around(text, place)
                 yield start, done
 
     def read(self, text: str, sentences: Sequence[tuple[int, int]], likely: Iterable[Found]) -> Iterator[Reading]:
@@ -119,6 +116,14 @@ class Tagger:
                 for kind, first, last in spans_of(labels):
                     margin = outweigh(of_sentence, self.following, labels, first, last)
                     yield Reading(kind, start + first, start + last, margin)
+
+
+def sentence_around(text: str, place: int) -> tuple[int, int]:
+    """Start and end of the sentence of a folded text in which a place is."""
+    line = text.rfind("\n", 0, place) + 1
+    start = max(line, *(text.rfind(mark, line, place) + 1 for mark in "。!?;"))
+    sentence = SENTENCE.match(text, start)
+    return start, sentence.end() if sentence else place + 1
 
 
 def find_rare(text: str, runs: NDArray[np.uint8]) -> NDArray[np.int64]:

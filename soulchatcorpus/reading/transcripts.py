@@ -89,12 +89,18 @@ def _name_other(line: str) -> str | None:
     if found := _OTHER.match(line):
         return found["name"]
     from ..care.privacy import find_private  # loads its lists of names
+    from ..care.private_names import find_titled
 
     found = _SOMEBODY.match(line)
     # A name is known as one where it speaks in a story.
     return (
         found["name"]
-        if found and any(span.kind == "name" for span in find_private(f"{found['name']}说：“好”"))
+        if found
+        # 小王 is too frequent in ordinary talk to be looked at by `find_private`.
+        and (
+            any(find_titled(found["name"]))
+            or any(span.kind == "name" for span in find_private(f"{found['name']}说：“好”"))
+        )
         else None
     )
 

@@ -121,6 +121,21 @@ def test_details_stand_where_the_text_stands(text, kind, detail):
     assert [(span.kind, text[span.start : span.end]) for span in find_private(text)] == [(kind, detail)]
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("小王说他明天来", "[name]说他明天来"),
+        ("小张,你听我说", "[name],你听我说"),
+        ("我想分享一段陈老师的寄语", "我想分享一段[name]的寄语"),
+        ("你好。老杨还要送你一个词。", "你好。[name]还要送你一个词。"),
+        ("《书。\n小王说他明天来", "《书。\n[name]说他明天来"),
+        ("《小王说他明天来》", "《小王说他明天来》"),
+    ],
+)
+def test_a_surname_with_a_title_is_a_name_in_any_sentence(text, masked):
+    assert mask_private(text) == masked
+
+
 @given(st.text(alphabet="我叫陈建国王老师的电话微信住在文路号区1234567890@.ab \n", max_size=60))
 def test_no_detail_reaches_over_a_line_break(text):
     assert all("\n" not in text[span.start : span.end] for span in find_private(text))

@@ -38,6 +38,12 @@ def test_names_by_what_stands_around_them(text, found):
         "江边安静，许多石头，白天常常下雨",
         "叫我怎么办",
         "王者荣耀和西湖",
+        "他开始长小胡须了",
+        "晚上老胡思乱想",
+        "埃及的法老王",
+        "床上的小熊不见了",
+        "花小钱办大事",
+        "借给一个老赖",
     ],
 )
 def test_verbs_kin_and_ordinary_words_are_no_names(text):

@@ -11,7 +11,7 @@ from soulchatcorpus.care.second_look import LOOKED_AT, WINDOW, SecondLook, load_
 @given(st.text(max_size=30), st.integers(0, 30), st.integers(1, 6))
 def test_as_many_characters_are_looked_at_wherever_the_name_stands(text, start, length):
     start = min(start, len(text))
-    assert len(look(text, start, min(len(text), start + length))) == LOOKED_AT
+    assert len(look(text, "name", start, min(len(text), start + length))) == LOOKED_AT
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,8 @@ def test_as_many_characters_are_looked_at_wherever_the_name_stands(text, start, 
 )
 def test_what_is_looked_at(text, name, seen):
     start = text.index(name)
-    assert look(text, start, start + len(name)) == seen
+    assert look(text, "name", start, start + len(name)) == seen
+    assert look(text, "address", start, start + len(name)) == seen[:-1] + "2"
 
 
 def test_the_answer_is_that_of_the_network_within_limits():
@@ -40,8 +41,8 @@ def test_the_answer_is_that_of_the_network_within_limits():
         out=np.array([0.5], dtype=np.float32),
         out_bias=-1.0,
     )
-    assert network.likelihood("王明", 0, 2) == pytest.approx((3 * 2 - 1) * 0.5 - 1)
-    assert network.likelihood("天𠮷", 0, 2) == pytest.approx(-1)
+    assert network.likelihood("王明", "name", 0, 2) == pytest.approx((3 * 2 - 1) * 0.5 - 1)
+    assert network.likelihood("天𠮷", "name", 0, 2) == pytest.approx(-1)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,6 @@ def test_names_are_likelier_than_words(name, word):
     def likelihood(example):
         text, _, part = example.partition("|")
         start = text.index(part)
-        return load_second_look().likelihood(text, start, start + len(part))
+        return load_second_look().likelihood(text, "name", start, start + len(part))
 
-    assert likelihood(name) > likelihood(word) + 3
+    assert likelihood(name) > likelihood(word) + 2
