@@ -33,6 +33,7 @@ from measuring import circumstances, write_results
 from soulchatcorpus.care.detector import DOUBT, Detector, distinct_runs, find_runs, save_detector
 from soulchatcorpus.care.evaluate import Labelled, count, read_labelled
 from soulchatcorpus.care.evasive import read_plainly
+from soulchatcorpus.care.judging import list_pieces
 from soulchatcorpus.care.network import Network
 from soulchatcorpus.care.replies import NAMED, list_windows
 from soulchatcorpus.care.rules import find_words, names_of_words
@@ -66,7 +67,7 @@ NETWORK_SHARE = 0.4
 FOLDS = 5
 # The share of the authors' harmless texts that may be found, which sets the threshold: of all harmless messages, half
 # of which were written to look harmful, and of those harmless replies that were not.
-FALSE_ALARMS = {"crisis": 0.08, "replies": 0.05}
+FALSE_ALARMS = {"crisis": 0.08, "replies": 0.04}
 THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 LOOKALIKE = ("lookalike", "harmless")
 
@@ -198,33 +199,40 @@ def read_labelled_messages() -> list[Row]:
 
 def learn(name: str, rows: list[Row]) -> dict[str, Any]:
     """Measure by leaving out each fold, then learn from all, write the detector, and give what was measured."""
-    scores, added = np.zeros(len(rows)), np.zeros(len(rows))
     learned = list_sentences(rows) if name == "replies" else rows
     versions = [[row.text for row in learned], splice_all(learned), thin_all(learned, THINNED[name])]
     copies = [matrix(version) for version in versions]
-    # Of a reply the package takes the highest score of its sentences.
-    judged = [list_windows(row.text) if name == "replies" else [row.text] for row in rows]
-    firsts = np.cumsum([0, *map(len, judged)])[:-1]
-    judged_runs = matrix([text for texts in judged for text in texts])
+    # The package takes the highest score of a text's pieces.
+    pieces = [list_windows(row.text) if name == "replies" else _pieces_of(row.text) for row in rows]
+    firsts = np.cumsum([0, *map(len, pieces)])[:-1]
+    judged = [piece for of_text in pieces for piece in of_text]
+    runs = matrix(judged)
+    scores, added = np.zeros(len(judged)), np.zeros(len(judged))
     folds = np.array([fold(row) for row in learned])
+    folds_judged = np.repeat([fold(row) for row in rows], [len(of_text) for of_text in pieces])
     for place in range(FOLDS):
         weights, bias = fit(name, learned, copies, folds != place)
-        left_out = np.array([fold(row) == place for row in rows])
-        scores[left_out] = np.maximum.reduceat(judged_runs @ weights, firsts)[left_out] + bias
+        left_out = folds_judged == place
+        scores[left_out] = (runs @ weights)[left_out] + bias
         if name == "crisis":
             network = fit_network(learned, versions, folds != place)
-            added[left_out] = [_ask(network, rows[row].text) for row in np.flatnonzero(left_out)]
+            added[left_out] = [_ask(network, judged[piece]) for piece in np.flatnonzero(left_out)]
+    highest = np.maximum.reduceat(scores + added, firsts)
     for place, row in enumerate(rows):
         if name == "replies" and any(words.kind in NAMED for words in find_words(row.text)):
-            scores[place] = np.inf  # the package does not ask the detector
+            highest[place] = scores[firsts[place]] = np.inf  # the package does not ask the detector
     harmless = np.array([not row.positive and row.group.startswith("author") and _counts(name, row) for row in rows])
-    threshold = float(np.quantile((scores + added)[harmless], 1 - FALSE_ALARMS[name]))
+    threshold = float(np.quantile(highest[harmless], 1 - FALSE_ALARMS[name]))
     everything = np.ones(len(learned), dtype=bool)
     weights, bias = fit(name, learned, copies, everything)
     network = fit_network(learned, versions, everything) if name == "crisis" else None
     save_detector(as_detector(weights, bias - threshold, network), CARE / f"{name}.npz")
     scores -= threshold
-    return measure(rows, scores + np.where(scores >= DOUBT, added, 0))
+    return measure(rows, np.maximum.reduceat(scores + np.where(scores >= DOUBT, added, 0), firsts))
+
+
+def _pieces_of(text: str) -> list[str]:
+    return [piece for piece, _ in list_pieces(text, find_words(text))]
 
 
 def fit_network(rows: list[Row], versions: list[list[str]], chosen: np.ndarray) -> Network:
