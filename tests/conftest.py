@@ -1,11 +1,17 @@
-"""Every test runs with a Hugging Face home of its own, no telemetry, and no window system."""
+"""Every test runs with a Hugging Face home of its own, no telemetry, no window system, and time for each example."""
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from hypothesis import settings
+
 from tests.bare import hide_tools
+
+# An example that loads something, or meets a machine at work, may take longer than hypothesis' 0.2 seconds.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # These are read when the libraries are imported, so they are set before any test module is.
 _HF_HOME = tempfile.mkdtemp(prefix="soulchat-hf-home-")

@@ -5,7 +5,7 @@ numbers with a checksum are verified. Names and places in general need a recogni
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -100,7 +100,7 @@ def find_private_in_each(texts: Sequence[str], recogniser: bool = False) -> list
         for text, spans in zip(texts, found, strict=True):
             for span in _recognise(text):
                 _add(spans, span)
-    return [sorted(spans, key=lambda span: span.start) for spans in found]
+    return found
 
 
 def mask_private(text: str) -> str:
@@ -161,9 +161,12 @@ class _Finder:
 
 def _find_titled(text: str) -> Iterator[Found]:
     """("name", start, end) of each surname with a title or after 小, 老 or 阿, in sentences of any kind."""
+    first, last, sentence = 0, 0, ""
     for start, end in find_titled(text):
-        first, last = sentence_around(text, start)
-        if not _is_nobodys("name", text[first:last], start - first, end - first):
+        if start >= last:
+            first, last = sentence_around(text, start)
+            sentence = text[first:last]
+        if not _is_nobodys("name", sentence, start - first, end - first):
             yield "name", start, end
 
 
@@ -216,9 +219,10 @@ def read_named(text: str, places: Sequence[tuple[int, int]], tagger: Tagger) -> 
         likely += [(kind, start + first, start + last) for kind, first, last in found]
     for reading in tagger.read(text, places, likely):
         kind, first, last, _ = reading
-        start, end = places[bisect_right(places, (first, len(text))) - 1]
+        number = bisect_right(places, (first, len(text))) - 1
+        start = places[number][0]
         of_a_message = kind == "birth_date" and _TIME.match(text, last)
-        nobodys = of_a_message or _is_nobodys(kind, text[start:end], first - start, last - start)
+        nobodys = of_a_message or _is_nobodys(kind, sentences[number], first - start, last - start)
         if _FORMS[kind].fullmatch(text, first, last) and not nobodys:
             yield reading
 
@@ -250,12 +254,17 @@ _FORMS = {
 
 
 def _add(found: list[PrivateSpan], span: PrivateSpan) -> None:
-    """Add a span, to those of its kind that it overlaps, unless it overlaps an earlier one of another kind."""
-    over = [other for other in found if span.start < other.end and other.start < span.end]
+    """Add a span, to those of its kind that it overlaps, unless it overlaps an earlier one of another kind.
+
+    Those found, in order, do not overlap.
+    """
+    first = bisect_right(found, span.start, key=lambda other: other.end)
+    behind = bisect_left(found, span.end, key=lambda other: other.start)
+    over = found[first:behind]
     if all(other.kind == span.kind for other in over):
-        found[:] = [other for other in found if other not in over]
         together = [span, *over]
-        found.append(PrivateSpan(span.kind, min(each.start for each in together), max(each.end for each in together)))
+        start, end = min(each.start for each in together), max(each.end for each in together)
+        found[first:behind] = [PrivateSpan(span.kind, start, end)]
 
 
 def _recognise(text: str) -> Iterator[PrivateSpan]:

@@ -22,18 +22,20 @@ MENTION_OPENINGS: Openings = [[("@",)]]
 _SAYS_SO = re.compile(r"(?:[:是叫号@]|(?<![a-z])is) ?$")
 _MAIL_HINT = re.compile(r"[a-z0-9._%+-] ?[\[(（]?(?:[@#]|at|艾特|圈a)")
 _URL_HINT = re.compile(r"://|www\.|t\.me|\.(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov|tw|hk)(?![a-z])")
+# As long as a mailbox (64 characters, RFC 5321) and each label of a host (63, RFC 1035) may be: without a limit, every
+# place of a long word would be tried to the word's end.
 _EMAIL = re.compile(
-    r"[a-z0-9][a-z0-9._%+。-]* ?[@#] ?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?: ?[.。点] ?[a-z0-9-]{2,})*"
+    r"[a-z0-9][a-z0-9._%+。-]{0,63} ?[@#] ?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?: ?[.。点] ?[a-z0-9-]{2,63}){0,9}"
     r"(?: ?[.。点] ?[a-z]{2,})"
 )
 _SPELT_EMAIL = re.compile(
-    r"[a-z0-9._%+-]+(?: ?(?:(?<![a-z])dot(?![a-z])|点) ?[a-z0-9_-]+)* ?[\[(]?(?:at|艾特|#|圈a)[\])]? ?"
-    r"[a-z0-9-]+ ?(?:\.|[\[(]?(?:dot|点)[\])]?) ?"
+    r"[a-z0-9._%+-]{1,64}(?: ?(?:(?<![a-z])dot(?![a-z])|点) ?[a-z0-9_-]{1,64}){0,9} ?[\[(]?(?:at|艾特|#|圈a)[\])]? ?"
+    r"[a-z0-9-]{1,63} ?(?:\.|[\[(]?(?:dot|点)[\])]?) ?"
     r"(?:com|cn|net|org|edu)(?![a-z0-9])"
 )
 _URL = re.compile(
     r"(?:https?://|www\.)[a-z0-9\-._~:/?#\[\]@!$&'()*+;=%]+"
-    r"|(?<![a-z0-9@.])(?:[a-z0-9-]+\.)+(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov|tw"
+    r"|(?<![a-z0-9@.])(?:[a-z0-9-]{1,63}\.){1,30}(?:com|cn|net|org|io|me|cc|top|vip|xyz|info|edu|gov|tw"
     r"|hk)(?![a-z0-9])(?:/[a-z0-9\-._~/?#=&%+]*)?"
 )
 _APP = (

@@ -39,8 +39,10 @@ def openings_of_names_of_peoples() -> list[list[str]]:
 def find_names_of_peoples(text: str) -> list[Found]:
     """(kind, start, end) of each transcribed Uyghur, Kazakh, Tibetan, Mongolian or Yi name in a folded text."""
     _, sign, syllables, whole = _patterns()
-    found = list[Found]()
+    found, end = list[Found](), 0
     for match in sign.finditer(text):
+        if match.start() < end:  # in the name just read
+            continue
         start, end = match.span()
         while start and text[start - 1] in syllables:
             start -= 1

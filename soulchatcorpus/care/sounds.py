@@ -9,23 +9,22 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain, product
 
 from ..patterns import first_character_index
 from .folding import Folded
 
 # Whatever is written by sound, or stretched, has one of these.
 WRITTEN = re.compile("[a-z\u3105-\u3129]")
-_SYLLABLE = re.compile(
-    "(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])"
-    "(?:iang|iong|uang|iao|ian|ing|ang|eng|ong|uai|uan|ai|ei|ao|ou|an|en|ia|ie|iu|in|ua|uo|ui|un|ue|ve|a|e|i|o|u|v)"
-    "|ang|ai|an|ao|ou|en|er|a|e"
-)
+_INITIALS = "zh ch sh b p m f d t n l g k h j q x r z c s y w"
+_FINALS = "iang iong uang iao ian ing ang eng ong uai uan ai ei ao ou an en ia ie iu in ua uo ui un ue ve a e i o u v"
+_WITHOUT_INITIAL = "ang ai an ao ou en er a e"
+_SYLLABLES = {*map("".join, product(_INITIALS.split(), _FINALS.split())), *_WITHOUT_INITIAL.split()}
+_LONGEST = max(map(len, _SYLLABLES))
 _TONE = "[1-5]?[ˊˇˋ˙]?"
-# Two or more syllables without a blank.
-_SYLLABLES = f"(?:(?:{_SYLLABLE.pattern})[1-5]?'?)"
-_TOGETHER = re.compile(rf"(?<![a-z0-9']){_SYLLABLES}{{2,60}}(?![a-z0-9'])")
-# The longest first syllable with which the rest is syllables, too.
-_FIRST = re.compile(rf"({_SYLLABLE.pattern})[1-5]?'?(?={_SYLLABLES}*\Z)")
+# What may be two or more syllables without a blank, and what parts some of them.
+_TOGETHER = re.compile(r"[a-z](?<![a-z0-9'].)[a-z1-5']+(?![a-z0-9'])", re.DOTALL)
+_PARTING = re.compile("[1-5]'?|'")
 _BETWEEN = "[ '-]{0,3}"
 
 
@@ -40,12 +39,28 @@ def spell_out(folded: Folded) -> Folded:
 
 
 def _apart(match: re.Match[str]) -> str:
+    letters = _PARTING.split(match[0])
+    syllables = list(map(_split, letters if letters[-1] else letters[:-1]))
+    if not all(syllables):
+        return match[0]
+    spaced = " ".join(chain.from_iterable(syllables))
+    return spaced if _load().pattern.search(spaced) else match[0]
+
+
+def _split(letters: str) -> list[str]:
+    """The syllables of a word, each the longest with which the rest is syllables, too; none where no way parts it."""
+    # From the end, so that the time grows with the length alone: `re` would try every way to part xiaxiaxia…
+    next_at = {len(letters): len(letters)}
+    for start in reversed(range(len(letters))):
+        for end in range(min(start + _LONGEST, len(letters)), start, -1):
+            if end in next_at and letters[start:end] in _SYLLABLES:
+                next_at[start] = end
+                break
     found, place = list[str](), 0
-    while first := _FIRST.match(match[0], place):
-        found.append(first[1])
-        place = first.end()
-    syllables = " ".join(found)
-    return syllables if _load().pattern.search(syllables) else match[0]
+    while place in next_at and place < len(letters):
+        found.append(letters[place : next_at[place]])
+        place = next_at[place]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def test_characters_are_code_points():
     assert next(ngram_overlaps(batch, 1)).clipped.tolist() == [1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(TOKENS, TOKENS), max_size=5))
 def test_equal_to_counting_with_dictionaries(pairs):
     batch = TokenBatch.from_tokens([prediction for prediction, _ in pairs], [reference for _, reference in pairs])

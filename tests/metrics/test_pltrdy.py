@@ -10,7 +10,7 @@ rouge = pytest.importorskip("rouge", reason="the package rouge is not installed"
 WORDS = st.lists(st.sampled_from(["我", "很", "难过", "你", ".", "\n", "3.14", "在"]), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(WORDS, WORDS)
 def test_equal_to_the_package(prediction, reference):
     try:

@@ -107,7 +107,7 @@ def test_preset_ms_swift_is_what_it_prints(golden_cases):
     assert {name: round(result[name], 6) for name in expected} == pytest.approx(expected, abs=2e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4),
     st.sampled_from([name for name, preset in PRESETS.items() if preset.aggregate == "sentence"]),
@@ -120,7 +120,7 @@ def test_equal_to_the_reference_run_live(pairs, preset):
         assert ours[name] == pytest.approx(theirs["sentence_scores"][name], abs=1e-9), name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     TEXTS,
     TEXTS,
@@ -135,7 +135,7 @@ def test_every_option_equals_the_reference(prediction, reference, smoothing, tok
     assert ours.sentences[0] == pytest.approx(theirs.sentences[0], abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.sampled_from(["zh", "char"]))
 def test_corpus_scores_of_sacrebleu(pairs, tokenizer):
     predictions, references = [pair[0] for pair in pairs], [pair[1] for pair in pairs]

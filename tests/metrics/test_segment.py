@@ -23,7 +23,7 @@ def cut_with_jieba(text: str) -> list[str]:
     return list(jieba.Tokenizer.cut(jieba.dt, text))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(TEXTS)
 def test_words_are_jiebas(text):
     assert word_cutter(fast=True)(text) == word_cutter(fast=False)(text) == cut_with_jieba(text)

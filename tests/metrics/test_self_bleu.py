@@ -13,7 +13,7 @@ def test_equal_texts_and_texts_with_nothing_in_common():
     assert self_bleu(["我理解你", "abcdef"]).tolist() == [0, 0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text("我你他abc", min_size=1, max_size=12), min_size=2, max_size=6))
 def test_every_text_has_the_number_of_nltk(texts):
     smoothing = SmoothingFunction().method3

@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchatcorpus.reading.rules import Regulariser
@@ -26,7 +26,6 @@ def test_the_rows_are_those_of_the_turns_config(stored):
 
 
 @given(st.lists(conversations(), max_size=6))
-@settings(deadline=None)
 def test_any_conversations(some):
     regularise = Regulariser()
     table = conversation_table([conversation for conversation in some if regularise(conversation)])

@@ -102,7 +102,7 @@ def test_made_cases_equal_whole_prompts(tokenizer: ChatGLMTokenizer, messages: l
 CONTENT = st.text(alphabet=st.sampled_from("我你说好 \n\t<n>＜，：,a1 　😀"), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(contents=st.lists(CONTENT, min_size=2, max_size=6))
 def test_any_text_equals_whole_prompts(chatglm_tokenizer: ChatGLMTokenizer, contents: list[str]) -> None:
     messages = [(user, counsellor)[i % 2](content) for i, content in enumerate(contents)]

@@ -148,7 +148,7 @@ def test_one_pass_is_turn_by_turn(family: Family) -> None:
 
 
 @every_family
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     talk=st.lists(
         st.tuples(st.sampled_from(["user", "assistant"]), st.sampled_from(["你好 ", "我在。", " 嗯\n", ""]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.judge import JUDGES, SAFETY, SCALES, SIZES, USELESS, coverage, draw_studies, of_scale
@@ -111,7 +111,6 @@ def test_equal_ratings_leave_room_for_others() -> None:
     st.sampled_from([0.5, 0.95, 0.999]),
     st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None)
 def test_an_interval_holds_its_mean_and_ends_with_the_scale(points: list[int], confidence: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
     rated = np.array(points, dtype=float)
@@ -175,7 +174,6 @@ points = st.integers(0, 1)
 
 
 @given(st.lists(st.tuples(points, points), min_size=3, max_size=12), st.lists(points, min_size=1, max_size=12))
-@settings(deadline=None)
 def test_a_scale_turned_round_turns_every_estimate_round(both: list[tuple[int, int]], others: list[int]) -> None:
     rated, judged = np.array(both, dtype=float).T
     unrated = np.array(others, dtype=float)
@@ -205,7 +203,6 @@ def test_the_variance_is_that_of_leave_one_out_residuals() -> None:
 
 
 @given(st.lists(st.tuples(points, points), min_size=3, max_size=12), st.lists(points, max_size=12))
-@settings(deadline=None)
 def test_no_corrected_interval_is_wider_than_that_of_the_ratings_alone(
     both: list[tuple[int, int]], others: list[int]
 ) -> None:

@@ -74,7 +74,7 @@ def _messages(contents: Sequence[str]) -> list[Message]:
     return [{"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(contents)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(talks, min_size=1, max_size=8), st.lists(texts, min_size=1, max_size=4))
 def test_it_is_what_the_definition_gives(conversations: list[list[str]], questions: list[str]) -> None:
     turns = []

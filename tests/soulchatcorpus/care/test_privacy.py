@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import time
 from collections import Counter
 from functools import cache
 
@@ -222,3 +223,21 @@ def test_a_mask_takes_the_marks_on_a_digit_with_it():
 )
 def test_character_references_of_html_hide_nothing(text, masked):
     assert mask_private(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "老张" * 25_000,
+        "艾力" * 25_000,
+        "a" * 100_000 + " x@y",
+        "a." * 50_000 + " x@y",
+        "a@" + "a-" * 50_000,
+        "-" * 100_000 + " www.",
+    ],
+    ids=["names", "syllables", "no mail", "dots and no mail", "no host", "no page"],
+)
+def test_time_grows_with_the_length_alone(text):
+    began = time.process_time()
+    find_private(text)
+    assert time.process_time() - began < 4

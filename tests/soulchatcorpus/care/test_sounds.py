@@ -1,5 +1,7 @@
 """Words that tell are read where they are written by sound, and a text about sounds or tea stays as it is."""
 
+import time
+
 import pytest
 
 from soulchatcorpus.care.folding import fold
@@ -42,3 +44,10 @@ def test_a_word_stands_where_its_sound_stood():
     spelt = spell_out(fold(text))
     place = spelt.text.index("自杀")
     assert text[slice(*spelt.original(place, place + 2))] == "zì shā"
+
+
+@pytest.mark.parametrize("text", ["xia" * 80 + "q", "xia" * 80, "xian'" * 40 + "q", "zi" * 50_000 + "q"])
+def test_a_word_that_parts_in_many_ways_costs_little(text):
+    began = time.process_time()
+    assert spell_out(fold(text)).text == text
+    assert time.process_time() - began < 2

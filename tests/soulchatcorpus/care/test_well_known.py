@@ -1,8 +1,14 @@
 """Whom all know, by the list and by what stands beside the name."""
 
+import tomllib
+
 import pytest
 
-from soulchatcorpus.care.well_known import is_well_known
+from soulchatcorpus.care.privacy import mask_private
+from soulchatcorpus.care.well_known import _words, is_well_known
+from tests.paths import ROOT
+
+LIST = ROOT / "soulchatcorpus" / "care" / "well_known.toml"
 
 
 def known(text: str, name: str) -> bool:
@@ -42,3 +48,39 @@ def test_somebody_whom_all_know(text, name):
 )
 def test_somebody_else(text, name):
     assert not known(text, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "李孟潮",
+        "马尔库塞",
+        "陆九渊",
+        "祝枝山",
+        "张海迪",
+        "孟晚舟",
+        "聂赫留朵夫",
+        "皮格马利翁",
+        "李瓶儿",
+        "方鸿渐",
+        "岳灵珊",
+        "朱锁锁",
+        "魏嬿婉",
+        "邓布利多",
+        "流川枫",
+        "田馥甄",
+    ],
+)
+def test_whom_a_talk_mentions_is_not_masked(name):
+    for text in (f"我很喜欢{name}。", f"我想起了{name}的经历。", f"就像{name}一样,慢慢好起来。"):
+        assert mask_private(text) == text
+
+
+def test_every_name_is_listed_once():
+    names = tomllib.loads(LIST.read_text(encoding="utf-8"))["names"].split()
+    assert len(names) == len(set(names)) > 2_000
+
+
+@pytest.mark.parametrize("name", ["王芳", "陈婷", "张丽", "李静", "刘洋", "王建国", "顾佳", "陶虹", "张雨霏"])
+def test_what_many_bear_is_nobodys_own(name):
+    assert name not in _words().names

@@ -166,7 +166,7 @@ unclean = st.fixed_dictionaries({"id": st.integers(0, 9), "topic": topics, "mess
 @given(
     st.lists(clean, min_size=5, max_size=25), st.lists(unclean, max_size=2), st.randoms(), st.sampled_from([0, 1, 2])
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_reading_in_bulk_gives_the_same(tmp_path, some, others, chance, form):
     rows = some + others
     chance.shuffle(rows)

@@ -88,7 +88,7 @@ json_values = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["id", "a", "b"]), json_values, max_size=3), min_size=1), st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 def test_any_array_reads_as_json_does(tmp_path, given_records, data):
     indent = data.draw(st.sampled_from([None, 0, 1, 4]))
     text = json.dumps(given_records, ensure_ascii=data.draw(st.booleans()), indent=indent)

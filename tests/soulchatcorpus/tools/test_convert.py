@@ -104,7 +104,7 @@ def test_a_system_text_goes_there_and_back(tmp_path, to, ending, system):
 @pytest.mark.parametrize("to", ["conversations", "sharegpt", "alpaca"])
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
 @given(some=st.lists(conversations(), min_size=1, max_size=4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 def test_what_is_written_reads_back(tmp_path, some, to, ending):
     records = [{"id": c.id, "topic": c.topic, "messages": c.messages} for c in some]
     records.append({"id": "last", "topic": None, "messages": RECORDS[0]["messages"]})

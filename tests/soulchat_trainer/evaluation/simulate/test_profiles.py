@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from soulchat_trainer.evaluation.simulate.profiles import LEVELS, read_profile, read_profiles
@@ -202,7 +202,6 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=9))
-@settings(deadline=None)
 def test_any_object_is_a_profile_or_a_line_that_says_what_is_allowed(row: dict) -> None:
     said = "allowed: it is one"
     try:
