@@ -78,6 +78,9 @@ _SAME_LETTER = re.compile(
 )
 # A reference that stands for & may begin another one.
 _REFERENCE = re.compile("&(?:(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31});)+")
+# At the end of what was read; so many characters at most.
+_LAST_REFERENCE = re.compile("&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31});$")
+_LONGEST_REFERENCE = 33
 # A tag within a tag is none: without it another one would stand there.
 _TAG = re.compile(
     "</?(?:(p|br|hr|li|ul|ol|tr|td|th|div|h[1-6])|[bius]|em|big|del|ins|sub|sup|wbr|mark|span|font|small|strong) ?/?>"
@@ -267,9 +270,31 @@ def _is_invisible(character: str) -> bool:
 
 def read_html(folded: Folded) -> Folded:
     """With what HTML's character references stand for, and without its tags of style."""
-    while "&" in folded.text and (read := folded.rewrite(_REFERENCE, _referred)).text != folded.text:
-        folded = read
+    if "&" in folded.text:
+        folded = folded.rewrite(_REFERENCE, _referred)
+        if _REFERENCE.search(folded.text):
+            folded = _read_nested(folded)
     return folded.rewrite(_TAG, _styled) if "<" in folded.text else folded
+
+
+def _read_nested(folded: Folded) -> Folded:
+    """With what character references stand for in which others stood, as in &#3&#56;; ."""
+    # In one pass over the semicolons: one for each depth would cost the square of the length.
+    text, starts, ends, done = list[str](), list[int](), list[int](), 0
+    for semicolon in re.finditer(";|$", folded.text):
+        text += folded.text[done : semicolon.end()]
+        starts += folded.starts[done : semicolon.end()].tolist()
+        ends += folded.ends[done : semicolon.end()].tolist()
+        done = semicolon.end()
+        while reference := _LAST_REFERENCE.search("".join(text[-_LONGEST_REFERENCE:])):
+            read = _referred(reference)
+            if read == reference[0]:
+                break
+            first = len(text) - len(reference[0])
+            text[first:] = read
+            starts[first:] = starts[first : first + 1] * len(read)
+            ends[first:] = ends[-1:] * len(read)
+    return Folded("".join(text), np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
 
 
 def _referred(match: re.Match[str]) -> str:

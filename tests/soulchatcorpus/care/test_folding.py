@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soulchatcorpus.care.folding import fold, fold_characters, fold_each
+from soulchatcorpus.care.folding import fold, fold_characters, fold_each, read_html
 from tests.soulchatcorpus.care.disguises import DISGUISES
 
 ALPHABET = (
@@ -41,6 +41,7 @@ ALPHABET = (
         ("自→杀 自★杀 自×杀", "自杀自杀自杀"),
         ("想😭自杀", "想😭自杀"),
         ("我想&lt;死&gt;", "我想<死>"),
+        ("&#3&#5&#54;;; &#38;lt&#59;", "& <"),
         ("&nosuchname; &#1114112;", "&nosuchname; \ufffd"),
         ("今天<br>明天</p>后天", "今天\n明天\n后天"),
         ("<3 <script> <n> a<b>c", "<3 <script> <n> ac"),
@@ -105,3 +106,10 @@ def test_every_disguise_of_every_sentence_is_seen_through(sentence, disguise):
 @given(st.lists(st.text(alphabet=ALPHABET, max_size=12)))
 def test_many_at_once_are_folded_like_one_by_one(texts):
     assert fold_each(texts) == [fold(text).text for text in texts]
+
+
+def test_references_of_any_depth_cost_little():
+    deep = "&#3" + "&#5&#5&#5&#5&#4" * 4_000 + "8" + ";" * 20_001
+    began = time.process_time()
+    assert read_html(fold_characters(deep)).text == "&"
+    assert time.process_time() - began < 2
