@@ -1,14 +1,14 @@
 """The detectors of crisis and of harmful replies: learned, measured and timed.
 
     python benchmarks/care.py train --psysuicide valid.json --smilechat smile_50k.parquet
-    python benchmarks/care.py unread --messages 13 14 15 16 --replies 10
+    python benchmarks/care.py unread --messages 17 18 19 20 21 22 23 24 25 26 27 28
     python benchmarks/care.py time
     python benchmarks/care.py simplified
 
 `train` learns from benchmarks/care_data (written for this project, CC0), from those sentences and replies of
 tests/fixtures that are known to their authors, from the validation split of PsySUICIDE (PsyGUARD, EMNLP 2024, MIT;
-GitHub qiuhuachuan/PsyGUARD) and, as ordinary talk, from messages of SMILECHAT (CC0). It writes
-soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
+GitHub qiuhuachuan/PsyGUARD) and from messages of SMILECHAT (CC0), some read and labelled, others as ordinary talk.
+It writes soulchatcorpus/care/crisis.npz and replies.npz; what it measures of authors whose texts it left out goes to
 benchmarks/results/care.json. `unread` measures the detectors that are there on authors whom they have not learned from
 yet (so it runs before `train`), and writes benchmarks/results/care_unread.json. `time` measures a message and a
 streamed reply. `simplified` writes the table of traditional characters anew; it needs the package opencc, 1.4.2.
@@ -27,17 +27,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from care_network import learn_network
 from measuring import circumstances, write_results
 
-from soulchatcorpus.care.detector import Detector, distinct_runs, save_detector
+from soulchatcorpus.care.detector import DOUBT, Detector, distinct_runs, find_runs, save_detector
 from soulchatcorpus.care.evaluate import Labelled, count, read_labelled
 from soulchatcorpus.care.evasive import read_plainly
+from soulchatcorpus.care.judging import list_pieces
+from soulchatcorpus.care.network import Network
 from soulchatcorpus.care.replies import NAMED, list_windows
 from soulchatcorpus.care.rules import find_words, names_of_words
 
 DATA = Path(__file__).parent / "care_data"
 FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
 CARE = Path(__file__).parent.parent / "soulchatcorpus" / "care"
+UNREAD = Path(__file__).parent / "results" / "care_unread.json"
 SEED = 0
 BITS = 18
 # Chosen by leaving out authors; see docs/safety.md for what they give.
@@ -45,16 +49,25 @@ REGULARISATION = 100.0
 # How much of the weights that the rules have by themselves, where it is meant, is added to those that they have beside
 # the words: beside words that one author uses, too little of it is left for the words of others.
 RULES_ALONE = {"crisis": 0.3, "replies": 0.0}
+# The same of what is said outright in messages: a plain wish counts amid any amount of everyday talk.
+OUTRIGHT_ALONE = {"suicide meant": 0.8, "self_harm meant": 0.8}
 # The share of characters that a further copy of each text is without.
 THINNED = {"crisis": 0.15, "replies": 0.3}
 PSYSUICIDE_WEIGHT = 5.0
 PLAIN_WEIGHT = 3.0
 ORDINARY_WEIGHT = 0.3
 ORDINARY_MESSAGES = 4_000
+# Of SMILECHAT's messages that were read and labelled only the positive ones teach the sum of weights: harmless ones,
+# chosen for being near to grave ones, would teach it that misery is harmless, and it would miss the authors' hints.
+LABELLED_WEIGHT = 0.3
+# How much a text of each source counts for the network, which reads its clauses, and what its answers count beside the
+# sum of weights.
+NETWORK_WEIGHTS = {"PsySUICIDE": 2.0, "SMILECHAT": 0.5, "labelled": 0.5, "author": 1.0}
+NETWORK_SHARE = 0.4
 FOLDS = 5
 # The share of the authors' harmless texts that may be found, which sets the threshold: of all harmless messages, half
 # of which were written to look harmful, and of those harmless replies that were not.
-FALSE_ALARMS = {"crisis": 0.08, "replies": 0.05}
+FALSE_ALARMS = {"crisis": 0.08, "replies": 0.04}
 THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 LOOKALIKE = ("lookalike", "harmless")
 
@@ -80,8 +93,8 @@ def main() -> None:
     verb.add_argument("--smilechat", type=Path, required=True)
     verb.set_defaults(run=lambda options: train(options.psysuicide, options.smilechat))
     verb = verbs.add_parser("unread")
-    verb.add_argument("--messages", type=int, nargs="+", required=True, metavar="AUTHOR")
-    verb.add_argument("--replies", type=int, nargs="+", required=True, metavar="AUTHOR")
+    verb.add_argument("--messages", type=int, nargs="*", default=[], metavar="AUTHOR")
+    verb.add_argument("--replies", type=int, nargs="*", default=[], metavar="AUTHOR")
     verb.set_defaults(run=lambda options: measure_unread(options.messages, options.replies))
     verbs.add_parser("time").set_defaults(run=lambda options: measure_time())
     verbs.add_parser("simplified").set_defaults(run=lambda options: write_simplified())
@@ -98,6 +111,7 @@ def train(psysuicide: Path, smilechat: Path) -> None:
         *read_sentences(),
         *read_psysuicide(psysuicide),
         *asked,
+        *read_labelled_messages(),
     ]
     replies = [*read_authored("replies-train.jsonl"), *read_fixtures(), *answered]
     measured = {name: learn(name, rows) for name, rows in (("crisis", messages), ("replies", replies))}
@@ -169,29 +183,73 @@ def read_ordinary(path: Path) -> tuple[list[Row], list[Row]]:
     return drawn["user"], drawn["assistant"]
 
 
+def read_labelled_messages() -> list[Row]:
+    """Messages of SMILECHAT near to grave ones that were read and labelled."""
+    return [
+        Row(
+            read_plainly(row.text).text,
+            row.positive,
+            "read in SMILECHAT",
+            f"labelled {place % FOLDS}",
+            LABELLED_WEIGHT if row.positive else 0.0,
+        )
+        for place, row in enumerate(read_labelled(DATA / "crisis-smilechat.jsonl"))
+    ]
+
+
 def learn(name: str, rows: list[Row]) -> dict[str, Any]:
     """Measure by leaving out each fold, then learn from all, write the detector, and give what was measured."""
-    scores = np.zeros(len(rows))
     learned = list_sentences(rows) if name == "replies" else rows
-    texts = [row.text for row in learned]
-    copies = [matrix(copy) for copy in (texts, splice_all(learned), thin_all(learned, THINNED[name]))]
-    # Of a reply the package takes the highest score of its sentences.
-    judged = [list_windows(row.text) if name == "replies" else [row.text] for row in rows]
-    firsts = np.cumsum([0, *map(len, judged)])[:-1]
-    judged_runs = matrix([text for texts in judged for text in texts])
+    versions = [[row.text for row in learned], splice_all(learned), thin_all(learned, THINNED[name])]
+    copies = [matrix(version) for version in versions]
+    # The package takes the highest score of a text's pieces.
+    pieces = [list_windows(row.text) if name == "replies" else _pieces_of(row.text) for row in rows]
+    firsts = np.cumsum([0, *map(len, pieces)])[:-1]
+    judged = [piece for of_text in pieces for piece in of_text]
+    runs = matrix(judged)
+    scores, added = np.zeros(len(judged)), np.zeros(len(judged))
     folds = np.array([fold(row) for row in learned])
+    folds_judged = np.repeat([fold(row) for row in rows], [len(of_text) for of_text in pieces])
     for place in range(FOLDS):
         weights, bias = fit(name, learned, copies, folds != place)
-        left_out = [fold(row) == place for row in rows]
-        scores[left_out] = np.maximum.reduceat(judged_runs @ weights, firsts)[left_out] + bias
+        left_out = folds_judged == place
+        scores[left_out] = (runs @ weights)[left_out] + bias
+        if name == "crisis":
+            network = fit_network(learned, versions, folds != place)
+            added[left_out] = [_ask(network, judged[piece]) for piece in np.flatnonzero(left_out)]
+    highest = np.maximum.reduceat(scores + added, firsts)
     for place, row in enumerate(rows):
         if name == "replies" and any(words.kind in NAMED for words in find_words(row.text)):
-            scores[place] = np.inf  # the package does not ask the detector
+            highest[place] = scores[firsts[place]] = np.inf  # the package does not ask the detector
     harmless = np.array([not row.positive and row.group.startswith("author") and _counts(name, row) for row in rows])
-    threshold = float(np.quantile(scores[harmless], 1 - FALSE_ALARMS[name]))
-    weights, bias = fit(name, learned, copies, np.ones(len(learned), dtype=bool))
-    save_detector(as_detector(weights, bias - threshold), CARE / f"{name}.npz")
-    return measure(rows, scores - threshold)
+    threshold = float(np.quantile(highest[harmless], 1 - FALSE_ALARMS[name]))
+    everything = np.ones(len(learned), dtype=bool)
+    weights, bias = fit(name, learned, copies, everything)
+    network = fit_network(learned, versions, everything) if name == "crisis" else None
+    save_detector(as_detector(weights, bias - threshold, network), CARE / f"{name}.npz")
+    scores -= threshold
+    return measure(rows, np.maximum.reduceat(scores + np.where(scores >= DOUBT, added, 0), firsts))
+
+
+def _pieces_of(text: str) -> list[str]:
+    return [piece for piece, _ in list_pieces(text, find_words(text))]
+
+
+def fit_network(rows: list[Row], versions: list[list[str]], chosen: np.ndarray) -> Network:
+    """The network that learned all versions of the chosen rows, its answers made as small as they count."""
+    places = np.flatnonzero(chosen)
+    network = learn_network(
+        [version[place] for version in versions for place in places],
+        np.tile([float(rows[place].positive) for place in places], len(versions)),
+        np.tile([NETWORK_WEIGHTS[rows[place].group.split(" ")[0]] for place in places], len(versions)),
+        SEED,
+    )
+    return replace(network, out=network.out * NETWORK_SHARE)
+
+
+def _ask(network: Network, text: str) -> float:
+    words, pairs, *_ = find_runs(text, 32)
+    return network.score(words, pairs)
 
 
 def fold(row: Row) -> int:
@@ -221,6 +279,7 @@ def fit(name: str, rows: list[Row], copies: list[Any], chosen: np.ndarray) -> tu
     def regression(strength: float) -> LogisticRegression:
         return LogisticRegression(C=strength, solver="liblinear", dual=True, tol=0.1, random_state=SEED)
 
+    chosen = chosen & np.array([row.weight > 0 for row in rows])
     weights = np.array([row.weight for row in rows])[chosen]
     labels = np.array([row.positive for row in rows])[chosen]
     runs = vstack([copy[chosen] for copy in copies]).tocsr()
@@ -233,9 +292,14 @@ def fit(name: str, rows: list[Row], copies: list[Any], chosen: np.ndarray) -> tu
     )
     alone = regression(1.0).fit(copies[0][chosen][:, 2**BITS :], labels, sample_weight=weights)
     learned = model.coef_[0] * rarity
-    meant = np.array([found.endswith(("meant", "another")) for found in names_of_words()])
-    learned[2**BITS :] += RULES_ALONE[name] * meant * alone.coef_[0]
+    learned[2**BITS :] += np.array([_share_alone(name, found) for found in names_of_words()]) * alone.coef_[0]
     return learned, float(model.intercept_[0])
+
+
+def _share_alone(name: str, found: str) -> float:
+    if not found.endswith(("meant", "another")):
+        return 0.0
+    return OUTRIGHT_ALONE.get(found, RULES_ALONE[name]) if name == "crisis" else RULES_ALONE[name]
 
 
 def measure_rarity(runs: Any) -> np.ndarray:
@@ -290,17 +354,17 @@ def matrix(texts: list[str]) -> Any:
     return csr_matrix((np.concatenate(values), np.concatenate(columns), ends), shape)
 
 
-def as_detector(weights: np.ndarray, bias: float) -> Detector:
+def as_detector(weights: np.ndarray, bias: float, network: Network | None) -> Detector:
     """The detector of what was learned."""
     rules = dict(zip(names_of_words(), weights[2**BITS :].tolist(), strict=True))
-    return Detector(weights[: 2**BITS].astype(np.float32), rules, bias)
+    return Detector(weights[: 2**BITS].astype(np.float32), rules, bias, network)
 
 
 def measure(rows: list[Row], scores: np.ndarray) -> dict[str, Any]:
     """Share found of each source's positive and negative texts at several thresholds, and of each kind at 0.5."""
 
     def source(row: Row) -> str:
-        return row.group.rstrip("0123456789 ") if row.group.startswith(("PsySUICIDE", "SMILECHAT")) else row.group
+        return row.group if row.group.startswith("author") else row.group.rstrip("0123456789 ")
 
     def authors_together(row: Row) -> str:
         return "authors" if row.group.startswith("author") else source(row)
@@ -330,12 +394,16 @@ def shares(
 
 
 def measure_unread(messages: list[int], replies: list[int]) -> None:
-    """Share found by the package as it is of all texts of each author, the tenth kept aside among them."""
+    """Share found by the package as it is of all texts of each author, the tenth kept aside among them.
+
+    What was measured of other authors before they were learned from stays in the file.
+    """
     from soulchatcorpus.care.crisis import find_crisis
     from soulchatcorpus.care.replies import find_self_harm
 
+    before = json.loads(UNREAD.read_text(encoding="utf-8"))["unread"]
     measured = {
-        name: {f"author {author}": _by_kind(_texts_of(name, author), find) for author in authors}
+        name: before[name] | {f"author {author}": _by_kind(_texts_of(name, author), find) for author in authors}
         for name, authors, find in (("crisis", messages, find_crisis), ("replies", replies, find_self_harm))
     }
     write_results("care_unread", circumstances("numpy") | {"unread": measured})

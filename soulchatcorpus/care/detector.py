@@ -3,7 +3,8 @@
 Chinese characters, Latin words and numbers are the words. Each run of one, two or three of them, and each pair with
 one word between, has a weight in a table that a hash looks up (Weinberger et al., 2009, "Feature Hashing for Large
 Scale Multitask Learning"); the sum of a text's weights over the square root of their number is a logistic
-regression's log odds. `benchmarks/care.py train` learns the weights.
+regression's log odds. Where these are in doubt, a network that reads what stands beside what (network.py) adds its
+own. `benchmarks/care.py train` learns both.
 """
 
 import re
@@ -12,9 +13,15 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .network import Network, pack_network, unpack_network
+
+# Log odds from which the network is asked: few harmless texts come so near, and those that it could find do.
+DOUBT = -1.5
 
 # Which pair of words each kind of run hashes: in order, one word, two, three, and two with one between.
 _LENGTHS = (1, 2, 3, 3)
@@ -69,27 +76,37 @@ class Detector:
     """What was learned.
 
     Attributes:
-        weights: of each bucket, float32, as many as a power of two; a file keeps half of their precision.
+        weights: of each bucket, float32, as many as a power of two; a file keeps eight bits of each.
         rules: the weight of each finding of the rules by its name.
         bias: added to every score.
+        network: asked where the log odds are in doubt; None where the weights are all that was learned.
     """
 
     weights: NDArray[np.float32]
     rules: dict[str, float]
     bias: float
+    network: Network | None = None
 
     def score(self, text: str, found: Collection[str]) -> float:
         """The log odds that the folded `text`, of which the rules found `found`, is what was learned."""
         buckets = distinct_runs(text, self._bits)
         # Weights are of half precision: their sum is exact in float64, in whatever order.
-        return self._log_odds(float(self.weights.take(buckets).sum(dtype=np.float64)), len(buckets), found)
+        total = float(self.weights.take(buckets).sum(dtype=np.float64))
+        return self._with_network(self._log_odds(total, len(buckets), found), text)
 
     def score_each(self, texts: Sequence[str], found: Iterable[Collection[str]]) -> list[float]:
         """The same of each of many texts, in a fraction of the time; see `distinct_runs_of_each`."""
         buckets, starts = distinct_runs_of_each(texts, self._bits)
         totals = np.add.reduceat(self.weights.take(buckets), starts, dtype=np.float64)
         counts = np.diff(starts, append=len(buckets))
-        return list(map(self._log_odds, totals.tolist(), counts.tolist(), found))
+        log_odds = map(self._log_odds, totals.tolist(), counts.tolist(), found)
+        return list(map(self._with_network, log_odds, texts))
+
+    def _with_network(self, log_odds: float, text: str) -> float:
+        if self.network is None or log_odds < DOUBT:
+            return log_odds
+        words, pairs, *_ = find_runs(text, 32)
+        return log_odds + self.network.score(words, pairs)
 
     def _log_odds(self, total: float, runs: int, found: Collection[str]) -> float:
         return self.bias + total / runs**0.5 + sum(self.rules[name] for name in found)
@@ -115,14 +132,22 @@ class Detector:
 def save_detector(detector: Detector, path: Path) -> None:
     """Write it as one compressed file of arrays."""
     names = list(detector.rules)
+    arrays: dict[str, Any] = {
+        "weights": _shorten(detector.weights),
+        "bias": detector.bias,
+        "rule_names": np.array(names),
+        "rule_weights": np.array([detector.rules[name] for name in names]),
+    }
+    if detector.network:
+        arrays |= pack_network(detector.network)
     with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            weights=detector.weights.astype(np.float16),
-            bias=detector.bias,
-            rule_names=np.array(names),
-            rule_weights=np.array([detector.rules[name] for name in names]),
-        )
+        np.savez_compressed(file, **arrays)
+
+
+def _shorten(weights: NDArray[np.float32]) -> NDArray[np.float16]:
+    """The weights to seven bits after the first one: zeros in the place of the last three make a smaller file."""
+    bits = weights.astype(np.float16).view(np.uint16)
+    return ((bits + np.uint16(4)) & np.uint16(0xFFF8)).view(np.float16)
 
 
 def load_detector(path: Path) -> Detector:
@@ -135,7 +160,8 @@ def load_detector(path: Path) -> Detector:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             rules = dict(zip(arrays["rule_names"].tolist(), arrays["rule_weights"].tolist(), strict=True))
-            return Detector(arrays["weights"].astype(np.float32), rules, float(arrays["bias"]))
+            network = unpack_network(arrays) if "words" in arrays else None
+            return Detector(arrays["weights"].astype(np.float32), rules, float(arrays["bias"]), network)
     except (EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error):
         raise ValueError(f"{path} holds no detector; allowed: a file that benchmarks/care.py train wrote") from None
 

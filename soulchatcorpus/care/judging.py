@@ -13,6 +13,10 @@ from .evasive import read_each, read_plainly
 from .folding import Folded
 from .rules import Words, find_words, find_words_in_each
 
+# What is said outright is judged by itself, too, with so many characters before and after it: no amount of everyday
+# talk around it outvotes a plain wish.
+_OUTRIGHT = ("suicide", "self_harm")
+_AROUND = 12
 # What a character must weigh, as a share of the heaviest, to be among the words that weighed most.
 _HEAVY = 0.4
 
@@ -38,16 +42,32 @@ def judge(detector: Detector, text: str, threshold: float) -> Judgement | None:
     if not folded.text.strip():
         return None
     words = find_words(folded.text)
-    score = _probability(detector.score(folded.text, {found.name for found in words}))
+    log_odds = [detector.score(piece, names) for piece, names in list_pieces(folded.text, words)]
+    score = _probability(max(log_odds))
     return Judgement(score, _heaviest(detector, folded, words), words) if score >= threshold else None
 
 
 def score_each(detector: Detector, texts: Sequence[str]) -> list[float]:
     """The score of the judgement of each of many texts, 0 of those without words, in a fraction of the time."""
     plain = read_each(texts)
-    names = [{found.name for found in words} for words in find_words_in_each(plain)]
-    scores = detector.score_each(plain, names)
-    return [_probability(score) if text.strip() else 0.0 for text, score in zip(plain, scores, strict=True)]
+    pieces = [list_pieces(*found) for found in zip(plain, find_words_in_each(plain), strict=True)]
+    scores = iter(detector.score_each(*zip(*(piece for text in pieces for piece in text), strict=True)))
+    highest = [max(next(scores) for _ in text) for text in pieces]
+    return [_probability(score) if text.strip() else 0.0 for text, score in zip(plain, highest, strict=True)]
+
+
+def list_pieces(text: str, words: list[Words]) -> list[tuple[str, set[str]]]:
+    """What is judged of a folded text, of which the rules found `words`: all of it, and around what is said outright.
+
+    Each piece comes with the names of what the rules found in it.
+    """
+    around = {
+        text[max(0, found.start - _AROUND) : found.end + _AROUND]
+        for found in words
+        if found.kind in _OUTRIGHT and found.manner == "meant"
+    }
+    pieces = [(piece, {found.name for found in find_words(piece)}) for piece in sorted(around - {text})]
+    return [(text, {found.name for found in words}), *pieces]
 
 
 def load_own_detector(name: str) -> Detector:
