@@ -32,7 +32,7 @@ def find_latin_names(text: str) -> list[Found]:
 
 def openings_of_names_of_peoples() -> list[list[str]]:
     """What a name of `find_names_of_peoples` has in it, in groups that let hardly any ordinary word pass."""
-    words = sorted(_patterns()[1].pattern.split("|"))
+    words = sorted(_patterns()[1].pattern.split("|"), key=lambda word: (len(word), word[1], word))
     return [words[start : start + 7] for start in range(0, len(words), 7)]
 
 
