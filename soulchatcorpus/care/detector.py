@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,12 @@ def find_runs(text: str, bits: int) -> list[NDArray[np.uint32]]:
     Four arrays: the words alone, the runs of two and of three, and the pairs with one word between; each in the order
     of the text.
     """
-    return [hashed >> np.uint32(32 - bits) for hashed in _hash(_codes([text]))]
+    return [hashed >> np.uint32(32 - bits) for hashed in _hash_text(text)]
 
 
 def distinct_runs(text: str, bits: int) -> NDArray[np.uint32]:
     """The buckets of all runs of a folded text, each once, in rising order."""
-    buckets = np.concatenate(_hash(_codes([text]))) >> np.uint32(32 - bits)
+    buckets = np.concatenate(_hash_text(text)) >> np.uint32(32 - bits)
     buckets.sort()
     return buckets.compress(_differ(buckets))
 
@@ -105,7 +106,7 @@ class Detector:
     def _with_network(self, log_odds: float, text: str) -> float:
         if self.network is None or log_odds < DOUBT:
             return log_odds
-        words, pairs, *_ = find_runs(text, 32)
+        words, pairs, *_ = _hash_text(text)
         return log_odds + self.network.score(words, pairs)
 
     def _log_odds(self, total: float, runs: int, found: Collection[str]) -> float:
@@ -176,6 +177,12 @@ def _codes(texts: Sequence[str]) -> NDArray[np.uint32]:
     if len(parts) > 1:
         codes[codes == ord(_WHOLE)] = [zlib.crc32(word.encode()) for word in parts[1::2]]
     return codes
+
+
+@lru_cache(maxsize=1)
+def _hash_text(text: str) -> list[NDArray[np.uint32]]:
+    """`_hash` of one text, which its sum, the network and what its characters weigh ask for one after the other."""
+    return _hash(_codes([text]))
 
 
 def _hash(codes: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:

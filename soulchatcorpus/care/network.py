@@ -51,7 +51,7 @@ class Network:
         inside = read[NEAR // 2 : NEAR // 2 + length]
         inside += self.words.take(words >> _shift(self.words), axis=0)
         inside[:-1] += self.pairs.take(pairs >> _shift(self.pairs), axis=0)
-        near = np.lib.stride_tricks.sliding_window_view(read.ravel(), NEAR * dimensions)[::dimensions]
+        near = np.concatenate([read[start : start + length] for start in range(NEAR)], axis=1)
         found = np.maximum(near @ self.near + self.near_bias, 0)
         around = np.zeros((length + 2 * APART, found.shape[1]), dtype=np.float32)
         around[APART:-APART] = found
