@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.utils import logging
 
@@ -125,6 +126,7 @@ def _run_recipe(recipe: str, run: RunArguments, args: SoulChatTrainingArguments)
     pusher = trainer.pusher
     del trainer, model  # the evaluation loads the saved model, as a user would
     unset_hf_deepspeed_config()  # and whole: ZeRO-3 would part it among processes that do not take part
+    PartialState().destroy_process_group()  # its threads can abort a process that ends with them
     if args.process_index == 0:
         results = report_run(finished)
         if pusher is not None:
