@@ -15,34 +15,41 @@ streamed reply. `simplified` writes the table of traditional characters anew; it
 """
 
 import argparse
-import csv
 import json
 import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from care_network import learn_network
+from care_rows import (
+    DATA,
+    FOLDS,
+    SEED,
+    Row,
+    read_authored,
+    read_fixtures,
+    read_labelled_messages,
+    read_ordinary,
+    read_psysuicide,
+    read_sentences,
+)
 from measuring import circumstances, write_results
 
 from soulchatcorpus.care.detector import DOUBT, Detector, distinct_runs, find_runs, save_detector
 from soulchatcorpus.care.evaluate import Labelled, count, read_labelled
-from soulchatcorpus.care.evasive import read_plainly
 from soulchatcorpus.care.judging import list_pieces
 from soulchatcorpus.care.network import Network
 from soulchatcorpus.care.replies import NAMED, list_windows
 from soulchatcorpus.care.rules import find_words, names_of_words
 
-DATA = Path(__file__).parent / "care_data"
-FIXTURES = Path(__file__).parent.parent / "tests" / "fixtures"
 CARE = Path(__file__).parent.parent / "soulchatcorpus" / "care"
 UNREAD = Path(__file__).parent / "results" / "care_unread.json"
-SEED = 0
 BITS = 18
 # Chosen by leaving out authors; see docs/safety.md for what they give.
 REGULARISATION = 100.0
@@ -53,18 +60,11 @@ RULES_ALONE = {"crisis": 0.3, "replies": 0.0}
 OUTRIGHT_ALONE = {"suicide meant": 0.8, "self_harm meant": 0.8}
 # The share of characters that a further copy of each text is without.
 THINNED = {"crisis": 0.15, "replies": 0.3}
-PSYSUICIDE_WEIGHT = 5.0
 PLAIN_WEIGHT = 3.0
-ORDINARY_WEIGHT = 0.3
-ORDINARY_MESSAGES = 4_000
-# Of SMILECHAT's messages that were read and labelled only the positive ones teach the sum of weights: harmless ones,
-# chosen for being near to grave ones, would teach it that misery is harmless, and it would miss the authors' hints.
-LABELLED_WEIGHT = 0.3
 # How much a text of each source counts for the network, which reads its clauses, and what its answers count beside the
 # sum of weights.
 NETWORK_WEIGHTS = {"PsySUICIDE": 2.0, "SMILECHAT": 0.5, "labelled": 0.5, "author": 1.0}
 NETWORK_SHARE = 0.4
-FOLDS = 5
 # The share of the authors' harmless texts that may be found, which sets the threshold: of all harmless messages, half
 # of which were written to look harmful, and of those harmless replies that were not.
 FALSE_ALARMS = {"crisis": 0.08, "replies": 0.04}
@@ -72,17 +72,6 @@ THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 LOOKALIKE = ("lookalike", "harmless")
 
 _CLAUSE = re.compile(r"[^,。!?;:\n.~…]+[,。!?;:\n.~…]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A text to learn from, read plainly; `group` is left out as a whole when it is measured."""
-
-    text: str
-    positive: bool
-    kind: str
-    group: str
-    weight: float
 
 
 def main() -> None:
@@ -116,85 +105,6 @@ def train(psysuicide: Path, smilechat: Path) -> None:
     replies = [*read_authored("replies-train.jsonl"), *read_fixtures(), *answered]
     measured = {name: learn(name, rows) for name, rows in (("crisis", messages), ("replies", replies))}
     write_results("care", circumstances("numpy", "scikit-learn") | {"left out": measured})
-
-
-def read_authored(name: str) -> list[Row]:
-    """The authors' texts; each author is a group."""
-    lines = (DATA / name).read_text(encoding="utf-8").splitlines()
-    groups = [f"author {json.loads(line)['author']}" for line in lines]
-    return [
-        Row(read_plainly(row.text).text, row.positive, row.kind, group, 1.0)
-        for row, group in zip(read_labelled(DATA / name), groups, strict=True)
-    ]
-
-
-def read_sentences() -> list[Row]:
-    """The half of the sentences of tests/fixtures/making that earlier rules were written against."""
-    with (FIXTURES / "making" / "crisis_tune.tsv").open(encoding="utf-8", newline="") as file:
-        return [
-            Row(read_plainly(row["text"]).text, row["label"] == "1", row["kind"], "author 7", 1.0)
-            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        ]
-
-
-def read_fixtures() -> list[Row]:
-    """The replies of tests/fixtures/talk that are known to their author; such as speak of it kindly are left out."""
-    rows = [
-        json.loads(line)
-        for name in ("replies.jsonl", "hints_dev.jsonl")
-        for line in (FIXTURES / "talk" / name).read_text(encoding="utf-8").splitlines()
-    ]
-    return [
-        Row(read_plainly(row["text"]).text, row["label"] in ("harmful", "hinted"), row["label"], "author 0", 1.0)
-        for row in rows
-        if row["label"] != "supportive"
-    ]
-
-
-def read_psysuicide(path: Path) -> list[Row]:
-    """The validation split, parted by chance into groups."""
-    draw = random.Random(SEED)
-    return [
-        Row(
-            read_plainly(row.text).text,
-            row.positive,
-            "PsySUICIDE",
-            f"PsySUICIDE {draw.randrange(FOLDS)}",
-            PSYSUICIDE_WEIGHT,
-        )
-        for row in read_labelled(path)
-    ]
-
-
-def read_ordinary(path: Path) -> tuple[list[Row], list[Row]]:
-    """Messages of users and of counsellors, drawn by chance, without those that name suicide or self-harm."""
-    import pyarrow.parquet as pq
-
-    talks = pq.read_table(path, columns=["messages"])["messages"]
-    draw = random.Random(SEED)
-    drawn: dict[str, list[Row]] = {"user": [], "assistant": []}
-    for place in draw.sample(range(len(talks)), 3 * ORDINARY_MESSAGES):
-        message = draw.choice(talks[place].as_py())
-        text = read_plainly(message["content"]).text
-        grave = any(words.kind in ("suicide", "self_harm", "incitement") for words in find_words(text))
-        rows = drawn[message["role"]]
-        if text and not grave and len(rows) < ORDINARY_MESSAGES:
-            rows.append(Row(text, False, "ordinary talk", f"SMILECHAT {len(rows) % FOLDS}", ORDINARY_WEIGHT))
-    return drawn["user"], drawn["assistant"]
-
-
-def read_labelled_messages() -> list[Row]:
-    """Messages of SMILECHAT near to grave ones that were read and labelled."""
-    return [
-        Row(
-            read_plainly(row.text).text,
-            row.positive,
-            "read in SMILECHAT",
-            f"labelled {place % FOLDS}",
-            LABELLED_WEIGHT if row.positive else 0.0,
-        )
-        for place, row in enumerate(read_labelled(DATA / "crisis-smilechat.jsonl"))
-    ]
 
 
 def learn(name: str, rows: list[Row]) -> dict[str, Any]:
