@@ -96,6 +96,7 @@ def train(psysuicide: Path, smilechat: Path) -> None:
     asked, answered = read_ordinary(smilechat)
     messages = [
         *read_authored("crisis-train.jsonl"),
+        *read_authored("crisis-train-more.jsonl"),
         *(replace(row, weight=PLAIN_WEIGHT) for row in read_authored("crisis-plain.jsonl")),
         *read_sentences(),
         *read_psysuicide(psysuicide),
@@ -320,7 +321,7 @@ def measure_unread(messages: list[int], replies: list[int]) -> None:
 
 
 def _texts_of(name: str, author: int) -> Iterator[Labelled]:
-    for path in (DATA / f"{name}-train.jsonl", DATA / f"{name}-test.jsonl"):
+    for path in (*sorted(DATA.glob(f"{name}-train*.jsonl")), DATA / f"{name}-test.jsonl"):
         lines = path.read_text(encoding="utf-8").splitlines()
         for row, line in zip(read_labelled(path), lines, strict=True):
             if json.loads(line)["author"] == author:

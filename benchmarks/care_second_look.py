@@ -8,7 +8,6 @@ ones above all, words for kin and trades, and what the labeller takes for a name
 after `care_tagger.py` and `care_names.py`. jieba and PyTorch wanted.
 """
 
-import argparse
 import dataclasses
 import random
 import re
@@ -23,6 +22,7 @@ import torch
 from care_arrays import save_arrays
 from care_examples import NAMES, Sentence, read_sentences
 from care_natural import Invention, place_details
+from care_options import read_options
 from care_tagger import DATA, KEPT_DIALOGUES
 from numpy.typing import NDArray
 
@@ -201,11 +201,7 @@ def save(network: Network, characters: list[str], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smilechat", type=Path, required=True)
-    parser.add_argument("--without", type=int, nargs="*", default=[], help="leave these authors out")
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args()
+    options = read_options(__doc__, OUT)
     draw = random.Random(SEED)
     torch.manual_seed(SEED)
     sentences = read_sentences(DATA / "privacy-train.jsonl", options.without)

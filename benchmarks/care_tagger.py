@@ -8,7 +8,6 @@ dialogues but for the first 20,000, which are kept for measuring; where the firs
 second learns from it. jieba and PyTorch wanted.
 """
 
-import argparse
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import torch
 from care_arrays import save_arrays
 from care_examples import Sentence, read_sentences, with_others
 from care_natural import Invention, place_details
+from care_options import read_options
 from care_runs import count_runs
 from numpy.typing import NDArray
 
@@ -159,11 +159,7 @@ def hard_sentences(found: Tagger, talk: list[str]) -> Iterator[Sentence]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smilechat", type=Path, required=True)
-    parser.add_argument("--without", type=int, nargs="*", default=[], help="leave these authors out")
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args()
+    options = read_options(__doc__, OUT)
     draw = random.Random(SEED)
     torch.manual_seed(SEED)
     table = pq.read_table(options.smilechat, columns=["messages"])["messages"].slice(KEPT_DIALOGUES)
